@@ -1,0 +1,117 @@
+"""The jobs of NetApp BlueXP backup and recovery: ``BlueXPJobs(account=…, agent=…, auth=…)``."""
+
+from __future__ import annotations
+
+try:
+    from common.registry import register
+except ImportError as error:
+    import common
+
+    found = getattr(common, "__file__", None) or list(common.__path__)
+    raise ImportError(
+        f"bluexp_jobs needs the package 'common' of jobsource, but {found} stands in its place: "
+        "rename that one, or put jobsource before it on the path"
+    ) from error
+
+from bluexp_jobs.provider import PROVIDER
+from bluexp_jobs.records import Batch
+from bluexp_jobs.records import File
+from bluexp_jobs.records import JobRecord
+from bluexp_jobs.records import MultiVolumeBackup
+from bluexp_jobs.records import Restore
+from bluexp_jobs.records import Source
+from bluexp_jobs.records import Target
+from bluexp_jobs.records import Volume
+from bluexp_jobs.source import BlueXPJobs
+from bluexp_jobs.wire import STATES
+from bluexp_jobs.wire import parse_job
+from bluexp_jobs.wire import parse_jobs
+from common.auth import Basic
+from common.auth import Bearer
+from common.errors import ActionRefused
+from common.errors import ActionUncertain
+from common.errors import AlreadyFinished
+from common.errors import ApiError
+from common.errors import AuthenticationError
+from common.errors import DecodeError
+from common.errors import JobFailed
+from common.errors import JobGone
+from common.errors import JobNotFound
+from common.errors import JobPartiallyFailed
+from common.errors import JobsError
+from common.errors import PermissionDenied
+from common.errors import RateLimited
+from common.errors import ServerError
+from common.errors import SourceError
+from common.errors import TransportError
+from common.errors import UnexpectedState
+from common.errors import Unsupported
+from common.errors import UsageError
+from common.errors import WaitTimeout
+from common.errors import WrongSource
+from common.httpsource import Adopted
+from common.model import Action
+from common.model import Capability
+from common.model import ErrorArgument
+from common.model import ErrorDetail
+from common.model import Job
+from common.model import JobItem
+from common.model import JobLike
+from common.model import JobRef
+from common.model import JobState
+from common.polling import PollPolicy
+from common.serial import from_dict
+from common.serial import to_dict
+
+__all__ = [
+    "STATES",
+    "Action",
+    "ActionRefused",
+    "ActionUncertain",
+    "Adopted",
+    "AlreadyFinished",
+    "ApiError",
+    "AuthenticationError",
+    "Basic",
+    "Batch",
+    "Bearer",
+    "BlueXPJobs",
+    "Capability",
+    "DecodeError",
+    "ErrorArgument",
+    "ErrorDetail",
+    "File",
+    "Job",
+    "JobFailed",
+    "JobGone",
+    "JobItem",
+    "JobLike",
+    "JobNotFound",
+    "JobPartiallyFailed",
+    "JobRecord",
+    "JobRef",
+    "JobState",
+    "JobsError",
+    "MultiVolumeBackup",
+    "PermissionDenied",
+    "PollPolicy",
+    "RateLimited",
+    "Restore",
+    "ServerError",
+    "Source",
+    "SourceError",
+    "Target",
+    "TransportError",
+    "UnexpectedState",
+    "Unsupported",
+    "UsageError",
+    "Volume",
+    "WaitTimeout",
+    "WrongSource",
+    "from_dict",
+    "parse_job",
+    "parse_jobs",
+    "to_dict",
+]
+
+register(PROVIDER)

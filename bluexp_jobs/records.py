@@ -1,0 +1,273 @@
+"""A backup job as the server wrote it: records of the job, its volumes, a restore's batches and files.
+
+Keys are kebab-case on the wire. A list may come as one object, as null or not at all; what could not be
+read, and what is not known, stays in ``extra``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from common.decoding import Fields
+from common.decoding import Object
+from common.decoding import finite
+from common.decoding import integer
+from common.decoding import kind
+from common.errors import DecodeError
+
+SECONDS_BELOW = 1e11
+"""An epoch below this is in seconds: one record had both, and milliseconds passed it in 1973."""
+
+
+def _extra() -> Any:
+    return attrs.field(factory=dict[str, Any])
+
+
+@attrs.frozen
+class Volume:
+    """One volume of a multi-volume backup; it is listed only once it has ended."""
+
+    id: str | None = None
+    status: str | None = None
+    error: str | None = None
+    extra: Mapping[str, Any] = _extra()
+
+
+@attrs.frozen
+class File:
+    """One file or folder of a restore batch. The unit of ``size`` is undocumented; bytes, as far as seen."""
+
+    inode: int | None = None
+    path: str | None = None
+    type: str | None = None
+    size: int | None = None
+    mtime: datetime | None = None
+    extra: Mapping[str, Any] = _extra()
+
+
+@attrs.frozen
+class Batch:
+    """A part of a restore that has a state of its own."""
+
+    id: str | None = None
+    status: str | None = None
+    error: str | None = None
+    time: datetime | None = None
+    files: tuple[File, ...] = ()
+    extra: Mapping[str, Any] = _extra()
+
+
+@attrs.frozen
+class Source:
+    """What a restore reads from."""
+
+    working_environment_id: str | None = None
+    working_environment_name: str | None = None
+    bucket: str | None = None
+    volume_id: str | None = None
+    volume_name: str | None = None
+    snapshot: str | None = None
+    extra: Mapping[str, Any] = _extra()
+
+
+@attrs.frozen
+class Target:
+    """What a restore writes to. The unit of ``volume_size`` is undocumented; bytes, as far as seen."""
+
+    working_environment_id: str | None = None
+    working_environment_name: str | None = None
+    svm: str | None = None
+    volume_name: str | None = None
+    volume_size: int | None = None
+    path: str | None = None
+    extra: Mapping[str, Any] = _extra()
+
+
+@attrs.frozen
+class Restore:
+    """``data.restore``: ``type`` is "file" or "volume"."""
+
+    type: str | None = None
+    source: Source | None = None
+    target: Target | None = None
+    batches: tuple[Batch, ...] = ()
+    extra: Mapping[str, Any] = _extra()
+
+
+@attrs.frozen
+class MultiVolumeBackup:
+    """``data.multi-volume-backup``."""
+
+    volumes: tuple[Volume, ...] = ()
+    extra: Mapping[str, Any] = _extra()
+
+
+@attrs.frozen
+class JobRecord:
+    """One job of ``cloudmanager_cbs`` as it was sent."""
+
+    id: str | None = None
+    working_environment_id: str | None = None
+    type: str | None = None
+    status: str | None = None
+    error: str | None = None
+    time: datetime | None = None
+    """The same in a pending and in a finished sample: the job's creation, as far as anyone can tell."""
+    multi_volume_backup: MultiVolumeBackup | None = None
+    restore: Restore | None = None
+    extra: Mapping[str, Any] = _extra()
+    """Unknown keys, those of ``data`` under ``data``."""
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """The volumes of the multi-volume backup, if it is one."""
+        return self.multi_volume_backup.volumes if self.multi_volume_backup else ()
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches of the restore, if it is one."""
+        return self.restore.batches if self.restore else ()
+
+
+def parse_record(data: Object, path: str) -> JobRecord:
+    """One job, everything in it kept. Raises `DecodeError` where what decides its state cannot be read."""
+    fields = Fields(data)
+    body = fields.object("data")
+    inner = Fields(body or {})
+    record = JobRecord(
+        id=fields.text("id"),
+        working_environment_id=fields.text("working-environment-id"),
+        type=fields.text("type"),
+        status=fields.word("status", f"{path}.status"),
+        error=fields.text("error"),
+        time=_epoch(fields, "time"),
+        multi_volume_backup=_backup(inner.object("multi-volume-backup"), f"{path}.data.multi-volume-backup"),
+        restore=_restore(inner.object("restore"), f"{path}.data.restore"),
+        extra=fields.extra,
+    )
+    if inner.extra:
+        fields.extra["data"] = inner.extra
+    return record
+
+
+def _backup(data: Object | None, path: str) -> MultiVolumeBackup | None:
+    if data is None:
+        return None
+    fields = Fields(data)
+    volumes = tuple(
+        _volume(item, f"{path}.volume[{n}]") for n, item in enumerate(_items(fields, "volume", path))
+    )
+    return MultiVolumeBackup(volumes, fields.extra)
+
+
+def _volume(data: Object, path: str) -> Volume:
+    fields = Fields(data)
+    return Volume(
+        fields.text("id"),
+        fields.word("status", f"{path}.status"),
+        fields.text("error"),
+        fields.extra,
+    )
+
+
+def _restore(data: Object | None, path: str) -> Restore | None:
+    if data is None:
+        return None
+    fields = Fields(data)
+    batches = tuple(
+        _batch(item, f"{path}.batch[{n}]") for n, item in enumerate(_items(fields, "batch", path))
+    )
+    return Restore(
+        type=fields.text("type"),
+        source=_source(fields.object("source")),
+        target=_target(fields.object("target")),
+        batches=batches,
+        extra=fields.extra,
+    )
+
+
+def _batch(data: Object, path: str) -> Batch:
+    fields = Fields(data)
+    return Batch(
+        id=fields.text("id"),
+        status=fields.word("status", f"{path}.status"),
+        error=fields.text("error"),
+        time=_epoch(fields, "time"),
+        # An object without a key is how some references print "no files".
+        files=tuple(_file(item) for item in fields.objects("file") if item),
+        extra=fields.extra,
+    )
+
+
+def _file(data: Object) -> File:
+    fields = Fields(data)
+    return File(
+        inode=fields.integer("inode"),
+        path=fields.text("path"),
+        type=fields.text("type"),
+        size=_whole(fields, "size"),
+        mtime=_epoch(fields, "mtime"),
+        extra=fields.extra,
+    )
+
+
+def _source(data: Object | None) -> Source | None:
+    if data is None:
+        return None
+    fields = Fields(data)
+    return Source(
+        fields.text("working-environment-id"),
+        fields.text("working-environment-name"),
+        fields.text("bucket"),
+        fields.text("volume-id"),
+        fields.text("volume-name"),
+        fields.text("snapshot"),
+        fields.extra,
+    )
+
+
+def _target(data: Object | None) -> Target | None:
+    if data is None:
+        return None
+    fields = Fields(data)
+    return Target(
+        fields.text("working-environment-id"),
+        fields.text("working-environment-name"),
+        fields.text("svm"),
+        fields.text("volume-name"),
+        _whole(fields, "volume-size"),
+        fields.text("path"),
+        fields.extra,
+    )
+
+
+def _items(fields: Fields, key: str, path: str) -> list[Object]:
+    value = fields.data.get(key)
+    found = fields.objects(key)
+    if key in fields.extra:
+        # An item that can't be read may be the one that failed: without it the state would be a guess.
+        what = "an array of objects" if isinstance(value, list) else f"an array, got {kind(value)}"
+        raise DecodeError(f"expected {what}", path=f"{path}.{key}")
+    return found
+
+
+def _whole(fields: Fields, key: str) -> int | None:
+    # Recorded as floats too, with and without a fraction.
+    number = finite(fields.data.get(key))
+    return fields.take(key, None if number is None else integer(fields.data.get(key)) or int(number))
+
+
+def _epoch(fields: Fields, key: str) -> datetime | None:
+    number = finite(fields.data.get(key))
+    if number is None:
+        return fields.take(key, None)
+    seconds = number if abs(number) < SECONDS_BELOW else number / 1000
+    try:
+        return fields.take(key, datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return fields.take(key, None)

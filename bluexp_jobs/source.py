@@ -1,0 +1,138 @@
+"""The jobs of BlueXP backup and recovery over HTTP: get, list, wait, and the jobs of its writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import ClassVar
+from typing import NoReturn
+from typing import Unpack
+
+from bluexp_jobs.wire import PROVIDER
+from bluexp_jobs.wire import NoJob
+from bluexp_jobs.wire import parse_fault
+from bluexp_jobs.wire import parse_handover
+from bluexp_jobs.wire import parse_job
+from bluexp_jobs.wire import parse_jobs
+from common.auth import AuthLike
+from common.errors import JobNotFound
+from common.errors import UsageError
+from common.faults import Fault
+from common.httpsource import Handover
+from common.httpsource import HttpSource
+from common.model import Action
+from common.model import Capability
+from common.model import Job
+from common.model import JobLike
+from common.model import JobRef
+from common.model import JobState
+from common.options import SourceOptions
+from common.refs import ACCOUNT
+from common.refs import Scope
+from common.refs import encode_segment
+from common.replies import Reply
+
+ENDPOINT = "https://api.bluexp.netapp.com"
+"""Today's host; ``https://cloudmanager.cloud.netapp.com`` is the older one."""
+AGENT = "agent"
+AGENT_SUFFIX = "clients"
+"""The header carries the agent's id with this behind it."""
+
+
+class BlueXPJobs(HttpSource):
+    """The backup and recovery jobs of one BlueXP account, run by one agent (once called connector).
+
+    ``account`` is an account or organisation id (not its name), ``agent`` the agent's id, with or without
+    "clients" behind it. ``auth`` is ``Bearer(token)`` or an ``httpx.Auth``. ``endpoint`` is another host, as
+    in private mode. The other keywords are those of `common.options.SourceOptions`. Raises `UsageError`.
+    """
+
+    provider: ClassVar[str] = PROVIDER
+    capabilities = frozenset({Capability.LIST})
+
+    def __init__(
+        self,
+        *,
+        account: str = "",
+        agent: str = "",
+        auth: AuthLike | None = None,
+        endpoint: str = ENDPOINT,
+        **options: Unpack[SourceOptions],
+    ) -> None:
+        account, agent = _name("account", account), _name("agent", agent).removesuffix(AGENT_SUFFIX)
+        super().__init__(
+            endpoint,
+            auth=auth,
+            given=options,
+            scope=((ACCOUNT, account), (AGENT, agent)),
+            headers={"x-agent-id": agent + AGENT_SUFFIX},
+        )
+        self._jobs = f"/account/{encode_segment(account)}/providers/cloudmanager_cbs/api/v1/job"
+
+    def canonical_scope(self, scope: Scope) -> Scope:
+        """The same scope, the agent's id without its suffix."""
+        return tuple(
+            (name, part.removesuffix(AGENT_SUFFIX) if name == AGENT else part) for name, part in scope
+        )
+
+    def list(
+        self, *, type: str | None = None, status: str | JobState | None = None, **unknown: object
+    ) -> AsyncIterator[Job]:
+        """The account's jobs, all of them in one reply: the API has no pages.
+
+        ``type`` and ``status`` are passed to the server as they are. A `JobState` as ``status`` is compared
+        here instead, since several words mean one state and PARTIAL has none. Raises `UsageError` before
+        any request, `SourceError` while iterating.
+        """
+        if unknown:
+            raise UsageError(
+                f"unknown filter {next(iter(unknown))!r}: BlueXP jobs are filtered by type and status"
+            )
+        for name, value in (("type", type), ("status", status)):
+            if value is not None and (not isinstance(value, str) or not value):
+                raise UsageError(f"{name}= must be text that is not empty, or left out")
+        wanted = status if isinstance(status, JobState) else None
+        pairs = {"type": type, "status": None if wanted else status}
+        query = "&".join(f"{name}={encode_segment(value)}" for name, value in pairs.items() if value)
+        return self._list(f"{self._jobs}?{query}" if query else self._jobs, wanted)
+
+    async def act(self, job: JobLike, action: Action) -> NoReturn:
+        """Raises `Unsupported` before any request: the API has no cancel, pause or resume."""
+        await super().act(job, action)
+        raise AssertionError("unreachable")
+
+    def job_target(self, ref: JobRef) -> str:
+        """``…/job/{jobId}``, which takes no parameters."""
+        return f"{self._jobs}/{encode_segment(ref.id)}"
+
+    def decode(self, body: bytes, ref: JobRef) -> Job:
+        """The job in the reply to one GET. An empty array or null is the API's word for a job it lacks."""
+        try:
+            return parse_job(body, endpoint=self.endpoint, scope=self.scope, id=ref.id, states=self.states)
+        except NoJob:
+            raise JobNotFound(
+                f"{ref}: the server knows no such job (it answered without one)", ref=ref
+            ) from None
+
+    def fault(self, reply: Reply) -> Fault:
+        """The platform's error body, in any of its shapes."""
+        return parse_fault(reply)
+
+    def handover(self, reply: Reply) -> Handover:
+        """The job id in the body of a write's reply."""
+        return parse_handover(reply)
+
+    async def _list(self, target: str, wanted: JobState | None) -> AsyncIterator[Job]:
+        reply = await self._client.send("GET", target)
+        if reply.status != 200:
+            raise self.failure(reply, "GET jobs")
+        for job in parse_jobs(reply.body, endpoint=self.endpoint, scope=self.scope, states=self.states):
+            if wanted is None or job.state is wanted:
+                yield job
+
+
+def _name(keyword: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"{keyword}= is missing: pass the id of the BlueXP {keyword}, as text")
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise UsageError(f"{keyword}= must be an id without spaces or control characters")
+    return value

@@ -1,0 +1,27 @@
+"""What this package says of itself to `common.registry`, found there by entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from common.registry import Provider
+
+if TYPE_CHECKING:
+    from common.base import BaseSource
+    from common.stage import Stage
+
+
+def _source() -> type[BaseSource]:
+    from cfjobs.source import CFJobs  # only once a source is asked for
+
+    return CFJobs
+
+
+def _demo() -> Callable[[], Stage]:
+    from cfjobs.demo import stage  # needs the extra packages of the demo
+
+    return stage
+
+
+PROVIDER = Provider(name="cf", title="Cloud Foundry v3", source=_source, demo=_demo)

@@ -1,0 +1,83 @@
+"""Cloud Foundry's jobs over HTTP: get, wait, and the jobs of its writes. There is no list and no cancel."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import ClassVar
+from typing import NoReturn
+from typing import Unpack
+
+from cfjobs.wire import PROVIDER
+from cfjobs.wire import parse_fault
+from cfjobs.wire import parse_handover
+from cfjobs.wire import parse_job
+from common.auth import AuthLike
+from common.errors import Unsupported
+from common.faults import Fault
+from common.httpsource import Handover
+from common.httpsource import HttpSource
+from common.model import Action
+from common.model import Capability
+from common.model import Job
+from common.model import JobLike
+from common.model import JobRef
+from common.options import SourceOptions
+from common.polling import PollPolicy
+from common.polling import healthy_delay
+from common.refs import encode_segment
+from common.replies import Reply
+
+JOBS = "/v3/jobs"
+POLLING_SLOWER = 5.0
+"""While a job is POLLING the controller itself asks a broker once a minute: ask so many times less often."""
+
+
+class CFJobs(HttpSource):
+    """The jobs of one Cloud Foundry foundation, or of a Korifi.
+
+    ``endpoint`` is the API's address, such as ``https://api.example.org``. ``auth`` is ``Bearer(token)``
+    or an ``httpx.Auth``; with ``cert=`` (Korifi) it may be left out. The other keywords are those of
+    `common.options.SourceOptions`. Raises `UsageError`.
+    """
+
+    provider: ClassVar[str] = PROVIDER
+    capabilities: frozenset[Capability] = frozenset()
+
+    def __init__(
+        self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
+    ) -> None:
+        super().__init__(endpoint, auth=auth, given=options)
+
+    def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
+        """Slower while the server itself waits for a service broker."""
+        if (job.native_state or "").casefold() != "polling":
+            return healthy_delay(policy, ran)
+        return max(healthy_delay(policy, ran), min(policy.initial * POLLING_SLOWER, policy.maximum))
+
+    def list(self, *args: Any, **filters: Any) -> NoReturn:
+        """Raises `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""
+        del args, filters
+        raise Unsupported(
+            "Cloud Foundry jobs cannot be listed: their API has no list; keep the refs that adopt() gives"
+        )
+
+    async def act(self, job: JobLike, action: Action) -> NoReturn:
+        """Raises `Unsupported` before any request: the API has no cancel, pause or resume."""
+        await super().act(job, action)
+        raise AssertionError("unreachable")
+
+    def job_target(self, ref: JobRef) -> str:
+        """``/v3/jobs/{guid}``, the guid as one segment: Korifi's hold ``~`` and ``.``."""
+        return f"{JOBS}/{encode_segment(ref.id)}"
+
+    def decode(self, body: bytes, ref: JobRef) -> Job:
+        """The job in the reply to one GET."""
+        return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
+
+    def fault(self, reply: Reply) -> Fault:
+        """The Cloud Controller's error body."""
+        return parse_fault(reply)
+
+    def handover(self, reply: Reply) -> Handover:
+        """The job in a write's Location, and the write's warnings."""
+        return parse_handover(reply)

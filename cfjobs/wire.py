@@ -1,0 +1,234 @@
+"""Cloud Foundry's bytes to records to jobs, without a socket.
+
+Facts are from the Cloud Controller v3 API reference ("Jobs", 3.228), its source, Korifi's, and recorded
+traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+import attrs
+
+from common.decoding import Fields
+from common.decoding import Object
+from common.decoding import kind
+from common.decoding import root_object
+from common.decoding import text
+from common.errors import DecodeError
+from common.faults import Fault
+from common.httpsource import Handover
+from common.model import ErrorDetail
+from common.model import Job
+from common.model import JobRef
+from common.model import JobState
+from common.model import unique
+from common.refs import Scope
+from common.replies import Reply
+from common.replies import last_segment
+from common.states import read_state
+
+PROVIDER = "cf"
+
+STATES: Mapping[str, JobState] = {
+    "processing": JobState.RUNNING,
+    "polling": JobState.RUNNING,
+    "complete": JobState.SUCCEEDED,
+    "failed": JobState.FAILED,
+}
+"""POLLING is re-queued work, mostly while the controller polls a service broker."""
+
+NOT_FOUND = "10010"
+"""CF-ResourceNotFound: the API's own word for a job that it never knew, or has pruned."""
+PASSING_CODES = frozenset({"10013", "10014", "10016", "20004"})
+"""Rate limits of the platform, a user and a broker; UAA is unavailable."""
+
+_KEYS = frozenset({"guid", "state", "operation"})
+
+
+@attrs.frozen
+class Link:
+    """One link of a job, as the server wrote it; a relative one stays relative."""
+
+    href: str
+    method: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+@attrs.frozen
+class JobError:
+    """One error. ``detail`` is for people, ``code`` and ``title`` are for programs."""
+
+    code: int | None = None
+    title: str | None = None
+    detail: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+@attrs.frozen
+class JobRecord:
+    """One job as the Cloud Controller or Korifi sent it."""
+
+    guid: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    operation: str | None = None
+    state: str | None = None
+    errors: tuple[JobError, ...] = ()
+    warnings: tuple[str, ...] = ()
+    links: Mapping[str, Link] = attrs.field(factory=dict[str, Link])
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+def parse_job(
+    data: bytes | str | Object,
+    *,
+    endpoint: str = "",
+    scope: Scope = (),
+    id: str = "",
+    states: Mapping[str, JobState] | None = None,
+) -> Job:
+    """The job in the reply to ``GET /v3/jobs/{guid}``.
+
+    ``id`` stands in where the reply leaves the guid out. ``states`` adds words to the table.
+    Raises `DecodeError` for what cannot be a job: no JSON, an error body, no job in it, no id known.
+    """
+    root = root_object(data)
+    if not _KEYS & root.keys():
+        what = "an error body" if "errors" in root else "no job in it"
+        raise DecodeError(f"{what}: none of guid, state, operation", transient=True)
+    record = parse_record(root)
+    found = record.guid or id
+    if not found:
+        raise DecodeError("a job without its guid, and none was asked for", path="$.guid")
+    return Job(
+        JobRef(PROVIDER, endpoint, found, scope),
+        read_state(record.state, STATES, states),
+        native_state=record.state,
+        operation=record.operation,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        errors=tuple(map(_detail, record.errors)),
+        warnings=unique(record.warnings),
+        links={name: link.href for name, link in record.links.items()},
+        record=record,
+    )
+
+
+def parse_record(data: Object) -> JobRecord:
+    """One record, everything in it kept."""
+    fields = Fields(data)
+    return JobRecord(
+        guid=fields.text("guid"),
+        created_at=fields.moment("created_at"),
+        updated_at=fields.moment("updated_at"),
+        operation=fields.text("operation"),
+        state=fields.word("state", "$.state"),
+        errors=tuple(_error(item, f"$.errors[{n}]") for n, item in enumerate(_array(fields, "errors"))),
+        warnings=tuple(
+            _warning(item, f"$.warnings[{n}]") for n, item in enumerate(_array(fields, "warnings"))
+        ),
+        links=_links(fields),
+        extra=fields.extra,
+    )
+
+
+def parse_fault(reply: Reply) -> Fault:
+    """What an error body says: ``{"errors": […]}``, or flat on 502. Match on code or title, never on detail.
+
+    A 404 is about the job only with code 10010; the platform's router answers 404 with
+    ``X-Cf-RouterError`` while the API itself has no route.
+    """
+    request_id = reply.header("x-vcap-request-id")
+    try:
+        root = root_object(reply.body)
+    except DecodeError:
+        return Fault(request_id=request_id, spoken=False)
+    listed = root.get("errors")
+    errors = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else [root]
+    fields = [Fields(item) for item in errors]
+    codes = [code for item in fields if (code := item.text("code")) is not None]
+    messages = [said for item in fields if (said := item.text("detail") or item.text("title"))]
+    if not codes and not messages:
+        return Fault(request_id=request_id, spoken=False)
+    missing = reply.status == 404 and NOT_FOUND in codes and reply.header("x-cf-routererror") is None
+    return Fault(
+        code=codes[0] if codes else None,
+        message="; ".join(messages) or None,
+        request_id=request_id,
+        passing=not PASSING_CODES.isdisjoint(codes) or (reply.status == 404 and not missing),
+        missing=missing,
+    )
+
+
+def parse_handover(reply: Reply) -> Handover:
+    """The job of a write: a 202 with a Location whose last segment but one is ``jobs``.
+
+    204 and 200 mean that there is none. ``X-Cf-Warnings`` are the write's own warnings either way.
+    """
+    id = last_segment(reply.header("location"), parent="jobs") if reply.status == 202 else None
+    return Handover((id,) if id else (), warnings=parse_warnings(reply.header_values("x-cf-warnings")))
+
+
+def parse_warnings(values: tuple[str, ...]) -> tuple[str, ...]:
+    """``X-Cf-Warnings``: comma-separated and form-encoded by the Cloud Controller, plain text by Korifi."""
+    found: list[str] = []
+    for value in values:
+        if " " in value.strip().replace(", ", ","):
+            found.append(value.strip())  # an encoded one has no space: this is Korifi's plain text
+        else:
+            found += [unquote_plus(part.strip()) for part in value.split(",")]
+    return unique(warning for warning in found if warning)
+
+
+def _array(fields: Fields, key: str) -> list[Any]:
+    value = fields.data.get(key)
+    fields.extra.pop(key, None)
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _error(item: Any, path: str) -> JobError:
+    if isinstance(item, Mapping):
+        fields = Fields(item)
+        return JobError(fields.integer("code"), fields.text("title"), fields.text("detail"), fields.extra)
+    said = text(item)
+    if said is None:
+        raise DecodeError(f"expected an error, got {kind(item)}", path=path)
+    return JobError(detail=said)
+
+
+def _detail(error: JobError) -> ErrorDetail:
+    # A retried attempt's error has "description" where all others have "detail".
+    other = text(error.extra.get("description"))
+    code = error.code if error.code is not None else text(error.extra.get("code"))
+    return ErrorDetail(
+        error.detail or other or error.title or "the server gave no reason",
+        code=None if code is None else str(code),
+        title=error.title,
+    )
+
+
+def _warning(item: Any, path: str) -> str:
+    said = text(item.get("detail")) if isinstance(item, Mapping) else text(item)
+    if said is None:
+        raise DecodeError(f"expected a warning with its detail, got {kind(item)}", path=path)
+    return said
+
+
+def _links(fields: Fields) -> dict[str, Link]:
+    value = fields.object("links")
+    found: dict[str, Link] = {}
+    for name, link in (value or {}).items():
+        if isinstance(link, Mapping) and isinstance(link.get("href"), str):
+            inner = Fields(link)
+            found[name] = Link(inner.text("href") or "", inner.text("method"), inner.extra)
+        elif isinstance(link, str):
+            found[name] = Link(link)
+    if value is not None and len(found) < len(value):
+        fields.extra["links"] = {name: link for name, link in value.items() if name not in found}
+    return found

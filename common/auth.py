@@ -1,0 +1,137 @@
+"""Who is asking: what every provider accepts as ``auth=``, and how it becomes a header."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Protocol
+from typing import TypeAlias
+from typing import runtime_checkable
+
+from common.errors import UsageError
+
+if TYPE_CHECKING:
+    import httpx
+
+TokenSource = Callable[[], Awaitable[str]]
+
+
+@runtime_checkable
+class HeaderAuth(Protocol):
+    """Signing in through request headers, computed anew for each request."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """The headers to send, such as ``Authorization``."""
+        ...
+
+    async def refresh(self) -> bool:
+        """Called after a 401: True where the same request is worth sending once more."""
+        ...
+
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must appear in no message: an error's excerpt is cleaned of them."""
+        ...
+
+
+AuthLike: TypeAlias = "tuple[str, str] | HeaderAuth | httpx.Auth"
+"""What every source takes: a user-and-password pair, one of the classes here, or an ``httpx.Auth``."""
+
+
+class Basic:
+    """HTTP Basic with a user name and a password, in UTF-8 as ONTAP expects them (RFC 7617)."""
+
+    __slots__ = ("_header", "_secrets", "user")
+
+    def __init__(self, user: str, password: str) -> None:
+        if ":" in user:
+            raise UsageError("a user name for HTTP Basic must not hold a colon")
+        token = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+        self.user = user
+        self._header = {"Authorization": f"Basic {token}"}
+        self._secrets = (password, token)
+
+    async def headers(self) -> Mapping[str, str]:
+        """``Authorization: Basic …``."""
+        return self._header
+
+    async def refresh(self) -> bool:
+        """A password does not get better by itself."""
+        return False
+
+    def secrets(self) -> tuple[str, ...]:
+        """The password, plain and encoded."""
+        return self._secrets
+
+    def __repr__(self) -> str:
+        return f"Basic({self.user!r}, ****)"
+
+
+class Bearer:
+    """A bearer token: the text itself, or an async function that gives a valid one for each request.
+
+    The function is called again after a 401, and the request is sent once more if its answer differs.
+    """
+
+    __slots__ = ("_last", "_token")
+
+    def __init__(self, token: str | TokenSource) -> None:
+        if not isinstance(token, str) and not callable(token):
+            raise UsageError("Bearer() takes the token as text, or an async function that returns it")
+        self._token = _bare(token) if isinstance(token, str) else token
+        self._last = self._token if isinstance(self._token, str) else ""
+
+    async def headers(self) -> Mapping[str, str]:
+        """``Authorization: Bearer …``."""
+        self._last = await self._current()
+        return {"Authorization": f"Bearer {self._last}"}
+
+    async def refresh(self) -> bool:
+        """Whether the function has another token than the one that was refused."""
+        return await self._current() != self._last
+
+    async def _current(self) -> str:
+        if isinstance(self._token, str):
+            return self._token
+        return _bare(await self._token())
+
+    def secrets(self) -> tuple[str, ...]:
+        """The token last sent."""
+        return (self._last,) if self._last else ()
+
+    def __repr__(self) -> str:
+        return "Bearer(****)"
+
+
+def _bare(token: object) -> str:
+    # The cf command and many web pages show a token with the scheme's name before it.
+    if not isinstance(token, str) or not token.strip():
+        raise UsageError("the bearer token is empty: pass the token as text")
+    if token[:7].lower() == "bearer ":
+        token = token[7:].strip()
+    if any(ord(c) < 32 or ord(c) > 126 for c in token):
+        raise UsageError(
+            "the bearer token holds characters that no header may carry (a line break at its end?)"
+        )
+    return token
+
+
+def read_auth(auth: Any) -> HeaderAuth | Any | None:
+    """What a caller passed as ``auth=``, made uniform; an ``httpx.Auth`` is passed through.
+
+    Raises `UsageError` for anything else, without quoting it.
+    """
+    if auth is None or isinstance(auth, HeaderAuth):
+        return auth
+    if isinstance(auth, tuple):
+        if len(auth) != 2 or not all(isinstance(part, str) for part in auth):
+            raise UsageError("auth= as a tuple must be (user, password), both text")
+        return Basic(*auth)
+    if isinstance(auth, str):
+        raise UsageError("auth= was given as text: pass (user, password), or Bearer(token) for a token")
+    if hasattr(auth, "auth_flow") or hasattr(auth, "async_auth_flow"):
+        return auth
+    raise UsageError("auth= must be (user, password), Bearer(token), or an httpx.Auth")

@@ -1,0 +1,257 @@
+"""What every source has in common, whatever it talks to: whose job it is, reading, watching, waiting."""
+
+from __future__ import annotations
+
+import abc
+import random
+from collections.abc import AsyncIterator
+from collections.abc import Collection
+from types import TracebackType
+from typing import Any
+from typing import ClassVar
+from typing import Self
+
+import anyio
+
+from common.errors import SourceError
+from common.errors import Unsupported
+from common.errors import UsageError
+from common.errors import WrongSource
+from common.events import Observer
+from common.model import Job
+from common.model import JobLike
+from common.model import JobRef
+from common.options import read_aliases
+from common.options import read_timeout
+from common.options import read_until
+from common.polling import PollPolicy
+from common.polling import healthy_delay
+from common.refs import Scope
+from common.registry import is_ref
+from common.source import OnCancel
+from common.source import Probe
+from common.states import Action
+from common.states import Capability
+from common.states import JobState
+from common.waiting import Reading
+from common.waiting import WaitSpec
+from common.waiting import Watch
+
+MAX_ID = 1024
+"""No id of any provider comes near so many characters."""
+
+
+class BaseSource(abc.ABC):
+    """A `JobSource` for one endpoint. A provider adds how to read a job, and what else its server can do."""
+
+    provider: ClassVar[str]
+    capabilities: frozenset[Capability] = frozenset()
+    retry_after_cap: ClassVar[float] = 3600.0
+    """At most so many seconds of a ``Retry-After`` are kept."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        scope: Scope = (),
+        aliases: Collection[str] = (),
+        policy: PollPolicy | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.scope = scope
+        self.aliases = read_aliases(aliases)
+        self.policy = self.check_policy(policy or self.default_policy())
+        self.observer = observer
+        self._held_until = 0.0
+        self._random = random.Random()  # noqa: S311  # jitter is no secret
+
+    @abc.abstractmethod
+    async def read_once(self, ref: JobRef) -> Reading:
+        """One request for one job. Raises `JobNotFound` or `SourceError`."""
+
+    @classmethod
+    def default_policy(cls) -> PollPolicy:
+        """How often to ask where the caller does not say."""
+        return PollPolicy()
+
+    def check_policy(self, policy: PollPolicy) -> PollPolicy:
+        """The policy, if this provider can live with it. Raises `UsageError` otherwise."""
+        return policy
+
+    def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
+        """Seconds until the next poll of a job that has been running for ``ran`` seconds."""
+        del job
+        return healthy_delay(policy, ran)
+
+    def canonical_scope(self, scope: Scope) -> Scope:
+        """The one form of a scope that may be written in several."""
+        return scope
+
+    def ref(self, job: JobLike) -> JobRef:
+        """The ref of a job of this source, complete. No I/O.
+
+        Raises `WrongSource` where it belongs to another provider, endpoint or scope, `UsageError` where it
+        is no job's name at all.
+        """
+        if isinstance(job, Job):
+            job = job.ref
+        elif isinstance(job, str):
+            job = JobRef.parse(job) if is_ref(job) else JobRef(self.provider, self.endpoint, job, self.scope)
+        elif not isinstance(job, JobRef):
+            raise UsageError(
+                f"a job is named by a JobRef, its text, an id or a Job, not by {type(job).__name__}"
+            )
+        self._check_owner(job)
+        _check_id(job.id)
+        return JobRef(self.provider, self.endpoint, job.id, self.scope)
+
+    async def get(self, job: JobLike) -> Job:
+        """One observation of one job, in one request.
+
+        Raises `JobNotFound` where the API says that it has no such job, `SourceError` for all that went
+        wrong on the way, `WrongSource` for another source's job. A failed job is no error here.
+        """
+        ref = self.ref(job)
+        try:
+            return (await self.read(ref)).job
+        except SourceError as error:
+            error.ref = ref
+            raise
+
+    async def act(self, job: JobLike, action: Action) -> Job:
+        """Pause, resume or cancel a job, and read it again. Raises `Unsupported` where the server can't."""
+        del job
+        raise Unsupported(f"{self.provider} jobs cannot be acted on: their API has no {action}")
+
+    def watch(
+        self,
+        job: JobLike,
+        *,
+        timeout: float | None = None,
+        until: Collection[JobState] | None = None,
+        on_cancel: OnCancel = "leave",
+        resolve_gone: Probe | None = None,
+        policy: PollPolicy | None = None,
+    ) -> Watch:
+        """The first observation of a job, then each change, until it ends: ``async for job in …``.
+
+        The arguments are those of `wait`. A failed job is the last observation, not an exception.
+        """
+        if on_cancel not in ("leave", "cancel"):
+            raise UsageError("on_cancel= must be 'leave' or 'cancel'")
+        if on_cancel == "cancel" and Capability.CANCEL not in self.capabilities:
+            raise Unsupported(
+                f"on_cancel='cancel': {self.provider} jobs cannot be cancelled through their API"
+            )
+        if policy is not None and not isinstance(policy, PollPolicy):
+            raise UsageError("policy= must be a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)")
+        spec = WaitSpec(
+            ref=self.ref(job),
+            seen=job if isinstance(job, Job) else None,
+            policy=self.policy if policy is None else self.check_policy(policy),
+            timeout=read_timeout(timeout),
+            until=read_until(until),
+            on_cancel=on_cancel,
+            resolve_gone=resolve_gone,
+        )
+        return Watch(self, spec)
+
+    async def wait(
+        self,
+        job: JobLike,
+        *,
+        timeout: float | None = None,  # the name that users know; None is no deadline
+        until: Collection[JobState] | None = None,
+        check: bool = True,
+        on_cancel: OnCancel = "leave",
+        resolve_gone: Probe | None = None,
+        policy: PollPolicy | None = None,
+    ) -> Job:
+        """The job once it has ended, or has reached one of the states in ``until``.
+
+        ``timeout`` is in seconds from now, requests included; 0 makes one read. ``check`` raises for a job
+        that failed. ``until`` names states that end the wait without raising. ``on_cancel="cancel"`` asks
+        the server to cancel the job when this wait is cancelled. ``resolve_gone`` is asked for the outcome
+        where the server has forgotten the job. ``policy`` replaces the source's.
+
+        Raises `JobFailed` or `JobPartiallyFailed`, `WaitTimeout`, `JobNotFound`, `JobGone`,
+        `UnexpectedState`, and `SourceError` for trouble that does not pass. A cancelled wait leaves
+        nothing behind.
+        """
+        watch = self.watch(
+            job,
+            timeout=timeout,
+            until=until,
+            on_cancel=on_cancel,
+            resolve_gone=resolve_gone,
+            policy=policy,
+        )
+        async for _ in watch:
+            pass
+        return watch.tracker.outcome(check=check)
+
+    def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
+        """The jobs that match. Raises `Unsupported` where the server has no list."""
+        del args, filters
+        raise Unsupported(f"{self.provider} jobs cannot be listed: their API has no list")
+
+    async def read(self, ref: JobRef) -> Reading:
+        """One poll, and the floor under all later ones where the server asks for it (``Retry-After``)."""
+        try:
+            return await self.read_once(ref)
+        except SourceError as error:
+            if error.retry_after is not None:
+                error.retry_after = min(error.retry_after, self.retry_after_cap)
+                self._held_until = max(self._held_until, anyio.current_time() + error.retry_after)
+            raise
+
+    def held_until(self) -> float:
+        """The loop's time before which no wait of this source may ask (``Retry-After``)."""
+        return self._held_until
+
+    def draw(self) -> float:
+        """The jitter of one request, 0.0 to 1.0."""
+        return self._random.random()
+
+    async def aclose(self) -> None:  # noqa: B027  # a source without connections has nothing to give back
+        """Give back what the source holds. Safe to call twice."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        scope = "".join(f", {name}={value!r}" for name, value in self.scope)
+        return f"<{type(self).__name__} {self.endpoint!r}{scope}>"
+
+    def _check_owner(self, ref: JobRef) -> None:
+        if ref.provider != self.provider:
+            raise WrongSource(
+                f"{ref}: a job of {ref.provider!r}, asked of a source of {self.provider!r}", ref=ref
+            )
+        if ref.endpoint and ref.endpoint != self.endpoint and ref.endpoint not in self.aliases:
+            raise WrongSource(
+                f"{ref}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are the same system, "
+                "name the other one in aliases=",
+                ref=ref,
+            )
+        if ref.scope and self.canonical_scope(ref.scope) != self.scope:
+            raise WrongSource(
+                f"{ref}: a job of another {' or '.join(name for name, _ in ref.scope)}", ref=ref
+            )
+
+
+def _check_id(id: str) -> None:
+    if len(id) > MAX_ID:
+        raise UsageError(f"the job's id is {len(id)} characters long: pass the id, not a reply or a document")
+    if id in (".", ".."):
+        # The one text that no encoding keeps from being read as a folder on the way.
+        raise UsageError(f"{id!r} is no job's id: pass the id that the server gave")

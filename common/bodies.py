@@ -1,0 +1,49 @@
+"""Reading a body without trusting its size: bounded as it arrives, and as it inflates."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterable
+from typing import Any
+
+from common.errors import DecodeError
+
+MAX_BODY = 16 * 1024 * 1024
+"""How many bytes of a reply are read, inflated: 16 MiB."""
+ACCEPT_ENCODING = "gzip, deflate"
+"""What `read_bounded` can inflate."""
+
+_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+
+
+async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int = MAX_BODY) -> bytes:
+    """The whole body, inflated. Raises `DecodeError` once it passes ``limit`` bytes or cannot be inflated."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        inflate = None
+    elif encoding in _WINDOW:
+        inflate = zlib.decompressobj(_WINDOW[encoding])
+    else:
+        raise DecodeError(
+            f"the reply is encoded as {encoding[:40]!r}, which was not asked for", transient=True
+        )
+    parts: list[bytes] = []
+    left = limit
+    async for chunk in chunks:
+        data = chunk if inflate is None else _inflate(inflate, chunk, left + 1)
+        left -= len(data)
+        if left < 0:
+            raise DecodeError(f"the reply is larger than {limit} bytes", transient=True)
+        parts.append(data)
+    if inflate is not None and parts and not inflate.eof:
+        raise DecodeError("the compressed reply ends early", transient=True)
+    return b"".join(parts)
+
+
+def _inflate(inflate: Any, chunk: bytes, most: int) -> bytes:
+    try:
+        return inflate.decompress(chunk, most)
+    except zlib.error:
+        raise DecodeError(
+            "the reply says that it is compressed, but cannot be inflated", transient=True
+        ) from None

@@ -1,0 +1,151 @@
+"""Lenient reading of JSON: an object for an array, text for a number, null and absent alike, nothing lost.
+
+What a reader cannot use stays in ``extra``, so a record always holds everything that the server sent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+from typing import TypeVar
+from typing import cast
+
+from common.errors import DecodeError
+from common.replies import read_json
+
+Object = Mapping[str, Any]
+_T = TypeVar("_T")
+
+
+def root_object(data: object) -> Object:
+    """The object at the root of a reply. Raises `DecodeError` (not the API's reply) where there is none."""
+    root = read_json(data)
+    if not isinstance(root, Mapping):
+        raise DecodeError(f"expected an object at the root, got {kind(root)}", transient=True)
+    return cast("Object", root)
+
+
+def kind(value: object) -> str:
+    """What a JSON value is, in JSON's own words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, int | float):
+        return "a number"
+    return "an object" if isinstance(value, Mapping) else "an array"
+
+
+def text(value: object) -> str | None:
+    """Text, or a number as text; None for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def integer(value: object) -> int | None:
+    """A whole number, also from text or from a float without a fraction; None for anything else."""
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    try:
+        if isinstance(value, str):
+            return int(value)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+    except ValueError:
+        pass
+    return None
+
+
+def moment(value: object) -> datetime | None:
+    """An ISO 8601 time as aware UTC (one without an offset is taken as UTC); None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def objects(value: object) -> list[Object]:
+    """An array's objects; one object stands for an array of itself, null and absent for an empty one."""
+    if isinstance(value, Mapping):
+        return [cast("Object", value)]
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, Mapping)]
+    return []
+
+
+def word(value: object, path: str) -> str | None:
+    """A state's word. Raises `DecodeError` for what is neither text nor null: too much hangs on it."""
+    if value is None or isinstance(value, str):
+        return value
+    raise DecodeError(f"expected a state as text, got {kind(value)}", path=path)
+
+
+def finite(value: object) -> float | None:
+    """A finite number, also from text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+class Fields:
+    """The keys of one object, each taken once; ``extra`` is what no one took or could read."""
+
+    __slots__ = ("data", "extra")
+
+    def __init__(self, data: Object) -> None:
+        self.data = data
+        self.extra: dict[str, Any] = dict(data)
+
+    def text(self, key: str) -> str | None:
+        """`text` of a key."""
+        return self.take(key, text(self.data.get(key)))
+
+    def integer(self, key: str) -> int | None:
+        """`integer` of a key."""
+        return self.take(key, integer(self.data.get(key)))
+
+    def moment(self, key: str) -> datetime | None:
+        """`moment` of a key."""
+        return self.take(key, moment(self.data.get(key)))
+
+    def object(self, key: str) -> Object | None:
+        """The object under a key; of an array of one, its only object."""
+        found = objects(self.data.get(key))
+        return self.take(key, found[0] if len(found) == 1 else None)
+
+    def objects(self, key: str) -> list[Object]:
+        """`objects` of a key; what was no object in the array stays in ``extra``."""
+        value = self.data.get(key)
+        found = objects(value)
+        if (
+            value is None
+            or isinstance(value, Mapping)
+            or (isinstance(value, list) and len(value) == len(found))
+        ):
+            self.extra.pop(key, None)
+        return found
+
+    def word(self, key: str, path: str) -> str | None:
+        """`word` of a key."""
+        return self.take(key, word(self.data.get(key), path))
+
+    def take(self, key: str, value: _T | None) -> _T | None:
+        """A value that the caller read; the key leaves ``extra`` unless it could not be read."""
+        if value is not None or self.data.get(key) is None:
+            self.extra.pop(key, None)
+        return value

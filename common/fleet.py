@@ -1,0 +1,197 @@
+"""Several sources behind one: a ref goes to the source that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from collections.abc import Collection
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any
+from typing import Protocol
+from typing import Self
+
+from common.errors import Unsupported
+from common.errors import UsageError
+from common.errors import WrongSource
+from common.model import Job
+from common.model import JobLike
+from common.model import JobRef
+from common.polling import PollPolicy
+from common.registry import is_ref
+from common.source import JobSource
+from common.source import OnCancel
+from common.source import Probe
+from common.states import Action
+from common.states import Capability
+from common.states import JobState
+from common.waiting import Watch
+
+
+class Member(JobSource, Protocol):
+    """A source that can say whose a job is; every source of this SDK can."""
+
+    def ref(self, job: JobLike) -> JobRef:
+        """The complete ref of a job. Raises `WrongSource` for another source's."""
+        ...
+
+    def watch(
+        self,
+        job: JobLike,
+        *,
+        timeout: float | None = None,
+        until: Collection[JobState] | None = None,
+        on_cancel: OnCancel = "leave",
+        resolve_gone: Probe | None = None,
+        policy: PollPolicy | None = None,
+    ) -> Watch:
+        """The first observation of a job, then each change."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what the source holds."""
+        ...
+
+
+class Fleet:
+    """A `JobSource` over several: ``Fleet([ontap, foundation, backup])``.
+
+    Jobs are named by a ref, its text or a `Job`; a bare id will do where there is one source only. As a
+    context manager it closes its members. Raises `UsageError` for no member, or two of the same system.
+    """
+
+    def __init__(self, sources: Iterable[Member]) -> None:
+        self.sources = tuple(sources)
+        if not self.sources:
+            raise UsageError("a Fleet needs at least one source")
+        for source in self.sources:
+            if not hasattr(source, "ref"):
+                raise UsageError(
+                    f"{type(source).__name__} is no source that a Fleet can route to: it has no ref()"
+                )
+        names = [repr(source) for source in self.sources]
+        if len(set(names)) < len(names):
+            raise UsageError("a Fleet with two sources of one system: a job's ref would belong to both")
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What at least one member can do; ask ``fleet.of(job).capabilities`` for one job's."""
+        return frozenset[Capability]().union(*(source.capabilities for source in self.sources))
+
+    def of(self, job: JobLike) -> Member:
+        """The member that a job belongs to. Raises `WrongSource` where there is none."""
+        if isinstance(job, str) and not is_ref(job) and len(self.sources) > 1:
+            raise UsageError(
+                f"a bare id could be any of {len(self.sources)} sources' job: pass its ref instead"
+            )
+        owners: list[Member] = []
+        refusals: list[WrongSource] = []
+        for source in self.sources:
+            try:
+                source.ref(job)
+            except WrongSource as error:
+                refusals.append(error)
+            else:
+                owners.append(source)
+        if not owners:
+            ref = refusals[0].ref
+            if len(refusals) == 1:
+                raise refusals[0]
+            raise WrongSource(
+                f"{ref}: a job of none of the {len(self.sources)} sources of this fleet", ref=ref
+            )
+        if len(owners) > 1:
+            raise UsageError(
+                "the ref names no endpoint or scope, and several sources could be meant: pass a full ref"
+            )
+        return owners[0]
+
+    def ref(self, job: JobLike) -> JobRef:
+        """The complete ref of a job of one of the members."""
+        return self.of(job).ref(job)
+
+    async def get(self, job: JobLike) -> Job:
+        """One observation of one job."""
+        return await self.of(job).get(job)
+
+    async def act(self, job: JobLike, action: Action) -> Job:
+        """Pause, resume or cancel a job. Raises `Unsupported` where its system can't."""
+        return await self.of(job).act(job, action)
+
+    async def wait(
+        self,
+        job: JobLike,
+        *,
+        timeout: float | None = None,  # the name that users know; None is no deadline
+        until: Collection[JobState] | None = None,
+        check: bool = True,
+        on_cancel: OnCancel = "leave",
+        resolve_gone: Probe | None = None,
+        policy: PollPolicy | None = None,
+    ) -> Job:
+        """The job once it has ended, as its own source's ``wait``."""
+        return await self.of(job).wait(
+            job,
+            timeout=timeout,
+            until=until,
+            check=check,
+            on_cancel=on_cancel,
+            resolve_gone=resolve_gone,
+            policy=policy,
+        )
+
+    def watch(
+        self,
+        job: JobLike,
+        *,
+        timeout: float | None = None,
+        until: Collection[JobState] | None = None,
+        on_cancel: OnCancel = "leave",
+        resolve_gone: Probe | None = None,
+        policy: PollPolicy | None = None,
+    ) -> Watch:
+        """The first observation of a job, then each change."""
+        return self.of(job).watch(
+            job,
+            timeout=timeout,
+            until=until,
+            on_cancel=on_cancel,
+            resolve_gone=resolve_gone,
+            policy=policy,
+        )
+
+    def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
+        """The jobs of every member that can list, one member after another; filters go to each of them.
+
+        Raises `Unsupported` where no member can list, and `UsageError` for a filter that one does not know.
+        """
+        able = [source for source in self.sources if Capability.LIST in source.capabilities]
+        if not able:
+            raise Unsupported("none of the fleet's sources can list jobs: their APIs have no list")
+        return _chain([source.list(*args, **filters) for source in able])
+
+    async def aclose(self) -> None:
+        """Close every member, also when closing one of them fails."""
+        async with AsyncExitStack() as stack:
+            for source in self.sources:
+                stack.push_async_callback(source.aclose)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Fleet {list(self.sources)!r}>"
+
+
+async def _chain(parts: Iterable[AsyncIterator[Job]]) -> AsyncIterator[Job]:
+    for part in parts:
+        async for job in part:
+            yield job

@@ -1,0 +1,69 @@
+"""Which providers there are: found by entry point, so that another one plugs in without a change here."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from importlib import metadata
+from typing import TYPE_CHECKING
+from typing import Any
+
+import attrs
+
+from common.errors import UsageError
+
+if TYPE_CHECKING:
+    from common.base import BaseSource
+    from common.stage import Stage
+
+GROUP = "jobsource.providers"
+"""The entry-point group that a provider's package names its `Provider` in."""
+
+_SCHEME = re.compile(r"([a-z][a-z0-9]*)(?:\+http)?://")
+
+
+@attrs.frozen
+class Provider:
+    """What a provider says of itself. ``source`` and ``demo`` are functions, to import nothing early."""
+
+    name: str
+    """Also the scheme of its refs: lower-case letters and digits."""
+    title: str
+    source: Callable[[], type[BaseSource]]
+    demo: Callable[[], Callable[[], Stage]] | None = None
+
+
+_registered: dict[str, Provider] = {}
+
+
+def register(provider: Provider) -> None:
+    """Make a provider known in this process; its package does so when it is imported."""
+    _registered[provider.name] = provider
+
+
+@functools.cache
+def _installed() -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=GROUP)}
+
+
+def known_names() -> frozenset[str]:
+    """The names of all providers, imported or installed."""
+    return frozenset(_registered) | frozenset(_installed())
+
+
+def provider(name: str) -> Provider:
+    """A provider by name. Raises `UsageError` for one that is not there."""
+    if name not in _registered and name in _installed():
+        found: Any = _installed()[name].load()
+        register(found)
+    if name not in _registered:
+        names = ", ".join(sorted(known_names())) or "none"
+        raise UsageError(f"no provider {name!r} is installed; there are: {names}")
+    return _registered[name]
+
+
+def is_ref(text: str) -> bool:
+    """Whether a text is a job's reference rather than a bare id: it starts with a known provider's scheme."""
+    found = _SCHEME.match(text)
+    return found is not None and (found[1] in _registered or found[1] in known_names())

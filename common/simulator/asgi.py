@@ -1,0 +1,56 @@
+"""How a simulator speaks ASGI 3: whole requests in, whole responses out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import MutableMapping
+from typing import Any
+
+from common.simulator.messages import Response
+from common.simulator.messages import Scope
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Handle = Callable[[Scope, bytes], Awaitable[Response]]
+"""Answers one request, given its scope and its whole body."""
+
+
+async def run_asgi(handle: Handle, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one connection scope. Raises `ValueError` for a type other than lifespan and http."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "http":
+        body = await _whole_body(receive)
+        if body is not None:
+            await _answer(await handle(scope, body), send)
+    else:
+        raise ValueError(f"a simulator serves http only, not {scope['type']!r}")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        kind: str = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """Read the body to its end; None if the client went away before."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _answer(response: Response, send: Send) -> None:
+    headers = [(name.lower().encode("latin-1"), text.encode()) for name, text in response.headers.items()]
+    start = {"type": "http.response.start", "status": response.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": response.body, "more_body": False})

@@ -1,0 +1,57 @@
+"""One TLS context a process and setting: making one costs 40 ms and most of a megabyte."""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+
+from common.errors import UsageError
+
+Verify = bool | str | os.PathLike[str] | ssl.SSLContext
+"""True, False (by name only), a CA file or folder, or a context of the caller's own."""
+Cert = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
+"""A client certificate: one PEM file, or certificate and key files, with the key's password if it has one."""
+
+
+def tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.SSLContext:
+    """The shared context for these settings. Raises `UsageError` for files that cannot be loaded."""
+    if isinstance(verify, ssl.SSLContext):
+        if cert is not None:
+            raise UsageError("cert= beside an ssl.SSLContext: load the certificate into the context instead")
+        return verify
+    if not isinstance(verify, bool | str | os.PathLike):
+        raise UsageError("verify= must be True, False, the path of a CA file, or an ssl.SSLContext")
+    ca = verify if isinstance(verify, bool) else os.fspath(verify)
+    chain: tuple[str, ...] = (os.fspath(cert),) if isinstance(cert, str | os.PathLike) else tuple(cert or ())
+    return _context(ca, chain)
+
+
+@functools.lru_cache(maxsize=32)
+def _context(verify: bool | str, chain: tuple[str, ...]) -> ssl.SSLContext:
+    import httpx  # lazily: importing it takes longer than all of the rest
+
+    context = httpx.create_ssl_context(verify=verify) if isinstance(verify, bool) else _with_ca(verify)
+    if chain:
+        _load_chain(context, chain)
+    return context
+
+
+def _with_ca(path: str) -> ssl.SSLContext:
+    try:
+        if os.path.isdir(path):  # noqa: PTH112
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"verify={path!r} cannot be loaded as a CA file: {error}") from None
+
+
+def _load_chain(context: ssl.SSLContext, chain: tuple[str, ...]) -> None:
+    if len(chain) > 3:
+        raise UsageError("cert= must be a PEM file, (certificate, key) or (certificate, key, password)")
+    file, key, password = (*chain, None, None)[:3]
+    try:
+        # A function, so that a missing password is an error here and never a prompt at a terminal.
+        context.load_cert_chain(file or "", key, password=lambda: password or "")
+    except (OSError, ssl.SSLError, TypeError, ValueError) as error:
+        raise UsageError(f"cert={file!r} cannot be loaded: {type(error).__name__}: {error}") from None

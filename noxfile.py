@@ -1,0 +1,54 @@
+"""The project's checks, one session each: tests, lint and types by default, demo on request.
+
+What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k waiting``.
+"""
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests", "lint", "types"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+PACKAGES: list[str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Return the requirements of one of pyproject's dependency groups."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the test suite on each supported Python that is installed."""
+    session.install("-e", ".[all]", *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and the direction of imports between the packages."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Type-check code and tests with mypy and pyright, and the public API for completeness."""
+    session.install("-e", ".[all]", *group("types"))
+    session.run("mypy", *session.posargs)
+    session.run("pyright", *session.posargs)
+    for package in PACKAGES:
+        # Finds packages through the session's Python, and fails below 100 per cent.
+        session.run("pyright", "--verifytypes", package, "--ignoreexternal")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Install the wheel with all extras, as a user would, and run the demonstration."""
+    session.install(".[all]")
+    session.run("jobsource", "demo", *session.posargs)

@@ -1,0 +1,235 @@
+"""What the simulated ONTAP answers to each request."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+from typing import Literal
+from uuid import UUID
+
+from common.simulator.base import Simulator
+from common.simulator.jobs import NewJob
+from common.simulator.life import Step
+from common.simulator.messages import Response
+from ontapjobs.simulator.fields import ALL
+from ontapjobs.simulator.fields import parse_version
+from ontapjobs.simulator.fields import pick
+from ontapjobs.simulator.pages import after
+from ontapjobs.simulator.pages import short_page
+from ontapjobs.simulator.pages import whole_page
+from ontapjobs.simulator.query import Query
+from ontapjobs.simulator.query import next_href
+from ontapjobs.simulator.query import parse_fields
+from ontapjobs.simulator.query import parse_query
+from ontapjobs.simulator.query import parse_timeout
+from ontapjobs.simulator.records import JOBS
+from ontapjobs.simulator.records import has_ended
+from ontapjobs.simulator.records import is_gone
+from ontapjobs.simulator.records import link
+from ontapjobs.simulator.records import render
+from ontapjobs.simulator.refusals import ALLOWED_FROM
+from ontapjobs.simulator.refusals import INVALID_VALUE
+from ontapjobs.simulator.refusals import TERMINAL
+from ontapjobs.simulator.refusals import Refusal
+from ontapjobs.simulator.refusals import gone
+from ontapjobs.simulator.refusals import invalid_value
+from ontapjobs.simulator.refusals import malformed_id
+from ontapjobs.simulator.refusals import refuse_action
+from ontapjobs.simulator.refusals import reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from common.simulator.clock import Clock
+    from common.simulator.jobs import OnWrite
+    from common.simulator.jobs import ScriptedJob
+    from common.simulator.life import Script
+    from common.simulator.messages import Request
+
+Batch = Literal["accept", "refuse", "ignore"]
+
+# Seconds after which a write that waits looks at its job again, for a cancel may have ended it.
+GLANCE = 0.25
+ENDED_STATUS: Mapping[str, int] = MappingProxyType({"POST": 201, "PATCH": 200, "DELETE": 200})
+CANCELLED = Step(
+    "failure",
+    None,
+    {
+        "message": "cancelled by user",
+        "code": 459760,
+        "error": {"message": "cancelled by user", "code": "459760"},
+    },
+)
+"""How a cancelled job ends: there is no cancelled state."""
+
+
+class OntapSimulator(Simulator):
+    """ONTAP's jobs, as an ASGI application.
+
+    ``retention`` is the seconds for which a job that ended is kept; ``page_size`` the most records
+    on a page; with ``short_pages`` the first page is empty, others are half full, and the last is
+    empty. ``batch`` says what the server makes of a ``uuid`` filter: takes it, refuses one that
+    lists several with 262197, or ignores it. ``settle`` is the seconds for which a job still reads
+    ``running`` after a pause or a cancel. ``version`` decides which fields exist. A path and query
+    of more than ``url_limit`` bytes get a 414.
+    """
+
+    default_job: ClassVar[NewJob] = NewJob([("queued", 0.1), ("running", 0.5), ("success", None)])
+
+    def __init__(
+        self,
+        *,
+        retention: float = 300.0,
+        page_size: int = 10_000,
+        short_pages: bool = False,
+        batch: Batch = "accept",
+        settle: float = 0.2,
+        version: str = "9.15",
+        url_limit: int | None = None,
+        on_write: OnWrite | None = None,
+        clock: Clock | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(on_write=on_write, clock=clock, seed=seed)
+        self.retention = retention
+        self.page_size = page_size
+        self.short_pages = short_pages
+        self.batch: Batch = batch
+        self.settle = settle
+        self.version = parse_version(version)
+        self.url_limit = url_limit
+
+    def add_job(
+        self,
+        script: Script,
+        *,
+        id: str | None = None,
+        pausable: bool = True,
+        cancellable: bool = True,
+        **fields: Any,
+    ) -> str:
+        """Add a job, as `Simulator.add_job` says, and return its uuid.
+
+        Fields are those of the record (``description``, ``message``, ``code``, ``svm``, ``node``,
+        ``error``, …; None leaves one out). Without them, a failure with a message gets an ``error``
+        made from it, and the times follow the script.
+        """
+        refuses = {"pause": not pausable, "cancel": not cancellable}
+        refused = frozenset(action for action, refuse in refuses.items() if refuse)
+        return self._put(script, id, fields, refuses=refused).id
+
+    async def respond(self, request: Request) -> Response:
+        """Answer a request as ONTAP does."""
+        try:
+            return await self._route(request)
+        except Refusal as refusal:
+            return refusal.response()
+
+    async def _route(self, request: Request) -> Response:
+        if self.url_limit is not None and len(request.target) > self.url_limit:
+            return Response(414, {"Content-Type": "text/html"}, b"<h1>Request-URI Too Long</h1>")
+        match request.method, request.segments:
+            case "GET", ("api", "cluster", "jobs"):
+                return self._collection(request)
+            case "GET", ("api", "cluster", "jobs", uuid):
+                return self._single(request, uuid)
+            case "PATCH", ("api", "cluster", "jobs", uuid):
+                return self._act(request, uuid)
+            case _, ("api", "cluster", "jobs", *_):
+                raise Refusal(405, "3", "The method is not allowed for this resource")
+            case (("POST" | "PATCH" | "DELETE"), ("api", _, *_)):
+                return await self._write(request)
+            case _:
+                raise Refusal(404, "3", "API not found")
+
+    def _find(self, uuid: str, now: float) -> ScriptedJob:
+        job = self.jobs.get(uuid)
+        if job is None and not _is_uuid(uuid):
+            raise malformed_id(uuid)
+        if job is None or is_gone(job, now, self.retention):
+            raise gone()
+        return job
+
+    def _render(self, job: ScriptedJob, now: float) -> dict[str, Any]:
+        return render(job, now, self.version, self.wall)
+
+    def _single(self, request: Request, uuid: str) -> Response:
+        record = self._render(self._find(uuid, request.at), request.at)
+        fields = parse_fields(request.query.get("fields", ""), self.version)
+        return reply(200, record if not fields or fields & ALL else pick(record, fields))
+
+    def _act(self, request: Request, uuid: str) -> Response:
+        now, action = request.at, request.query.get("action", "")
+        if action not in ALLOWED_FROM:
+            raise invalid_value(action, "action", "<pause|resume|cancel>")
+        job = self._find(uuid, now)
+        moment = job.at(now)
+        refusal = refuse_action(action, moment.state if moment else None, job.refuses)
+        if refusal is not None:
+            raise refusal
+        settling = Step("running", self.settle)
+        if action == "pause":
+            job.life = job.life.hold(now, settling, Step("paused"))
+        elif action == "resume":
+            job.life = job.life.release(now)
+        else:
+            job.life = job.life.finish(now, settling, CANCELLED)
+        return reply(200, {})
+
+    async def _write(self, request: Request) -> Response:
+        timeout = parse_timeout(request.query)
+        new = self.what_starts(request)
+        if isinstance(new, Response):
+            return new
+        fields: dict[str, Any] = {"description": f"{request.method} {request.path}", **new.fields}
+        job = self.jobs[self.add_job(new.script, id=new.id, **fields)]
+        if timeout and await self._ended(job, request.at + timeout):
+            record = self._render(job, self.clock.now())
+            return reply(ENDED_STATUS[request.method], {"job": record})
+        return reply(202, {"job": link(job.id)})
+
+    async def _ended(self, job: ScriptedJob, deadline: float) -> bool:
+        """Wait until a job has ended, or until the deadline; tell whether it has, and still is."""
+        while not has_ended(job, now := self.clock.now()) and now < deadline:
+            ending = job.life.entered(TERMINAL)
+            due = min(deadline, now + GLANCE, math.inf if ending is None else ending)
+            await self.clock.sleep(max(0.0, due - now))
+        now = self.clock.now()
+        return has_ended(job, now) and not is_gone(job, now, self.retention)
+
+    def _collection(self, request: Request) -> Response:
+        parameters = request.parameters
+        if self.batch == "refuse" and any("|" in text for name, text in parameters if name == "uuid"):
+            raise Refusal(400, INVALID_VALUE, "The filter takes one value only", "uuid")
+        if self.batch == "ignore":
+            parameters = tuple(pair for pair in parameters if pair[0] != "uuid")
+        query = parse_query(parameters, self.version)
+        records = self._records(query, request.at)
+        if not query.return_records:
+            return reply(200, {"num_records": len(records)})
+        size = min(query.max_records or self.page_size, self.page_size)
+        page, last = short_page(records, size, query.start) if self.short_pages else whole_page(records, size)
+        links = {"self": {"href": request.target}}
+        if last is not None:
+            links["next"] = {"href": next_href(JOBS, request.parameters, last)}
+        cut = [query.cut(record) for record in page]
+        return reply(200, {"records": cut, "num_records": len(cut), "_links": links})
+
+    def _records(self, query: Query, now: float) -> list[Mapping[str, Any]]:
+        """Return the records that match, in order, from where the page begins."""
+        ids = self.jobs if query.ids is None else self.jobs.keys() & query.ids
+        jobs = [self.jobs[uuid] for uuid in ids]
+        alive = [job for job in jobs if not is_gone(job, now, self.retention)]
+        records = query.sorted([self._render(job, now) for job in alive])
+        rest = after(records, query.start, by_uuid=not query.order)
+        return [record for record in rest if query.matches(record)]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

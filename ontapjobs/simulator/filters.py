@@ -1,0 +1,82 @@
+"""What the operators of a query mean: ``a|b``, ``!a``, ``*``, ``a..b``, ``<a`` and their like."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ontapjobs.simulator.fields import Comparable
+from ontapjobs.simulator.fields import Kind
+from ontapjobs.simulator.fields import comparable
+from ontapjobs.simulator.refusals import invalid_value
+
+Test = Callable[[object], bool]
+"""Tells whether one value of a field, or None for none, passes."""
+
+# The longer sign first, for "<" also begins "<=".
+ORDERINGS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
+    {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
+)
+EXPECTED: Mapping[Kind, str] = MappingProxyType(
+    {"number": "<integer>", "time": "<ISO-8601>", "text": "<string>"}
+)
+
+
+def compile_filter(name: str, kind: Kind, text: str) -> Test:
+    """Return the test for a filter. Raises `Refusal` for a value that its field does not take."""
+    tests = [_alternative(name, kind, part) for part in text.split("|")]
+    return lambda value: any(test(value) for test in tests)
+
+
+def plain_alternatives(text: str) -> frozenset[str] | None:
+    """Return what ``a|b|c`` lists, or None if an operator other than ``|`` is in it."""
+    parts = text.split("|")
+    if any(part == "null" or part[:1] in {"!", "<", ">"} or "*" in part for part in parts):
+        return None
+    return frozenset(parts)
+
+
+def _alternative(name: str, kind: Kind, text: str) -> Test:
+    if text == "null":
+        return lambda value: value is None
+    if text.startswith("!"):
+        refused = _alternative(name, kind, text[1:])
+        return lambda value: not refused(value)
+    for sign, ordering in ORDERINGS.items():
+        if text.startswith(sign):
+            return _compared(kind, ordering, _bound(name, kind, text[len(sign) :]))
+    low, dots, high = text.partition("..")
+    if dots and low and high:
+        return _between(kind, _bound(name, kind, low), _bound(name, kind, high))
+    if "*" in text:
+        return _like(text)
+    return _compared(kind, operator.eq, _bound(name, kind, text))
+
+
+def _bound(name: str, kind: Kind, text: str) -> Comparable:
+    bound = comparable(kind, text)
+    if bound is None:
+        raise invalid_value(text, name, EXPECTED[kind])
+    return bound
+
+
+def _compared(kind: Kind, ordering: Callable[[Any, Any], bool], bound: Comparable) -> Test:
+    def test(value: object) -> bool:
+        mine = None if value is None else comparable(kind, value)
+        return mine is not None and ordering(mine, bound)
+
+    return test
+
+
+def _between(kind: Kind, low: Comparable, high: Comparable) -> Test:
+    over, under = _compared(kind, operator.ge, low), _compared(kind, operator.le, high)
+    return lambda value: over(value) and under(value)
+
+
+def _like(text: str) -> Test:
+    pattern = re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
+    return lambda value: value is not None and pattern.fullmatch(str(value)) is not None

@@ -1,0 +1,40 @@
+"""Which records stand on a page of the collection, and where the next page begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+Record = Mapping[str, Any]
+
+FIRST = str(UUID(int=0))
+"""Where the second page begins when the first was empty."""
+
+
+def after(records: Sequence[Record], start: str | None, *, by_uuid: bool) -> Sequence[Record]:
+    """Return the records behind one; in the order of uuids also where that one has vanished."""
+    if start is None or start == FIRST:
+        return records
+    if by_uuid:
+        return [record for record in records if str(record["uuid"]) > start]
+    place = next((i for i, record in enumerate(records) if record["uuid"] == start), len(records))
+    return records[place + 1 :]
+
+
+def whole_page(records: Sequence[Record], size: int) -> tuple[Sequence[Record], str | None]:
+    """Return a page, and the uuid after which the next one begins, if there is to be one."""
+    page = records[:size]
+    return page, str(page[-1]["uuid"]) if len(records) > size else None
+
+
+def short_page(
+    records: Sequence[Record], size: int, start: str | None
+) -> tuple[Sequence[Record], str | None]:
+    """Return a page of a server in a hurry: the first and the last empty, the rest half full."""
+    if start is None:
+        return [], FIRST
+    page = records[: math.ceil(size / 2)]
+    return page, str(page[-1]["uuid"]) if page else None

@@ -1,0 +1,67 @@
+"""What a job looks like on the wire at a given time and release, and when it is forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
+from ontapjobs.simulator.fields import Version
+from ontapjobs.simulator.fields import selectable
+from ontapjobs.simulator.refusals import TERMINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from common.simulator.jobs import ScriptedJob
+
+JOBS = "/api/cluster/jobs"
+
+
+def link(uuid: str) -> dict[str, Any]:
+    """Return how a job is named in other replies: its uuid and its link."""
+    return {"uuid": uuid, "_links": {"self": {"href": f"{JOBS}/{uuid}"}}}
+
+
+def is_gone(job: ScriptedJob, now: float, retention: float) -> bool:
+    """Tell whether a job is forgotten: its script has run out, or its end is too long ago."""
+    ended = job.life.entered(TERMINAL)
+    return job.at(now) is None or (ended is not None and now >= ended + retention)
+
+
+def has_ended(job: ScriptedJob, now: float) -> bool:
+    """Tell whether a job is in a terminal state, or gone."""
+    moment = job.at(now)
+    return moment is None or moment.state in TERMINAL
+
+
+def render(
+    job: ScriptedJob, now: float, version: Version, wall: Callable[[float], datetime]
+) -> dict[str, Any]:
+    """Return the whole record of a job. Fields with the value None are left out."""
+    moment = job.at(now)
+    if moment is None:
+        raise ValueError(f"the script of job {job.id} has run out")
+    names = selectable(version)
+    fields: dict[str, Any] = {
+        **link(job.id),
+        "state": moment.state,
+        "code": 0,
+        **_times(job, now, wall),
+        **moment.fields,
+    }
+    if moment.state == "success":
+        fields.setdefault("message", "success")
+    if moment.state == "failure" and "error" not in fields and fields.get("message"):
+        fields["error"] = {"message": fields["message"], "code": str(fields["code"])}
+    old = {"svm", "error", "node"} - names
+    return {key: value for key, value in fields.items() if value is not None and key not in old}
+
+
+def _times(job: ScriptedJob, now: float, wall: Callable[[float], datetime]) -> dict[str, str]:
+    moments = {"start_time": job.life.left({"queued"}), "end_time": job.life.entered(TERMINAL)}
+    return {
+        name: wall(at).isoformat(timespec="seconds")
+        for name, at in moments.items()
+        if at is not None and at <= now
+    }

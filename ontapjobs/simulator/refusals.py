@@ -1,0 +1,101 @@
+"""How the simulated ONTAP says no: its error codes, their statuses and their texts, as data."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from common.simulator.messages import json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from common.simulator.messages import Response
+
+HEADERS: Mapping[str, str] = MappingProxyType({"Keep-Alive": "timeout=5, max=100"})
+CONTENT_TYPE = "application/hal+json"
+
+MALFORMED_ID = "2"
+GONE = "4"
+INVALID_VALUE = "262197"
+
+ACTION_TEXTS: Mapping[int, str] = MappingProxyType(
+    {
+        458762: "The job has already reached a terminal state.",
+        458771: "The job is running.",
+        458776: "The job is not running.",
+        458783: "The job does not support pause.",
+        458784: "The job does not support cancel.",
+    }
+)
+
+UNSUPPORTED: Mapping[str, int] = MappingProxyType({"pause": 458783, "cancel": 458784})
+"""The code for an action that this job does not support. The reference names none for resume."""
+
+TERMINAL = frozenset({"success", "failure"})
+
+ALLOWED_FROM: Mapping[str, frozenset[str | None] | None] = MappingProxyType(
+    {"pause": frozenset({"running"}), "resume": frozenset({"paused"}), "cancel": None}
+)
+"""The states in which an action is taken; None: in every state that is not terminal."""
+
+CONFLICTS: Mapping[str | None, int] = MappingProxyType({"running": 458771})
+"""The code for an action in a state that does not allow it; else the job is "not running"."""
+
+
+class Refusal(Exception):
+    """A request that ONTAP refuses, with what it answers."""
+
+    def __init__(self, status: int, code: str, message: str, target: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = {"message": message, "code": code}
+        if target is not None:
+            self.error["target"] = target
+
+    def response(self) -> Response:
+        """Return the error reply."""
+        return reply(self.status, {"error": self.error})
+
+
+def reply(status: int, data: object) -> Response:
+    """Return a JSON reply with the headers that ONTAP sends."""
+    return json_response(status, data, HEADERS, content_type=CONTENT_TYPE)
+
+
+def gone() -> Refusal:
+    """A well-formed id that stands for no job, any more or at all."""
+    return Refusal(404, GONE, "entry doesn't exist", "uuid")
+
+
+def malformed_id(text: str) -> Refusal:
+    """An id that is no UUID."""
+    return Refusal(404, MALFORMED_ID, f'"{text}" is an invalid value for field "uuid" (<UUID>)', "uuid")
+
+
+def invalid_value(text: str, field: str, expected: str) -> Refusal:
+    """A value that its parameter does not take."""
+    message = f'The value "{text}" is invalid for field "{field}" ({expected})'
+    return Refusal(400, INVALID_VALUE, message, field)
+
+
+def unknown_field(name: str, parameter: str) -> Refusal:
+    """A field that this release does not know, in a list of fields or as a filter."""
+    return Refusal(400, INVALID_VALUE, f'The field "{name}" is unknown', parameter)
+
+
+def conflict(code: int) -> Refusal:
+    """An action that does not fit the job; which status the real system uses is undocumented."""
+    return Refusal(409, str(code), ACTION_TEXTS[code])
+
+
+def refuse_action(action: str, state: str | None, unsupported: frozenset[str]) -> Refusal | None:
+    """Return why a job in this state refuses the action, or None if it takes it."""
+    allowed = ALLOWED_FROM[action]
+    if state in TERMINAL:
+        return conflict(458762)
+    if allowed is not None and state not in allowed:
+        return conflict(CONFLICTS.get(state, 458776))
+    if action in unsupported:
+        return conflict(UNSUPPORTED[action])
+    return None

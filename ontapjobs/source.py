@@ -1,0 +1,273 @@
+"""ONTAP's jobs over HTTP: list, get, count, pause, resume, cancel, and the jobs of other writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from collections.abc import Iterable
+from typing import ClassVar
+from typing import Unpack
+from urllib.parse import urlsplit
+
+import anyio
+
+from common.auth import AuthLike
+from common.errors import ActionRefused
+from common.errors import ActionUncertain
+from common.errors import AlreadyFinished
+from common.errors import ApiError
+from common.errors import DecodeError
+from common.errors import JobNotFound
+from common.errors import JobsError
+from common.errors import SourceError
+from common.errors import TransportError
+from common.errors import UsageError
+from common.faults import Fault
+from common.http import user_agent
+from common.httpsource import Handover
+from common.httpsource import HttpSource
+from common.model import Action
+from common.model import Capability
+from common.model import Job
+from common.model import JobLike
+from common.model import JobRef
+from common.model import JobState
+from common.options import SourceOptions
+from common.origins import origin
+from common.polling import PollPolicy
+from common.refs import encode_segment
+from common.replies import Reply
+from ontapjobs.query import Filters
+from ontapjobs.query import encode
+from ontapjobs.query import filter_query
+from ontapjobs.query import option_query
+from ontapjobs.refusals import refusal
+from ontapjobs.wire import PROVIDER
+from ontapjobs.wire import Page
+from ontapjobs.wire import parse_fault
+from ontapjobs.wire import parse_handover
+from ontapjobs.wire import parse_job
+from ontapjobs.wire import parse_page
+
+JOBS = "/api/cluster/jobs"
+FORGOTTEN_AFTER = 300.0
+"""Seconds after its end that ONTAP deletes a job, by default."""
+LONGEST_GAP = 240.0
+"""A policy may not leave more seconds than this between two polls: the job could end and vanish in there."""
+MAX_PAGES = 100_000
+RE_READS = 3
+"""How often a job is read again after an action, before its state is left open."""
+LOST = frozenset({502, 504})
+"""A gateway's word for a reply that it lost: the write behind it may have been taken."""
+
+
+class OntapJobs(HttpSource):
+    """The jobs of one ONTAP cluster.
+
+    ``endpoint`` is the cluster's management address; a bare host name gets ``https://``. ``auth`` is
+    (user, password), ``Bearer(token)`` (9.14 and later) or an ``httpx.Auth``; with ``cert=`` it may be left
+    out. The other keywords are those of `common.options.SourceOptions`. Raises `UsageError`.
+    """
+
+    provider: ClassVar[str] = PROVIDER
+    capabilities = frozenset({Capability.LIST, Capability.PAUSE, Capability.RESUME, Capability.CANCEL})
+    # The server closes idle connections after 5 s ("Keep-Alive: timeout=5, max=100").
+    keepalive: ClassVar[float] = 3.0
+    # A floor above this would come too near the 300 s after which finished jobs are gone.
+    retry_after_cap: ClassVar[float] = 120.0
+
+    def __init__(
+        self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
+    ) -> None:
+        app = user_agent(options.get("user_agent"))
+        super().__init__(
+            endpoint,
+            auth=auth,
+            given=options,
+            # The server keeps statistics by this header.
+            headers={"X-Dot-Client-App": app, "Accept": "application/hal+json, application/json"},
+        )
+
+    @classmethod
+    def default_policy(cls) -> PollPolicy:
+        """At most 60 s between two polls."""
+        return PollPolicy(maximum=60.0)
+
+    def check_policy(self, policy: PollPolicy) -> PollPolicy:
+        """Refuses a policy under which a job could end and be forgotten between two polls."""
+        if policy.maximum > LONGEST_GAP:
+            raise UsageError(
+                f"PollPolicy.maximum of {policy.maximum:g} s: ONTAP forgets a finished job after "
+                f"{FORGOTTEN_AFTER:g} s, so at most {LONGEST_GAP:g} s may pass between two polls"
+            )
+        return policy
+
+    def list(
+        self,
+        *,
+        fields: str | Iterable[str] = "*",
+        max_records: int | None = None,
+        return_timeout: int | None = None,
+        order_by: str | Iterable[str] | None = None,
+        **filters: Unpack[Filters],
+    ) -> AsyncIterator[Job]:
+        """The jobs that match every filter, page after page as they are asked for.
+
+        A filter takes a value, a sequence (any of its members) or text with ONTAP's operators:
+        ``state=["queued", "running"]``, ``svm_name="prod*"``, ``code="!0"``, ``end_time=">2026-01-01"``.
+        ``max_records`` is the size of a page, ``return_timeout`` the seconds (0 to 120) after which one
+        ends early, ``order_by`` such as ``"start_time desc"``. Raises `UsageError` before any request;
+        `SourceError` while iterating, `DecodeError` for a list that goes round in circles.
+        """
+        query = encode(
+            filter_query(filters)
+            + option_query(
+                fields=fields,
+                max_records=max_records,
+                return_timeout=return_timeout,
+                order_by=order_by,
+            )
+        )
+        return self._pages(f"{JOBS}?{query}")
+
+    async def count(self, **filters: Unpack[Filters]) -> int:
+        """How many jobs match, without reading them. Takes the filters of `list`."""
+        pairs = filter_query(filters)
+        page = await self._page(f"{JOBS}?{encode([*pairs, ('return_records', 'false')])}")
+        if page.num_records is not None:
+            return page.num_records
+        total = 0
+        async for _ in self._pages(f"{JOBS}?{encode([*pairs, ('fields', 'uuid')])}"):
+            total += 1
+        return total
+
+    async def pause(self, job: JobLike) -> Job:
+        """`act` with PAUSE."""
+        return await self.act(job, Action.PAUSE)
+
+    async def resume(self, job: JobLike) -> Job:
+        """`act` with RESUME."""
+        return await self.act(job, Action.RESUME)
+
+    async def cancel(self, job: JobLike) -> Job:
+        """`act` with CANCEL. A cancelled job ends as SUCCEEDED or FAILED: ONTAP has no third end."""
+        return await self.act(job, Action.CANCEL)
+
+    async def act(self, job: JobLike, action: Action) -> Job:
+        """Pause, resume or cancel a job, then read it again.
+
+        Actions are eventual: the job still reads RUNNING for a while. Where the server took the action and
+        the job could not be read afterwards, the result is UNKNOWN, with a warning that says so.
+
+        Raises `AlreadyFinished` where the job has ended, `ActionRefused` with the server's ``code``
+        (``retryable`` for one that passes), `ActionUncertain` where the reply was lost, `JobNotFound`,
+        `SourceError`. The request is never sent twice.
+        """
+        ref = self.ref(job)
+        try:
+            action = Action(action)
+        except ValueError:
+            raise UsageError(f"unknown action {action!r}: pass Action.PAUSE, RESUME or CANCEL") from None
+        try:
+            reply = await self._client.send("PATCH", f"{JOBS}/{encode_segment(ref.id)}?action={action}")
+        except (TransportError, DecodeError) as error:
+            if isinstance(error, TransportError) and not error.sent:
+                error.ref = ref
+                raise
+            raise self._uncertain(ref, action, error) from error
+        if not reply.ok:
+            raise self._refused(reply, ref, action)
+        return await self._after(ref, action)
+
+    def job_target(self, ref: JobRef) -> str:
+        """All common fields: the names of later releases would be an error on earlier ones."""
+        return f"{JOBS}/{encode_segment(ref.id)}?fields=*"
+
+    def decode(self, body: bytes, ref: JobRef) -> Job:
+        """The job in the reply to one GET."""
+        return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
+
+    def fault(self, reply: Reply) -> Fault:
+        """ONTAP's error body."""
+        return parse_fault(reply)
+
+    def handover(self, reply: Reply) -> Handover:
+        """The jobs of a write."""
+        return parse_handover(reply, endpoint=self.endpoint, states=self.states)
+
+    def _refused(self, reply: Reply, ref: JobRef, action: Action) -> JobsError:
+        fault = parse_fault(reply)
+        known = refusal(fault.code)
+        if known is not None:
+            cls = AlreadyFinished if known.finished else ActionRefused
+            said = f" ({fault.message})" if fault.message else ""
+            return cls(
+                f"{ref}: cannot {action}: {known.sentence}{said}",
+                code=fault.code,
+                retryable=known.retryable,
+                ref=ref,
+            )
+        failure = self.failure(reply, f"PATCH job {ref.id} {action}", ref)
+        if reply.status in LOST or (reply.status >= 500 and not fault.spoken):
+            return self._uncertain(ref, action, failure)
+        if isinstance(failure, ApiError) and reply.status in (400, 405, 409, 422):
+            return ActionRefused(f"{ref}: cannot {action}: {failure}", code=fault.code, ref=ref)
+        return failure
+
+    def _uncertain(self, ref: JobRef, action: Action, error: JobsError) -> ActionUncertain:
+        return ActionUncertain(
+            f"{ref}: the reply to {action} was lost ({error}); it may have been taken: read the job "
+            "before asking again",
+            ref=ref,
+        )
+
+    async def _after(self, ref: JobRef, action: Action) -> Job:
+        reason = ""
+        for attempt in range(RE_READS):
+            if attempt:
+                await anyio.sleep(self.policy.initial * attempt)
+            try:
+                return (await self.read(ref)).job
+            except (SourceError, JobNotFound) as error:
+                reason = str(error)
+        warning = f"the server took the {action}, but the job could not be read afterwards: {reason}"
+        return Job(ref, JobState.UNKNOWN, warnings=(warning,))
+
+    async def _pages(self, target: str) -> AsyncIterator[Job]:
+        seen = {target}
+        for _ in range(MAX_PAGES):
+            page = await self._page(target)
+            for job in page.jobs:
+                yield job
+            if page.next is None:
+                return
+            following = self._next_target(page.next)
+            if following == target:
+                return  # the last page of some releases names itself
+            if following in seen:
+                raise DecodeError(
+                    "the list goes round in circles: a page came twice", path="$._links.next.href"
+                )
+            seen.add(following)
+            target = following
+        raise DecodeError(f"the list has more than {MAX_PAGES} pages", path="$._links.next.href")
+
+    async def _page(self, target: str) -> Page:
+        reply = await self._client.send("GET", target)
+        if reply.status != 200:
+            raise self.failure(reply, f"GET {JOBS}")
+        return parse_page(reply.body, endpoint=self.endpoint, states=self.states)
+
+    def _next_target(self, href: str) -> str:
+        try:
+            parts = urlsplit(href)
+            foreign = (
+                bool(parts.netloc or parts.scheme)
+                and origin(f"{parts.scheme}://{parts.netloc}") != self.endpoint
+            )
+        except (ValueError, UsageError):
+            foreign, parts = True, urlsplit("")
+        if foreign or not parts.path.startswith("/"):
+            raise DecodeError(
+                "the next page is on another server; it is not followed", path="$._links.next.href"
+            )
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -1,0 +1,311 @@
+"""ONTAP's bytes to records to jobs, without a socket.
+
+Facts are from the ONTAP REST reference, "Cluster jobs" (9.6 to 9.19), and recorded traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from common.decoding import Fields
+from common.decoding import Object
+from common.decoding import objects
+from common.decoding import root_object
+from common.decoding import text
+from common.errors import DecodeError
+from common.faults import Fault
+from common.httpsource import Handover
+from common.model import ErrorArgument
+from common.model import ErrorDetail
+from common.model import Job
+from common.model import JobRef
+from common.model import JobState
+from common.refs import Scope
+from common.replies import Reply
+from common.replies import last_segment
+from common.states import read_state
+
+PROVIDER = "ontap"
+
+STATES: Mapping[str, JobState] = {
+    "queued": JobState.QUEUED,
+    "running": JobState.RUNNING,
+    "paused": JobState.PAUSED,
+    "success": JobState.SUCCEEDED,
+    "failure": JobState.FAILED,
+}
+"""The same five words in every release. A cancelled job ends as success or failure: none says so."""
+
+PASSING_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
+"""Too many requests in progress, RPC trouble, a node out of quorum: all pass by themselves."""
+
+NO_REASON = "the job failed, and the server gave no reason"
+
+
+@attrs.frozen
+class Named:
+    """An SVM or a node, as a job names it."""
+
+    name: str | None = None
+    uuid: str | None = None
+    links: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+@attrs.frozen
+class JobError:
+    """``error`` of a failed job, 9.9 and later; ``target`` left the schema in 9.14."""
+
+    message: str | None = None
+    code: str | None = None
+    target: str | None = None
+    arguments: tuple[ErrorArgument, ...] = ()
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+@attrs.frozen
+class JobRecord:
+    """One job as ONTAP sent it. ``code`` is an integer here, whatever it was on the wire."""
+
+    uuid: str | None = None
+    description: str | None = None
+    state: str | None = None
+    message: str | None = None
+    code: int | None = None
+    start_time: datetime | None = None
+    """Recorded to change between polls of one job."""
+    end_time: datetime | None = None
+    """Recorded on a running job too: `Job.finished_at` takes it only once the state is terminal."""
+    svm: Named | None = None
+    node: Named | None = None
+    error: JobError | None = None
+    links: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    """Keys that are not known here, and known ones with a value that could not be read."""
+
+
+_KEYS = frozenset(
+    {"uuid", "state", "description", "message", "code", "start_time", "end_time", "svm", "node"}
+)
+
+
+def parse_job(
+    data: bytes | str | Object,
+    *,
+    endpoint: str = "",
+    scope: Scope = (),
+    id: str = "",
+    states: Mapping[str, JobState] | None = None,
+) -> Job:
+    """The job in the reply to ``GET /api/cluster/jobs/{uuid}``.
+
+    ``id`` stands in where the reply leaves the uuid out. ``states`` adds words to the table.
+    Raises `DecodeError` for what cannot be a job: no JSON, an error body, no job in it, no id known.
+    """
+    root = root_object(data)
+    if not _KEYS & root.keys():
+        what = "an error body" if "error" in root else "no job in it"
+        raise DecodeError(f"{what}: none of a job's keys", transient=True)
+    return _job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
+
+
+def parse_jobs(
+    data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
+) -> list[Job]:
+    """The jobs in one page of ``GET /api/cluster/jobs``. Raises `DecodeError` with the record's path."""
+    return parse_page(data, endpoint=endpoint, states=states).jobs
+
+
+@attrs.frozen
+class Page:
+    """One page of a list: its jobs, the link to the next page, and the total where it was asked for."""
+
+    jobs: list[Job]
+    next: str | None
+    num_records: int | None
+
+
+def parse_page(
+    data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
+) -> Page:
+    """A whole page. A page may be empty and still have a next one: it also ends at ``return_timeout``."""
+    root = root_object(data)
+    fields = Fields(root)
+    count = fields.integer("num_records")
+    records = root.get("records")
+    if records is None and count is None:
+        raise DecodeError("no list of jobs: neither records nor num_records", transient=True)
+    found = objects(records)  # some references print a single object
+    if isinstance(records, list) and len(found) != len(records):
+        raise DecodeError("a record is not an object", path="$.records")
+    jobs = [
+        _job(record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]")
+        for index, record in enumerate(found)
+    ]
+    return Page(jobs, _links(root).get("next"), count)
+
+
+def parse_record(data: Object, path: str = "$") -> JobRecord:
+    """One record, everything in it kept."""
+    fields = Fields(data)
+    return JobRecord(
+        uuid=fields.text("uuid"),
+        description=fields.text("description"),
+        state=fields.word("state", f"{path}.state"),
+        message=fields.text("message"),
+        code=fields.integer("code"),
+        start_time=fields.moment("start_time"),
+        end_time=fields.moment("end_time"),
+        svm=_named(fields.object("svm")),
+        node=_named(fields.object("node")),
+        error=_error(fields),
+        links=_take_links(fields),
+        extra=fields.extra,
+    )
+
+
+def parse_fault(reply: Reply) -> Fault:
+    """What an error body says: ``{"error": {"message", "code", "target"?, "arguments"?}}``.
+
+    Only a 404 with code "4" means that the job is gone, and one with code "2" that the uuid never was one;
+    any other 404 comes from a proxy or a role, and says nothing of the job.
+    """
+    try:
+        body = root_object(reply.body).get("error")
+    except DecodeError:
+        body = None
+    if not isinstance(body, Mapping):
+        return Fault(spoken=False)
+    fields = Fields(body)
+    code, message = fields.text("code"), fields.text("message")
+    gone = reply.status == 404 and code in ("4", "2")
+    hint = None
+    if reply.status == 403 and code == "6":
+        hint = "the account's role may not read jobs: give it read access to /api/cluster/jobs"
+    return Fault(
+        code=code,
+        message=message,
+        passing=code in PASSING_CODES or (reply.status == 404 and not gone),
+        missing=gone,
+        certain=gone and code == "2",
+        hint=hint,
+    )
+
+
+def parse_handover(reply: Reply, *, endpoint: str, states: Mapping[str, JobState] | None = None) -> Handover:
+    """The jobs of a write's reply: ``job`` or ``jobs``, with a uuid, with a link alone, or inlined whole."""
+    try:
+        root = root_object(reply.body)
+    except DecodeError:
+        return Handover()
+    ids: list[str] = []
+    jobs: list[Job] = []
+    for found in (*objects(root.get("job")), *objects(root.get("jobs"))):
+        id = text(found.get("uuid")) or _id_of(_links(found).get("self"))
+        if id and found.get("state") is not None:
+            jobs.append(_job(found, endpoint=endpoint, scope=(), id=id, states=states, path="$.job"))
+        elif id:
+            ids.append(id)
+    return Handover(tuple(ids), tuple(jobs))
+
+
+def _job(
+    data: Object,
+    *,
+    endpoint: str,
+    scope: Scope,
+    id: str,
+    states: Mapping[str, JobState] | None,
+    path: str,
+) -> Job:
+    record = parse_record(data, path)
+    found = record.uuid or id
+    if not found:
+        raise DecodeError("a job without its uuid, and none was asked for", path=f"{path}.uuid")
+    state = read_state(record.state, STATES, states)
+    return Job(
+        JobRef(PROVIDER, endpoint, found, scope),
+        state,
+        native_state=record.state,
+        operation=record.description,
+        message=record.message,
+        started_at=record.start_time,
+        finished_at=record.end_time if state.terminal else None,
+        errors=_errors(record, state),
+        links=record.links,
+        record=record,
+    )
+
+
+def _errors(record: JobRecord, state: JobState) -> tuple[ErrorDetail, ...]:
+    error = record.error
+    failed = state is JobState.FAILED
+    if error is None and not failed:
+        return ()  # a code that is not 0 is a progress id in a running job, and means nothing in a success
+    code = error.code if error else None
+    if code is None and failed and record.code:
+        code = str(record.code)
+    message = (error and error.message) or (record.message if failed else None)
+    return (
+        ErrorDetail(
+            message or NO_REASON,
+            code=code,
+            target=error.target if error else None,
+            arguments=error.arguments if error else (),
+        ),
+    )
+
+
+def _error(fields: Fields) -> JobError | None:
+    value = fields.data.get("error")
+    if isinstance(value, str) and value:
+        fields.extra.pop("error", None)
+        return JobError(message=value)
+    found = fields.object("error")
+    if not found:
+        return None
+    inner = Fields(found)
+    arguments = inner.objects("arguments")  # an array, though some references print one object
+    if any(set(argument) - {"message", "code"} for argument in arguments):
+        inner.extra["arguments"] = found["arguments"]
+    return JobError(
+        message=inner.text("message"),
+        code=inner.text("code"),
+        target=inner.text("target"),
+        arguments=tuple(
+            ErrorArgument(text(argument.get("message")) or "", text(argument.get("code")))
+            for argument in arguments
+        ),
+        extra=inner.extra,
+    )
+
+
+def _named(data: Object | None) -> Named | None:
+    if data is None:
+        return None
+    fields = Fields(data)
+    return Named(fields.text("name"), fields.text("uuid"), _take_links(fields), fields.extra)
+
+
+def _take_links(fields: Fields) -> Mapping[str, str]:
+    found = _links(fields.data)
+    if len(found) == len(fields.data.get("_links") or ()):
+        fields.extra.pop("_links", None)
+    return found
+
+
+def _links(data: Object) -> dict[str, str]:
+    links = data.get("_links")
+    if not isinstance(links, Mapping):
+        return {}
+    found = {name: link.get("href") for name, link in links.items() if isinstance(link, Mapping)}
+    return {name: href for name, href in found.items() if isinstance(href, str)}
+
+
+def _id_of(href: str | None) -> str | None:
+    # Only the id is taken from a link: its host may be a proxy's.
+    return last_segment(href, parent="jobs")
