@@ -42,7 +42,7 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
 
 def _inflate(inflate: Any, chunk: bytes, most: int) -> bytes:
     try:
-        return inflate.decompress(chunk, most)
+        return bytes(inflate.decompress(chunk, most))
     except zlib.error:
         raise DecodeError(
             "the reply says that it is compressed, but cannot be inflated", transient=True

@@ -1,4 +1,4 @@
-"""What a provider puts on the demo's stage: a source, and jobs that are running on its simulator."""
+"""What a provider puts on the demo's stage: a source, and the jobs that it starts on its simulator."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from common.model import JobRef
 
 
 @attrs.frozen
-class Extra:
-    """One job of the demo. ``cancel_after`` seconds it is cancelled, where its system can do that."""
+class Part:
+    """One job of the demo. It is cancelled after ``cancel_after`` seconds, where that is not None."""
 
-    label: str
+    title: str
     ref: JobRef
     cancel_after: float | None = None
 
 
 @attrs.frozen
 class Cast:
-    """A source on a running simulator, and its jobs."""
+    """A source on a running simulator, its address, and its jobs."""
 
     source: BaseSource
-    jobs: Sequence[Extra]
+    url: str
+    parts: Sequence[Part]
 
 
 Stage = AbstractAsyncContextManager[Cast]
-"""Starts the simulator on entry, ends it on exit."""
+"""Starts the simulator and the jobs on entry, ends both on exit."""

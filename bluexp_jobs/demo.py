@@ -1,0 +1,104 @@
+"""BlueXP's part of ``jobsource demo``: backups and restores on a simulated account."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from bluexp_jobs.simulator import BlueXPSimulator
+from bluexp_jobs.source import BlueXPJobs
+from common.auth import Bearer
+from common.polling import PollPolicy
+from common.simulator.jobs import NewJob
+from common.stage import Cast
+from common.stage import Part
+
+PACE = PollPolicy(initial=0.5, maximum=2.0)
+"""Quicker than the default, since the demo's jobs last for seconds."""
+
+
+def _volumes(*states: str) -> list[dict[str, str]]:
+    return [
+        {"id": f"volume-{n}", "status": state, "error": "" if state == "SUCCESS" else "snapshot is busy"}
+        for n, state in enumerate(states, 1)
+    ]
+
+
+def _batches(states: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {"id": f"batch-{n}", "status": state, "file": [{"path": f"/home/report-{n}.txt", "size": 4096}]}
+        for n, state in enumerate(states, 1)
+    ]
+
+
+def _restoring(done: int, *, of: int) -> dict[str, Any]:
+    states = ["SUCCESS"] * done + ["IN_PROGRESS"] * (done < of) + ["PENDING"] * (of - done - 1)
+    return {"batches": _batches(states)}
+
+
+PARTS: tuple[tuple[str, str, NewJob], ...] = (
+    (
+        "backup of system A",
+        "/backup/working-environment/system-a",
+        NewJob([("PENDING", 1), ("IN_PROGRESS", 3), ("COMPLETED", None)]),
+    ),
+    (
+        "backup of 3 volumes",
+        "/backup/working-environment/system-b/volume",
+        NewJob(
+            [
+                ("PENDING", 0.5),
+                ("IN_PROGRESS", 2, {"volumes": _volumes("SUCCESS")}),
+                ("IN_PROGRESS", 2, {"volumes": _volumes("SUCCESS", "FAILED")}),
+                ("COMPLETED", None, {"volumes": _volumes("SUCCESS", "FAILED", "SUCCESS")}),
+            ],
+            {"type": "multi-volume-backup"},
+        ),
+    ),
+    (
+        "restore of 5 folders",
+        "/restore/working-environment/system-c/file",
+        NewJob(
+            [("IN_PROGRESS", 1.6, _restoring(done, of=5)) for done in range(5)]
+            + [("SUCCESS", None, _restoring(5, of=5))],
+            {"restore": {"type": "file"}},
+        ),
+    ),
+    (
+        "restore of volume db",
+        "/restore/working-environment/system-d/volume",
+        NewJob(
+            [("IN_PROGRESS", 3.5), ("FAILED", None, {"error": "the target has no space left"})],
+            {"restore": {"type": "volume"}},
+        ),
+    ),
+)
+"""Title, path of the write, the job that it starts."""
+
+
+@asynccontextmanager
+async def stage() -> AsyncGenerator[Cast]:
+    """A simulated account on a real socket, with its jobs started by writes."""
+    simulator = BlueXPSimulator()
+    headers = {"Authorization": "Bearer demo", "x-agent-id": f"{simulator.agent}clients"}
+    async with (
+        simulator.serve() as url,
+        BlueXPJobs(
+            account=simulator.account,
+            agent=simulator.agent,
+            auth=Bearer("demo"),
+            endpoint=url,
+            policy=PACE,
+        ) as source,
+    ):
+        parts: list[Part] = []
+        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+            for title, path, job in PARTS:
+                simulator.on_write = job
+                (ref,) = source.adopt(await client.post(f"{simulator.prefix}{path}", json={})).refs
+                parts.append(Part(title, ref))
+        yield Cast(source, url, parts)

@@ -1,0 +1,69 @@
+"""Cloud Foundry's part of ``jobsource demo``: deletes and creates on a simulated foundation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from cfjobs.simulator import CFSimulator
+from cfjobs.source import CFJobs
+from common.auth import Bearer
+from common.polling import PollPolicy
+from common.simulator.jobs import NewJob
+from common.stage import Cast
+from common.stage import Part
+
+PACE = PollPolicy(initial=0.5, maximum=2.0)
+"""Quicker than the default, since the demo's jobs last for seconds."""
+
+_ERRORS = [
+    {"code": 10009, "title": "CF-UnableToPerform", "detail": "delete could not be completed: broker is down"},
+    {"code": 10008, "title": "CF-UnprocessableEntity", "detail": "2 service keys still exist"},
+]
+_WARNINGS = ["Deletion of service db-1 is still in progress.", "Routes are kept."]
+
+PARTS: tuple[tuple[str, str, str, NewJob], ...] = (
+    ("delete app shop", "DELETE", "/v3/apps/shop", NewJob([("PROCESSING", 2), ("COMPLETE", None)])),
+    (
+        "create service db-2",
+        "POST",
+        "/v3/service_instances",
+        NewJob([("PROCESSING", 1), ("POLLING", 6), ("COMPLETE", None)]),
+    ),
+    (
+        "delete org acme",
+        "DELETE",
+        "/v3/organizations/acme",
+        NewJob(
+            [
+                ("PROCESSING", 2),
+                ("PROCESSING", 3, {"warnings": _WARNINGS}),
+                ("FAILED", None, {"errors": _ERRORS}),
+            ]
+        ),
+    ),
+    (
+        "apply manifest",
+        "POST",
+        "/v3/spaces/dev/actions/apply_manifest",
+        NewJob([("PROCESSING", 4), ("COMPLETE", None, {"warnings": ["buildpack is deprecated"]})]),
+    ),
+)
+"""Title, the write, the job that it starts."""
+
+
+@asynccontextmanager
+async def stage() -> AsyncGenerator[Cast]:
+    """A simulated foundation on a real socket, with its jobs started by writes."""
+    simulator = CFSimulator()
+    headers = {"Authorization": "bearer demo"}
+    async with simulator.serve() as url, CFJobs(url, auth=Bearer("demo"), policy=PACE) as source:
+        parts: list[Part] = []
+        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+            for title, method, path, job in PARTS:
+                simulator.on_write = job
+                (ref,) = source.adopt(await client.request(method, path)).refs
+                parts.append(Part(title, ref))
+        yield Cast(source, url, parts)

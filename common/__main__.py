@@ -1,0 +1,7 @@
+"""``python -m common demo``: the command ``jobsource``, also where the script is not on the path."""
+
+from __future__ import annotations
+
+from common.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,79 @@
+"""ONTAP's part of ``jobsource demo``: writes to a simulated cluster, and the jobs that they start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from common.polling import PollPolicy
+from common.simulator.jobs import NewJob
+from common.stage import Cast
+from common.stage import Part
+from ontapjobs.simulator import OntapSimulator
+from ontapjobs.source import OntapJobs
+
+_DENIED: dict[str, Any] = {
+    "message": "aggregate aggr1 has not enough space",
+    "code": 787140,
+    "error": {"message": "aggregate aggr1 has not enough space", "code": "787140", "target": "size"},
+}
+
+PARTS: tuple[tuple[str, str, str, NewJob, float | None], ...] = (
+    (
+        "create volume vol1",
+        "POST",
+        "/api/storage/volumes",
+        NewJob([("queued", 0.8), ("running", 2.2, {"message": "creating vol1"}), ("success", None)]),
+        None,
+    ),
+    (
+        "move volume vol2",
+        "PATCH",
+        "/api/storage/volumes/vol2",
+        NewJob(
+            [
+                ("queued", 0.4),
+                ("running", 3, {"message": "transferring", "code": 2432849}),
+                ("running", 4, {"message": "cutover is complete"}),
+                ("success", None, {"message": "success"}),
+            ]
+        ),
+        None,
+    ),
+    (
+        "grow volume vol3",
+        "PATCH",
+        "/api/storage/volumes/vol3",
+        NewJob([("running", 2.5, {"message": "resizing"}), ("failure", None, _DENIED)]),
+        None,
+    ),
+    (
+        "split clone dev7",
+        "PATCH",
+        "/api/storage/volumes/dev7",
+        NewJob([("running", 60, {"message": "splitting"}), ("success", None)]),
+        4.0,
+    ),
+)
+"""Title, the write, the job that it starts, and after how many seconds that is cancelled."""
+
+
+@asynccontextmanager
+async def stage() -> AsyncGenerator[Cast]:
+    """A simulated cluster on a real socket, with its jobs started by writes."""
+    simulator = OntapSimulator()
+    async with simulator.serve() as url, OntapJobs(url, auth=("admin", "demo"), policy=PACE) as source:
+        parts: list[Part] = []
+        async with httpx.AsyncClient(base_url=url, auth=("admin", "demo"), trust_env=False) as client:
+            for title, method, path, job, cancel_after in PARTS:
+                simulator.on_write = job
+                (ref,) = source.adopt(await client.request(method, path, json={})).refs
+                parts.append(Part(title, ref, cancel_after))
+        yield Cast(source, url, parts)
+
+
+PACE = PollPolicy(initial=0.5, maximum=2.0)
+"""Quicker than the default, since the demo's jobs last for seconds."""
