@@ -9,7 +9,10 @@ from typing import ClassVar
 from typing import Literal
 
 from common.simulator.base import Simulator
+from common.simulator.clock import Clock
 from common.simulator.jobs import NewJob
+from common.simulator.life import Script
+from common.simulator.messages import Request
 from common.simulator.messages import Response
 from common.simulator.messages import json_response
 from common.simulator.messages import text_response
@@ -18,11 +21,10 @@ from common.simulator.tokens import TokenDesk
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from common.simulator.clock import Clock
     from common.simulator.jobs import OnWrite
     from common.simulator.jobs import ScriptedJob
-    from common.simulator.life import Script
-    from common.simulator.messages import Request
+
+__all__ = ["BlueXPSimulator", "Clock", "NewJob", "Request", "Response", "Script"]
 
 Missing = Literal["empty", "null", "404"]
 

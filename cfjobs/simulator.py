@@ -12,8 +12,11 @@ from urllib.parse import quote
 from urllib.parse import quote_plus
 
 from common.simulator.base import Simulator
+from common.simulator.clock import Clock
 from common.simulator.jobs import NewJob
+from common.simulator.life import Script
 from common.simulator.limits import RateLimit
+from common.simulator.messages import Request
 from common.simulator.messages import Response
 from common.simulator.messages import json_response
 from common.simulator.tokens import TokenDesk
@@ -24,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from common.simulator.clock import Clock
     from common.simulator.jobs import OnWrite
     from common.simulator.jobs import ScriptedJob
     from common.simulator.life import Moment
-    from common.simulator.messages import Request
+
+__all__ = ["CFSimulator", "Clock", "NewJob", "Request", "Response", "Script"]
 
 Location = Literal["absolute", "relative"]
 

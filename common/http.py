@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +29,8 @@ _IDEMPOTENT = frozenset({"GET", "HEAD"})
 
 def user_agent(own: str | None) -> str:
     """``jobsource/<version>``, with the caller's product before it."""
+    from importlib import metadata  # lazily: it reads e-mail headers for a living
+
     try:
         ours = f"jobsource/{metadata.version('jobsource')}"
     except metadata.PackageNotFoundError:

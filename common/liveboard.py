@@ -8,7 +8,6 @@ from typing import Self
 from typing import TextIO
 
 import anyio
-
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar

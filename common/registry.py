@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from importlib import metadata
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -14,6 +13,8 @@ import attrs
 from common.errors import UsageError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from common.base import BaseSource
     from common.stage import Stage
 
@@ -43,7 +44,9 @@ def register(provider: Provider) -> None:
 
 
 @functools.cache
-def _installed() -> dict[str, metadata.EntryPoint]:
+def _installed() -> dict[str, EntryPoint]:
+    from importlib import metadata  # lazily: most processes never ask
+
     return {point.name: point for point in metadata.entry_points(group=GROUP)}
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,6 +70,8 @@ def http_date(text: str | None) -> datetime | None:
     """A date of a header as an aware datetime in UTC, None where it is not one."""
     if not text:
         return None
+    from email.utils import parsedate_to_datetime  # lazily: a process that only decodes needs none of it
+
     try:
         parsed = parsedate_to_datetime(text)
         aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -57,7 +57,7 @@ async def test_a_job_shows_its_state_and_its_times() -> None:
         operation="service_instance.create",
         resource="/v3/service_instances/s1",
     )
-    first = {
+    first: dict[str, Any] = {
         "guid": guid,
         "created_at": "2026-03-01T12:00:00Z",
         "updated_at": "2026-03-01T12:00:00Z",
@@ -258,7 +258,7 @@ async def test_korifi_computes_its_ids_and_has_neither_times_nor_encoded_warning
     for _ in range(2):
         reply = await rig.http.delete("/v3/spaces/cf-space-1")
         assert reply.headers["location"].endswith("/v3/jobs/space.delete~cf-space-1")
-    assert dict(reply.headers.raw)[b"x-cf-warnings"].decode() == "50% done ü"
+        assert dict(reply.headers.raw)[b"x-cf-warnings"].decode() == "50% done ü"
     assert await rig.job("space.delete~cf-space-1") == {
         "guid": "space.delete~cf-space-1",
         "operation": "space.delete",

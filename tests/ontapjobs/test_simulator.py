@@ -12,6 +12,7 @@ import pytest
 
 from common.simulator.clock import Clock
 from common.simulator.jobs import NewJob
+from common.simulator.life import Script
 from common.simulator.messages import Response
 from ontapjobs.simulator import OntapSimulator
 
@@ -19,7 +20,11 @@ pytestmark = pytest.mark.anyio
 
 JOBS = "/api/cluster/jobs"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-LIFE = [("queued", 1), ("running", 2, {"message": "copying"}), ("success", None, {"message": "Complete"})]
+LIFE: Script = [
+    ("queued", 1),
+    ("running", 2, {"message": "copying"}),
+    ("success", None, {"message": "Complete"}),
+]
 
 
 class SteppedClock(Clock):
@@ -90,7 +95,7 @@ async def test_a_failure_gets_an_error_from_its_message_unless_the_script_has_it
 
 
 async def test_an_old_release_has_neither_svm_nor_error_nor_node() -> None:
-    fields = {"svm": {"name": "vs1"}, "node": {"name": "n1"}, "message": "no"}
+    fields: dict[str, Any] = {"svm": {"name": "vs1"}, "node": {"name": "n1"}, "message": "no"}
     seen = []
     for version in ("9.6", "9.8", "9.9", "9.11.1"):
         rig = Rig(version=version)
@@ -245,11 +250,11 @@ async def test_a_write_gives_up_waiting_after_its_timeout() -> None:
 
 async def test_a_write_that_waits_learns_of_a_cancel() -> None:
     simulator = OntapSimulator(on_write=NewJob([("running", None)], id=UNKNOWN), settle=0.05)
+    replies: list[httpx.Response] = []
     async with (
         httpx.AsyncClient(transport=simulator.transport(), base_url="https://sim") as http,
         anyio.create_task_group() as group,
     ):
-        replies: list[httpx.Response] = []
 
         async def write() -> None:
             replies.append(await http.post("/api/storage/volumes?return_timeout=120"))

@@ -56,10 +56,9 @@ def test_the_repr_of_a_request_holds_neither_headers_nor_body() -> None:
 
 
 def test_only_the_response_of_a_request_can_be_set() -> None:
-    read = request()
-    assert read.status is None
+    read, unanswered = request(), request()
     read.response = Response(204)
-    assert read.status == 204
+    assert (read.status, unanswered.status) == (204, None)
     assert read.json() == {"a": 1}
     with pytest.raises(AttributeError):
         read.method = "PUT"
