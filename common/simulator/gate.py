@@ -41,4 +41,4 @@ class Gate:
         """Cut the requests inside, and let no more in."""
         self._closed = True
         for cut in self._inside:
-            pass
+            cut.cancel()

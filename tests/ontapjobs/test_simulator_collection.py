@@ -115,6 +115,7 @@ async def test_a_field_that_the_release_lacks_is_refused() -> None:
         ({"state": "!running"}, "cde"),
         ({"state": "run*"}, "ab"),
         ({"state": "*u*"}, "abcde"),
+        ({"state": "*runn"}, ""),
         ({"state": "florbing"}, ""),
         ({"code": ">10"}, "bcd"),
         ({"code": ">=10"}, "abcd"),
