@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 try:
-    from common.registry import register
+    from common.registry import register_provider
 except ImportError as error:
+    if not (error.name or "").startswith("common"):
+        raise
     import common
 
     found = getattr(common, "__file__", None) or list(common.__path__)
@@ -39,6 +41,7 @@ from common.errors import JobGone
 from common.errors import JobNotFound
 from common.errors import JobPartiallyFailed
 from common.errors import JobsError
+from common.errors import JobsFailed
 from common.errors import PermissionDenied
 from common.errors import RateLimited
 from common.errors import ServerError
@@ -49,6 +52,8 @@ from common.errors import Unsupported
 from common.errors import UsageError
 from common.errors import WaitTimeout
 from common.errors import WrongSource
+from common.gathering import as_completed
+from common.gathering import wait_all
 from common.httpsource import Adopted
 from common.model import Action
 from common.model import Capability
@@ -92,6 +97,7 @@ __all__ = [
     "JobRef",
     "JobState",
     "JobsError",
+    "JobsFailed",
     "MultiVolumeBackup",
     "PermissionDenied",
     "PollPolicy",
@@ -108,10 +114,12 @@ __all__ = [
     "Volume",
     "WaitTimeout",
     "WrongSource",
+    "as_completed",
     "from_dict",
     "parse_job",
     "parse_jobs",
     "to_dict",
+    "wait_all",
 ]
 
-register(PROVIDER)
+register_provider(PROVIDER)

@@ -6,6 +6,7 @@ read, and what is not known, stays in ``extra``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
@@ -137,17 +138,19 @@ class JobRecord:
 def parse_record(data: Object, path: str) -> JobRecord:
     """One job, everything in it kept. Raises `DecodeError` where what decides its state cannot be read."""
     fields = Fields(data)
-    body = fields.object("data")
+    body = _one(fields, "data", path)
     inner = Fields(body or {})
     record = JobRecord(
         id=fields.text("id"),
         working_environment_id=fields.text("working-environment-id"),
         type=fields.text("type"),
         status=fields.word("status", f"{path}.status"),
-        error=fields.text("error"),
+        error=_error(fields),
         time=_epoch(fields, "time"),
-        multi_volume_backup=_backup(inner.object("multi-volume-backup"), f"{path}.data.multi-volume-backup"),
-        restore=_restore(inner.object("restore"), f"{path}.data.restore"),
+        multi_volume_backup=_backup(
+            _one(inner, "multi-volume-backup", f"{path}.data"), f"{path}.data.multi-volume-backup"
+        ),
+        restore=_restore(_one(inner, "restore", f"{path}.data"), f"{path}.data.restore"),
         extra=fields.extra,
     )
     if inner.extra:
@@ -170,7 +173,7 @@ def _volume(data: Object, path: str) -> Volume:
     return Volume(
         fields.text("id"),
         fields.word("status", f"{path}.status"),
-        fields.text("error"),
+        _error(fields),
         fields.extra,
     )
 
@@ -196,9 +199,8 @@ def _batch(data: Object, path: str) -> Batch:
     return Batch(
         id=fields.text("id"),
         status=fields.word("status", f"{path}.status"),
-        error=fields.text("error"),
+        error=_error(fields),
         time=_epoch(fields, "time"),
-        # An object without a key is how some references print "no files".
         files=tuple(_file(item) for item in fields.objects("file") if item),
         extra=fields.extra,
     )
@@ -253,13 +255,32 @@ def _items(fields: Fields, key: str, path: str) -> list[Object]:
         # An item that can't be read may be the one that failed: without it the state would be a guess.
         what = "an array of objects" if isinstance(value, list) else f"an array, got {kind(value)}"
         raise DecodeError(f"expected {what}", path=f"{path}.{key}")
+    return [item for item in found if item]  # an object without a key is how some references print "none"
+
+
+def _error(fields: Fields) -> str | None:
+    # Plain text so far; an error in another form is still one, and is told as it came.
+    value = fields.data.get("error")
+    if value is None or isinstance(value, str):
+        return fields.text("error")
+    return fields.take("error", json.dumps(value, ensure_ascii=False))
+
+
+def _one(fields: Fields, key: str, path: str) -> Object | None:
+    found = fields.object(key)
+    if key in fields.extra:
+        # What fails below it would be passed over.
+        raise DecodeError(f"expected one object, got {kind(fields.data.get(key))}", path=f"{path}.{key}")
     return found
 
 
 def _whole(fields: Fields, key: str) -> int | None:
     # Recorded as floats too, with and without a fraction.
+    whole = integer(fields.data.get(key))
+    if whole is not None:
+        return fields.take(key, whole)
     number = finite(fields.data.get(key))
-    return fields.take(key, None if number is None else integer(fields.data.get(key)) or int(number))
+    return None if number is None else int(number)  # and the fraction stays in ``extra``
 
 
 def _epoch(fields: Fields, key: str) -> datetime | None:

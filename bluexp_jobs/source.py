@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from typing import ClassVar
 from typing import NoReturn
 from typing import Unpack
@@ -14,6 +15,7 @@ from bluexp_jobs.wire import parse_handover
 from bluexp_jobs.wire import parse_job
 from bluexp_jobs.wire import parse_jobs
 from common.auth import AuthLike
+from common.base import MAX_ID
 from common.errors import JobNotFound
 from common.errors import UsageError
 from common.faults import Fault
@@ -26,6 +28,7 @@ from common.model import JobLike
 from common.model import JobRef
 from common.model import JobState
 from common.options import SourceOptions
+from common.paging import Pages
 from common.refs import ACCOUNT
 from common.refs import Scope
 from common.refs import encode_segment
@@ -58,13 +61,13 @@ class BlueXPJobs(HttpSource):
         endpoint: str = ENDPOINT,
         **options: Unpack[SourceOptions],
     ) -> None:
-        account, agent = _name("account", account), _name("agent", agent).removesuffix(AGENT_SUFFIX)
+        account, agent = _name("account", account), _name("agent", agent)
         super().__init__(
             endpoint,
             auth=auth,
             given=options,
-            scope=((ACCOUNT, account), (AGENT, agent)),
-            headers={"x-agent-id": agent + AGENT_SUFFIX},
+            scope=((ACCOUNT, account), (AGENT, agent.removesuffix(AGENT_SUFFIX))),
+            headers={"x-agent-id": agent.removesuffix(AGENT_SUFFIX) + AGENT_SUFFIX},
         )
         self._jobs = f"/account/{encode_segment(account)}/providers/cloudmanager_cbs/api/v1/job"
 
@@ -93,7 +96,15 @@ class BlueXPJobs(HttpSource):
         wanted = status if isinstance(status, JobState) else None
         pairs = {"type": type, "status": None if wanted else status}
         query = "&".join(f"{name}={encode_segment(value)}" for name, value in pairs.items() if value)
-        return self._list(f"{self._jobs}?{query}" if query else self._jobs, wanted)
+
+        async def fetch(target: str) -> tuple[Iterable[Job], None]:
+            reply = await self._client.send("GET", target)
+            if reply.status != 200:
+                raise self.failure(reply, "GET jobs")
+            jobs = parse_jobs(reply.body, endpoint=self.endpoint, scope=self.scope, states=self.states)
+            return [job for job in jobs if wanted is None or job.state is wanted], None
+
+        return Pages(fetch, f"{self._jobs}?{query}" if query else self._jobs)
 
     async def act(self, job: JobLike, action: Action) -> NoReturn:
         """Raises `Unsupported` before any request: the API has no cancel, pause or resume."""
@@ -121,18 +132,14 @@ class BlueXPJobs(HttpSource):
         """The job id in the body of a write's reply."""
         return parse_handover(reply)
 
-    async def _list(self, target: str, wanted: JobState | None) -> AsyncIterator[Job]:
-        reply = await self._client.send("GET", target)
-        if reply.status != 200:
-            raise self.failure(reply, "GET jobs")
-        for job in parse_jobs(reply.body, endpoint=self.endpoint, scope=self.scope, states=self.states):
-            if wanted is None or job.state is wanted:
-                yield job
-
 
 def _name(keyword: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"{keyword}= is missing: pass the id of the BlueXP {keyword}, as text")
     if not (value.isascii() and value.isprintable()) or " " in value:
         raise UsageError(f"{keyword}= must be an id without spaces or control characters")
+    if len(value) > MAX_ID:
+        raise UsageError(f"{keyword}= is {len(value)} characters long: pass the id of the BlueXP {keyword}")
+    if value in (".", "..", AGENT_SUFFIX):
+        raise UsageError(f"{keyword}={value!r} is no id: pass the id of the BlueXP {keyword}")
     return value

@@ -55,6 +55,7 @@ HINTS: Mapping[str, str] = {
 }
 """What the platform's plain-text refusals usually come from."""
 
+_KEYS = frozenset({"id", "status", "type", "data"})
 _JOB_ID_KEYS = ("job-id", "jobId", "job_id")
 
 
@@ -139,6 +140,8 @@ def _records(data: bytes | str | Object) -> list[Object]:
     root = root_object(data)
     if "job" not in root:
         raise DecodeError("no job in the reply: it has no key 'job'", transient=True)
+    if root["job"] == {}:
+        return []
     fields = Fields(root)
     found = fields.objects("job")
     if "job" in fields.extra:
@@ -154,6 +157,8 @@ def _job(
     states: Mapping[str, JobState] | None,
     path: str,
 ) -> Job:
+    if not _KEYS & data.keys():
+        raise DecodeError("no job: none of a job's keys", path=path, transient=True)
     record = parse_record(data, path)
     found = record.id or id
     if not found:
@@ -167,7 +172,7 @@ def _job(
             state = JobState.PARTIAL
         if open_items:
             names = ", ".join(f"{item.kind} {item.id}" for item in open_items)
-            warnings = (f"the job succeeded while {len(open_items)} of its items had not ended: {names}",)
+            warnings = (f"the job ended while {len(open_items)} of its items had not ended: {names}",)
     own = (ErrorDetail(record.error),) if record.error else ()
     return Job(
         JobRef(PROVIDER, endpoint, found, scope),

@@ -6,6 +6,7 @@ traffic.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ import attrs
 
 from common.decoding import Fields
 from common.decoding import Object
-from common.decoding import kind
+from common.decoding import objects
 from common.decoding import root_object
 from common.decoding import text
 from common.errors import DecodeError
@@ -127,10 +128,8 @@ def parse_record(data: Object) -> JobRecord:
         updated_at=fields.moment("updated_at"),
         operation=fields.text("operation"),
         state=fields.word("state", "$.state"),
-        errors=tuple(_error(item, f"$.errors[{n}]") for n, item in enumerate(_array(fields, "errors"))),
-        warnings=tuple(
-            _warning(item, f"$.warnings[{n}]") for n, item in enumerate(_array(fields, "warnings"))
-        ),
+        errors=tuple(_error(item) for item in _array(fields, "errors")),
+        warnings=_warnings(fields),
         links=_links(fields),
         extra=fields.extra,
     )
@@ -147,9 +146,7 @@ def parse_fault(reply: Reply) -> Fault:
         root = root_object(reply.body)
     except DecodeError:
         return Fault(request_id=request_id, spoken=False)
-    listed = root.get("errors")
-    errors = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else [root]
-    fields = [Fields(item) for item in errors]
+    fields = [Fields(item) for item in objects(root.get("errors")) or [root]]
     codes = [code for item in fields if (code := item.text("code")) is not None]
     messages = [said for item in fields if (said := item.text("detail") or item.text("title"))]
     if not codes and not messages:
@@ -187,19 +184,29 @@ def parse_warnings(values: tuple[str, ...]) -> tuple[str, ...]:
 def _array(fields: Fields, key: str) -> list[Any]:
     value = fields.data.get(key)
     fields.extra.pop(key, None)
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+    found = value if isinstance(value, list) else [value]
+    return [item for item in found if item is not None]
 
 
-def _error(item: Any, path: str) -> JobError:
+def _error(item: Any) -> JobError:
     if isinstance(item, Mapping):
         fields = Fields(item)
         return JobError(fields.integer("code"), fields.text("title"), fields.text("detail"), fields.extra)
-    said = text(item)
-    if said is None:
-        raise DecodeError(f"expected an error, got {kind(item)}", path=path)
-    return JobError(detail=said)
+    return JobError(detail=_as_text(item))
+
+
+def _warnings(fields: Fields) -> tuple[str, ...]:
+    found = _array(fields, "warnings")
+    if any(isinstance(item, Mapping) and set(item) - {"detail"} for item in found):
+        fields.extra["warnings"] = fields.data["warnings"]
+    return tuple(
+        (text(item.get("detail")) if isinstance(item, Mapping) else None) or _as_text(item) for item in found
+    )
+
+
+def _as_text(item: Any) -> str:
+    # An error or a warning in a form that nobody has seen yet is still one: it is told as it came.
+    return text(item) or json.dumps(item, ensure_ascii=False)
 
 
 def _detail(error: JobError) -> ErrorDetail:
@@ -211,13 +218,6 @@ def _detail(error: JobError) -> ErrorDetail:
         code=None if code is None else str(code),
         title=error.title,
     )
-
-
-def _warning(item: Any, path: str) -> str:
-    said = text(item.get("detail")) if isinstance(item, Mapping) else text(item)
-    if said is None:
-        raise DecodeError(f"expected a warning with its detail, got {kind(item)}", path=path)
-    return said
 
 
 def _links(fields: Fields) -> dict[str, Link]:

@@ -24,6 +24,7 @@ from common.errors import JobGone
 from common.errors import JobNotFound
 from common.errors import JobPartiallyFailed
 from common.errors import JobsError
+from common.errors import JobsFailed
 from common.errors import PermissionDenied
 from common.errors import RateLimited
 from common.errors import ServerError
@@ -38,6 +39,8 @@ from common.events import Event
 from common.events import EventKind
 from common.events import Observer
 from common.fleet import Fleet
+from common.gathering import as_completed
+from common.gathering import wait_all
 from common.httpsource import Adopted
 from common.model import TERMINAL
 from common.model import Action
@@ -88,6 +91,7 @@ __all__ = [
     "JobSource",
     "JobState",
     "JobsError",
+    "JobsFailed",
     "Observer",
     "PermissionDenied",
     "PollPolicy",
@@ -103,6 +107,8 @@ __all__ = [
     "WaitTimeout",
     "Watch",
     "WrongSource",
+    "as_completed",
     "from_dict",
     "to_dict",
+    "wait_all",
 ]

@@ -28,8 +28,8 @@ class HeaderAuth(Protocol):
         """The headers to send, such as ``Authorization``."""
         ...
 
-    async def refresh(self) -> bool:
-        """Called after a 401: True where the same request is worth sending once more."""
+    async def refresh(self, refused: Mapping[str, str]) -> bool:
+        """Called after a 401 to these headers: True where the request is worth sending once more."""
         ...
 
     def secrets(self) -> tuple[str, ...]:
@@ -47,9 +47,20 @@ class Basic:
     __slots__ = ("_header", "_secrets", "user")
 
     def __init__(self, user: str, password: str) -> None:
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise UsageError("a user name and a password must be text")
         if ":" in user:
             raise UsageError("a user name for HTTP Basic must not hold a colon")
-        token = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+        if not (user + password).isprintable() and any(ord(c) < 32 for c in user + password):
+            raise UsageError(
+                "the user name or the password holds a control character (a line break at its end?)"
+            )
+        try:
+            token = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+        except UnicodeEncodeError:
+            token = ""  # raised below: as a context, the codec's exception would carry the password along
+        if not token:
+            raise UsageError("the user name or the password holds half a character, which nothing can send")
         self.user = user
         self._header = {"Authorization": f"Basic {token}"}
         self._secrets = (password, token)
@@ -58,8 +69,9 @@ class Basic:
         """``Authorization: Basic …``."""
         return self._header
 
-    async def refresh(self) -> bool:
+    async def refresh(self, refused: Mapping[str, str]) -> bool:
         """A password does not get better by itself."""
+        del refused
         return False
 
     def secrets(self) -> tuple[str, ...]:
@@ -70,37 +82,47 @@ class Basic:
         return f"Basic({self.user!r}, ****)"
 
 
+KEPT = 8
+"""So many tokens of a function are remembered, to be cleaned out of what servers quote."""
+
+
 class Bearer:
     """A bearer token: the text itself, or an async function that gives a valid one for each request.
 
     The function is called again after a 401, and the request is sent once more if its answer differs.
     """
 
-    __slots__ = ("_last", "_token")
+    __slots__ = ("_sent", "_token")
 
     def __init__(self, token: str | TokenSource) -> None:
         if not isinstance(token, str) and not callable(token):
             raise UsageError("Bearer() takes the token as text, or an async function that returns it")
         self._token = _bare(token) if isinstance(token, str) else token
-        self._last = self._token if isinstance(self._token, str) else ""
+        self._sent: tuple[str, ...] = (self._token if isinstance(self._token, str) else "",)
 
     async def headers(self) -> Mapping[str, str]:
         """``Authorization: Bearer …``."""
-        self._last = await self._current()
-        return {"Authorization": f"Bearer {self._last}"}
+        token = await self._current()
+        if token != self._sent[-1]:
+            # The one before may still be on its way, and be told back to us.
+            self._sent = (*self._sent[-KEPT:], token)
+        return {"Authorization": f"Bearer {token}"}
 
-    async def refresh(self) -> bool:
-        """Whether the function has another token than the one that was refused."""
-        return await self._current() != self._last
+    async def refresh(self, refused: Mapping[str, str]) -> bool:
+        """Whether there is another token by now than the one that was refused."""
+        return await self.headers() != refused
 
     async def _current(self) -> str:
         if isinstance(self._token, str):
             return self._token
-        return _bare(await self._token())
+        token = self._token()
+        if not isinstance(token, Awaitable):
+            raise UsageError("the function given to Bearer() must be async: its answer cannot be awaited")
+        return _bare(await token)
 
     def secrets(self) -> tuple[str, ...]:
-        """The token last sent."""
-        return (self._last,) if self._last else ()
+        """The tokens last sent."""
+        return tuple(token for token in self._sent if token)
 
     def __repr__(self) -> str:
         return "Bearer(****)"
@@ -110,8 +132,10 @@ def _bare(token: object) -> str:
     # The cf command and many web pages show a token with the scheme's name before it.
     if not isinstance(token, str) or not token.strip():
         raise UsageError("the bearer token is empty: pass the token as text")
-    if token[:7].lower() == "bearer ":
-        token = token[7:].strip()
+    if token.strip().lower() == "bearer" or token[:7].lower() == "bearer ":
+        token = token.strip()[7:].strip()
+    if not token:
+        raise UsageError("the bearer token is empty behind the word 'bearer': pass the token as text")
     if any(ord(c) < 32 or ord(c) > 126 for c in token):
         raise UsageError(
             "the bearer token holds characters that no header may carry (a line break at its end?)"
@@ -124,6 +148,8 @@ def read_auth(auth: Any) -> HeaderAuth | Any | None:
 
     Raises `UsageError` for anything else, without quoting it.
     """
+    if isinstance(auth, type):
+        raise UsageError("auth= was given a class: make one, such as Bearer(token)")
     if auth is None or isinstance(auth, HeaderAuth):
         return auth
     if isinstance(auth, tuple):

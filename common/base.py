@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import abc
+import math
 import random
 from collections.abc import AsyncIterator
 from collections.abc import Collection
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 from typing import ClassVar
 from typing import Self
 
 import anyio
+import anyio.lowlevel
+from anyio.lowlevel import current_token
 
+from common.errors import DecodeError
 from common.errors import SourceError
 from common.errors import Unsupported
 from common.errors import UsageError
@@ -33,9 +38,14 @@ from common.source import Probe
 from common.states import Action
 from common.states import Capability
 from common.states import JobState
-from common.waiting import Reading
+from common.waiters import BatchRefused
+from common.waiters import Reading
+from common.waiters import Sweep
 from common.waiting import WaitSpec
 from common.waiting import Watch
+from common.waiting import begin
+from common.waiting import proceed
+from common.watching import Poller
 
 MAX_ID = 1024
 """No id of any provider comes near so many characters."""
@@ -46,6 +56,8 @@ class BaseSource(abc.ABC):
 
     provider: ClassVar[str]
     capabilities: frozenset[Capability] = frozenset()
+    room: int = 0
+    """Bytes of ids that one request for many jobs can hold; 0 where the server has no such request."""
     retry_after_cap: ClassVar[float] = 3600.0
     """At most so many seconds of a ``Retry-After`` are kept."""
 
@@ -57,12 +69,15 @@ class BaseSource(abc.ABC):
         aliases: Collection[str] = (),
         policy: PollPolicy | None = None,
         observer: Observer | None = None,
+        concurrency: int = 8,
     ) -> None:
         self.endpoint = endpoint
         self.scope = scope
         self.aliases = read_aliases(aliases)
         self.policy = self.check_policy(policy or self.default_policy())
         self.observer = observer
+        self.concurrency = concurrency
+        self._poller: tuple[object, Poller] | None = None
         self._held_until = 0.0
         self._random = random.Random()  # noqa: S311  # jitter is no secret
 
@@ -138,24 +153,8 @@ class BaseSource(abc.ABC):
 
         The arguments are those of `wait`. A failed job is the last observation, not an exception.
         """
-        if on_cancel not in ("leave", "cancel"):
-            raise UsageError("on_cancel= must be 'leave' or 'cancel'")
-        if on_cancel == "cancel" and Capability.CANCEL not in self.capabilities:
-            raise Unsupported(
-                f"on_cancel='cancel': {self.provider} jobs cannot be cancelled through their API"
-            )
-        if policy is not None and not isinstance(policy, PollPolicy):
-            raise UsageError("policy= must be a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)")
-        spec = WaitSpec(
-            ref=self.ref(job),
-            seen=job if isinstance(job, Job) else None,
-            policy=self.policy if policy is None else self.check_policy(policy),
-            timeout=read_timeout(timeout),
-            until=read_until(until),
-            on_cancel=on_cancel,
-            resolve_gone=resolve_gone,
-        )
-        return Watch(self, spec)
+        spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
+        return Watch(self, self.ref(job), job if isinstance(job, Job) else None, spec)
 
     async def wait(
         self,
@@ -179,17 +178,11 @@ class BaseSource(abc.ABC):
         `UnexpectedState`, and `SourceError` for trouble that does not pass. A cancelled wait leaves
         nothing behind.
         """
-        watch = self.watch(
-            job,
-            timeout=timeout,
-            until=until,
-            on_cancel=on_cancel,
-            resolve_gone=resolve_gone,
-            policy=policy,
-        )
-        async for _ in watch:
-            pass
-        return watch.tracker.outcome(check=check)
+        spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
+        ref = self.ref(job)
+        waiter = begin(self, ref, job if isinstance(job, Job) else None, spec, only_end=True)
+        await proceed(self, waiter, spec)
+        return waiter.outcome(check=check)
 
     def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
         """The jobs that match. Raises `Unsupported` where the server has no list."""
@@ -206,16 +199,73 @@ class BaseSource(abc.ABC):
                 self._held_until = max(self._held_until, anyio.current_time() + error.retry_after)
             raise
 
+    @property
+    def poller(self) -> Poller:
+        """The poller of the running event loop: nothing of it can be carried to another."""
+        loop = current_token().native_token
+        if self._poller is None or self._poller[0] is not loop:
+            self._poller = (loop, Poller(self))
+            self._held_until = 0.0
+        return self._poller[1]
+
+    def open_at(self, now: float, flying: int) -> float:
+        """The earliest time for one more poll: ``Retry-After`` and the number in flight are the limits."""
+        return math.inf if flying >= self.concurrency else max(now, self._held_until)
+
+    def seat(self, ref: JobRef) -> int:
+        """How many bytes of a request for many jobs this one takes; 0 where it must be asked for alone."""
+        del ref
+        return 0
+
+    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+        """One request, and its pages, for many jobs, where the server has such a one."""
+        raise BatchRefused
+
+    def decode_record(self, ref: JobRef, record: Any) -> Job:
+        """The job in one raw record of a sweep."""
+        raise DecodeError(f"no sweep of {self.provider} jobs gives records", ref=ref)
+
     def held_until(self) -> float:
-        """The loop's time before which no wait of this source may ask (``Retry-After``)."""
+        """The loop's time before which nothing but a direct request of the caller goes out."""
         return self._held_until
 
     def draw(self) -> float:
         """The jitter of one request, 0.0 to 1.0."""
         return self._random.random()
 
-    async def aclose(self) -> None:  # noqa: B027  # a source without connections has nothing to give back
-        """Give back what the source holds. Safe to call twice."""
+    def _spec(
+        self,
+        timeout: float | None,
+        until: Collection[JobState] | None,
+        on_cancel: OnCancel,
+        resolve_gone: Probe | None,
+        policy: PollPolicy | None,
+    ) -> WaitSpec:
+        if on_cancel not in ("leave", "cancel"):
+            raise UsageError("on_cancel= must be 'leave' or 'cancel'")
+        if on_cancel == "cancel" and Capability.CANCEL not in self.capabilities:
+            raise Unsupported(
+                f"on_cancel='cancel': {self.provider} jobs cannot be cancelled through their API"
+            )
+        if resolve_gone is not None and not callable(resolve_gone):
+            raise UsageError(
+                "resolve_gone= must be an async function of the ref and the last job, or left out"
+            )
+        if policy is not None and not isinstance(policy, PollPolicy):
+            raise UsageError("policy= must be a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)")
+        return WaitSpec(
+            policy=self.policy if policy is None else self.check_policy(policy),
+            timeout=read_timeout(timeout),
+            until=read_until(until),
+            on_cancel=on_cancel,
+            resolve_gone=resolve_gone,
+        )
+
+    async def aclose(self) -> None:
+        """End all waits with an error, and give back what the source holds. Safe to call twice."""
+        if self._poller is not None and self._poller[0] is current_token().native_token:
+            self._poller[1].close()
+            await anyio.lowlevel.checkpoint()  # requests in flight are cut before their client goes
 
     async def __aenter__(self) -> Self:
         return self
@@ -243,7 +293,7 @@ class BaseSource(abc.ABC):
                 "name the other one in aliases=",
                 ref=ref,
             )
-        if ref.scope and self.canonical_scope(ref.scope) != self.scope:
+        if ref.scope and self.canonical_scope(ref.scope) != self.canonical_scope(self.scope):
             raise WrongSource(
                 f"{ref}: a job of another {' or '.join(name for name, _ in ref.scope)}", ref=ref
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterable
-from typing import Any
 
 from common.errors import DecodeError
 
@@ -22,7 +21,7 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
     if encoding in ("", "identity"):
         inflate = None
     elif encoding in _WINDOW:
-        inflate = zlib.decompressobj(_WINDOW[encoding])
+        inflate = _Inflate(_WINDOW[encoding])
     else:
         raise DecodeError(
             f"the reply is encoded as {encoding[:40]!r}, which was not asked for", transient=True
@@ -30,20 +29,42 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
     parts: list[bytes] = []
     left = limit
     async for chunk in chunks:
-        data = chunk if inflate is None else _inflate(inflate, chunk, left + 1)
+        data = chunk if inflate is None else inflate(chunk, left + 1)
         left -= len(data)
         if left < 0:
             raise DecodeError(f"the reply is larger than {limit} bytes", transient=True)
         parts.append(data)
-    if inflate is not None and parts and not inflate.eof:
+    if inflate is not None and not inflate.whole:
         raise DecodeError("the compressed reply ends early", transient=True)
     return b"".join(parts)
 
 
-def _inflate(inflate: Any, chunk: bytes, most: int) -> bytes:
-    try:
-        return bytes(inflate.decompress(chunk, most))
-    except zlib.error:
-        raise DecodeError(
-            "the reply says that it is compressed, but cannot be inflated", transient=True
-        ) from None
+class _Inflate:
+    """Inflates a stream, and never more of it than asked for. A gzip stream may have several members."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._stream = zlib.decompressobj(window)
+        self._begun = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the stream may end here: before its first byte, or behind its last."""
+        return self._stream.eof or not self._begun
+
+    def __call__(self, chunk: bytes, most: int) -> bytes:
+        parts: list[bytes] = []
+        while chunk and most > 0:
+            if self._stream.eof:
+                self._stream = zlib.decompressobj(self._window)
+            self._begun = True
+            try:
+                part = self._stream.decompress(chunk, most)
+            except zlib.error:
+                raise DecodeError(
+                    "the reply says that it is compressed, but cannot be inflated", transient=True
+                ) from None
+            parts.append(part)
+            most -= len(part)
+            chunk = self._stream.unused_data
+        return b"".join(parts)

@@ -6,6 +6,7 @@ What a reader cannot use stays in ``extra``, so a record always holds everything
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
@@ -17,6 +18,7 @@ from common.errors import DecodeError
 from common.replies import read_json
 
 Object = Mapping[str, Any]
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _T = TypeVar("_T")
 
 
@@ -56,7 +58,7 @@ def integer(value: object) -> int | None:
         return None if isinstance(value, bool) else value
     try:
         if isinstance(value, str):
-            return int(value)
+            return int(value) if _INTEGER.fullmatch(value.strip()) else None
         if isinstance(value, float) and value.is_integer():
             return int(value)
     except ValueError:
@@ -125,8 +127,10 @@ class Fields:
 
     def object(self, key: str) -> Object | None:
         """The object under a key; of an array of one, its only object."""
-        found = objects(self.data.get(key))
-        return self.take(key, found[0] if len(found) == 1 else None)
+        value = self.data.get(key)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        return self.take(key, value if isinstance(value, Mapping) else None)
 
     def objects(self, key: str) -> list[Object]:
         """`objects` of a key; what was no object in the array stays in ``extra``."""

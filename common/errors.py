@@ -22,20 +22,28 @@ JobsError
  +-- WaitTimeout             the deadline passed first (also a TimeoutError); says nothing of the job
  +-- UnexpectedState         a state that the caller did not ask for, or UNKNOWN for too long
 
+JobsFailed                  some of many waits failed: an ExceptionGroup of JobsErrors
+
 All of them pickle, whatever their signature, and none holds a secret or a type of the HTTP library.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Self
+from typing import TypeVar
 
 if TYPE_CHECKING:
     from common.model import Job
     from common.refs import JobRef
 
+_E = TypeVar("_E", bound="JobsError")
 
-def _rebuild(cls: type[JobsError], args: tuple[Any, ...], state: dict[str, Any]) -> JobsError:
+
+def _rebuild(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -59,6 +67,16 @@ class JobsError(Exception):
         """Say which job it is about: whoever raised it may not have known."""
         self.ref = ref
         self._job = job or self._job
+
+    def copy_for(self, ref: JobRef, job: Job | None) -> Self:
+        """The same error as an instance of its own, about one job: one request may serve many waits."""
+        own = _rebuild(type(self), self.args, self.__dict__)
+        own.__dict__.pop("__notes__", None)
+        for note in getattr(self, "__notes__", ()):
+            own.add_note(note)
+        own.__cause__ = self.__cause__
+        own.about(ref, job)
+        return own.with_traceback(self.__traceback__)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # BaseException would call the class with its args alone, which breaks subclasses that need more.
@@ -166,7 +184,9 @@ class DecodeError(SourceError):
         ref: JobRef | None = None,
         job: Job | None = None,
     ) -> None:
-        super().__init__(message if path in message else f"{path}: {message}", ref=ref, job=job)
+        super().__init__(
+            message if message.startswith(f"{path}: ") else f"{path}: {message}", ref=ref, job=job
+        )
         self.path = path
         self.transient = transient
 
@@ -242,6 +262,38 @@ class WaitTimeout(JobsError, TimeoutError):
 
 class UnexpectedState(JobsError):
     """The job is in a state that the wait can't go on from."""
+
+
+class JobsFailed(ExceptionGroup[JobsError]):
+    """Some of many waits failed. ``outcomes`` has every one by ref: the `Job`, the error, or None.
+
+    As an exception group it holds the errors: ``except* JobFailed`` takes the failed jobs out of it.
+    """
+
+    outcomes: Mapping[JobRef, Job | JobsError | None]
+
+    @classmethod
+    def of(cls, outcomes: Mapping[JobRef, Job | JobsError | None]) -> JobsFailed:
+        """The group of the errors among all outcomes."""
+        errors = [outcome for outcome in outcomes.values() if isinstance(outcome, JobsError)]
+        group = cls(f"{len(errors)} of {len(outcomes)} jobs", errors)
+        group.outcomes = dict(outcomes)
+        return group
+
+    def derive(self, excs: Sequence[JobsError]) -> JobsFailed:  # type: ignore[override]
+        """The group that ``except*`` and ``split`` make: of fewer errors, and all outcomes."""
+        group = JobsFailed(self.message, excs)
+        group.outcomes = self.outcomes
+        return group
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _regroup, (self.message, list(self.exceptions), self.__dict__.copy())
+
+
+def _regroup(message: str, errors: list[JobsError], state: dict[str, Any]) -> JobsFailed:
+    group = JobsFailed(message, errors)
+    group.__dict__.update(state)
+    return group
 
 
 def job_failure(job: Job) -> JobFailed:

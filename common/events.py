@@ -42,6 +42,18 @@ Observer = Callable[[Event], None]
 """Called in the event loop, so it must not block. What it raises is logged and goes no further."""
 
 
+def tell(
+    observer: Observer | None,
+    kind: EventKind,
+    ref: JobRef,
+    job: Job | None = None,
+    error: JobsError | None = None,
+) -> None:
+    """`emit`, without making an event that nobody looks at."""
+    if observer is not None or kind is EventKind.TROUBLE or logger.isEnabledFor(logging.DEBUG):
+        emit(observer, Event(kind, ref, job, error))
+
+
 def emit(observer: Observer | None, event: Event) -> None:
     """Log an event and tell the observer."""
     if event.kind is EventKind.TROUBLE:

@@ -8,49 +8,26 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
-from typing import Protocol
 from typing import Self
 
+from common.base import BaseSource
+from common.errors import JobsError
 from common.errors import Unsupported
 from common.errors import UsageError
 from common.errors import WrongSource
+from common.members import Member
 from common.model import Job
 from common.model import JobLike
 from common.model import JobRef
+from common.paging import Chain
 from common.polling import PollPolicy
 from common.registry import is_ref
-from common.source import JobSource
 from common.source import OnCancel
 from common.source import Probe
 from common.states import Action
 from common.states import Capability
 from common.states import JobState
 from common.waiting import Watch
-
-
-class Member(JobSource, Protocol):
-    """A source that can say whose a job is; every source of this SDK can."""
-
-    def ref(self, job: JobLike) -> JobRef:
-        """The complete ref of a job. Raises `WrongSource` for another source's."""
-        ...
-
-    def watch(
-        self,
-        job: JobLike,
-        *,
-        timeout: float | None = None,
-        until: Collection[JobState] | None = None,
-        on_cancel: OnCancel = "leave",
-        resolve_gone: Probe | None = None,
-        policy: PollPolicy | None = None,
-    ) -> Watch:
-        """The first observation of a job, then each change."""
-        ...
-
-    async def aclose(self) -> None:
-        """Give back what the source holds."""
-        ...
 
 
 class Fleet:
@@ -69,9 +46,9 @@ class Fleet:
                 raise UsageError(
                     f"{type(source).__name__} is no source that a Fleet can route to: it has no ref()"
                 )
-        names = [repr(source) for source in self.sources]
-        if len(set(names)) < len(names):
-            raise UsageError("a Fleet with two sources of one system: a job's ref would belong to both")
+        for source in self.sources:
+            if any(_claims(other, source) for other in self.sources if other is not source):
+                raise UsageError("a Fleet with two sources of one system: a job's ref would belong to both")
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -168,7 +145,7 @@ class Fleet:
         able = [source for source in self.sources if Capability.LIST in source.capabilities]
         if not able:
             raise Unsupported("none of the fleet's sources can list jobs: their APIs have no list")
-        return _chain([source.list(*args, **filters) for source in able])
+        return Chain([source.list(*args, **filters) for source in able])
 
     async def aclose(self) -> None:
         """Close every member, also when closing one of them fails."""
@@ -191,7 +168,12 @@ class Fleet:
         return f"<Fleet {list(self.sources)!r}>"
 
 
-async def _chain(parts: Iterable[AsyncIterator[Job]]) -> AsyncIterator[Job]:
-    for part in parts:
-        async for job in part:
-            yield job
+def _claims(source: Member, other: Member) -> bool:
+    """Whether a source takes the jobs of another one for its own."""
+    if not isinstance(other, BaseSource):
+        return False
+    try:
+        source.ref(JobRef(other.provider, other.endpoint, "any", other.scope))
+    except JobsError:
+        return False
+    return True

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections.abc import Mapping
+from contextlib import aclosing
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -17,14 +17,23 @@ from common.auth import HeaderAuth
 from common.auth import read_auth
 from common.bodies import ACCEPT_ENCODING
 from common.bodies import read_bounded
+from common.errors import DecodeError
 from common.errors import TransportError
 from common.errors import UsageError
 from common.options import Options
+from common.redaction import proxy_secrets
+from common.redaction import secrets_in
 from common.replies import Reply
 from common.tls import tls_context
 
+SHORTEST_SECRET = 3
+"""Characters: cleaning texts of anything shorter would clean away the text."""
+
 _LIBRARIES = ("httpx", "httpx2")
 _IDEMPOTENT = frozenset({"GET", "HEAD"})
+_UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "InvalidURL", "UnsupportedProtocol"})
+_DROPPED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "BrokenResourceError"})
+"""By the names of httpx's exceptions, which its successor kept."""
 
 
 def user_agent(own: str | None) -> str:
@@ -36,6 +45,16 @@ def user_agent(own: str | None) -> str:
     except metadata.PackageNotFoundError:
         ours = "jobsource"
     return f"{own} {ours}" if own else ours
+
+
+@attrs.frozen
+class Ask:
+    """One request, before it is signed."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    json: object = None
 
 
 @attrs.define
@@ -75,6 +94,8 @@ class ApiClient:
         self._library = _library_of(options.http)
         self._connection: _Connection | None = None
         self._closed = False
+        self._sent: set[str] = set()
+        self._proxy_secrets = proxy_secrets(options.proxy)
         if options.http is None and options.transport is None and endpoint.startswith("https:"):
             # Now, so that a CA file that cannot be read is an error here and not in the middle of a wait.
             tls_context(options.verify, options.cert)
@@ -96,11 +117,13 @@ class ApiClient:
         Raises `TransportError` without a reply, `DecodeError` for a body that is too large.
         """
         connection = self._connected()
+        seconds = self._options.request_timeout if timeout is None else timeout
         async with connection.limiter:
-            reply = await self._try(connection.client, method, target, headers, json, timeout)
-            if reply.status == 401 and isinstance(self._auth, HeaderAuth) and await self._auth.refresh():
-                reply = await self._try(connection.client, method, target, headers, json, timeout)
-        return reply
+            with anyio.move_on_after(seconds):
+                return self.clean_reply(
+                    await self._signed(connection.client, Ask(method, target, headers or {}, json))
+                )
+        raise TransportError(f"{method} {self.endpoint}: no whole reply within {seconds:g} s")
 
     async def aclose(self) -> None:
         """Close the client, unless it is the caller's. Safe to call twice."""
@@ -111,61 +134,52 @@ class ApiClient:
 
     def clean(self, text: str) -> str:
         """A text for people, without the secrets that this client sends."""
-        secrets = self._auth.secrets() if isinstance(self._auth, HeaderAuth) else ()
-        if self._options.proxy and "@" in self._options.proxy:
-            secrets = (*secrets, urlsplit(self._options.proxy).netloc.rpartition("@")[0])
-        for secret in secrets:
-            if len(secret) >= 3:
-                text = text.replace(secret, "****")
+        known = set(self._auth.secrets()) if isinstance(self._auth, HeaderAuth) else set[str]()
+        known |= self._sent | self._proxy_secrets
+        # As it is, and as JSON writes it; the longest first, for one may be a part of another.
+        forms = {form for secret in known for form in (secret, jsonlib.dumps(secret)[1:-1])}
+        for form in sorted(forms, key=len, reverse=True):
+            if len(form) >= SHORTEST_SECRET:
+                text = text.replace(form, "****")
         return text
 
-    async def _try(
-        self,
-        client: Any,
-        method: str,
-        target: str,
-        headers: Mapping[str, str] | None,
-        json: object,
-        timeout: float | None,
+    async def _signed(self, client: Any, ask: Ask) -> Reply:
+        if not isinstance(self._auth, HeaderAuth):
+            return await self._twice(client, ask, {}, {} if self._auth is None else {"auth": self._auth})
+        # Else the library would take credentials from the caller's own client.
+        off = {"auth": None}
+        signature = await self._auth.headers()
+        reply = await self._twice(client, ask, signature, off)
+        if reply.status == 401 and await self._auth.refresh(signature):
+            reply = await self._twice(client, ask, await self._auth.headers(), off)
+        return reply
+
+    async def _twice(
+        self, client: Any, ask: Ask, signature: Mapping[str, str], auth: Mapping[str, Any]
     ) -> Reply:
-        seconds = self._options.request_timeout if timeout is None else timeout
-        retried = False
-        while True:
-            with anyio.move_on_after(seconds):
-                try:
-                    return await self._exchange(client, method, target, headers, json)
-                except TransportError as error:
-                    # A server drops idle connections (ONTAP after 5 s): not trouble, but a matter of timing.
-                    if retried or method not in _IDEMPOTENT or not error.dropped:
-                        raise
-                    retried = True
-                    continue
-            raise TransportError(f"{method} {self.endpoint}: no whole reply within {seconds:g} s")
+        reply = await self._exchange(client, ask, signature, auth)
+        if isinstance(reply, TransportError) and reply.dropped and ask.method in _IDEMPOTENT:
+            # A server drops idle connections (ONTAP after 5 s): not trouble, but a matter of timing.
+            reply = await self._exchange(client, ask, signature, auth)
+        if isinstance(reply, TransportError):
+            raise reply
+        return reply
 
     async def _exchange(
-        self,
-        client: Any,
-        method: str,
-        target: str,
-        headers: Mapping[str, str] | None,
-        json: object,
-    ) -> Reply:
-        sent = {**self._headers, **(headers or {})}
-        auth: dict[str, Any] = {}
-        if isinstance(self._auth, HeaderAuth):
-            sent.update(await self._auth.headers())
-            auth["auth"] = None  # else the library would take credentials from the caller's own client
-        elif self._auth is not None:
-            auth["auth"] = self._auth
+        self, client: Any, ask: Ask, signature: Mapping[str, str], auth: Mapping[str, Any]
+    ) -> Reply | TransportError:
+        sent = {**self._headers, **ask.headers, **signature}
         content = None
-        if json is not None:
-            content = jsonlib.dumps(json).encode()
+        if ask.json is not None:
+            content = jsonlib.dumps(ask.json).encode()
             sent["Content-Type"] = "application/json"
+        url = self.endpoint + ask.target
         try:
-            request = client.build_request(
-                method, self.endpoint + target, headers=sent, content=content, timeout=None
-            )
+            request = client.build_request(ask.method, url, headers=sent, content=content, timeout=None)
+            request.url = self._library.URL(url)  # without the parameters of the caller's own client
             response = await client.send(request, stream=True, follow_redirects=False, **auth)
+            if response.status_code >= 400:
+                self._sent = secrets_in(response.request.headers)
             try:
                 body = await self._body(response)
             finally:
@@ -174,43 +188,59 @@ class ApiClient:
             self._library.HTTPError,
             self._library.InvalidURL,
             OSError,
+            UnicodeError,
             anyio.BrokenResourceError,
+            anyio.ClosedResourceError,
         ) as error:
-            raise self._failed(error, method) from None
-        return Reply(
-            response.status_code,
-            tuple((k.lower(), v) for k, v in response.headers.multi_items()),
-            body,
-        )
+            # Returned, not raised: as a context the library's exception would carry the request, and with it
+            # the credentials, into every log that prints the chain.
+            return self._failed(error, ask.method)
+        except RuntimeError as error:
+            if not client.is_closed:
+                raise
+            return TransportError(f"{ask.method} {self.endpoint}: the client was closed meanwhile ({error})")
+        headers = tuple((name.lower(), value) for name, value in response.headers.multi_items())
+        return Reply(response.status_code, headers, body)
 
     async def _body(self, response: Any) -> bytes:
         if response.is_stream_consumed:  # a mock transport's reply, read and inflated when it was made
             return bytes(await response.aread())
-        return await read_bounded(response.aiter_raw(), response.headers.get("content-encoding", ""))
+        try:
+            async with aclosing(response.aiter_raw()) as chunks:
+                return await read_bounded(chunks, response.headers.get("content-encoding", ""))
+        except DecodeError:
+            if response.status_code < 400:
+                raise
+            return b""  # a refusal is one, also where its body cannot be read
+
+    def clean_reply(self, reply: Reply) -> Reply:
+        """A reply that is no success, without what it quotes of the request's secrets."""
+        if reply.ok:
+            return reply
+        headers = tuple((name, self.clean(value)) for name, value in reply.headers)
+        return Reply(reply.status, headers, self.clean(reply.text).encode("utf-8", "replace"))
 
     def _failed(self, error: Exception, method: str) -> TransportError:
         name = type(error).__name__
-        detail = self.clean(" ".join(str(error).split())[:300])
-        hint = ""
-        if "CERTIFICATE_VERIFY_FAILED" in detail:
-            hint = "; pass verify='ca.pem' with the certificate of the authority that signed the server's"
-        # The cause is dropped: the library's exception holds the request, and so the credentials.
+        chain: list[str] = []
+        cause: BaseException | None = error
+        while cause is not None and len(chain) < 8:
+            chain.append(str(cause))
+            cause = cause.__cause__ or cause.__context__
+        untrusted = any("CERTIFICATE_VERIFY_FAILED" in text for text in chain)
+        detail = self.clean(" ".join(next(filter(None, chain), "").split())[:300])
+        hint = "; pass verify='ca.pem', the certificate of who signed the server's" if untrusted else ""
         return TransportError(
             f"{method} {self.endpoint}: {name}{': ' if detail else ''}{detail}{hint}",
-            sent=name
-            not in (
-                "ConnectError",
-                "ConnectTimeout",
-                "PoolTimeout",
-                "InvalidURL",
-                "UnsupportedProtocol",
-            ),
-            dropped=name in ("RemoteProtocolError", "ReadError", "WriteError", "BrokenResourceError"),
+            sent=name not in _UNSENT and not isinstance(error, UnicodeError),
+            dropped=name in _DROPPED,
         )
 
     def _connected(self) -> _Connection:
         if self._closed:
             raise UsageError("the source is closed: make a new one, or close it later")
+        if self._options.http is not None and self._options.http.is_closed:
+            raise UsageError("the client given as http= is closed: keep it open for as long as its source")
         loop = current_token().native_token
         if self._connection is None or self._connection.loop is not loop:
             limiter = anyio.CapacityLimiter(self._options.concurrency)

@@ -26,7 +26,7 @@ from common.origins import origin
 from common.refs import Scope
 from common.replies import Reply
 from common.replies import reply_of
-from common.waiting import Reading
+from common.waiters import Reading
 
 
 @attrs.frozen
@@ -43,7 +43,7 @@ class Adopted:
 
 @attrs.frozen
 class Handover:
-    """What a provider's ``wire`` found in the reply to a write: ids, and whole jobs."""
+    """What a provider's ``wire`` found in the reply to a write: all ids, and the jobs that came whole."""
 
     ids: tuple[str, ...] = ()
     jobs: tuple[Job, ...] = ()
@@ -74,6 +74,7 @@ class HttpSource(BaseSource):
             aliases=options.aliases,
             policy=options.policy,
             observer=options.observer,
+            concurrency=options.concurrency,
         )
         self.states = options.states
         self._client = ApiClient(
@@ -132,9 +133,9 @@ class HttpSource(BaseSource):
         link only the id is used: proxies name other hosts. Raises `ApiError` where the write failed and
         hands over nothing.
         """
-        reply = reply_of(response, status=status, headers=headers, body=body)
+        reply = self._client.clean_reply(reply_of(response, status=status, headers=headers, body=body))
         found = self.handover(reply)
-        ids = unique((*(job.ref.id for job in found.jobs), *found.ids))
+        ids = unique(found.ids)
         if not ids and not reply.ok:
             raise self.failure(reply, "the write")
         return Adopted(
@@ -147,13 +148,11 @@ class HttpSource(BaseSource):
         if ref is not None and fault.missing:
             said = f": {fault.message}" if fault.message else ""
             return JobNotFound(f"{ref}: the server knows no such job{said}", certain=fault.certain, ref=ref)
-        fault = attrs.evolve(fault, message=fault.message and self._client.clean(fault.message))
-        error = api_error(
-            attrs.evolve(reply, body=self._client.clean(reply.excerpt).encode()), fault, asked=asked
-        )
+        error = api_error(reply, fault, asked=asked)
         error.ref = ref
         return error
 
     async def aclose(self) -> None:
-        """Close the connections, unless the client is the caller's own. Safe to call twice."""
+        """End all waits with an error, and close the connections unless the client is the caller's own."""
+        await super().aclose()
         await self._client.aclose()

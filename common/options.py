@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from common.events import Observer
     from common.tls import Cert
     from common.tls import Verify
+
+
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class InsecureConnectionWarning(UserWarning):
@@ -100,6 +104,12 @@ def read_options(given: Mapping[str, Any], *, endpoint: str) -> Options:
         raise UsageError("policy= must be a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)")
     if "observer" in options and not callable(options["observer"]):
         raise UsageError("observer= must be a function that takes one Event")
+    if "transport" in options and not hasattr(options["transport"], "handle_async_request"):
+        raise UsageError(
+            "transport= must be an asynchronous httpx transport, such as a simulator's transport()"
+        )
+    if "proxy" in options:
+        _check_proxy(options["proxy"])
     if "aliases" in options:
         options["aliases"] = read_aliases(options["aliases"])
     if "states" in options:
@@ -122,7 +132,7 @@ def read_timeout(timeout: object) -> float | None:
 def read_states(states: Mapping[str, JobState]) -> dict[str, JobState]:
     """``states=`` with its words folded to lower case."""
     try:
-        return {word.casefold(): JobState(state) for word, state in states.items()}
+        return {word.lower(): JobState(state) for word, state in states.items()}
     except (AttributeError, ValueError):
         raise UsageError("states= must map the server's words to JobState members") from None
 
@@ -142,7 +152,7 @@ def read_until(until: Collection[JobState] | None) -> frozenset[JobState] | None
 
 def read_aliases(aliases: Iterable[str]) -> frozenset[str]:
     """``aliases=`` as origins."""
-    if isinstance(aliases, str):
+    if isinstance(aliases, str | bytes) or not isinstance(aliases, Iterable):
         raise UsageError("aliases= must be a collection of endpoints, not one text")
     return frozenset(origin(alias) for alias in aliases)
 
@@ -168,6 +178,17 @@ def _warn_if_insecure(endpoint: str, verify: object) -> None:
     else:
         return
     warnings.warn(message, InsecureConnectionWarning, stacklevel=5)
+
+
+def _check_proxy(proxy: object) -> None:
+    # Never quoted back: it may hold a password.
+    try:
+        parts = urlsplit(proxy) if isinstance(proxy, str) else None
+        usable = parts is not None and parts.scheme in PROXY_SCHEMES and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError(f"proxy= must be the URL of one, beginning with {' or '.join(PROXY_SCHEMES)}://")
 
 
 def _is_number(value: object) -> bool:

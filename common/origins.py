@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 from common.errors import UsageError
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
+_BRACKETED = re.compile(r"\[[^\[\]]+\](:\d*)?")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,254}}$){_LABEL}(\.{_LABEL})*\.?")
 
 
-@functools.lru_cache(maxsize=256)
 def origin(text: str) -> str:
     """``https://host[:port]`` from what a user types: a bare host name gets ``https://``.
 
@@ -24,12 +25,19 @@ def origin(text: str) -> str:
         raise UsageError(
             "the endpoint is empty: give a host name or an URL such as 'https://cluster1.example.com'"
         )
+    return _origin(text)
+
+
+@functools.lru_cache(maxsize=256)
+def _origin(text: str) -> str:
     if any(ord(c) <= 32 or ord(c) == 127 for c in text):
         raise UsageError("the endpoint holds white space or control characters: give 'https://host[:port]'")
     url = text if "://" in text else f"https://{text}"
     try:
         parts = urlsplit(url)
         port = parts.port
+        if port == 0:
+            raise ValueError("port 0")
     except ValueError:
         raise UsageError(
             "the endpoint is not an URL: give 'https://host[:port]', the port 1 to 65535"
@@ -54,7 +62,11 @@ def _refuse_extras(parts: SplitResult) -> None:
 
 def _host(parts: SplitResult) -> str:
     host = (parts.hostname or "").lower()
-    if ":" in host:
+    if "[" in parts.netloc or "]" in parts.netloc:
+        if not _BRACKETED.fullmatch(parts.netloc):
+            raise UsageError(
+                "the endpoint's brackets are not around an IPv6 address: give 'https://[2001:db8::1]'"
+            )
         try:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:

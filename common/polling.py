@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import Any
 
@@ -11,11 +10,14 @@ import attrs
 from common.errors import UsageError
 from common.model import Job
 
+LONGEST = 1e9
+"""Seconds: nothing here takes thirty years, and beyond it clocks lose precision."""
+
 
 def _seconds(least: float) -> Any:
     def check(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise UsageError(f"PollPolicy.{attribute.name} must be a finite number of seconds")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LONGEST:
+            raise UsageError(f"PollPolicy.{attribute.name} must be a number of seconds, below {LONGEST:g}")
         if value < least:
             raise UsageError(f"PollPolicy.{attribute.name} must be at least {least:g}, not {value:g}")
 

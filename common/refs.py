@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 from urllib.parse import quote
 from urllib.parse import unquote
 from urllib.parse import urlencode
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -34,7 +33,7 @@ def encode_segment(text: str) -> str:
 
 
 def decode_segment(text: str) -> str:
-    """The inverse of `encode_segment`."""
+    """The inverse of `encode_segment`. Raises `UnicodeDecodeError` for what it never makes."""
     return unquote(text, errors="surrogatepass")
 
 
@@ -70,7 +69,7 @@ class JobRef:
     scope: Scope = attrs.field(default=(), converter=_scope)
 
     def __attrs_post_init__(self) -> None:
-        if not _PROVIDER.fullmatch(self.provider):
+        if not isinstance(self.provider, str) or not _PROVIDER.fullmatch(self.provider):
             raise UsageError("a provider's name is lower-case letters and digits, such as 'ontap'")
         if not isinstance(self.id, str) or not self.id:
             raise UsageError("the job's id is empty: pass the id that the server gave, as text")
@@ -86,14 +85,18 @@ class JobRef:
     @classmethod
     def parse(cls, text: str) -> JobRef:
         """The ref that ``str(ref)`` was made of. Raises `UsageError` for any other text."""
-        found = _REF.fullmatch(text)
+        found = _REF.fullmatch(text) if isinstance(text, str) else None
         if found is None or any(ord(c) <= 32 for c in text):
             raise UsageError("not a job reference: it reads like 'ontap://host/id', as str(job.ref) gives it")
         host, scheme = found["host"], "http" if found["plain"] else "https"
-        parts = urlsplit(f"{scheme}://{host}/{found['rest']}")
-        segments = [decode_segment(part) for part in parts.path[1:].split("/")]
-        if len(segments) > 2 or parts.fragment:
-            raise UsageError("not a job reference: more than an account and an id behind the host")
+        path, _, query = found["rest"].partition("?")
+        try:
+            segments = [decode_segment(part) for part in path.split("/")]
+            pairs = parse_qsl(query, keep_blank_values=True, errors="surrogatepass")
+        except (UnicodeDecodeError, ValueError):
+            raise UsageError("not a job reference: an escape in it (%..) stands for no character") from None
+        names = [name for name, _ in pairs]
+        if len(segments) > 2 or "#" in found["rest"] or ACCOUNT in names or len(set(names)) < len(names):
+            raise UsageError("not a job reference: behind the host comes an id, with one account before it")
         scope = [(ACCOUNT, segments[0])] if len(segments) == 2 else []
-        scope += parse_qsl(parts.query, keep_blank_values=True, errors="surrogatepass")
-        return cls(found["provider"], f"{scheme}://{host}" if host else "", segments[-1], tuple(scope))
+        return cls(found["provider"], f"{scheme}://{host}" if host else "", segments[-1], (*scope, *pairs))

@@ -38,7 +38,7 @@ class Provider:
 _registered: dict[str, Provider] = {}
 
 
-def register(provider: Provider) -> None:
+def register_provider(provider: Provider) -> None:
     """Make a provider known in this process; its package does so when it is imported."""
     _registered[provider.name] = provider
 
@@ -59,7 +59,7 @@ def provider(name: str) -> Provider:
     """A provider by name. Raises `UsageError` for one that is not there."""
     if name not in _registered and name in _installed():
         found: Any = _installed()[name].load()
-        register(found)
+        register_provider(found)
     if name not in _registered:
         names = ", ".join(sorted(known_names())) or "none"
         raise UsageError(f"no provider {name!r} is installed; there are: {names}")

@@ -103,18 +103,16 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
         data = bytes(data)
     if not isinstance(data, bytes | str):
         return data
+    problem = f"not JSON ({len(data)} {'bytes' if isinstance(data, bytes) else 'characters'})"
+    if not data.strip():
+        problem = "not JSON (an empty reply)"
     try:
         return json.loads(data)
     except RecursionError:
-        raise DecodeError("the JSON is nested too deep", transient=True) from None
+        problem = "the JSON is nested too deep"
     except ValueError:
-        size = len(data)
-        what = (
-            "an empty reply"
-            if not data.strip()
-            else f"{size} {'bytes' if isinstance(data, bytes) else 'characters'}"
-        )
-        raise DecodeError(f"not JSON ({what})", transient=True) from None
+        pass  # raised below: as a context, json's own exception would carry the whole body along
+    raise DecodeError(problem, transient=True)
 
 
 def reply_of(
@@ -128,26 +126,48 @@ def reply_of(
     if isinstance(response, Reply):
         return response
     if response is not None:
-        found = getattr(response, "status_code", None)
+        found: object = getattr(response, "status_code", None)
         if not isinstance(found, int):
             raise UsageError(
                 "adopt() takes an httpx or requests response, or status=, headers= and body= of any other"
             )
         raw: Any = getattr(response, "headers", {})
         pairs = raw.multi_items() if hasattr(raw, "multi_items") else raw.items()
-        return Reply(found, _lower(pairs), bytes(getattr(response, "content", b"") or b""))
-    if status is None:
+        try:
+            content = bytes(getattr(response, "content", b"") or b"")
+        except RuntimeError:  # httpx.ResponseNotRead, and its like
+            raise UsageError(
+                "adopt() was given a streamed response: read it first (await response.aread())"
+            ) from None
+        return Reply(found, _lower(pairs), content)
+    if not isinstance(status, int) or isinstance(status, bool):
         raise UsageError("adopt() needs a response, or at least status= and what came with it")
-    pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
+    pairs = list(headers.items() if isinstance(headers, Mapping) else _pairs(headers))
     if isinstance(body, str):
         body = body.encode()
+    elif isinstance(body, bytearray | memoryview):
+        body = bytes(body)
     elif not isinstance(body, bytes):
-        body = json.dumps(body).encode()
+        try:
+            body = json.dumps(body).encode()
+        except (TypeError, ValueError):
+            raise UsageError("body= must be bytes, text, or the decoded JSON of the reply") from None
     return Reply(status, _lower(pairs), body)
 
 
 def _lower(pairs: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
-    return tuple((str(name).lower(), str(value)) for name, value in pairs)
+    return tuple((_header(name).lower(), _header(value)) for name, value in pairs)
+
+
+def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
+    try:
+        return [(name, value) for name, value in headers or ()]
+    except (TypeError, ValueError):
+        raise UsageError("headers= must be a mapping, or pairs of name and value") from None
+
+
+def _header(text: Any) -> str:
+    return text.decode("latin-1") if isinstance(text, bytes) else str(text)
 
 
 def last_segment(href: str | None, *, parent: str) -> str | None:
@@ -157,4 +177,9 @@ def last_segment(href: str | None, *, parent: str) -> str | None:
     except ValueError:
         return None
     head, _, last = path.rstrip("/").rpartition("/")
-    return decode_segment(last) if last and head.rpartition("/")[2] == parent else None
+    if not last or head.rpartition("/")[2] != parent:
+        return None
+    try:
+        return decode_segment(last)
+    except UnicodeDecodeError:
+        return None

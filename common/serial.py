@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
+from types import NoneType
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import get_args
+from typing import get_origin
 
 from common.errors import DecodeError
 from common.errors import JobsError
@@ -15,12 +20,38 @@ from common.errors import UsageError
 from common.model import FrozenMap
 from common.model import Job
 from common.model import JobRef
+from common.model import JobState
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
 VERSION = 1
 """Written beside a job, so that a later version can read what an earlier one wrote."""
+
+
+def to_dict(job: Job) -> dict[str, Any]:
+    """A job as plain data that ``json.dumps`` takes: everything but ``record``."""
+    return {"version": VERSION, **_converter().unstructure(job, Job)}
+
+
+def from_dict(data: Mapping[str, Any]) -> Job:
+    """The job that `to_dict` was given, ``record`` aside. Keys that are not known are passed over.
+
+    Raises `UsageError` for data of a later version, `DecodeError` with the path for what is no job.
+    """
+    if not isinstance(data, Mapping):
+        raise DecodeError("a stored job is an object, as to_dict() gives it")
+    if data.get("version", VERSION) != VERSION:
+        raise UsageError(f"a job stored as version {data['version']!r}: this release reads version {VERSION}")
+    import cattrs
+
+    try:
+        return _converter().structure(data, Job)
+    except RecursionError:
+        raise DecodeError("the items are nested too deep", path="$.items") from None
+    except (cattrs.BaseValidationError, JobsError, ValueError, TypeError, KeyError) as error:
+        message, _, path = cattrs.transform_error(error)[0].rpartition(" @ ")
+        raise DecodeError(message, path=path or "$") from None
 
 
 @functools.cache
@@ -31,59 +62,85 @@ def _converter() -> Converter:
     from cattrs.gen import override
 
     converter = cattrs.Converter()
+    # cattrs makes what it wants of what it finds, str(5) or float("1"): here it is refused.
+    readers: dict[type, Any] = {
+        JobRef: lambda value: JobRef.parse(_is(str, value)),
+        JobState: lambda value: JobState(_is(str, value)),
+        datetime: _moment,
+        str: lambda value: _is(str, value),
+        bool: lambda value: _is(bool, value),
+        float: _fraction,
+    }
+    for kind, read in readers.items():
+        converter.register_structure_hook(kind, _hook(read))
     converter.register_unstructure_hook(JobRef, str)
-    converter.register_structure_hook(JobRef, lambda text, _: JobRef.parse(_text(text)))
     converter.register_unstructure_hook(datetime, datetime.isoformat)
-    converter.register_structure_hook(datetime, lambda text, _: _moment(text))
-    converter.register_structure_hook(str, lambda text, _: _text(text))
-    converter.register_structure_hook(Mapping[str, str], lambda data, _: _links(data))
-    converter.register_unstructure_hook(Mapping[str, str], dict)
+    converter.register_structure_hook_func(_is_map, lambda value, _: _links(value))
+    converter.register_unstructure_hook_func(_is_map, dict)
+    converter.register_structure_hook_factory(_is_tuple, lambda kind: _tuple_reader(converter, kind))
+    converter.register_unstructure_hook_func(
+        _is_tuple, lambda value: [converter.unstructure(v) for v in value]
+    )
     left_out = override(omit=True)
     converter.register_unstructure_hook(Job, make_dict_unstructure_fn(Job, converter, record=left_out))
     converter.register_structure_hook(Job, make_dict_structure_fn(Job, converter, record=left_out))
     return converter
 
 
-def to_dict(job: Job) -> dict[str, Any]:
-    """A job as plain data that ``json.dumps`` takes: everything but ``record``."""
-    return {"version": VERSION, **_converter().unstructure(job, Job)}
+def _hook(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda value, _: read(value)
 
 
-def from_dict(data: Mapping[str, Any]) -> Job:
-    """The job that `to_dict` was given, ``record`` aside.
-
-    Raises `UsageError` for data of a later version, `DecodeError` with the path for what is no job.
-    """
-    import cattrs
-
-    if not isinstance(data, Mapping):
-        raise DecodeError("a stored job is an object, as to_dict() gives it")
-    if data.get("version", VERSION) != VERSION:
-        raise UsageError(f"a job stored as version {data['version']!r}: this release reads version {VERSION}")
-    try:
-        return _converter().structure(data, Job)
-    except JobsError as error:
-        raise DecodeError(f"not a stored job: {error}") from None
-    except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
-        first = cattrs.transform_error(error)[0]
-        message, _, path = first.rpartition(" @ ")
-        raise DecodeError(message or first, path=path or "$") from None
+def _is_map(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, got {type(value).__name__}")
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _tuple_reader(converter: Converter, kind: Any) -> Any:
+    from cattrs import IterableValidationError
+    from cattrs import IterableValidationNote
+
+    member = get_args(kind)[0]
+
+    def read(value: Any, _: Any) -> tuple[Any, ...]:
+        found: list[Any] = []
+        for index, item in enumerate(_is(list, value) if not isinstance(value, tuple) else value):
+            try:
+                found.append(converter.structure(item, member))
+            except (ValueError, TypeError, KeyError, ExceptionGroup) as error:
+                error.add_note(IterableValidationNote(f"at index {index}", index, member))
+                raise IterableValidationError("in an array", [error], kind) from None
+        return tuple(found)
+
+    return read
+
+
+def _is(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        names = {str: "text", bool: "a boolean", list: "an array", dict: "an object", NoneType: "null"}
+        found = names.get(type(value), type(value).__name__)
+        raise TypeError(f"expected {names.get(kind, kind.__name__)}, got {found}")
     return value
 
 
-def _moment(value: object) -> datetime:
-    moment = datetime.fromisoformat(_text(value))
+def _fraction(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError("expected a finite number")
+    return float(value)
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(_is(str, value))
     if moment.tzinfo is None:
         raise ValueError("expected a time with its offset")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time between the years 1 and 9999") from None
 
 
-def _links(data: object) -> FrozenMap:
-    if not isinstance(data, Mapping):
-        raise TypeError("expected an object")
-    return FrozenMap({_text(key): _text(value) for key, value in data.items()})
+def _links(value: Any) -> FrozenMap:
+    return FrozenMap({_is(str, name): _is(str, link) for name, link in _is(dict, value).items()})

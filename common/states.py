@@ -36,9 +36,10 @@ def read_state(
     """The state behind a server's word, in any letter case; UNKNOWN for none and for one in no table."""
     if word is None:
         return JobState.UNKNOWN
-    folded = word.casefold()
-    if more and folded in more:
-        return more[folded]
+    folded = word.lower()
+    for own, state in more.items() if more else ():
+        if own.lower() == folded:
+            return state
     return table.get(folded, JobState.UNKNOWN)
 
 

@@ -20,11 +20,19 @@ def tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.SSLConte
         if cert is not None:
             raise UsageError("cert= beside an ssl.SSLContext: load the certificate into the context instead")
         return verify
-    if not isinstance(verify, bool | str | os.PathLike):
+    if not isinstance(verify, bool | str | os.PathLike) or verify == "":
         raise UsageError("verify= must be True, False, the path of a CA file, or an ssl.SSLContext")
     ca = verify if isinstance(verify, bool) else os.fspath(verify)
-    chain: tuple[str, ...] = (os.fspath(cert),) if isinstance(cert, str | os.PathLike) else tuple(cert or ())
-    return _context(ca, chain)
+    return _context(ca, () if cert is None else _chain(cert))
+
+
+def _chain(cert: Cert) -> tuple[str, ...]:
+    parts = cert if isinstance(cert, tuple) else (cert,)
+    if not 1 <= len(parts) <= 3 or not all(
+        isinstance(part, str | os.PathLike) and (part or index == 2) for index, part in enumerate(parts)
+    ):
+        raise UsageError("cert= must be a PEM file, (certificate, key) or (certificate, key, password)")
+    return tuple(os.fspath(part) for part in parts)
 
 
 @functools.lru_cache(maxsize=32)
@@ -47,8 +55,6 @@ def _with_ca(path: str) -> ssl.SSLContext:
 
 
 def _load_chain(context: ssl.SSLContext, chain: tuple[str, ...]) -> None:
-    if len(chain) > 3:
-        raise UsageError("cert= must be a PEM file, (certificate, key) or (certificate, key, password)")
     file, key, password = (*chain, None, None)[:3]
     try:
         # A function, so that a missing password is an error here and never a prompt at a terminal.

@@ -44,7 +44,7 @@ def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:
     return healthy_delay(policy, ran)
 
 
-@attrs.define(kw_only=True)
+@attrs.define(eq=False, kw_only=True, weakref_slot=False)
 class Tracker:
     """One wait. Times are seconds on the loop's clock; ``deadline`` may be infinite."""
 
@@ -87,7 +87,8 @@ class Tracker:
         self._bad_records = 0
         news = not self._told or self.last is None or job.differs(self.last)
         self.last, self._seen, self._told = job, True, True
-        if job.state in TERMINAL or (self.until is not None and job.state in self.until):
+        wanted = self.until is not None and job.state in self.until
+        if job.state in TERMINAL or (wanted and dispatched >= self.began):
             self.ended = True
             return True
         waited = self._head_start + dispatched - self.began
@@ -110,24 +111,24 @@ class Tracker:
     def troubled(
         self, error: SourceError, *, dispatched: float, now: float, draw: float
     ) -> SourceError | None:
-        """A poll that failed. Returns what the wait ends with, None where it goes on.
+        """A poll that failed. Returns what the wait ends with, an error of its own; None where it goes on.
 
         ``draw`` is the jitter, 0.0 to 1.0, one for each request however many waits it served.
         """
         self.trouble = error
-        error.about(self.ref, self.last)
         if isinstance(error, DecodeError) and not error.transient:
             self._bad_records += 1
             if self._bad_records >= BAD_RECORDS:
-                return error
+                return error.copy_for(self.ref, self.last)
         elif not error.transient:
-            return error
+            return error.copy_for(self.ref, self.last)
         if self._outage_since is None:
             self._outage_since = dispatched
         outage = now - self._outage_since
         if self.deadline == math.inf and outage >= self.policy.outage_limit:
-            error.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
-            return error
+            own = error.copy_for(self.ref, self.last)
+            own.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
+            return own
         wait = backoff(self.policy, outage, draw)
         self.due = max(dispatched + wait, now + (error.retry_after or 0.0), now)
         return None

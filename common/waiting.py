@@ -1,10 +1,9 @@
-"""Watching one job until it ends: the loop around a `Tracker`, safe to cancel at every await."""
+"""Watching one job, and waiting for its end: what a caller holds of the shared poller."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
-from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
@@ -12,14 +11,11 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from common.errors import JobNotFound
 from common.errors import JobsError
-from common.errors import SourceError
-from common.events import Event
 from common.events import EventKind
 from common.events import Observer
-from common.events import emit
 from common.events import logger
+from common.events import tell
 from common.model import Job
 from common.model import JobRef
 from common.polling import PollPolicy
@@ -27,42 +23,28 @@ from common.source import OnCancel
 from common.source import Probe
 from common.states import Action
 from common.states import JobState
-from common.tracking import Tracker
+from common.waiters import Waiter
+from common.watching import Poller
 
 CANCEL_GRACE = 10.0
 """For so many seconds a cancelled wait goes on to ask the server to cancel the job (``on_cancel``)."""
 
 
-@attrs.frozen
-class Reading:
-    """A good answer to one poll: the job, and the server's own time where it told it."""
-
-    job: Job
-    date: datetime | None = None
-
-
-class Reader(Protocol):
-    """What a watch needs of a source."""
+class Waited(Protocol):
+    """What a wait needs of a source."""
 
     @property
     def observer(self) -> Observer | None:
         """Told of what happens."""
         ...
 
-    async def read(self, ref: JobRef) -> Reading:
-        """One poll. Raises `JobNotFound` or `SourceError`."""
+    @property
+    def poller(self) -> Poller:
+        """The poller of the running event loop."""
         ...
 
     def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
         """Seconds until the next poll of a job that has been running for ``ran`` seconds."""
-        ...
-
-    def held_until(self) -> float:
-        """Before which time the source may not be asked at all (``Retry-After``)."""
-        ...
-
-    def draw(self) -> float:
-        """The jitter of one request, 0.0 to 1.0."""
         ...
 
     async def act(self, job: JobRef, action: Action) -> Job:
@@ -74,13 +56,88 @@ class Reader(Protocol):
 class WaitSpec:
     """What the caller of a wait asked for, checked."""
 
-    ref: JobRef
-    seen: Job | None
     policy: PollPolicy
     timeout: float | None
     until: frozenset[JobState] | None
     on_cancel: OnCancel
     resolve_gone: Probe | None
+
+
+def begin(source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec, *, only_end: bool) -> Waiter:
+    """A wait that begins now, on the clock of the running loop."""
+    began = anyio.current_time()
+    waiter = Waiter(
+        ref=ref,
+        policy=spec.policy,
+        began=began,
+        deadline=math.inf if spec.timeout is None else began + spec.timeout,
+        timeout=spec.timeout,
+        until=spec.until,
+        last=seen,
+        delay=source.delay,
+        only_end=only_end,
+        one_read=spec.timeout == 0,
+    )
+    # An end is an end, whoever saw it: a finished job that was adopted costs no request.
+    waiter.ended = seen is not None and seen.done
+    return waiter
+
+
+async def proceed(source: Waited, waiter: Waiter, spec: WaitSpec) -> None:
+    """Go on with a wait until there is something to tell: a change, the end, or the exception raised here."""
+    try:
+        if waiter.ended:
+            await anyio.lowlevel.checkpoint()
+        else:
+            waiter.ready = False
+            await source.poller.run(waiter)
+            if waiter.error is not None:
+                await _failed(waiter, spec)
+    except JobsError as error:
+        waiter.ended = True
+        tell(source.observer, EventKind.ENDED, waiter.ref, waiter.last, error)
+        raise
+    except BaseException as error:
+        if spec.on_cancel == "cancel" and not waiter.ended and _is_cancellation(error):
+            await _cancel_remote(source, waiter.ref)
+        raise
+    if waiter.ended:
+        tell(source.observer, EventKind.ENDED, waiter.ref, waiter.last)
+
+
+async def _failed(waiter: Waiter, spec: WaitSpec) -> None:
+    error, waiter.error = waiter.error, None
+    if error is None:
+        return
+    if not waiter.absent or spec.resolve_gone is None:
+        raise error
+    with anyio.CancelScope(deadline=waiter.cut) as scope:
+        try:
+            state = await spec.resolve_gone(waiter.ref, waiter.last)
+        except StopAsyncIteration as stop:
+            # As it is, it would pass for the end of the watch.
+            raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
+        waiter.resolved(state)
+    if scope.cancelled_caught:
+        raise waiter.expired()
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    # Out of a nursery below (trio makes connections in one) it comes in a group.
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_cancellation(part) for part in error.exceptions)
+    return isinstance(error, anyio.get_cancelled_exc_class())
+
+
+async def _cancel_remote(source: Waited, ref: JobRef) -> None:
+    # Shielded, because the wait is being cancelled; bounded, because its canceller is waiting.
+    with anyio.move_on_after(CANCEL_GRACE, shield=True) as scope:
+        try:
+            await source.act(ref, Action.CANCEL)
+        except Exception as error:  # whatever it is, the cancellation must come through
+            logger.warning("%s: could not be cancelled with its wait: %s", ref, error)
+    if scope.cancelled_caught:
+        logger.warning("%s: no answer within %g s to cancelling it with its wait", ref, CANCEL_GRACE)
 
 
 class Watch(AsyncIterator[Job]):
@@ -90,16 +147,18 @@ class Watch(AsyncIterator[Job]):
     the iteration stops; every other end is an exception. Holds no task, timer or connection between steps.
     """
 
-    def __init__(self, reader: Reader, spec: WaitSpec) -> None:
-        self._reader = reader
+    def __init__(self, source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec) -> None:
+        self.ref = ref
+        self._source = source
+        self._seen = seen
         self._spec = spec
-        self._tracker: Tracker | None = None
+        self._waiter: Waiter | None = None
         self._finished = False
 
     @property
     def last(self) -> Job | None:
         """The last observation so far."""
-        return self._tracker.last if self._tracker else self._spec.seen
+        return self._waiter.last if self._waiter else self._seen
 
     def __aiter__(self) -> Watch:
         return self
@@ -107,25 +166,14 @@ class Watch(AsyncIterator[Job]):
     async def __anext__(self) -> Job:
         if self._finished:
             raise StopAsyncIteration
-        try:
-            job = await self._next()
-        except JobsError as error:
-            self._finished = True
-            self._emit(EventKind.ENDED, error)
-            raise
-        except anyio.get_cancelled_exc_class():
-            self._finished = True
-            if self._spec.on_cancel == "cancel":
-                await self._cancel_remote()
-            raise
-        except BaseException:
-            self._finished = True  # what the caller's probe raised
-            raise
-        self._emit(EventKind.CHANGED)
-        if self.tracker.ended:
-            self._finished = True
-            self._emit(EventKind.ENDED)
-        return job
+        if self._waiter is None:
+            self._waiter = begin(self._source, self.ref, self._seen, self._spec, only_end=False)
+        waiter, self._finished = self._waiter, True
+        await proceed(self._source, waiter, self._spec)
+        if waiter.last is None:
+            raise AssertionError("a watch was told of nothing")
+        self._finished = waiter.ended
+        return waiter.last
 
     async def aclose(self) -> None:
         """Stop watching. The remote job is left alone."""
@@ -135,100 +183,6 @@ class Watch(AsyncIterator[Job]):
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    @property
-    def tracker(self) -> Tracker:
-        """What this wait has made of the answers so far. Begins the wait, if it has not begun."""
-        if self._tracker is None:
-            spec, began = self._spec, anyio.current_time()
-            self._tracker = Tracker(
-                ref=spec.ref,
-                policy=spec.policy,
-                began=began,
-                deadline=math.inf if spec.timeout is None else began + spec.timeout,
-                timeout=spec.timeout,
-                until=spec.until,
-                last=spec.seen,
-                delay=self._reader.delay,
-            )
-        return self._tracker
-
-    async def _next(self) -> Job:
-        tracker = self.tracker
-        seen = self._spec.seen
-        if seen is not None and seen.done:
-            # An end is an end, whoever saw it: adopting a finished job costs no request.
-            await anyio.lowlevel.checkpoint()
-            tracker.ended = True
-            return seen
-        first = not tracker.polls
-        while True:
-            # A time allowed of 0 means one read, which the deadline does not cut.
-            exempt = first and self._spec.timeout == 0
-            if not exempt:
-                await self._until_due(tracker)
-            first = False
-            if await self._poll(tracker, math.inf if exempt else tracker.deadline) and tracker.last:
-                return tracker.last
-
-    async def _until_due(self, tracker: Tracker) -> None:
-        while (now := anyio.current_time()) < (due := max(tracker.due, self._reader.held_until())):
-            if due >= tracker.deadline:
-                break
-            await anyio.sleep(due - now)
-        if due >= tracker.deadline or now >= tracker.deadline:
-            await anyio.sleep(max(0.0, tracker.deadline - now))
-            raise tracker.expired()
-
-    async def _poll(self, tracker: Tracker, cut: float) -> bool:
-        """Ask once. True where there is something to tell the watcher."""
-        dispatched = anyio.current_time()
-        tracker.polls += 1
-        reading = None
-        try:
-            with anyio.CancelScope(deadline=cut):
-                reading = await self._reader.read(tracker.ref)
-        except JobNotFound as error:
-            return await self._missing(tracker, error, dispatched, cut)
-        except SourceError as error:
-            ending = tracker.troubled(
-                error, dispatched=dispatched, now=anyio.current_time(), draw=self._reader.draw()
-            )
-            if ending is not None:
-                raise
-            self._emit(EventKind.TROUBLE, error)
-            return False
-        if reading is None:
-            raise tracker.expired()
-        news = tracker.saw(reading.job, dispatched=dispatched, date=reading.date)
-        self._emit(EventKind.SEEN)
-        return news
-
-    async def _missing(self, tracker: Tracker, error: JobNotFound, dispatched: float, cut: float) -> bool:
-        ending = tracker.missing(error, dispatched=dispatched)
-        if ending is None:
-            return False
-        if self._spec.resolve_gone is None:
-            raise ending from error
-        with anyio.CancelScope(deadline=cut) as scope:
-            tracker.resolved(await self._spec.resolve_gone(tracker.ref, tracker.last))
-        if scope.cancelled_caught:
-            raise tracker.expired()
-        return True
-
-    async def _cancel_remote(self) -> None:
-        # Shielded, because the wait is being cancelled; bounded, because its canceller is waiting.
-        with anyio.move_on_after(CANCEL_GRACE, shield=True):
-            try:
-                await self._reader.act(self._spec.ref, Action.CANCEL)
-            except JobsError as error:
-                logger.warning("%s: could not be cancelled with its wait: %s", self._spec.ref, error)
-
-    def _emit(self, kind: EventKind, error: JobsError | None = None) -> None:
-        emit(self._reader.observer, Event(kind, self._spec.ref, self.last, error))

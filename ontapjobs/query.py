@@ -137,7 +137,7 @@ def _value(name: str, value: object) -> list[str]:
 
 
 def _names(option: str, value: str | Iterable[str]) -> str:
-    names = value.split(",") if isinstance(value, str) else list(value)
+    names = value.split(",") if isinstance(value, str) else list(value) if isinstance(value, Iterable) else []
     if not names or not all(isinstance(name, str) and name.strip() for name in names):
         raise UsageError(f"{option}= must name fields, such as 'uuid,state' or ['uuid', 'state'], or be '*'")
     return ",".join(name.strip() for name in names)

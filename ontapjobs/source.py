@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 from typing import ClassVar
 from typing import Unpack
 from urllib.parse import urlsplit
@@ -11,6 +14,8 @@ from urllib.parse import urlsplit
 import anyio
 
 from common.auth import AuthLike
+from common.decoding import Fields
+from common.decoding import root_object
 from common.errors import ActionRefused
 from common.errors import ActionUncertain
 from common.errors import AlreadyFinished
@@ -22,6 +27,7 @@ from common.errors import SourceError
 from common.errors import TransportError
 from common.errors import UsageError
 from common.faults import Fault
+from common.faults import passes
 from common.http import user_agent
 from common.httpsource import Handover
 from common.httpsource import HttpSource
@@ -33,9 +39,12 @@ from common.model import JobRef
 from common.model import JobState
 from common.options import SourceOptions
 from common.origins import origin
+from common.paging import Pages
 from common.polling import PollPolicy
 from common.refs import encode_segment
 from common.replies import Reply
+from common.waiters import BatchRefused
+from common.waiters import Sweep
 from ontapjobs.query import Filters
 from ontapjobs.query import encode
 from ontapjobs.query import filter_query
@@ -47,15 +56,23 @@ from ontapjobs.wire import parse_fault
 from ontapjobs.wire import parse_handover
 from ontapjobs.wire import parse_job
 from ontapjobs.wire import parse_page
+from ontapjobs.wire import raw_page
 
 JOBS = "/api/cluster/jobs"
 FORGOTTEN_AFTER = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""
 LONGEST_GAP = 240.0
 """A policy may not leave more seconds than this between two polls: the job could end and vanish in there."""
-MAX_PAGES = 100_000
+MAX_PAGES = 10_000
+NEXT = "$._links.next.href"
 RE_READS = 3
 """How often a job is read again after an action, before its state is left open."""
+ROOM = 6_000
+"""Bytes of ids in one request: gateways stop at 7 to 8 kB of URL."""
+MIN_ROOM = 100
+SEPARATOR = "%7C"
+UUID_SHAPE = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+TOO_LONG = frozenset({413, 414, 431})
 LOST = frozenset({502, 504})
 """A gateway's word for a reply that it lost: the write behind it may have been taken."""
 
@@ -69,11 +86,12 @@ class OntapJobs(HttpSource):
     """
 
     provider: ClassVar[str] = PROVIDER
-    capabilities = frozenset({Capability.LIST, Capability.PAUSE, Capability.RESUME, Capability.CANCEL})
+    capabilities = frozenset(Capability)
     # The server closes idle connections after 5 s ("Keep-Alive: timeout=5, max=100").
     keepalive: ClassVar[float] = 3.0
     # A floor above this would come too near the 300 s after which finished jobs are gone.
     retry_after_cap: ClassVar[float] = 120.0
+    room = ROOM
 
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
@@ -132,9 +150,10 @@ class OntapJobs(HttpSource):
     async def count(self, **filters: Unpack[Filters]) -> int:
         """How many jobs match, without reading them. Takes the filters of `list`."""
         pairs = filter_query(filters)
-        page = await self._page(f"{JOBS}?{encode([*pairs, ('return_records', 'false')])}")
-        if page.num_records is not None:
-            return page.num_records
+        reply = await self._get(f"{JOBS}?{encode([*pairs, ('return_records', 'false')])}")
+        counted = Fields(root_object(reply.body)).integer("num_records")
+        if counted is not None:
+            return counted
         total = 0
         async for _ in self._pages(f"{JOBS}?{encode([*pairs, ('fields', 'uuid')])}"):
             total += 1
@@ -177,6 +196,49 @@ class OntapJobs(HttpSource):
         if not reply.ok:
             raise self._refused(reply, ref, action)
         return await self._after(ref, action)
+
+    def seat(self, ref: JobRef) -> int:
+        """Only ids of UUID shape join a request for many: ``*`` or ``a|b`` would be operators there."""
+        return len(ref.id) + len(SEPARATOR) if UUID_SHAPE.fullmatch(ref.id) else 0
+
+    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+        """One request for many jobs, ``uuid=a|b|…``, paged to the end before any of them counts as absent.
+
+        The reference documents the operator for every field and shows it on ``state``: a server that refuses
+        it, or answers with jobs that were not asked for, is asked job by job. Overload is no such refusal.
+        """
+        wanted = {ref.id.lower() for ref in refs}
+        found: dict[str, Any] = {}
+        target: str | None = f"{JOBS}?fields=*&uuid={SEPARATOR.join(ref.id for ref in refs)}"
+        date = None
+        seen: set[str] = set()
+        while target is not None and target not in seen:
+            seen.add(target)
+            reply = await self._client.send("GET", target)
+            if reply.status != 200:
+                raise self._sweep_refused(reply)
+            date = date or reply.date
+            records, following = raw_page(reply.body)
+            for record in records:
+                uuid = str(record.get("uuid")).lower()
+                if uuid not in wanted:
+                    raise BatchRefused
+                found[uuid] = record
+            target = self._next_target(following) if following and len(found) < len(wanted) else None
+        return Sweep(found, date)
+
+    def decode_record(self, ref: JobRef, record: Any) -> Job:
+        """The job in one record of a sweep."""
+        return parse_job(record, endpoint=self.endpoint, id=ref.id, states=self.states)
+
+    def _sweep_refused(self, reply: Reply) -> Exception:
+        if reply.status in TOO_LONG:
+            self.room = max(self.room // 2, MIN_ROOM)
+            return BatchRefused(smaller=self.room > MIN_ROOM)
+        fault = parse_fault(reply)
+        if reply.status == 401 or passes(reply.status, fault):
+            return self.failure(reply, f"GET {JOBS}")
+        return BatchRefused()
 
     def job_target(self, ref: JobRef) -> str:
         """All common fields: the names of later releases would be an error on earlier ones."""
@@ -223,39 +285,44 @@ class OntapJobs(HttpSource):
     async def _after(self, ref: JobRef, action: Action) -> Job:
         reason = ""
         for attempt in range(RE_READS):
-            if attempt:
-                await anyio.sleep(self.policy.initial * attempt)
+            pause = max(self.held_until() - anyio.current_time(), attempt * self.policy.initial)
+            if pause > 0:
+                await anyio.sleep(pause)
             try:
                 return (await self.read(ref)).job
             except (SourceError, JobNotFound) as error:
                 reason = str(error)
+                if not getattr(error, "transient", False):
+                    break
         warning = f"the server took the {action}, but the job could not be read afterwards: {reason}"
         return Job(ref, JobState.UNKNOWN, warnings=(warning,))
 
-    async def _pages(self, target: str) -> AsyncIterator[Job]:
-        seen = {target}
-        for _ in range(MAX_PAGES):
+    def _pages(self, first: str) -> Pages:
+        seen: list[str] = []
+
+        async def fetch(href: str) -> tuple[Iterable[Job], str | None]:
+            target = self._next_target(href)
+            if seen and target == seen[-1]:
+                return (), None  # the last page of some releases names itself
+            if target in seen:
+                raise DecodeError("the list goes round in circles: a page came twice", path=NEXT)
+            if len(seen) >= MAX_PAGES:
+                raise DecodeError(f"the list has more than {MAX_PAGES} pages", path=NEXT)
+            seen.append(target)
             page = await self._page(target)
-            for job in page.jobs:
-                yield job
-            if page.next is None:
-                return
-            following = self._next_target(page.next)
-            if following == target:
-                return  # the last page of some releases names itself
-            if following in seen:
-                raise DecodeError(
-                    "the list goes round in circles: a page came twice", path="$._links.next.href"
-                )
-            seen.add(following)
-            target = following
-        raise DecodeError(f"the list has more than {MAX_PAGES} pages", path="$._links.next.href")
+            return page.jobs, page.next
+
+        return Pages(fetch, first)
 
     async def _page(self, target: str) -> Page:
+        reply = await self._get(target)
+        return parse_page(reply.body, endpoint=self.endpoint, states=self.states)
+
+    async def _get(self, target: str) -> Reply:
         reply = await self._client.send("GET", target)
         if reply.status != 200:
             raise self.failure(reply, f"GET {JOBS}")
-        return parse_page(reply.body, endpoint=self.endpoint, states=self.states)
+        return reply
 
     def _next_target(self, href: str) -> str:
         try:
@@ -267,7 +334,5 @@ class OntapJobs(HttpSource):
         except (ValueError, UsageError):
             foreign, parts = True, urlsplit("")
         if foreign or not parts.path.startswith("/"):
-            raise DecodeError(
-                "the next page is on another server; it is not followed", path="$._links.next.href"
-            )
+            raise DecodeError("the next page is on another server; it is not followed", path=NEXT)
         return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -88,9 +88,7 @@ class JobRecord:
     """Keys that are not known here, and known ones with a value that could not be read."""
 
 
-_KEYS = frozenset(
-    {"uuid", "state", "description", "message", "code", "start_time", "end_time", "svm", "node"}
-)
+_KEYS = frozenset({"uuid", "state"})
 
 
 def parse_job(
@@ -109,7 +107,7 @@ def parse_job(
     root = root_object(data)
     if not _KEYS & root.keys():
         what = "an error body" if "error" in root else "no job in it"
-        raise DecodeError(f"{what}: none of a job's keys", transient=True)
+        raise DecodeError(f"{what}: neither uuid nor state", transient=True)
     return _job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
 
 
@@ -137,6 +135,8 @@ def parse_page(
     fields = Fields(root)
     count = fields.integer("num_records")
     records = root.get("records")
+    if "records" in root and records is not None and not isinstance(records, list | Mapping):
+        raise DecodeError("records is no array", path="$.records", transient=True)
     if records is None and count is None:
         raise DecodeError("no list of jobs: neither records nor num_records", transient=True)
     found = objects(records)  # some references print a single object
@@ -147,6 +147,16 @@ def parse_page(
         for index, record in enumerate(found)
     ]
     return Page(jobs, _links(root).get("next"), count)
+
+
+def raw_page(data: bytes | str | Object) -> tuple[list[Object], str | None]:
+    """A page's records as they are, and the link to the next page."""
+    root = root_object(data)
+    records = root.get("records")
+    found = objects(records)
+    if records is None or (isinstance(records, list) and len(found) != len(records)):
+        raise DecodeError("no list of jobs: its records are not objects", transient=True)
+    return found, _links(root).get("next")
 
 
 def parse_record(data: Object, path: str = "$") -> JobRecord:
@@ -206,10 +216,14 @@ def parse_handover(reply: Reply, *, endpoint: str, states: Mapping[str, JobState
     jobs: list[Job] = []
     for found in (*objects(root.get("job")), *objects(root.get("jobs"))):
         id = text(found.get("uuid")) or _id_of(_links(found).get("self"))
-        if id and found.get("state") is not None:
-            jobs.append(_job(found, endpoint=endpoint, scope=(), id=id, states=states, path="$.job"))
-        elif id:
-            ids.append(id)
+        if not id or id in ids:
+            continue
+        ids.append(id)
+        if found.get("state") is not None:
+            try:
+                jobs.append(_job(found, endpoint=endpoint, scope=(), id=id, states=states, path="$.job"))
+            except DecodeError:
+                continue  # its state cannot be read here: the ref is what there is to hand over
     return Handover(tuple(ids), tuple(jobs))
 
 
@@ -247,12 +261,12 @@ def _errors(record: JobRecord, state: JobState) -> tuple[ErrorDetail, ...]:
     if error is None and not failed:
         return ()  # a code that is not 0 is a progress id in a running job, and means nothing in a success
     code = error.code if error else None
-    if code is None and failed and record.code:
-        code = str(record.code)
+    if code is None and failed:
+        code = str(record.code) if record.code else text(record.extra.get("code"))
     message = (error and error.message) or (record.message if failed else None)
     return (
         ErrorDetail(
-            message or NO_REASON,
+            message or (NO_REASON if failed else "the server gave no reason"),
             code=code,
             target=error.target if error else None,
             arguments=error.arguments if error else (),
@@ -270,7 +284,11 @@ def _error(fields: Fields) -> JobError | None:
         return None
     inner = Fields(found)
     arguments = inner.objects("arguments")  # an array, though some references print one object
-    if any(set(argument) - {"message", "code"} for argument in arguments):
+    if any(
+        set(argument) - {"message", "code"}
+        or any(v is not None and text(v) is None for v in argument.values())
+        for argument in arguments
+    ):
         inner.extra["arguments"] = found["arguments"]
     return JobError(
         message=inner.text("message"),
@@ -292,8 +310,10 @@ def _named(data: Object | None) -> Named | None:
 
 
 def _take_links(fields: Fields) -> Mapping[str, str]:
-    found = _links(fields.data)
-    if len(found) == len(fields.data.get("_links") or ()):
+    found, value = _links(fields.data), fields.data.get("_links")
+    if value is None or (
+        isinstance(value, Mapping) and all(name in found and len(link) == 1 for name, link in value.items())
+    ):
         fields.extra.pop("_links", None)
     return found
 

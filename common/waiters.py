@@ -1,0 +1,145 @@
+"""What the shared poller keeps: a waiter a task, an entry a job, a flight a request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from typing import Protocol
+
+import anyio
+import attrs
+
+from common.errors import JobsError
+from common.events import Observer
+from common.model import Job
+from common.model import JobRef
+from common.tracking import Tracker
+
+
+@attrs.frozen
+class Reading:
+    """A good answer about one job, and the server's own time where it told it."""
+
+    job: Job
+    date: datetime | None = None
+
+
+@attrs.frozen
+class Sweep:
+    """A good answer about many jobs: raw records by id, in lower case. Who is not in it was on no page."""
+
+    found: Mapping[str, Any]
+    date: datetime | None = None
+
+
+class BatchRefused(Exception):
+    """The server refused or ignored a request for many ids. Not an error of any wait.
+
+    ``smaller`` where a request for fewer of them may do.
+    """
+
+    def __init__(self, *, smaller: bool = False) -> None:
+        super().__init__()
+        self.smaller = smaller
+
+
+class Pollable(Protocol):
+    """What the poller needs of a source."""
+
+    @property
+    def observer(self) -> Observer | None:
+        """Told of what happens."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """How many bytes of ids one request can ask for; 0 where the server answers for one job only."""
+        ...
+
+    def seat(self, ref: JobRef) -> int:
+        """How many of those bytes a job takes; 0 for an id that must be asked for by itself."""
+        ...
+
+    async def read(self, ref: JobRef) -> Reading:
+        """One request for one job. Raises `JobNotFound` or `SourceError`."""
+        ...
+
+    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+        """One request, and its pages, for many jobs. Raises `BatchRefused` or `SourceError`."""
+        ...
+
+    def decode_record(self, ref: JobRef, record: Any) -> Job:
+        """The job in one raw record of a sweep. Raises `DecodeError`."""
+        ...
+
+    def open_at(self, now: float, flying: int) -> float:
+        """The earliest time for one more request beside ``flying`` others; infinity for "when one lands"."""
+        ...
+
+    def draw(self) -> float:
+        """The jitter of one request, 0.0 to 1.0."""
+        ...
+
+
+@attrs.define(eq=False, kw_only=True, weakref_slot=False)
+class Waiter(Tracker):
+    """One task that waits for one job."""
+
+    only_end: bool = False
+    """Woken by the end alone; a watch is woken by each change."""
+    one_read: bool = False
+    """A time allowed of 0: one answer, which the deadline does not cut."""
+    number: int = attrs.field(default=0, init=False)
+    """Requests with a higher number left after this wait began."""
+    inside: bool = attrs.field(default=False, init=False)
+    signal: Any = attrs.field(default=None, init=False)
+    flight: Flight | None = attrs.field(default=None, init=False)
+    """The request that this waiter's task is to carry."""
+    ready: bool = attrs.field(default=False, init=False)
+    """There is something to tell: news, the end, or ``error``."""
+    error: JobsError | None = attrs.field(default=None, init=False)
+    absent: bool = attrs.field(default=False, init=False)
+    """``error`` is the API's word that there is no such job: the caller's probe may know better."""
+
+    @property
+    def cut(self) -> float:
+        """When a request that this waiter carries is cut."""
+        return math.inf if self.one_read else self.deadline
+
+    def fail(self, error: JobsError) -> None:
+        """End the wait with an exception of its own."""
+        self.error = error
+        self.ready = True
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class Entry:
+    """One job that is asked about, for all its waiters at once."""
+
+    ref: JobRef
+    waiters: list[Waiter] = attrs.field(factory=list[Waiter])
+    due: float = math.inf
+    """When it is in the queue for; infinity while it is in none."""
+    delay: float = 0.0
+    """Seconds between its last request and the next."""
+    flying: bool = False
+    alone_until: float = -math.inf
+    """To be asked for by itself until then: it was absent from a sweep, or could not be read there."""
+    record: Any = None
+    """What the last sweep brought: an unchanged record is not decoded again."""
+    job: Job | None = None
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class Flight:
+    """One request: who is asked about, and the waiter whose task carries it."""
+
+    number: int
+    entries: list[Entry]
+    pilot: Waiter
+    scope: anyio.CancelScope | None = None
+    """Cuts the request, once it is under way."""
+    landed: bool = False

@@ -1,0 +1,365 @@
+"""The shared poller: all waits of one source, asked about together.
+
+It has no task of its own. Each waiter is some caller's task, and two roles go round among them. The *keeper*
+is a parked waiter, the only one with a timer: it sleeps until the next job falls due or the next deadline
+passes. A *pilot* carries one request, for its own job and for all others in it; it is the passenger with the
+latest deadline, so that a deadline rarely cuts a request that others wait for. Whoever ends or is cancelled
+hands its role over on the way out: any waiter may go at any time, and the rest go on.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from datetime import datetime
+
+import anyio
+import anyio.lowlevel
+
+from common.errors import DecodeError
+from common.errors import JobNotFound
+from common.errors import SourceError
+from common.errors import UnexpectedState
+from common.errors import UsageError
+from common.events import EventKind
+from common.events import tell
+from common.model import Job
+from common.parking import parking
+from common.waiters import BatchRefused
+from common.waiters import Entry
+from common.waiters import Flight
+from common.waiters import Pollable
+from common.waiters import Waiter
+
+SLACK = 0.05
+"""Seconds: what falls due so soon after the first goes out with it."""
+RIDE_ALONG = 0.25
+"""A free seat in a request goes to a job that is due within this part of its own delay."""
+BATCH_AGAIN = 60.0
+"""Seconds after which a server that refused a request for many ids is tried with one again."""
+PASSED_OVER = 64
+"""So many jobs that must go alone are passed over in filling one request."""
+
+
+class Poller:
+    """Asks about all jobs that anybody waits for. Belongs to one source and one event loop."""
+
+    def __init__(self, source: Pollable) -> None:
+        self._source = source
+        self._parking = parking()
+        self._entries: dict[str, Entry] = {}
+        self._queue: list[tuple[float, int, Entry]] = []
+        self._deadlines: list[tuple[float, int, Waiter]] = []
+        self._parked: dict[Waiter, None] = {}
+        self._keeper: Waiter | None = None
+        self._armed = math.inf
+        self._inside = 0
+        self._flying = 0
+        self._numbers = itertools.count(1)
+        self._batch_after = -math.inf
+
+    @property
+    def idle(self) -> bool:
+        """True where nobody waits, and so nothing at all is held."""
+        held = self._entries or self._queue or self._deadlines or self._parked
+        return not held and self._keeper is None and not self._flying and not self._inside
+
+    async def run(self, waiter: Waiter) -> None:
+        """Wait, keep time and carry requests, until there is something to tell this waiter."""
+        self._enter(waiter)
+        try:
+            # Whoever starts in the same breath joins the same request.
+            await anyio.lowlevel.checkpoint()
+            while True:
+                self._dispatch(anyio.current_time())
+                flight = waiter.flight
+                if flight is not None:
+                    await self._fly(flight)
+                elif waiter.ready:
+                    return
+                elif self._keeper is not None and self._keeper is not waiter:
+                    self._parked[waiter] = None
+                    await self._parking.park(waiter)
+                else:
+                    self._keeper = waiter
+                    self._armed = self._next_wake(anyio.current_time())
+                    self._parked[waiter] = None
+                    with anyio.CancelScope(deadline=self._armed):
+                        await self._parking.park(waiter)
+                    self._parked.pop(waiter, None)
+        finally:
+            self._leave(waiter)
+
+    def close(self) -> None:
+        """End every wait with an exception, and cut the requests in flight."""
+        for entry in self._entries.values():
+            for waiter in entry.waiters:
+                if not waiter.ready:
+                    waiter.fail(
+                        UsageError(f"{waiter.ref}: the source was closed under this wait", ref=waiter.ref)
+                    )
+                    self._wake(waiter)
+                if waiter.flight is not None and waiter.flight.scope is not None:
+                    waiter.flight.scope.cancel()
+
+    # Coming and going
+
+    def _enter(self, waiter: Waiter) -> None:
+        entry = self._entries.get(waiter.ref.id)
+        if entry is None:
+            entry = self._entries[waiter.ref.id] = Entry(waiter.ref)
+        entry.waiters.append(waiter)
+        waiter.number = waiter.number or next(self._numbers)
+        waiter.inside = True
+        self._inside += 1
+        if waiter.cut < math.inf:
+            heapq.heappush(self._deadlines, (waiter.cut, next(self._numbers), waiter))
+            self._rearm(waiter.cut)
+        self._enqueue(entry)
+
+    def _leave(self, waiter: Waiter) -> None:
+        self._parked.pop(waiter, None)
+        waiter.inside = False
+        self._inside -= 1
+        entry = self._entries[waiter.ref.id]
+        entry.waiters.remove(waiter)
+        flight, waiter.flight = waiter.flight, None
+        if flight is not None:
+            self._land(flight)  # cancelled after it was chosen, before it took off
+        if not entry.waiters and not entry.flying:
+            self._entries.pop(waiter.ref.id, None)
+        if self._keeper is waiter:
+            self._hand_over()
+        self._prune()
+
+    def _hand_over(self) -> None:
+        self._armed = math.inf
+        self._keeper = next(iter(self._parked), None)
+        if self._keeper is not None:
+            self._wake(self._keeper)
+
+    def _wake(self, waiter: Waiter) -> None:
+        self._parked.pop(waiter, None)
+        self._parking.wake(waiter)
+
+    def _rearm(self, at: float) -> None:
+        # A newcomer that is due earlier wakes the sleeper, who then sleeps for less.
+        if self._keeper is not None and at < self._armed and self._keeper in self._parked:
+            self._wake(self._keeper)
+
+    def _prune(self) -> None:
+        # What is over stays in its heap until the heap is mostly that.
+        if not self._inside and not self._flying:
+            self._queue.clear()
+            self._deadlines.clear()
+        if len(self._queue) > 2 * len(self._entries) + 64:
+            self._queue = [item for item in self._queue if _queued(item)]
+            heapq.heapify(self._queue)
+        if len(self._deadlines) > 2 * self._inside + 64:
+            self._deadlines = list({item[2]: item for item in self._deadlines if item[2].inside}.values())
+            heapq.heapify(self._deadlines)
+
+    # Keeping time
+
+    def _enqueue(self, entry: Entry) -> None:
+        due = min((waiter.due for waiter in entry.waiters if not waiter.ready), default=math.inf)
+        if entry.flying or due == entry.due:
+            return
+        entry.due = due
+        if due < math.inf:
+            heapq.heappush(self._queue, (due, next(self._numbers), entry))
+            self._rearm(due)
+
+    def _next_wake(self, now: float) -> float:
+        while self._queue and not _queued(self._queue[0]):
+            heapq.heappop(self._queue)
+        while self._deadlines and not self._deadlines[0][2].inside:
+            heapq.heappop(self._deadlines)
+        wake = self._deadlines[0][0] if self._deadlines else math.inf
+        if self._queue:
+            wake = min(wake, max(self._queue[0][0], self._source.open_at(now, self._flying)))
+        return wake
+
+    def _dispatch(self, now: float) -> None:
+        """End what is past its deadline, and give what is due to pilots."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            waiter = heapq.heappop(self._deadlines)[2]
+            if waiter.inside and not waiter.ready and waiter.flight is None:
+                waiter.fail(waiter.expired())
+                self._wake(waiter)
+        while self._queue and self._source.open_at(now, self._flying) <= now:
+            entries = self._board(now)
+            if not entries:
+                return
+            self._take_off(entries)
+
+    def _board(self, now: float) -> list[Entry]:
+        """The jobs of the next request: one that is due, and what can go with it."""
+        while self._queue and not _queued(self._queue[0]):
+            heapq.heappop(self._queue)
+        if not self._queue or self._queue[0][0] > now:
+            return []
+        first = heapq.heappop(self._queue)[2]
+        seat = self._source.seat(first.ref)
+        if not seat or now < max(first.alone_until, self._batch_after):
+            return [first]
+        room = self._source.room - seat
+        boarded, passed = [first], list[tuple[float, int, Entry]]()
+        while self._queue and len(passed) < PASSED_OVER:
+            item = self._queue[0]
+            entry = item[2]
+            if not _queued(item):
+                heapq.heappop(self._queue)
+                continue
+            if item[0] > now + SLACK and item[0] > now + RIDE_ALONG * entry.delay:
+                break
+            seat = self._source.seat(entry.ref)
+            if seat > room:
+                break
+            heapq.heappop(self._queue)
+            if not seat or now < entry.alone_until:
+                passed.append(item)
+                continue
+            room -= seat
+            boarded.append(entry)
+        for item in passed:
+            heapq.heappush(self._queue, item)
+        return boarded
+
+    # Carrying requests
+
+    def _take_off(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            entry.due = math.inf
+        free = [waiter for entry in entries for waiter in entry.waiters if not waiter.ready]
+        if not free:
+            return
+        pilot = max(free, key=lambda waiter: waiter.cut)
+        for entry in entries:
+            entry.flying = True
+        self._flying += 1
+        pilot.flight = Flight(next(self._numbers), entries, pilot)
+        self._wake(pilot)
+
+    async def _fly(self, flight: Flight) -> None:
+        pilot = flight.pilot
+        if self._keeper is pilot:
+            self._hand_over()
+        try:
+            with anyio.CancelScope(deadline=pilot.cut) as scope:
+                flight.scope = scope
+                await self._ask(flight)
+            if scope.cancelled_caught and not pilot.ready:
+                pilot.fail(pilot.expired())
+        finally:
+            pilot.flight = None
+            self._land(flight)
+
+    def _land(self, flight: Flight) -> None:
+        if flight.landed:
+            return
+        flight.landed = True
+        self._flying -= 1
+        for entry in flight.entries:
+            entry.flying = False
+            if entry.waiters:
+                self._enqueue(entry)
+            else:
+                self._entries.pop(entry.ref.id, None)
+        self._dispatch(anyio.current_time())
+
+    async def _ask(self, flight: Flight) -> None:
+        dispatched = anyio.current_time()
+        for entry in flight.entries:
+            for waiter in entry.waiters:
+                waiter.polls += 1
+        try:
+            if len(flight.entries) > 1:
+                await self._sweep(flight, dispatched)
+            else:
+                entry = flight.entries[0]
+                reading = await self._source.read(entry.ref)
+                if entry.alone_until == math.inf:
+                    # A sweep could not tell of it, and yet it is there: sweeps are not to be trusted with it.
+                    entry.alone_until = dispatched + BATCH_AGAIN
+                self._seen(flight, entry, reading.job, reading.date, dispatched)
+        except JobNotFound as error:
+            self._missing(flight, error, dispatched)
+        except SourceError as error:
+            self._troubled(flight, error, dispatched)
+
+    async def _sweep(self, flight: Flight, dispatched: float) -> None:
+        entries = flight.entries
+        try:
+            sweep = await self._source.sweep([entry.ref for entry in entries])
+        except BatchRefused as refusal:
+            if not refusal.smaller:
+                self._batch_after = anyio.current_time() + BATCH_AGAIN
+            return  # all of them are still due, and go out one by one or in smaller parts
+        for entry in entries:
+            record = sweep.found.get(entry.ref.id.lower())
+            if record is None:
+                entry.alone_until = math.inf  # only a single GET is the API's own word for "absent"
+                continue
+            try:
+                if entry.job is None or record != entry.record:
+                    entry.job = self._source.decode_record(entry.ref, record)
+                    entry.record = record
+            except DecodeError:
+                entry.alone_until = math.inf
+            else:
+                self._seen(flight, entry, entry.job, sweep.date, dispatched)
+
+    # Telling the waiters
+
+    def _seen(self, flight: Flight, entry: Entry, job: Job, date: datetime | None, dispatched: float) -> None:
+        for waiter in entry.waiters:
+            if waiter.ready or (waiter.number > flight.number and not job.done):
+                continue  # a newcomer's state must be newer than itself, unless it is an end
+            try:
+                news = waiter.saw(job, dispatched=dispatched, date=date)
+            except UnexpectedState as error:
+                waiter.fail(error)
+                news = False
+            tell(self._source.observer, EventKind.SEEN, waiter.ref, job)
+            if news:
+                tell(self._source.observer, EventKind.CHANGED, waiter.ref, job)
+            waiter.ready = waiter.ready or waiter.ended or (news and not waiter.only_end)
+            self._told(waiter, entry, dispatched)
+
+    def _missing(self, flight: Flight, error: JobNotFound, dispatched: float) -> None:
+        for entry in flight.entries:
+            entry.alone_until = -math.inf
+            for waiter in entry.waiters:
+                if waiter.ready or waiter.number > flight.number:
+                    continue
+                ending = waiter.missing(error, dispatched=dispatched)
+                if ending is not None:
+                    waiter.absent = True
+                    waiter.fail(ending)
+                self._told(waiter, entry, dispatched)
+
+    def _troubled(self, flight: Flight, error: SourceError, dispatched: float) -> None:
+        now, draw = anyio.current_time(), self._source.draw()
+        for entry in flight.entries:
+            for waiter in entry.waiters:
+                if waiter.ready or waiter.number > flight.number:
+                    continue
+                ending = waiter.troubled(error, dispatched=dispatched, now=now, draw=draw)
+                if ending is not None:
+                    waiter.fail(ending)
+                else:
+                    tell(self._source.observer, EventKind.TROUBLE, waiter.ref, waiter.last, error)
+                self._told(waiter, entry, dispatched)
+
+    def _told(self, waiter: Waiter, entry: Entry, dispatched: float) -> None:
+        entry.delay = waiter.due - dispatched
+        if waiter.one_read and not waiter.ready:
+            waiter.fail(waiter.expired())
+        if waiter.ready:
+            self._wake(waiter)
+
+
+def _queued(item: tuple[float, int, Entry]) -> bool:
+    return item[2].due == item[0] and not item[2].flying

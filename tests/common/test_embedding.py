@@ -1,0 +1,228 @@
+"""Living in another program: beside a package of the same name, lazily imported, copied into its tree."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROVIDERS = ("bluexp_jobs", "cfjobs", "ontapjobs")
+PACKAGES = ("common", *PROVIDERS)
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+HEAVY = ("cattrs", "httpcore", "httpx", "httpx2", "rich", "trio", "uvicorn")
+
+
+def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
+    """What a fresh interpreter makes of some code, with these folders first on its path."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
+    return subprocess.run(  # noqa: S603  # this interpreter, on code of this file
+        [sys.executable, "-P", "-W", "error", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def printed(code: str, *path: Path) -> str:
+    """What such code prints; it must not fail."""
+    done = run(code, *path)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+# --- a host that has a package called common too
+
+FOREIGN = {
+    "a plain package": {"common/__init__.py": "", "common/helpers.py": "HELP = 1"},
+    "a single module": {"common.py": "HELP = 1"},
+    "a package with modules named as ours": {
+        "common/__init__.py": "",
+        "common/registry.py": "",
+        "common/errors.py": "class AppError(Exception): ...",
+    },
+    "a package with a function named as ours": {
+        "common/__init__.py": "",
+        "common/registry.py": "def register(thing): return thing",
+    },
+    "an extending package with a module named as ours": {
+        "common/__init__.py": "__path__ = __import__('pkgutil').extend_path(__path__, __name__)",
+        "common/errors.py": "class AppError(Exception): ...",
+    },
+}
+
+
+@pytest.mark.parametrize("files", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_foreign_common_before_ours_is_named_in_one_clear_import_error(
+    provider: str, files: dict[str, str], tmp_path: Path
+) -> None:
+    foreign = write(tmp_path, files)
+    done = run(f"import {provider}", foreign, ROOT)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"ImportError: {provider} needs the package 'common' of jobsource, but ")
+    assert str(tmp_path / next(iter(files))) in last
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_failed_import_leaves_no_half_of_the_provider_behind(provider: str, tmp_path: Path) -> None:
+    foreign = write(tmp_path, {"common/__init__.py": ""})
+    code = f"""
+import sys
+try:
+    import {provider}
+except ImportError:
+    print([name for name in sys.modules if name.partition(".")[0] == {provider!r}])
+"""
+    assert printed(code, foreign, ROOT) == "[]"
+
+
+def test_a_missing_dependency_is_reported_as_what_it_is() -> None:
+    done = run("import sys; sys.modules['anyio'] = None; import ontapjobs", ROOT)
+    last = done.stderr.strip().splitlines()[-1]
+    assert "anyio" in last
+    assert "stands in its place" not in last
+
+
+def test_a_hosts_own_helpers_resolve_beside_ours(tmp_path: Path) -> None:
+    host = write(tmp_path, {"common/__init__.py": "", "common/helpers.py": "HELP = 42"})
+    code = """
+import ontapjobs
+import common
+from common.helpers import HELP
+from common.errors import JobsError
+print(HELP, ontapjobs.JobsError is JobsError, common.__file__)
+"""
+    assert printed(code, ROOT, host) == f"42 True {ROOT / 'common' / '__init__.py'}"
+
+
+def test_a_hosts_folder_without_init_does_not_shadow_ours(tmp_path: Path) -> None:
+    host = write(tmp_path, {"common/helpers.py": "HELP = 42"})
+    code = "import ontapjobs; from common.helpers import HELP; print(HELP)"
+    assert printed(code, host, ROOT) == "42"
+
+
+def test_a_host_that_extends_its_own_path_gets_on_with_ours(tmp_path: Path) -> None:
+    extends = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)"
+    host = write(tmp_path, {"common/__init__.py": extends, "common/helpers.py": "HELP = 42"})
+    code = "import ontapjobs; from common.helpers import HELP; print(HELP, ontapjobs.OntapJobs.provider)"
+    assert printed(code, host, ROOT) == "42 ontap"
+
+
+# --- what an import brings with it
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_imports_nothing_heavy(package: str) -> None:
+    code = f"import sys; import {package}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    assert printed(code, ROOT) == ""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_imports_no_provider_but_itself(package: str) -> None:
+    code = f"import sys; import {package}; print(*sorted(set({PROVIDERS!r}) & set(sys.modules)))"
+    assert printed(code, ROOT) == ("" if package == "common" else package)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_has_no_effects(package: str) -> None:
+    code = f"""
+import logging, sys, threading, warnings
+before = (list(warnings.filters), logging.root.handlers[:], logging.root.level, list(sys.path))
+import {package}
+after = (list(warnings.filters), logging.root.handlers[:], logging.root.level, list(sys.path))
+print(before == after, logging.getLogger("jobsource").handlers, threading.active_count())
+"""
+    assert printed(code, ROOT) == "True [] 1"
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [("ontapjobs", "ontap"), ("bluexp_jobs", "bluexp"), ("cfjobs", "cf")]
+)
+def test_importing_a_provider_makes_its_refs_known(package: str, name: str) -> None:
+    code = f"""
+import {package}
+from common.registry import is_ref, provider
+print(*map(is_ref, ["{name}://h/id", "{name}+http://h/id", "id"]), provider({name!r}).source().provider)
+"""
+    assert printed(code, ROOT) == f"True True False {name}"
+
+
+def test_decoding_alone_needs_no_http_library() -> None:
+    code = """
+import sys
+sys.modules["httpx"] = None
+import ontapjobs
+print(ontapjobs.parse_job(b'{"uuid": "j1", "state": "success"}').state)
+"""
+    assert printed(code, ROOT) == "succeeded"
+
+
+# --- how the packages name each other
+
+
+def imports(path: Path) -> Iterator[tuple[ast.stmt, str]]:
+    """Each import of one of the four packages in a module, with the package's name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield node, (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name.partition(".")[0]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_packages_import_each_other_only_by_from_common_x_import_y(path: Path) -> None:
+    wrong: list[str] = []
+    for node, package in imports(path):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            wrong.append(ast.unparse(node))  # relative imports hide which package is meant
+        elif package in PACKAGES:
+            good = isinstance(node, ast.ImportFrom) and "." in (node.module or "")
+            single = isinstance(node, ast.ImportFrom) and len(node.names) == 1 and node.names[0].name != "*"
+            if not (good and single):
+                wrong.append(ast.unparse(node))
+    if path.name == "__init__.py" and path.parent.name in PROVIDERS:
+        wrong.remove("import common")  # to say which file stands in the place of ours
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_providers_import_common_and_nobody_imports_a_provider(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[0]
+    found = {package for _, package in imports(path)} & set(PACKAGES)
+    assert found <= {own, "common"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_string_names_a_module_that_a_vendoring_tool_would_have_to_rewrite(path: Path) -> None:
+    dotted = re.compile(rf"({'|'.join(PACKAGES)})(\.[a-z_]+)+(:\w+)?")
+    tree = ast.parse(path.read_text())
+    strings = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert [text for text in strings if dotted.fullmatch(text)] == []

@@ -1,0 +1,169 @@
+"""What can be imported: all of it documented, typed and named, and nothing by accident."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import typing
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import bluexp_jobs
+import cfjobs
+import common
+import ontapjobs
+from common import errors
+from common.base import BaseSource
+from common.errors import JobsError
+from common.source import JobSource
+
+PACKAGES = (common, bluexp_jobs, cfjobs, ontapjobs)
+PROVIDERS = PACKAGES[1:]
+SOURCES = (bluexp_jobs.BlueXPJobs, cfjobs.CFJobs, ontapjobs.OntapJobs)
+# A provider makes itself known with these; its users never call them.
+PLUMBING = {"annotations", "register_provider", "PROVIDER"}
+
+
+def name_of(thing: Any) -> str:
+    return str(thing.__name__)
+
+
+EXCEPTIONS: dict[str, type[Any]] = {
+    name: value
+    for name, value in vars(errors).items()
+    if inspect.isclass(value) and value.__module__ == errors.__name__
+}
+PUBLIC = [
+    pytest.param(package, name, id=f"{package.__name__}.{name}")
+    for package in PACKAGES
+    for name in package.__all__
+]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name_of)
+def test_all_is_what_is_visible(package: ModuleType) -> None:
+    visible = {
+        name
+        for name, value in vars(package).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert visible - PLUMBING == set(package.__all__)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name_of)
+def test_all_is_sorted_constants_then_classes_then_functions(package: ModuleType) -> None:
+    def key(name: str) -> tuple[int, str]:
+        return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+    assert package.__all__ == sorted(set(package.__all__), key=key)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name_of)
+def test_a_package_says_that_it_is_typed(package: ModuleType) -> None:
+    assert (Path(str(package.__file__)).parent / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("package", PROVIDERS, ids=name_of)
+def test_a_provider_re_exports_every_exception_that_its_users_meet(package: ModuleType) -> None:
+    assert EXCEPTIONS.keys() - set(package.__all__) == set()
+    assert {name: getattr(package, name) for name in EXCEPTIONS} == EXCEPTIONS
+
+
+def test_providers_agree_on_what_they_share() -> None:
+    shared = [{name for name in package.__all__ if hasattr(common, name)} for package in PROVIDERS]
+    assert shared[0] == shared[1] == shared[2]
+
+
+@pytest.mark.parametrize(("package", "name"), PUBLIC)
+def test_everything_public_is_documented(package: ModuleType, name: str) -> None:
+    value = getattr(package, name)
+    if not (inspect.isclass(value) or inspect.isfunction(value)):
+        return
+    assert inspect.getdoc(value)
+    if not inspect.isclass(value) or issubclass(value, BaseException):
+        return
+    own = [
+        member
+        for attribute, member in vars(value).items()
+        if not attribute.startswith("_") and inspect.isfunction(member)
+    ]
+    assert [member.__name__ for member in own if not inspect.getdoc(member)] == []
+
+
+@pytest.mark.parametrize(("package", "name"), PUBLIC)
+def test_hosts_that_read_type_hints_can(package: ModuleType, name: str) -> None:
+    # Constructors name httpx, and exceptions the model that is built upon them: neither is imported for that.
+    value = getattr(package, name)
+    if inspect.isfunction(value):
+        assert typing.get_type_hints(value)
+    elif inspect.isclass(value) and not issubclass(value, BaseException):
+        for attribute, member in vars(value).items():
+            if inspect.isfunction(member) and not attribute.startswith("_"):
+                assert "return" in typing.get_type_hints(member)
+
+
+GROUPED = {name: found for name, found in EXCEPTIONS.items() if not issubclass(found, BaseExceptionGroup)}
+
+
+@pytest.mark.parametrize("found", GROUPED.values(), ids=name_of)
+def test_every_exception_is_one_of_ours_and_travels(found: type[Any]) -> None:
+    assert issubclass(found, JobsError)
+    needs: dict[str, Any] = {"status": 500} if issubclass(found, errors.ApiError) else {}
+    job = ontapjobs.parse_job({"uuid": "j1", "state": "failure"}, endpoint="https://cluster1")
+    error = (
+        found(job) if issubclass(found, errors.JobFailed) else found("said", ref=job.ref, job=job, **needs)
+    )
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  # made by this very line
+    assert type(again) is found
+    assert (str(again), again.ref, again.job, vars(again)) == (str(error), job.ref, job, vars(error))
+
+
+def test_the_tree_of_exceptions_is_drawn_as_it_is() -> None:
+    drawing = (errors.__doc__ or "").split("\n\n")[1].splitlines()
+    above: list[str] = []
+    drawn: dict[str, str] = {}
+    for line in drawing:
+        name = line.replace("|", " ").replace("+--", "   ").split()[0]
+        depth = (line.find("+--") + 4) // 5
+        above[depth:] = [name]
+        if depth:
+            drawn[name] = above[depth - 1]
+    assert drawn == {
+        name: found.__mro__[1].__name__ for name, found in GROUPED.items() if found is not JobsError
+    }
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=name_of)
+def test_a_source_is_the_protocol_and_shares_its_waiting(source: type[BaseSource]) -> None:
+    assert issubclass(source, BaseSource)
+    wanted = inspect.signature(JobSource.wait)
+    assert inspect.signature(source.wait).parameters.keys() == wanted.parameters.keys()
+    for name in ("get", "act", "wait", "list", "watch", "adopt", "ref", "aclose"):
+        assert callable(getattr(source, name))
+
+
+@pytest.mark.parametrize("package", PROVIDERS, ids=name_of)
+def test_the_pure_decoders_take_what_the_contract_says(package: ModuleType) -> None:
+    parameters = inspect.signature(package.parse_job).parameters
+    assert list(parameters)[:4] == ["data", "endpoint", "scope", "id"]
+    assert (parameters["endpoint"].default, parameters["scope"].default, parameters["id"].default) == (
+        "",
+        (),
+        "",
+    )
+    assert hasattr(package, "parse_jobs") == (package is not cfjobs)
+
+
+def test_every_module_says_in_its_first_sentence_what_it_decides() -> None:
+    root = Path(str(common.__file__)).parents[1]
+    silent = []
+    for package in PACKAGES:
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+            if not name.endswith("__main__") and not importlib.import_module(name).__doc__:
+                silent.append(name)
+    assert silent == []

@@ -1,0 +1,142 @@
+"""Virtual time for both event loops, and the means to cancel a coroutine at each of its awaits."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import types
+from collections.abc import Callable
+from collections.abc import Coroutine
+from collections.abc import Generator
+from contextlib import suppress
+from contextvars import Context
+from functools import partial
+from typing import Any
+from typing import TypeVar
+from typing import TypeVarTuple
+
+import anyio
+import attrs
+import pytest
+import trio
+import trio.testing
+
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
+Backend = tuple[str, dict[str, Any]]
+"""What anyio calls a backend: its name and its options."""
+
+
+class _Jump(selectors.SelectSelector):
+    """Instead of sleeping until the next timer, moves the clock there."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.now = start
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("deadlock: every task waits, and no timer is set")
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop whose clock stands still until every task waits, and then jumps to the next timer."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._jump = _Jump(start)
+        self._timers: list[asyncio.TimerHandle] = []
+        super().__init__(self._jump)
+
+    def time(self) -> float:
+        return self._jump.now
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Args], object],
+        *args: *_Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        handle = super().call_at(when, callback, *args, context=context)
+        self._timers = [timer for timer in (*self._timers, handle) if self._pending(timer)]
+        return handle
+
+    def next_timer(self) -> float:
+        """The time of the next timer, infinite where there is none."""
+        return min((timer.when() for timer in self._timers if self._pending(timer)), default=float("inf"))
+
+    def _pending(self, timer: asyncio.TimerHandle) -> bool:
+        return not timer.cancelled() and timer.when() > self.time()
+
+
+def virtual_asyncio(start: float = 0.0) -> Backend:
+    return "asyncio", {"loop_factory": partial(VirtualLoop, start)}
+
+
+def virtual_trio(start: float = 0.0) -> Backend:
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    clock.jump(start)
+    return "trio", {"clock": clock}
+
+
+virtual_time = pytest.fixture(
+    name="anyio_backend",
+    params=[pytest.param(virtual_asyncio, id="asyncio"), pytest.param(virtual_trio, id="trio")],
+)
+"""Makes the fixture ``anyio_backend`` of a module or folder: both event loops, in virtual time."""
+
+
+@attrs.frozen
+class Footprint:
+    """What lives on the loop: its tasks, and the time of its next timer."""
+
+    tasks: int
+    timer: float
+
+    @classmethod
+    def now(cls) -> Footprint:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            found = trio.lowlevel.current_statistics()
+            return cls(found.tasks_living, found.seconds_to_next_deadline)
+        assert isinstance(loop, VirtualLoop)
+        return cls(len(asyncio.all_tasks()), loop.next_timer())
+
+
+@types.coroutine
+def stepped(work: Coroutine[Any, Any, _T], suspended: Callable[[int], object]) -> Generator[Any, Any, _T]:
+    """Await ``work``, and call ``suspended(n)`` when it waits for the n-th time, before the loop goes on."""
+    count, go_on = 0, partial(work.send, None)
+    while True:
+        try:
+            waits_for = go_on()
+        except StopIteration as end:
+            value: _T = end.value
+            return value
+        count += 1
+        suspended(count)
+        try:
+            go_on = partial(work.send, (yield waits_for))
+        except BaseException as error:  # cancellation, and whatever else the loop throws in
+            go_on = partial(work.throw, error)
+
+
+async def count_awaits(work: Coroutine[Any, Any, object]) -> int:
+    """Run ``work`` to its end, well or not, and tell how often it waited."""
+    counted: list[int] = []
+    with suppress(Exception):
+        await stepped(work, counted.append)
+    return len(counted)
+
+
+async def cancelled_at(number: int, work: Coroutine[Any, Any, object]) -> bool:
+    """Cancel ``work`` when it waits for the ``number``-th time; tell whether that came through."""
+    with anyio.CancelScope() as scope:
+        await stepped(work, lambda count: scope.cancel() if count == number else None)
+    return scope.cancelled_caught

@@ -1,0 +1,157 @@
+"""What a source says of a job, and how it is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from common import Capability
+from common import DecodeError
+from common import Fleet
+from common import Job
+from common import JobLike
+from common import JobNotFound
+from common import JobRef
+from common import JobSource
+from common import JobState
+from common import RateLimited
+from common import ServerError
+from common import Unsupported
+from common import UsageError
+from common import WrongSource
+from tests.common.scripted import Answer
+from tests.common.scripted import reply
+from tests.contract.systems import NEVER_SEEN
+from tests.contract.systems import PAGE
+from tests.contract.systems import SYSTEMS
+from tests.contract.systems import System
+
+pytestmark = pytest.mark.anyio
+
+RUNNING, SUCCEEDED = JobState.RUNNING, JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("system", "state"),
+    [pytest.param(each, state, id=f"{each.name}-{state}") for each in SYSTEMS for state in each.words],
+)
+async def test_every_word_of_the_system_is_one_of_our_states(system: System, state: JobState) -> None:
+    async with system.rig() as rig:
+        job = await rig.source.get(rig.job((state, None)))
+    assert (job.state, job.native_state, job.resolved) == (state, system.words[state], False)
+
+
+@pytest.mark.parametrize("word", ["FLORBING", "", "COMPLETED?", None])
+async def test_a_word_that_nobody_knows_is_unknown(system: System, word: Any) -> None:
+    async with system.rig() as rig:
+        job = await rig.source.get(rig.job((word, None)))
+    assert (job.state, job.native_state) == (JobState.UNKNOWN, word)
+
+
+async def test_a_caller_can_say_what_a_word_means(system: System) -> None:
+    async with system.rig(states={"partially_done": JobState.PARTIAL}) as rig:
+        job = await rig.source.get(rig.job(("PARTIALLY_DONE", None)))
+    assert (job.state, job.native_state) == (JobState.PARTIAL, "PARTIALLY_DONE")
+
+
+async def test_a_failed_job_has_all_of_its_errors_in_order(system: System) -> None:
+    async with system.rig() as rig:
+        job = await rig.source.get(rig.job((JobState.FAILED, None), **system.failure))
+    assert tuple(error.message for error in job.errors) == system.messages
+
+
+async def test_a_job_is_named_by_its_ref_the_refs_text_or_itself(system: System) -> None:
+    async with system.rig() as rig:
+        ref = rig.member.ref(rig.job((RUNNING, None)))
+        names: list[JobLike] = [ref, str(ref), Job(ref, RUNNING), JobRef(ref.provider, "", ref.id)]
+        assert [(await rig.source.get(name)).ref for name in names] == [ref] * 4
+
+
+@pytest.mark.parametrize("id", ["a/b", "space.delete~cf-space-1", "ä b", "100%", "a?b#c", "..."])
+async def test_an_id_is_one_segment_whatever_is_in_it(system: System, id: str) -> None:
+    async with system.rig() as rig:
+        job = await rig.source.wait(rig.job((SUCCEEDED, None), id=id))
+        assert (job.id, job.ref) == (id, rig.member.ref(id))
+        assert JobRef.parse(str(job.ref)) == job.ref
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        JobRef("jenkins", "https://ci.example.org", "7"),
+        JobRef("cf", "https://cf.elsewhere.org", "7"),
+        "ontap://b/7",
+    ],
+    ids=["provider", "endpoint", "text"],
+)
+async def test_a_strangers_job_is_refused_before_any_request(system: System, stranger: JobLike) -> None:
+    async with system.rig() as rig:
+        for ask in (rig.source.get, rig.source.wait):
+            with pytest.raises(WrongSource):
+                await ask(stranger)
+        assert rig.wire.sent == []
+
+
+@pytest.mark.parametrize("nothing", ["", None, 5, b"id", ".."])
+async def test_what_names_no_job_is_refused_before_any_request(system: System, nothing: Any) -> None:
+    async with system.rig() as rig:
+        for ask in (rig.source.get, rig.source.wait):
+            with pytest.raises(UsageError):
+                await ask(nothing)
+        assert rig.wire.sent == []
+
+
+async def test_get_of_a_job_that_the_server_does_not_have_is_not_found(system: System) -> None:
+    async with system.rig() as rig:
+        with pytest.raises(JobNotFound) as caught:
+            await rig.source.get(rig.named(NEVER_SEEN))
+    assert caught.value.ref == rig.member.ref(NEVER_SEEN)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply(503, text=PAGE), ServerError),
+        (reply(429, text="slow down", Retry_After="7"), RateLimited),
+        (reply(200, text=PAGE), DecodeError),
+        (reply(200, []), DecodeError),
+        (reply(200, {}), DecodeError),
+    ],
+    ids=["503", "429", "page", "array", "empty"],
+)
+async def test_get_raises_at_the_first_trouble(
+    system: System, answer: Answer, expected: type[Exception]
+) -> None:
+    async with system.rig() as rig:
+        rig.wire.reads += [answer]
+        with pytest.raises(expected):
+            await rig.source.get(rig.named(NEVER_SEEN))
+        assert rig.wire.sent == ["GET"]
+
+
+async def test_get_raises_at_the_first_record_that_cannot_be_decoded(system: System) -> None:
+    async with system.rig() as rig:
+        rig.wire.reads += [system.undecodable]
+        with pytest.raises(DecodeError) as caught:
+            await rig.source.get(rig.named(NEVER_SEEN))
+        assert caught.value.path != "$"
+        assert caught.value.ref == rig.member.ref(NEVER_SEEN)
+
+
+async def test_a_source_keeps_the_protocol(system: System) -> None:
+    async with system.rig() as rig:
+        assert isinstance(rig.source, JobSource)
+        assert isinstance(rig.source, Fleet) == system.fleet
+        assert rig.source.capabilities >= rig.member.capabilities
+
+
+async def test_a_list_holds_every_job_and_where_there_is_none_nothing_is_sent(system: System) -> None:
+    async with system.rig() as rig:
+        if Capability.LIST not in rig.member.capabilities:
+            with pytest.raises(Unsupported):
+                rig.member.list()
+            assert rig.wire.sent == []
+            return
+        wanted = {rig.member.ref(rig.job((state, None))) for state in system.words}
+        assert {job.ref async for job in rig.member.list()} == wanted

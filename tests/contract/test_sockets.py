@@ -1,0 +1,93 @@
+"""Over real sockets, in real time: a write and its job, and cancelled waits that leak no connection."""
+
+from __future__ import annotations
+
+import anyio
+import httpx
+import pytest
+
+from bluexp_jobs import BlueXPJobs
+from cfjobs import CFJobs
+from common import Bearer
+from common import JobState
+from common import PollPolicy
+from common.httpsource import HttpSource
+from common.simulator import NewJob
+from ontapjobs import OntapJobs
+from tests.common.virtual import cancelled_at
+from tests.contract.systems import ONTAP
+from tests.contract.systems import SOURCES
+from tests.contract.systems import TOKEN
+from tests.contract.systems import System
+from tests.contract.systems import name_of
+
+pytestmark = pytest.mark.anyio
+on_each = pytest.mark.parametrize("system", SOURCES, ids=name_of)
+
+QUICK = PollPolicy(initial=0.01, maximum=0.01)
+HEADERS = {"Authorization": f"Bearer {TOKEN}", "x-agent-id": "agent-simclients"}
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def connect(system: System, url: str, client: httpx.AsyncClient | None = None) -> HttpSource:
+    if system.provider == "ontap":
+        return OntapJobs(url, auth=Bearer(TOKEN), policy=QUICK, http=client, concurrency=1)
+    if system.provider == "cf":
+        return CFJobs(url, auth=Bearer(TOKEN), policy=QUICK, http=client, concurrency=1)
+    return BlueXPJobs(
+        account="account-sim",
+        agent="agent-sim",
+        endpoint=url,
+        auth=Bearer(TOKEN),
+        policy=QUICK,
+        http=client,
+        concurrency=1,
+    )
+
+
+@on_each
+async def test_the_job_of_a_write_is_adopted_and_waited_for(system: System) -> None:
+    simulator = system.simulate()
+    simulator.on_write = NewJob(
+        [(system.words[JobState.RUNNING], 0.1), (system.words[JobState.SUCCEEDED], None)]
+    )
+    async with simulator.serve() as url, connect(system, url) as jobs, httpx.AsyncClient() as client:
+        method, path = system.write
+        reply = await client.request(method, url + path, headers=HEADERS)
+        [ref] = jobs.adopt(reply).refs
+        ended = await jobs.wait(ref, timeout=10)
+    assert (ended.ref, ended.state) == (ref, JobState.SUCCEEDED)
+    assert ref.endpoint == url
+
+
+@on_each
+async def test_a_cancelled_wait_leaks_no_connection(system: System) -> None:
+    simulator = system.simulate()
+    id = simulator.add_job([(system.words[JobState.RUNNING], None)])
+    # One connection: if a cancelled wait kept it, the next request would have none.
+    limits = httpx.Limits(max_connections=1)
+    async with (
+        simulator.serve() as url,
+        httpx.AsyncClient(limits=limits, trust_env=False) as client,
+        connect(system, url, client) as jobs,
+    ):
+        for number in range(1, 25):
+            assert await cancelled_at(number, jobs.wait(id))
+            with anyio.fail_after(10):
+                assert (await jobs.get(id)).state is JobState.RUNNING
+
+
+async def test_a_cancelled_wait_cancels_its_job_when_told_so() -> None:
+    simulator = ONTAP.simulate()
+    async with simulator.serve() as url:
+        for number in range(1, 25):
+            id = simulator.add_job([("running", None)])
+            # A source of its own each time, so that making the connection is cancelled too.
+            async with connect(ONTAP, url) as jobs:
+                with anyio.fail_after(10):
+                    assert await cancelled_at(number, jobs.wait(id, on_cancel="cancel"))
+            assert [request.method for request in simulator.journal].count("PATCH") == number

@@ -1,0 +1,618 @@
+"""ONTAP's replies as data: what each fact of the wire becomes in a job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import reject
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from common.errors import DecodeError
+from common.model import ErrorArgument
+from common.model import ErrorDetail
+from common.model import Job
+from common.model import JobRef
+from common.model import JobState
+from common.replies import Reply
+from ontapjobs.refusals import REFUSALS
+from ontapjobs.refusals import refusal
+from ontapjobs.wire import NO_REASON
+from ontapjobs.wire import PASSING_CODES
+from ontapjobs.wire import STATES
+from ontapjobs.wire import parse_fault
+from ontapjobs.wire import parse_handover
+from ontapjobs.wire import parse_job
+from ontapjobs.wire import parse_jobs
+from ontapjobs.wire import parse_page
+from tests.jsonvalues import LEAF
+from tests.jsonvalues import TEXTS
+from tests.jsonvalues import WORD
+from tests.jsonvalues import Values
+from tests.jsonvalues import json_values
+from tests.jsonvalues import labelled
+from tests.jsonvalues import lost
+from tests.jsonvalues import many
+from tests.jsonvalues import mutated
+from tests.jsonvalues import shaped
+from tests.jsonvalues import written
+
+UUID = "5d0f3f0e-77aa-11ee-9c31-005056a1b2c3"
+OTHER = "6e1a4a1f-77aa-11ee-9c31-005056a1b2c3"
+HOST = "https://cluster.example"
+SELF = f"/api/cluster/jobs/{UUID}"
+FULL: dict[str, Any] = {
+    "uuid": UUID,
+    "description": "POST /api/storage/volumes",
+    "state": "failure",
+    "message": "the volume exists already",
+    "code": 917927,
+    "start_time": "2026-02-03T10:00:00+01:00",
+    "end_time": "2026-02-03T10:00:09+01:00",
+    "svm": {"name": "svm1", "uuid": "aa-11", "_links": {"self": {"href": "/api/svm/svms/aa-11"}}},
+    "node": {"name": "node-a"},
+    "error": {
+        "message": "volume exists",
+        "code": "917927",
+        "target": "name",
+        "arguments": [{"code": "1", "message": "vol1"}, {"message": "svm1"}],
+    },
+    "_links": {"self": {"href": SELF}},
+}
+PAGE: dict[str, Any] = {
+    "records": [FULL, {"uuid": OTHER, "state": "running"}],
+    "num_records": 2,
+    "_links": {"self": {"href": "/api/cluster/jobs"}, "next": {"href": "/api/cluster/jobs?start.uuid=x"}},
+}
+KEYS = [*FULL, "records", "num_records", "next", "href", "arguments", "name"]
+
+
+def job(**fields: Any) -> Job:
+    return parse_job({"uuid": UUID, **fields}, endpoint=HOST)
+
+
+def reply(status: int, body: Any = None, **headers: str) -> Reply:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(status, tuple(headers.items()), raw)
+
+
+# --- the state alone decides
+
+
+@pytest.mark.parametrize(("word", "state"), STATES.items())
+@pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
+def test_each_state_is_read_in_any_letter_case_and_kept_as_written(
+    word: str, state: JobState, case: Any
+) -> None:
+    found = job(state=case(word))
+    assert (found.state, found.native_state) == (state, case(word))
+
+
+def test_the_five_states_of_every_release_are_known() -> None:
+    assert STATES == {
+        "queued": JobState.QUEUED,
+        "running": JobState.RUNNING,
+        "paused": JobState.PAUSED,
+        "success": JobState.SUCCEEDED,
+        "failure": JobState.FAILED,
+    }
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"state": None}, {"state": ""}, {"state": "error"}, {"state": "cancelled"}]
+)
+def test_no_state_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> None:
+    found = job(code=0, message="Complete: Successful", end_time="2026-02-03T10:00:09Z", **fields)
+    assert found.state is JobState.UNKNOWN
+    assert not found.done
+    assert found.native_state == fields.get("state")
+    assert found.finished_at is None
+
+
+@given(
+    word=TEXTS | st.none(),
+    rest=st.dictionaries(st.sampled_from(["code", "message", "end_time"]), json_values()),
+)
+def test_an_unknown_word_never_ends_a_job(word: str | None, rest: dict[str, Any]) -> None:
+    if word is not None and word.casefold() in STATES:
+        reject()
+    found = parse_job({"uuid": UUID, **rest, "state": word})
+    assert found.state is JobState.UNKNOWN
+    assert not found.succeeded
+
+
+@pytest.mark.parametrize("word", ["partially_done", "PARTIALLY_DONE", "Partially_Done"])
+def test_states_extends_the_table_in_any_letter_case(word: str) -> None:
+    data = {"uuid": UUID, "state": word}
+    assert parse_job(data, states={"PARTIALLY_DONE": JobState.PARTIAL}).state is JobState.PARTIAL
+
+
+@pytest.mark.parametrize("word", [5, True, ["success"], {"is": "success"}])
+def test_a_state_that_is_no_text_is_refused_with_its_path(word: object) -> None:
+    with pytest.raises(DecodeError, match="state as text") as caught:
+        job(state=word)
+    assert caught.value.path == "$.state"
+    assert not caught.value.transient
+
+
+def test_a_progress_code_and_a_message_of_completion_do_not_end_a_running_job() -> None:
+    found = job(state="running", code=2432845, message="MetroCluster setup is complete")
+    assert found.state is JobState.RUNNING
+    assert found.message == "MetroCluster setup is complete"
+    assert found.errors == ()
+
+
+def test_a_success_with_a_code_is_a_success_without_errors() -> None:
+    found = job(state="success", code=2432849, message="not enough spares")
+    assert found.succeeded
+    assert found.errors == ()
+
+
+def test_a_failure_with_code_0_and_no_words_is_a_failure() -> None:
+    found = job(state="failure", code=0, message="")
+    assert found.state is JobState.FAILED
+    assert found.errors == (ErrorDetail(NO_REASON),)
+
+
+# --- the detail of a failure
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"error": {"message": "E", "code": "7"}, "message": "M", "code": 4}, ErrorDetail("E", code="7")),
+        ({"error": {"message": "E"}, "message": "M", "code": 4}, ErrorDetail("E", code="4")),
+        ({"error": {"code": "7"}, "message": "M", "code": 4}, ErrorDetail("M", code="7")),
+        ({"error": {"message": "", "code": "7"}, "message": "M"}, ErrorDetail("M", code="7")),
+        ({"message": "M", "code": 4}, ErrorDetail("M", code="4")),
+        ({"message": "M", "code": "4"}, ErrorDetail("M", code="4")),
+        ({"message": "M", "code": -1}, ErrorDetail("M", code="-1")),
+        ({"message": "M", "code": 0}, ErrorDetail("M")),
+        ({"message": "M", "error": {}}, ErrorDetail("M")),
+        ({"message": "M", "error": None}, ErrorDetail("M")),
+        ({"error": {"message": "E", "code": 7}}, ErrorDetail("E", code="7")),
+        ({"error": [{"message": "E", "code": "7"}]}, ErrorDetail("E", code="7")),
+        ({"error": "E"}, ErrorDetail("E")),
+        ({"error": {"message": "E", "target": "svm.name"}}, ErrorDetail("E", target="svm.name")),
+    ],
+)
+def test_failure_detail_is_the_error_then_the_message_then_ours(
+    fields: dict[str, Any], detail: ErrorDetail
+) -> None:
+    assert job(state="failure", **fields).errors == (detail,)
+
+
+@pytest.mark.parametrize("arguments", [{"code": "1", "message": "vol1"}, [{"code": 1, "message": "vol1"}]])
+def test_arguments_are_read_from_an_array_or_one_object(arguments: object) -> None:
+    found = job(state="failure", error={"message": "E", "arguments": arguments})
+    assert found.errors[0].arguments == (ErrorArgument("vol1", "1"),)
+
+
+def test_an_error_without_words_on_a_running_job_does_not_claim_a_failure() -> None:
+    found = job(state="running", error={"code": "0"})
+    assert not any("failed" in error.message for error in found.errors)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"), [(4, 4), ("4", 4), ("0", 0), (-1, -1), ("-1", -1), (4.0, 4), (None, None)]
+)
+def test_code_is_an_integer_however_it_was_sent(sent: object, read: int | None) -> None:
+    found = job(code=sent).record
+    assert found.code == read
+    assert "code" not in found.extra
+
+
+# --- times, links and the rest of a record
+
+
+def test_times_become_utc_and_only_an_ended_job_has_an_end() -> None:
+    found = parse_job(FULL)
+    assert found.started_at == datetime(2026, 2, 3, 9, 0, tzinfo=UTC)
+    assert found.finished_at == datetime(2026, 2, 3, 9, 0, 9, tzinfo=UTC)
+    assert found.finished_at is not None
+    assert found.finished_at.tzinfo is UTC
+    assert (found.created_at, found.updated_at, found.progress) == (None, None, None)
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "paused", "rewinding"])
+def test_the_end_time_of_a_job_that_goes_on_stays_in_its_record(state: str) -> None:
+    found = job(state=state, end_time="2026-02-03T10:00:09Z")
+    assert found.finished_at is None
+    assert found.record.end_time == datetime(2026, 2, 3, 10, 0, 9, tzinfo=UTC)
+
+
+def test_a_whole_record_is_read() -> None:
+    found = parse_job(FULL, endpoint=HOST)
+    assert found.ref == JobRef("ontap", HOST, UUID)
+    assert (found.operation, found.message) == (FULL["description"], FULL["message"])
+    assert found.links == {"self": SELF}
+    assert (found.record.svm.name, found.record.svm.uuid) == ("svm1", "aa-11")
+    assert found.record.svm.links == {"self": "/api/svm/svms/aa-11"}
+    assert found.record.node.name == "node-a"
+    assert found.record.extra == {}
+
+
+def test_bytes_text_and_decoded_json_give_the_same_job() -> None:
+    text = json.dumps(FULL)
+    assert parse_job(FULL) == parse_job(text) == parse_job(text.encode())
+
+
+def test_a_record_may_lack_all_but_its_uuid() -> None:
+    found = parse_job({"uuid": UUID})
+    assert (found.operation, found.message, found.links, found.errors) == (None, None, {}, ())
+
+
+def test_the_id_asked_for_stands_in_for_a_missing_uuid() -> None:
+    assert parse_job({"state": "running"}, id=OTHER).id == OTHER
+    assert parse_job({"uuid": UUID, "state": "running"}, id=OTHER).id == UUID
+
+
+def test_a_job_without_any_id_is_refused() -> None:
+    with pytest.raises(DecodeError, match="uuid") as caught:
+        parse_job({"state": "running"})
+    assert caught.value.path == "$.uuid"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"_links": 5},
+        {"_links": True},
+        {"_links": "up"},
+        {"_links": ["up"]},
+        {"_links": {"self": "up"}},
+        {"svm": {"_links": 7}},
+        {"node": {"_links": 1.5}},
+    ],
+)
+def test_links_of_another_kind_are_kept_unread(field: dict[str, Any]) -> None:
+    assert lost(field, job(**field).record) == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"new_in_9_20": {"a": [1, "b"]}},
+        {"code": "none"},
+        {"code": 1.5},
+        {"message": ["two", "lines"]},
+        {"start_time": "yesterday"},
+        {"start_time": 1770000000},
+        {"svm": "svm1"},
+        {"svm": {"name": "svm1", "colour": "red"}},
+        {"svm": [{"name": "svm1"}, {"name": "svm2"}]},
+        {"svm": [{"name": "svm1"}, "beside"]},
+        {"node": {"name": {"long": "node-a"}}},
+        {"error": 17},
+        {"error": {"message": "E", "hint": "look there"}},
+        {"error": {"message": "E", "arguments": ["plain"]}},
+        {"error": {"message": "E", "arguments": [{"message": "a", "kind": "volume"}]}},
+        {"error": {"message": "E", "arguments": [{"message": ["odd"], "code": {"a": 1}}]}},
+        {"_links": {"self": {"href": SELF, "method": "GET"}}},
+        {"_links": {"self": {"href": SELF}, "odd": {"url": "/x"}}},
+    ],
+    ids=str,
+)
+def test_what_is_unknown_or_unreadable_stays_in_extra(field: dict[str, Any]) -> None:
+    assert lost(field, job(**field).record) == []
+
+
+LINKS = shaped({"self": shaped({"href": LEAF}), "next": shaped({"href": LEAF})})
+NAMED = shaped({"name": LEAF, "uuid": LEAF, "_links": LINKS})
+RECORD: Values = shaped(
+    {
+        "uuid": LEAF,
+        "state": WORD,
+        "description": LEAF,
+        "message": LEAF,
+        "code": LEAF,
+        "start_time": LEAF,
+        "end_time": LEAF,
+        "svm": NAMED,
+        "node": NAMED,
+        "error": shaped(
+            {
+                "message": LEAF,
+                "code": LEAF,
+                "target": LEAF,
+                "arguments": many(shaped({"message": LEAF, "code": LEAF})),
+            }
+        ),
+        "_links": LINKS,
+    }
+)
+
+
+@settings(max_examples=200)
+@given(labelled(RECORD))
+def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
+    try:
+        found = parse_job(sent, id="asked")
+    except DecodeError:
+        return
+    assert lost(sent, found.record) == []
+
+
+# --- what is no job
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"   ",
+        b"\xff\xfe\x00",
+        "<html><body>502 Bad Gateway</body></html>",
+        '{"uuid": "5d0f',
+        "null",
+        "[]",
+        [FULL],
+        {},
+        {"error": {"message": "entry doesn't exist", "code": "4"}},
+        {"job": {"uuid": UUID}},
+        PAGE,
+        "[" * 100_000,
+    ],
+    ids=lambda data: str(data)[:24],
+)
+def test_what_cannot_be_a_job_is_refused_as_not_the_apis(data: Any) -> None:
+    with pytest.raises(DecodeError) as caught:
+        parse_job(data, id=UUID)
+    assert caught.value.path == "$"
+    assert caught.value.transient
+
+
+@settings(max_examples=200)
+@given(written(json_values(KEYS, [*STATES, UUID])))
+def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
+    parsers: list[Callable[[], list[Job]]] = [
+        lambda: [parse_job(data)],
+        lambda: [parse_job(data, id=UUID)],
+        lambda: parse_jobs(data),
+    ]
+    for parse in parsers:
+        try:
+            found = parse()
+        except DecodeError:
+            continue
+        assert all(type(item) is Job for item in found)
+
+
+@given(st.binary() | TEXTS)
+def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> None:
+    for parse in (parse_job, parse_jobs):
+        with pytest.raises(DecodeError):
+            parse(data)
+
+
+@settings(max_examples=200)
+@given(mutated(FULL))
+def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
+    try:
+        found = parse_job(data, id=UUID)
+    except DecodeError:
+        return
+    assert found.done <= (str(found.native_state).casefold() in ("success", "failure"))
+
+
+@settings(max_examples=200)
+@given(mutated(PAGE))
+def test_a_damaged_page_gives_jobs_or_a_decode_error(data: Any) -> None:
+    try:
+        found = parse_jobs(data, endpoint=HOST)
+    except DecodeError:
+        return
+    assert all(item.ref.endpoint == HOST for item in found)
+
+
+def test_a_number_too_long_to_print_is_no_crash() -> None:
+    with pytest.raises(DecodeError):
+        parse_job('{"uuid": "x", "code": ' + "9" * 5000 + "}")
+    assert parse_job({"uuid": "x", "code": 10**400}).record.code == 10**400
+
+
+# --- lists
+
+
+def test_a_page_gives_its_jobs_its_next_link_and_its_count() -> None:
+    page = parse_page(PAGE, endpoint=HOST)
+    assert [item.id for item in page.jobs] == [UUID, OTHER]
+    assert page.next == "/api/cluster/jobs?start.uuid=x"
+    assert page.num_records == 2
+    assert parse_jobs(PAGE, endpoint=HOST) == page.jobs
+
+
+def test_an_empty_page_may_have_a_next_one() -> None:
+    page = parse_page({"records": [], "num_records": 0, "_links": {"next": {"href": "/n"}}})
+    assert (page.jobs, page.next) == ([], "/n")
+
+
+def test_records_may_be_one_object() -> None:
+    assert [item.id for item in parse_jobs({"records": {"uuid": UUID, "state": "queued"}})] == [UUID]
+
+
+@pytest.mark.parametrize("count", [{}, {"num_records": None}, {"num_records": "1"}])
+def test_the_count_may_be_missing_or_text(count: dict[str, Any]) -> None:
+    page = parse_page({"records": [{"uuid": UUID}], **count})
+    assert page.num_records == (1 if count.get("num_records") else None)
+
+
+def test_a_count_alone_is_a_page_without_jobs() -> None:
+    page = parse_page({"num_records": 41})
+    assert (page.jobs, page.next, page.num_records) == ([], None, 41)
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ({"records": [FULL, {"state": "running"}]}, "$.records[1].uuid"),
+        ({"records": [FULL, FULL, {"uuid": "x", "state": 3}]}, "$.records[2].state"),
+        ({"records": [FULL, "x"]}, "$.records"),
+    ],
+)
+def test_a_bad_record_in_a_list_is_named_by_its_path(data: Any, path: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        parse_jobs(data)
+    assert caught.value.path == path
+    assert path in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [{}, FULL, {"error": {"code": "4"}}, {"records": "none"}, {"records": 5}])
+def test_what_is_no_list_is_refused(data: Any) -> None:
+    with pytest.raises(DecodeError):
+        parse_jobs(data)
+
+
+# --- what a write hands over
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"job": {"uuid": UUID, "_links": {"self": {"href": SELF}}}},
+        {"job": {"uuid": UUID}},
+        {"job": {"_links": {"self": {"href": SELF}}}},
+        {"job": {"_links": {"self": {"href": f"https://proxy.example/x{SELF}/?fields=*"}}}},
+        {"job": [{"uuid": UUID}]},
+        {"job": {"uuid": UUID}, "cli_output": "[Job 12] Job is queued"},
+        {"jobs": [{"uuid": UUID}], "num_records": 1},
+        {"jobs": {"uuid": UUID}},
+        {"num_records": 1, "records": [{"name": "vol1"}], "job": {"uuid": UUID}},
+    ],
+    ids=str,
+)
+def test_a_job_is_handed_over_in_every_shape(status: int, body: Any) -> None:
+    found = parse_handover(reply(status, body), endpoint=HOST)
+    assert (found.ids, found.jobs) == ((UUID,), ())
+
+
+def test_a_job_that_is_inlined_whole_costs_no_poll() -> None:
+    found = parse_handover(reply(200, {"job": FULL}), endpoint=HOST)
+    assert [item.ref for item in found.jobs] == [JobRef("ontap", HOST, UUID)]
+    assert found.jobs[0].state is JobState.FAILED
+    assert found.ids == (UUID,)
+
+
+def test_a_job_inlined_without_its_uuid_takes_it_from_its_link() -> None:
+    body = {"job": {"state": "success", "_links": {"self": {"href": SELF}}}}
+    assert parse_handover(reply(200, body), endpoint=HOST).jobs[0].id == UUID
+
+
+def test_a_write_over_a_collection_hands_over_all_its_jobs() -> None:
+    body = {"jobs": [{"uuid": UUID}, {"uuid": OTHER, "state": "success"}], "num_records": 2}
+    found = parse_handover(reply(202, body), endpoint=HOST)
+    assert found.ids == (UUID, OTHER)
+    assert [item.id for item in found.jobs] == [OTHER]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, None, b"", b"<html>", {"job": None}, {"jobs": []}, {"job": {}}, {"job": {"uuid": ""}}, {"job": 5}],
+    ids=str,
+)
+def test_a_write_without_a_job_hands_over_nothing(body: Any) -> None:
+    found = parse_handover(reply(200, body), endpoint=HOST)
+    assert (found.ids, found.jobs) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "href", ["/api/storage/volumes/1", "/api/cluster/jobs", "", 5, None, "https://[bad/jobs/x", "/jobs/%FF"]
+)
+def test_a_link_that_names_no_job_is_no_job(href: object) -> None:
+    found = parse_handover(reply(202, {"job": {"_links": {"self": {"href": href}}}}), endpoint=HOST)
+    assert found.ids == ()
+
+
+@pytest.mark.parametrize("field", [{"state": 5}, {"state": "queued", "_links": 5}], ids=str)
+def test_a_job_with_an_unreadable_part_is_handed_over_all_the_same(field: dict[str, Any]) -> None:
+    found = parse_handover(reply(202, {"job": {"uuid": UUID, **field}}), endpoint=HOST)
+    assert found.ids == (UUID,)
+
+
+@given(written(json_values([*KEYS, "job", "jobs", "self", "_links"], [*STATES, UUID, SELF])))
+def test_any_reply_to_a_write_is_read_without_an_error(body: Any) -> None:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    found = parse_handover(Reply(202, (), raw), endpoint=HOST)
+    assert all(isinstance(id, str) and id for id in found.ids)
+
+
+# --- what an error body says
+
+
+@pytest.mark.parametrize("code", ["4", 4])
+def test_404_with_code_4_is_the_word_that_the_job_is_gone(code: object) -> None:
+    fault = parse_fault(reply(404, {"error": {"message": "entry doesn't exist", "code": code}}))
+    assert (fault.missing, fault.certain, fault.passing) == (True, False, False)
+    assert (fault.code, fault.message) == ("4", "entry doesn't exist")
+
+
+@pytest.mark.parametrize("code", ["2", 2])
+def test_404_with_code_2_is_an_id_that_never_was_one(code: object) -> None:
+    fault = parse_fault(reply(404, {"error": {"message": "not a UUID", "code": code, "target": "uuid"}}))
+    assert (fault.missing, fault.certain) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": {"code": "3"}}, {"error": {"message": "no route"}}, {"error": {}}]
+)
+def test_any_other_404_passes_and_says_nothing_of_the_job(body: Any) -> None:
+    fault = parse_fault(reply(404, body))
+    assert (fault.missing, fault.passing) == (False, True)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 409, 500])
+def test_code_4_means_a_missing_job_on_a_404_alone(status: int) -> None:
+    assert not parse_fault(reply(status, {"error": {"code": "4"}})).missing
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", [], {}, {"error": "text"}, {"error": None}, {"message": "x"}]
+)
+def test_a_body_without_an_error_object_is_not_the_apis(body: Any) -> None:
+    fault = parse_fault(reply(404, body))
+    assert (fault.spoken, fault.missing) == (False, False)
+
+
+@pytest.mark.parametrize("code", ["262160", "65541", "65552", "65562", "393271"])
+def test_overload_and_quorum_codes_pass_by_themselves(code: str) -> None:
+    assert code in PASSING_CODES
+    assert parse_fault(reply(400, {"error": {"code": int(code)}})).passing
+    assert parse_fault(reply(500, {"error": {"code": code}})).passing
+
+
+def test_a_403_with_code_6_says_that_the_role_may_not_read_jobs() -> None:
+    fault = parse_fault(reply(403, {"error": {"message": "not authorized for that command", "code": "6"}}))
+    assert "role" in (fault.hint or "")
+    assert not fault.missing
+    assert parse_fault(reply(403, {"error": {"code": "7"}})).hint is None
+
+
+@given(
+    st.sampled_from([200, 400, 403, 404, 500]),
+    st.binary() | json_values(["error", "code", "message"]).map(json.dumps),
+)
+def test_any_error_body_is_read_without_an_error(status: int, body: bytes | str) -> None:
+    raw = body if isinstance(body, bytes) else body.encode()
+    assert parse_fault(Reply(status, (), raw)).missing <= (status == 404)
+
+
+@pytest.mark.parametrize("code", ["458762", "458771", "458773", "458776", "458783", "458784", "459753"])
+def test_each_documented_refusal_has_a_sentence(code: str) -> None:
+    found = refusal(code)
+    assert found is not None
+    assert found is REFUSALS[code]
+    assert found.sentence
+    assert found.finished == (code == "458762")
+    assert found.retryable == (code == "458773")
+
+
+def test_other_codes_are_no_refusal() -> None:
+    assert refusal(None) is None
+    assert refusal("4") is None

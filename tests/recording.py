@@ -1,0 +1,65 @@
+"""A transport that keeps every request and answers from a list: no socket, no patching."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+
+Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+class Recorder(httpx.AsyncBaseTransport):
+    """Gives its answers in their order, the last one for ever; an exception is raised instead."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.requests: list[httpx.Request] = []
+        self._headers: list[httpx.Headers] = []
+        self._answers = answers
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
+        self.requests.append(request)
+        self._headers.append(request.headers.copy())  # an httpx.Auth may change them afterwards
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, httpx.Response) else answer(request)
+
+    @property
+    def lines(self) -> list[str]:
+        """Method and target of each request, percent-encoded as they went out."""
+        return [f"{request.method} {request.url.raw_path.decode()}" for request in self.requests]
+
+    @property
+    def hosts(self) -> set[str]:
+        """Every host that was asked."""
+        return {request.url.host for request in self.requests}
+
+    def sent(self, header: str) -> list[str | None]:
+        """One header of each request."""
+        return [headers.get(header) for headers in self._headers]
+
+
+class Chunks(httpx.AsyncByteStream):
+    """A body that arrives piece by piece; ``taken`` is how many pieces were asked for."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.taken = 0
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            self.taken += 1
+            yield chunk
+
+
+def reply(
+    data: Any, status: int = 200, *, headers: dict[str, str] | None = None
+) -> Callable[[httpx.Request], httpx.Response]:
+    """A reply read from the stream as one from a socket is; ``data`` is its bytes, or becomes JSON."""
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return lambda _: httpx.Response(status, headers=headers, stream=Chunks([body]))
