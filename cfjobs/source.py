@@ -7,7 +7,10 @@ from typing import ClassVar
 from typing import NoReturn
 from typing import Unpack
 
+import anyio
+
 from cfjobs.wire import PROVIDER
+from cfjobs.wire import parse_budget
 from cfjobs.wire import parse_fault
 from cfjobs.wire import parse_handover
 from cfjobs.wire import parse_job
@@ -73,6 +76,12 @@ class CFJobs(HttpSource):
     def decode(self, body: bytes, ref: JobRef) -> Job:
         """The job in the reply to one GET."""
         return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
+
+    def noticed(self, reply: Reply) -> None:
+        """``X-RateLimit-*``: a foundation may count the requests of an hour."""
+        budget = parse_budget(reply)
+        if budget is not None:
+            self.pacer.budget(budget, anyio.current_time())
 
     def fault(self, reply: Reply) -> Fault:
         """The Cloud Controller's error body."""

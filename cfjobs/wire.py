@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
@@ -16,6 +17,7 @@ import attrs
 
 from common.decoding import Fields
 from common.decoding import Object
+from common.decoding import integer
 from common.decoding import objects
 from common.decoding import root_object
 from common.decoding import text
@@ -27,6 +29,7 @@ from common.model import Job
 from common.model import JobRef
 from common.model import JobState
 from common.model import unique
+from common.pacing import Budget
 from common.refs import Scope
 from common.replies import Reply
 from common.replies import last_segment
@@ -42,6 +45,9 @@ STATES: Mapping[str, JobState] = {
 }
 """POLLING is re-queued work, mostly while the controller polls a service broker."""
 
+LIMITS = ("limit", "remaining", "reset")
+LONGEST_WINDOW = 86_400.0
+"""Seconds; a reset further away is a clock that is wrong."""
 NOT_FOUND = "10010"
 """CF-ResourceNotFound: the API's own word for a job that it never knew, or has pruned."""
 PASSING_CODES = frozenset({"10013", "10014", "10016", "20004"})
@@ -168,6 +174,18 @@ def parse_handover(reply: Reply) -> Handover:
     """
     id = last_segment(reply.header("location"), parent="jobs") if reply.status == 202 else None
     return Handover((id,) if id else (), warnings=parse_warnings(reply.header_values("x-cf-warnings")))
+
+
+def parse_budget(reply: Reply) -> Budget | None:
+    """``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (epoch seconds); None where one is missing.
+
+    The remaining count is an estimate that jumps.
+    """
+    limit, remaining, reset = (integer(reply.header(f"x-ratelimit-{name}")) for name in LIMITS)
+    if limit is None or remaining is None or reset is None or limit <= 0:
+        return None
+    now = (reply.date or datetime.now(UTC)).timestamp()
+    return Budget(limit, max(0, remaining), min(max(0.0, reset - now), LONGEST_WINDOW))
 
 
 def parse_warnings(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import math
 import random
 from collections.abc import AsyncIterator
 from collections.abc import Collection
@@ -18,6 +17,7 @@ import anyio.lowlevel
 from anyio.lowlevel import current_token
 
 from common.errors import DecodeError
+from common.errors import RateLimited
 from common.errors import SourceError
 from common.errors import Unsupported
 from common.errors import UsageError
@@ -29,6 +29,7 @@ from common.model import JobRef
 from common.options import read_aliases
 from common.options import read_timeout
 from common.options import read_until
+from common.pacing import Pacer
 from common.polling import PollPolicy
 from common.polling import healthy_delay
 from common.refs import Scope
@@ -78,7 +79,7 @@ class BaseSource(abc.ABC):
         self.observer = observer
         self.concurrency = concurrency
         self._poller: tuple[object, Poller] | None = None
-        self._held_until = 0.0
+        self.pacer = Pacer(concurrency)
         self._random = random.Random()  # noqa: S311  # jitter is no secret
 
     @abc.abstractmethod
@@ -192,12 +193,20 @@ class BaseSource(abc.ABC):
     async def read(self, ref: JobRef) -> Reading:
         """One poll, and the floor under all later ones where the server asks for it (``Retry-After``)."""
         try:
-            return await self.read_once(ref)
+            reading = await self.read_once(ref)
         except SourceError as error:
-            if error.retry_after is not None:
-                error.retry_after = min(error.retry_after, self.retry_after_cap)
-                self._held_until = max(self._held_until, anyio.current_time() + error.retry_after)
+            self.heed(error)
             raise
+        self.pacer.answered()
+        return reading
+
+    def heed(self, error: SourceError) -> None:
+        """Keep to what the server asks for when it fails: fewer requests, or none for a while."""
+        if isinstance(error, RateLimited):
+            self.pacer.limited()
+        if error.retry_after is not None:
+            error.retry_after = min(error.retry_after, self.retry_after_cap)
+            self.pacer.hold(anyio.current_time() + error.retry_after)
 
     @property
     def poller(self) -> Poller:
@@ -205,12 +214,16 @@ class BaseSource(abc.ABC):
         loop = current_token().native_token
         if self._poller is None or self._poller[0] is not loop:
             self._poller = (loop, Poller(self))
-            self._held_until = 0.0
+            self.pacer = Pacer(self.concurrency)
         return self._poller[1]
 
     def open_at(self, now: float, flying: int) -> float:
         """The earliest time for one more poll: ``Retry-After`` and the number in flight are the limits."""
-        return math.inf if flying >= self.concurrency else max(now, self._held_until)
+        return self.pacer.open_at(now, flying)
+
+    def departing(self, now: float) -> None:
+        """A poll leaves."""
+        self.pacer.departing(now)
 
     def seat(self, ref: JobRef) -> int:
         """How many bytes of a request for many jobs this one takes; 0 where it must be asked for alone."""
@@ -227,7 +240,7 @@ class BaseSource(abc.ABC):
 
     def held_until(self) -> float:
         """The loop's time before which nothing but a direct request of the caller goes out."""
-        return self._held_until
+        return self.pacer.held_until
 
     def draw(self) -> float:
         """The jitter of one request, 0.0 to 1.0."""

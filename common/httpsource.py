@@ -101,9 +101,13 @@ class HttpSource(BaseSource):
     def handover(self, reply: Reply) -> Handover:
         """The jobs in the reply to a write."""
 
+    def noticed(self, reply: Reply) -> None:
+        """What else a reply says: a provider whose server counts requests tells `pacer` its budget."""
+
     async def read_once(self, ref: JobRef) -> Reading:
         """One GET of one job."""
         reply = await self._client.send("GET", self.job_target(ref))
+        self.noticed(reply)
         if reply.status != 200:
             raise self.failure(reply, f"GET job {ref.id}", ref)
         try:

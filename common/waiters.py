@@ -13,6 +13,7 @@ import anyio
 import attrs
 
 from common.errors import JobsError
+from common.errors import SourceError
 from common.events import Observer
 from common.model import Job
 from common.model import JobRef
@@ -77,6 +78,14 @@ class Pollable(Protocol):
 
     def open_at(self, now: float, flying: int) -> float:
         """The earliest time for one more request beside ``flying`` others; infinity for "when one lands"."""
+        ...
+
+    def departing(self, now: float) -> None:
+        """One more request leaves."""
+        ...
+
+    def heed(self, error: SourceError) -> None:
+        """Keep to what the server asks for when a request fails."""
         ...
 
     def draw(self) -> float:

@@ -192,6 +192,7 @@ class Poller:
             entries = self._board(now)
             if not entries:
                 return
+            self._source.departing(now)
             self._take_off(entries)
 
     def _board(self, now: float) -> list[Entry]:
@@ -293,6 +294,9 @@ class Poller:
         entries = flight.entries
         try:
             sweep = await self._source.sweep([entry.ref for entry in entries])
+        except SourceError as error:
+            self._source.heed(error)
+            raise
         except BatchRefused as refusal:
             if not refusal.smaller:
                 self._batch_after = anyio.current_time() + BATCH_AGAIN

@@ -1,0 +1,78 @@
+"""How many polls may be under way, and how far apart they leave, when a server counts requests.
+
+Pure arithmetic on the loop's clock. A healthy server without a count is asked ``concurrency`` at a time; one
+that says 429 half as many, and one more again after each round of good answers. Of a budget that is half used
+up, half of what is left is kept for everybody else: a wait slows down and never uses a foundation's hour up.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+SHARE = 0.5
+"""The part of a server's remaining budget that polls may use until it begins anew."""
+FREELY = 0.5
+"""Above this part of its budget a server is asked as often as the policy says."""
+
+
+@attrs.frozen
+class Budget:
+    """What a server says it still answers: ``remaining`` of ``limit`` requests, for ``seconds`` more."""
+
+    limit: int
+    remaining: int
+    seconds: float
+
+    def interval(self) -> float:
+        """Seconds between two polls under this budget; 0 while there is plenty."""
+        if self.seconds <= 0 or self.remaining > self.limit * FREELY:
+            return 0.0
+        return self.seconds / max(1.0, self.remaining * SHARE)
+
+
+@attrs.define
+class Pacer:
+    """When the next poll of one source may leave."""
+
+    most: int
+    held_until: float = 0.0
+    """Asked for by ``Retry-After``."""
+    _allowed: float = attrs.field(init=False)
+    _interval: float = attrs.field(default=0.0, init=False)
+    _next: float = attrs.field(default=0.0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._allowed = float(self.most)
+
+    @property
+    def allowed(self) -> int:
+        """How many polls may be under way now."""
+        return int(self._allowed)
+
+    def open_at(self, now: float, flying: int) -> float:
+        """The earliest time for one more poll beside ``flying``; infinity for "once one of them is back"."""
+        return math.inf if flying >= self.allowed else max(now, self.held_until, self._next)
+
+    def departing(self, now: float) -> None:
+        """A poll leaves."""
+        if self._interval:
+            self._next = max(now, self._next) + self._interval
+
+    def answered(self) -> None:
+        """A poll was answered."""
+        self._allowed = min(float(self.most), self._allowed + 1.0 / self._allowed)
+
+    def limited(self) -> None:
+        """The server said that there were too many."""
+        self._allowed = max(1.0, self._allowed / 2)
+
+    def hold(self, until: float) -> None:
+        """The server asks to be left alone."""
+        self.held_until = max(self.held_until, until)
+
+    def budget(self, budget: Budget, now: float) -> None:
+        """The server told what it still answers."""
+        self._interval = budget.interval()
+        self._next = min(self._next, now + self._interval) if self._interval else 0.0

@@ -1,0 +1,72 @@
+"""A foundation that counts requests: waits slow down, none fails, and others are left their part."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from cfjobs import Bearer
+from cfjobs import CFJobs
+from cfjobs.simulator import CFSimulator
+from cfjobs.wire import parse_budget
+from common import wait_all
+from common.pacing import Budget
+from common.replies import Reply
+from tests.common.virtual import Backend
+from tests.common.virtual import virtual_time
+
+pytestmark = pytest.mark.anyio
+HOUR = 3600.0
+
+
+@virtual_time
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    backend: Backend = request.param()
+    return backend
+
+
+def headers(**values: str) -> tuple[tuple[str, str], ...]:
+    return tuple((f"x-ratelimit-{name}", value) for name, value in values.items())
+
+
+def test_the_budget_is_read_from_the_headers_against_the_servers_own_clock() -> None:
+    date = ("date", "Tue, 14 Nov 2023 22:13:20 GMT")  # 1,700,000,000 s after the epoch
+    reply = Reply(200, (date, *headers(limit="2000", remaining="700", reset="1700000100")))
+    assert parse_budget(reply) == Budget(2000, 700, 100.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"limit": "5"},
+        {"limit": "x", "remaining": "1", "reset": "1"},
+        {"limit": "0", "remaining": "0", "reset": "9"},
+    ],
+    ids=str,
+)
+def test_a_budget_that_is_not_told_whole_is_none(values: dict[str, str]) -> None:
+    assert parse_budget(Reply(200, headers(**values))) is None
+
+
+async def test_a_hundred_waits_live_on_a_small_budget_and_leave_some_of_it() -> None:
+    simulator = CFSimulator(rate_limit=200)
+    guids = [simulator.add_job([("PROCESSING", 60.0 * n), ("COMPLETE", None)]) for n in range(100)]
+    async with CFJobs("https://api.example.org", auth=Bearer("t"), transport=simulator.transport()) as jobs:
+        ended = await wait_all(jobs, guids, timeout=12 * HOUR)
+    assert all(job.succeeded for job in ended)
+    assert [request.status for request in simulator.journal if request.status != 200] == []
+    began = simulator.journal[0].at
+    for hour in range(int((anyio.current_time() - began) // HOUR) + 1):
+        spent = [r for r in simulator.journal if hour * HOUR <= r.at - began < (hour + 1) * HOUR]
+        assert len(spent) < 200
+
+
+async def test_a_budget_that_others_have_used_up_fails_no_wait() -> None:
+    simulator = CFSimulator(rate_limit=20)
+    guids = [simulator.add_job([("PROCESSING", 300.0), ("COMPLETE", None)]) for _ in range(10)]
+    async with CFJobs("https://api.example.org", auth=Bearer("t"), transport=simulator.transport()) as jobs:
+        for _ in range(20):
+            await jobs.get(guids[0])
+        ended = await wait_all(jobs, guids, timeout=6 * HOUR)
+    assert all(job.succeeded for job in ended)
