@@ -78,7 +78,8 @@ class BaseSource(abc.ABC):
         self.policy = self.check_policy(policy or self.default_policy())
         self.observer = observer
         self.concurrency = concurrency
-        self._poller: tuple[object, Poller] | None = None
+        self._loop: object = None
+        self._poller: Poller | None = None
         self.pacer = Pacer(concurrency)
         self._random = random.Random()  # noqa: S311  # jitter is no secret
 
@@ -202,6 +203,7 @@ class BaseSource(abc.ABC):
 
     def heed(self, error: SourceError) -> None:
         """Keep to what the server asks for when it fails: fewer requests, or none for a while."""
+        self._settle()
         if isinstance(error, RateLimited):
             self.pacer.limited()
         if error.retry_after is not None:
@@ -211,11 +213,18 @@ class BaseSource(abc.ABC):
     @property
     def poller(self) -> Poller:
         """The poller of the running event loop: nothing of it can be carried to another."""
+        self._settle()
+        if self._poller is None:
+            self._poller = Poller(self)
+        return self._poller
+
+    def _settle(self) -> None:
         loop = current_token().native_token
-        if self._poller is None or self._poller[0] is not loop:
-            self._poller = (loop, Poller(self))
-            self.pacer = Pacer(self.concurrency)
-        return self._poller[1]
+        if self._loop is not loop:
+            if self._loop is not None:
+                self._poller = None
+                self.pacer = Pacer(self.concurrency)  # loops do not share a clock
+            self._loop = loop
 
     def open_at(self, now: float, flying: int) -> float:
         """The earliest time for one more poll: ``Retry-After`` and the number in flight are the limits."""
@@ -276,8 +285,8 @@ class BaseSource(abc.ABC):
 
     async def aclose(self) -> None:
         """End all waits with an error, and give back what the source holds. Safe to call twice."""
-        if self._poller is not None and self._poller[0] is current_token().native_token:
-            self._poller[1].close()
+        if self._poller is not None and self._loop is current_token().native_token:
+            self._poller.close()
             await anyio.lowlevel.checkpoint()  # requests in flight are cut before their client goes
 
     async def __aenter__(self) -> Self:

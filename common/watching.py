@@ -72,7 +72,12 @@ class Poller:
             # Whoever starts in the same breath joins the same request.
             await anyio.lowlevel.checkpoint()
             while True:
-                self._dispatch(anyio.current_time())
+                now = anyio.current_time()
+                if now >= waiter.cut and not waiter.ready:
+                    waiter.fail(waiter.expired())  # its request landed in the very moment of its deadline
+                self._dispatch(now)
+                if waiter.one_read and waiter.flight is None and not waiter.ready:
+                    self._read_at_once(waiter, now)
                 flight = waiter.flight
                 if flight is not None:
                     await self._fly(flight)
@@ -83,7 +88,7 @@ class Poller:
                     await self._parking.park(waiter)
                 else:
                     self._keeper = waiter
-                    self._armed = self._next_wake(anyio.current_time())
+                    self._armed = self._next_wake(now)
                     self._parked[waiter] = None
                     with anyio.CancelScope(deadline=self._armed):
                         await self._parking.park(waiter)
@@ -128,6 +133,7 @@ class Poller:
         if flight is not None:
             self._land(flight)  # cancelled after it was chosen, before it took off
         if not entry.waiters and not entry.flying:
+            entry.due = math.inf
             self._entries.pop(waiter.ref.id, None)
         if self._keeper is waiter:
             self._hand_over()
@@ -163,7 +169,8 @@ class Poller:
     # Keeping time
 
     def _enqueue(self, entry: Entry) -> None:
-        due = min((waiter.due for waiter in entry.waiters if not waiter.ready), default=math.inf)
+        waiting = (waiter.due for waiter in entry.waiters if waiter.inside and not waiter.ready)
+        due = min(waiting, default=math.inf)
         if entry.flying or due == entry.due:
             return
         entry.due = due
@@ -233,7 +240,7 @@ class Poller:
     def _take_off(self, entries: list[Entry]) -> None:
         for entry in entries:
             entry.due = math.inf
-        free = [waiter for entry in entries for waiter in entry.waiters if not waiter.ready]
+        free = [waiter for entry in entries for waiter in entry.waiters if waiter.inside and not waiter.ready]
         if not free:
             return
         pilot = max(free, key=lambda waiter: waiter.cut)
@@ -253,6 +260,9 @@ class Poller:
                 await self._ask(flight)
             if scope.cancelled_caught and not pilot.ready:
                 pilot.fail(pilot.expired())
+        except BaseException:
+            pilot.inside = False  # cancelled, and on its way out: it carries nothing more
+            raise
         finally:
             pilot.flight = None
             self._land(flight)
@@ -268,7 +278,15 @@ class Poller:
                 self._enqueue(entry)
             else:
                 self._entries.pop(entry.ref.id, None)
-        self._dispatch(anyio.current_time())
+        now = anyio.current_time()
+        self._dispatch(now)
+        self._rearm(self._next_wake(now))  # the keeper may sleep until a request lands, which one just did
+
+    def _read_at_once(self, waiter: Waiter, now: float) -> None:
+        # With no time allowed there is one read: it waits for a place in flight, but for no floor.
+        entry = self._entries[waiter.ref.id]
+        if not entry.flying and now < self._source.open_at(now, self._flying) < math.inf:
+            self._take_off([entry])
 
     async def _ask(self, flight: Flight) -> None:
         dispatched = anyio.current_time()
