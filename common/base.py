@@ -48,6 +48,8 @@ from common.waiting import begin
 from common.waiting import proceed
 from common.watching import Poller
 
+BRIEF = 200
+"""How many characters of a ref that is not ours an error quotes."""
 MAX_ID = 1024
 """No id of any provider comes near so many characters."""
 
@@ -307,18 +309,23 @@ class BaseSource(abc.ABC):
     def _check_owner(self, ref: JobRef) -> None:
         if ref.provider != self.provider:
             raise WrongSource(
-                f"{ref}: a job of {ref.provider!r}, asked of a source of {self.provider!r}", ref=ref
+                f"{_brief(ref)}: a job of {ref.provider!r}, asked of {self.provider!r}", ref=ref
             )
         if ref.endpoint and ref.endpoint != self.endpoint and ref.endpoint not in self.aliases:
             raise WrongSource(
-                f"{ref}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are the same system, "
+                f"{_brief(ref)}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are the same system, "
                 "name the other one in aliases=",
                 ref=ref,
             )
         if ref.scope and self.canonical_scope(ref.scope) != self.canonical_scope(self.scope):
             raise WrongSource(
-                f"{ref}: a job of another {' or '.join(name for name, _ in ref.scope)}", ref=ref
+                f"{_brief(ref)}: a job of another {' or '.join(name for name, _ in ref.scope)}", ref=ref
             )
+
+
+def _brief(ref: JobRef) -> str:
+    text = str(ref)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"
 
 
 def _check_id(id: str) -> None:

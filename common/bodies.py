@@ -27,11 +27,12 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
             f"the reply is encoded as {encoding[:40]!r}, which was not asked for", transient=True
         )
     parts: list[bytes] = []
-    left = limit
+    left, received = limit, 0
     async for chunk in chunks:
+        received += len(chunk)
         data = chunk if inflate is None else inflate(chunk, left + 1)
         left -= len(data)
-        if left < 0:
+        if left < 0 or received > limit:
             raise DecodeError(f"the reply is larger than {limit} bytes", transient=True)
         parts.append(data)
     if inflate is not None and not inflate.whole:

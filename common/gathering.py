@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
 from collections.abc import Iterable
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import overload
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 
 from common.errors import JobsError
 from common.errors import JobsFailed
@@ -123,6 +125,8 @@ def as_completed(
     alone. The keywords are those of ``wait``. Raises `UsageError` or `WrongSource` for any of the jobs
     before the first request.
     """
+    if isinstance(jobs, str) or not isinstance(jobs, Iterable):
+        raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
     wanted = list(jobs)
     # Made and thrown away: whatever is wrong with the call is said now, by the source itself.
     refs = [
@@ -163,7 +167,8 @@ class Completed(AsyncIterator[Outcome]):
         self._wait = wait
         self._left = len(jobs)
         self._group: anyio.abc.TaskGroup | None = None
-        self._send, self._receive = anyio.create_memory_object_stream[Outcome](len(jobs))
+        self._ended: deque[Outcome] = deque()
+        self._news = anyio.Event()
 
     def __aiter__(self) -> Self:
         return self
@@ -175,9 +180,12 @@ class Completed(AsyncIterator[Outcome]):
             )
         if not self._left:
             raise StopAsyncIteration
-        outcome = await self._receive.receive()
+        await anyio.lowlevel.checkpoint()
+        while not self._ended:
+            self._news = anyio.Event()
+            await self._news.wait()
         self._left -= 1
-        return outcome
+        return self._ended.popleft()
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
@@ -190,8 +198,6 @@ class Completed(AsyncIterator[Outcome]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         group, self._left = self._group, 0
-        self._send.close()
-        self._receive.close()
         if group is None:
             return None
         group.cancel_scope.cancel()
@@ -199,7 +205,8 @@ class Completed(AsyncIterator[Outcome]):
 
     async def _follow(self, index: int, job: JobLike) -> None:
         self.outcomes[index] = outcome = await self._wait(job)
-        self._send.send_nowait(outcome)
+        self._ended.append(outcome)
+        self._news.set()
 
 
 def _succeeded(outcome: Outcome) -> bool:

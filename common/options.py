@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import importlib.util
+import sys
 import warnings
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ import attrs
 from common.errors import UsageError
 from common.origins import is_loopback
 from common.origins import origin
+from common.polling import LONGEST
 from common.polling import PollPolicy
 from common.states import JobState
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from common.tls import Verify
 
 
+LARGEST = sys.float_info.max
+"""A time allowed above this is none."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -92,7 +96,7 @@ def read_options(given: Mapping[str, Any], *, endpoint: str) -> Options:
     options = {name: value for name, value in given.items() if value is not None}
     _check_client(options)
     timeout = options.get("request_timeout", 30.0)
-    if not _is_number(timeout) or not math.isfinite(timeout) or timeout <= 0:
+    if not _is_number(timeout) or not 0 < timeout < LONGEST:
         raise UsageError("request_timeout= must be a number of seconds above 0")
     concurrency = options.get("concurrency", 8)
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
@@ -114,6 +118,8 @@ def read_options(given: Mapping[str, Any], *, endpoint: str) -> Options:
         options["aliases"] = read_aliases(options["aliases"])
     if "states" in options:
         options["states"] = read_states(options["states"])
+    if "cert" in options and not endpoint.startswith("https://"):
+        raise UsageError("cert= is shown in a TLS handshake, and there is none with an http:// endpoint")
     _warn_if_insecure(endpoint, options.get("verify", True))
     return Options(**options)
 
@@ -122,11 +128,11 @@ def read_timeout(timeout: object) -> float | None:
     """A wait's ``timeout=`` in seconds, None for no deadline. Raises `UsageError` for nonsense."""
     if timeout is None:
         return None
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or math.isnan(timeout):
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout != timeout:  # noqa: PLR0124
         raise UsageError("timeout= must be a number of seconds, or None for no deadline")
     if timeout < 0:
-        raise UsageError(f"timeout= must not be below 0 (it is {timeout:g}): give seconds from now")
-    return None if timeout == math.inf else float(timeout)
+        raise UsageError("timeout= must not be below 0: give seconds from now")
+    return None if timeout > LARGEST else float(timeout)
 
 
 def read_states(states: Mapping[str, JobState]) -> dict[str, JobState]:
@@ -189,6 +195,10 @@ def _check_proxy(proxy: object) -> None:
         usable = False
     if not usable:
         raise UsageError(f"proxy= must be the URL of one, beginning with {' or '.join(PROXY_SCHEMES)}://")
+    if str(proxy).startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise UsageError(
+            "proxy= names a SOCKS proxy, which needs another package: pip install 'httpx[socks]'"
+        )
 
 
 def _is_number(value: object) -> bool:

@@ -133,11 +133,15 @@ class Poller:
         if flight is not None:
             self._land(flight)  # cancelled after it was chosen, before it took off
         if not entry.waiters and not entry.flying:
-            entry.due = math.inf
-            self._entries.pop(waiter.ref.id, None)
+            self._drop(entry)
         if self._keeper is waiter:
             self._hand_over()
         self._prune()
+
+    def _drop(self, entry: Entry) -> None:
+        entry.due = math.inf  # what the queue still has of it counts no more
+        if self._entries.get(entry.ref.id) is entry:
+            del self._entries[entry.ref.id]
 
     def _hand_over(self) -> None:
         self._armed = math.inf
@@ -277,7 +281,7 @@ class Poller:
             if entry.waiters:
                 self._enqueue(entry)
             else:
-                self._entries.pop(entry.ref.id, None)
+                self._drop(entry)
         now = anyio.current_time()
         self._dispatch(now)
         self._rearm(self._next_wake(now))  # the keeper may sleep until a request lands, which one just did

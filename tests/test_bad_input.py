@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,8 @@ from common.errors import Unsupported
 from common.errors import UsageError
 from common.errors import WrongSource
 from common.fleet import Fleet
+from common.gathering import as_completed
+from common.gathering import wait_all
 from common.model import Action
 from common.model import Job
 from common.model import JobRef
@@ -265,6 +269,17 @@ async def test_only_an_asynchronous_client_will_do(bench: Bench) -> None:
             await refuses(partial(OntapJobs, "cluster1", auth=AUTH, http=wrong), bench, match="AsyncClient")
 
 
+async def test_a_socks_proxy_without_its_library_is_a_usage_error(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+
+    async def call() -> Job:
+        return await OntapJobs("cluster1", auth=AUTH, proxy="socks5://127.0.0.1:9").get("j1")
+
+    await refuses(call, bench, match="socks")
+
+
 async def test_a_synchronous_transport_is_refused(bench: Bench) -> None:
     with httpx.HTTPTransport() as synchronous:
         given: Any = synchronous
@@ -316,13 +331,14 @@ async def test_text_that_only_begins_like_a_ref_is_refused(text: str, bench: Ben
         "ontap://cluster1:8443/j1",
         "ontap://cluster1.evil.example/j1",
         "ontap://cluster1/tenant/j1",
+        "ontap://cluster2/" + "x" * 10_000,
         JobRef("cf", "", "j1"),
         JobRef("ontap", "https://cluster2", "j1"),
         JobRef("ontap", "https://cluster1", "j1", (("account", "a1"),)),
         Job(JobRef("ontap", "https://cluster2", "j1"), JobState.RUNNING),
         Job(JobRef("ontap", "https://cluster2", "j1"), JobState.SUCCEEDED),
     ],
-    ids=str,
+    ids=lambda job: str(job)[:40],
 )
 async def test_a_job_of_another_provider_endpoint_or_scope_is_refused(job: Any, bench: Bench) -> None:
     for call in (bench.ontap.get, bench.ontap.wait, bench.ontap.watch, bench.ontap.cancel):
@@ -336,6 +352,16 @@ async def test_a_fleet_refuses_what_belongs_to_none_of_its_sources(bench: Bench)
     await refuses(lambda: fleet.get("ontap://cluster2/j1"), bench, WrongSource)
     await refuses(lambda: fleet.get("j1"), bench, match="bare id")
     await refuses(lambda: Fleet([]), bench, match="at least one")
+
+
+@pytest.mark.parametrize("sources", [None, 7, "ontap", [7], ["ontap"], [None]], ids=repr)
+async def test_a_fleet_is_made_of_sources(sources: Any, bench: Bench) -> None:
+    await refuses(lambda: Fleet(sources), bench, match="source")
+
+
+async def test_a_fleet_of_one_source_without_its_brackets_is_explained(bench: Bench) -> None:
+    source: Any = bench.ontap
+    await refuses(lambda: Fleet(source), bench, match="source")
 
 
 def test_an_alias_is_the_same_system(bench: Bench) -> None:
@@ -363,6 +389,13 @@ def test_a_scope_is_pairs(scope: Any) -> None:
 def test_a_ref_of_nonsense_is_refused(provider: Any, endpoint: Any, id: Any) -> None:
     with pytest.raises(UsageError) as caught:
         JobRef(provider, endpoint, id)
+    assert_clear(caught.value)
+
+
+@pytest.mark.parametrize("text", [None, 7, b"ontap://cluster1/j1", "", "j1", "https://cluster1/j1/a/b/c"])
+def test_what_is_no_ref_does_not_parse_as_one(text: Any) -> None:
+    with pytest.raises(UsageError) as caught:
+        JobRef.parse(text)
     assert_clear(caught.value)
 
 
@@ -409,6 +442,48 @@ async def test_an_unknown_action_is_refused(action: Any, bench: Bench) -> None:
 @pytest.mark.parametrize("action", [*Action, "stop", None])
 async def test_what_a_server_cannot_do_is_unsupported(name: str, action: Any, bench: Bench) -> None:
     await refuses(lambda: bench.source(name).act("j1", action), bench, Unsupported)
+
+
+async def collected(*arguments: Any, **options: Any) -> None:
+    """All of `as_completed`, entered and iterated."""
+    async with as_completed(*arguments, **options) as done:
+        async for _ in done:
+            pass
+
+
+@pytest.mark.parametrize("together", [wait_all, collected])
+@pytest.mark.parametrize(
+    ("jobs", "options", "match"),
+    [
+        ("j1", {}, None),
+        ("ontap://cluster1/j1", {}, None),
+        (None, {}, None),
+        (7, {}, None),
+        (["j1", ""], {}, "empty"),
+        (["j1", None], {}, None),
+        (["j1", "ontap://cluster2/j1"], {}, "cluster2"),
+        (["j1"], {"timeout": -1}, "timeout="),
+        (["j1"], {"timeout": "60"}, "timeout="),
+        (["j1"], {"on_cancel": "stop"}, "on_cancel="),
+        (["j1"], {"policy": 30}, "policy="),
+        (["j1"], {"resolve_gone": "probe"}, "resolve_gone="),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+async def test_waits_together_that_make_no_sense_are_refused_before_the_first(
+    together: Any, jobs: Any, options: dict[str, Any], match: str | None, bench: Bench
+) -> None:
+    await refuses(lambda: together(bench.ontap, jobs, **options), bench, match=match)
+
+
+async def test_as_completed_outside_its_block_is_explained_and_leaves_nothing(bench: Bench) -> None:
+    await refuses(lambda: as_completed(bench.ontap, ["j1"]), bench, match="async with")
+    gc.collect()  # what was not closed is reported here
+
+
+@pytest.mark.parametrize("when", ["", "any", None, True])
+async def test_wait_all_returns_when_it_is_told_a_known_word(when: Any, bench: Bench) -> None:
+    await refuses(lambda: wait_all(bench.ontap, ["j1"], return_when=when), bench, match="return_when=")
 
 
 # --- lists

@@ -18,6 +18,7 @@ from cfjobs import CFJobs
 from common import Bearer
 from common import Job
 from common import SourceOptions
+from tests.common.virtual import HANGS
 
 ENDPOINT = "https://api.example.org"
 JOB = "7f2c3b9e-5d0a-4c6e-9a51-0b7d3c1a9e42"
@@ -164,7 +165,8 @@ async def outcomes(*works: Awaitable[Job]) -> list[Job | Exception]:
     async def run(number: int, work: Awaitable[Job]) -> None:
         found[number] = await outcome(work)
 
-    async with anyio.create_task_group() as group:
-        for number, work in enumerate(works):
-            group.start_soon(run, number, work)
+    with anyio.fail_after(HANGS):
+        async with anyio.create_task_group() as group:
+            for number, work in enumerate(works):
+                group.start_soon(run, number, work)
     return [found[number] for number in range(len(works))]

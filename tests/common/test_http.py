@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import itertools
 import json
 import time
 import zlib
@@ -160,6 +161,16 @@ async def test_a_small_body_that_inflates_to_gigabytes_is_refused_in_its_first_p
     with pytest.raises(DecodeError, match=f"larger than {MAX_BODY} bytes"):
         await source.get("j1")
     assert body.taken == 2  # the header, and one piece of 64 MiB
+
+
+@unread
+async def test_a_compressed_body_that_inflates_to_nothing_is_bounded_too() -> None:
+    header, nothing = gzip.compress(b"")[:10], b"\x00\x00\x00\xff\xff"  # an empty block of deflate
+    body = Chunks(itertools.chain([header], itertools.repeat(nothing * 2**18, 100)))
+    source, _ = ontap(lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=body))
+    with pytest.raises(DecodeError, match=f"larger than {MAX_BODY} bytes"):
+        await source.get("j1")
+    assert body.taken <= 16
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ def test_an_unknown_keyword_is_refused_with_the_known_ones() -> None:
         read_options({"verfy": False}, endpoint=ENDPOINT)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, "30", True, [30], 10j])
+@pytest.mark.parametrize(
+    "timeout", [0, -1, math.nan, math.inf, "30", True, [30], 10j, 10**400], ids=lambda value: repr(value)[:20]
+)
 def test_request_timeout_is_seconds_above_zero(timeout: Any) -> None:
     with pytest.raises(UsageError, match="request_timeout="):
         read_options({"request_timeout": timeout}, endpoint=ENDPOINT)
@@ -104,13 +106,19 @@ def test_aliases_are_a_collection_of_endpoints(aliases: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "taken"), [(None, None), (0, 0.0), (1, 1.0), (2.5, 2.5), (math.inf, None), (1e300, 1e300)]
+    ("given", "taken"),
+    [(None, None), (0, 0.0), (1, 1.0), (2.5, 2.5), (math.inf, None), (1e300, 1e300), (10**400, None)],
+    ids=lambda value: repr(value)[:20],
 )
 def test_a_timeout_is_seconds_or_none(given: Any, taken: float | None) -> None:
     assert read_timeout(given) == taken
 
 
-@pytest.mark.parametrize("timeout", [-1, -0.001, -math.inf, math.nan, "30", True, [1], 10j])
+@pytest.mark.parametrize(
+    "timeout",
+    [-1, -0.001, -math.inf, math.nan, "30", True, [1], 10j, -(10**400)],
+    ids=lambda value: repr(value)[:20],
+)
 def test_a_timeout_below_zero_or_of_no_number_is_refused(timeout: Any) -> None:
     with pytest.raises(UsageError, match="timeout="):
         read_timeout(timeout)
@@ -143,6 +151,7 @@ def test_until_without_a_state_or_with_another_word_is_refused(until: Any) -> No
         {"start_grace": -1},
         {"outage_limit": math.nan},
         {"unknown_limit": None},
+        {"maximum": 10**400},
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:

@@ -142,6 +142,12 @@ def test_a_missing_password_is_an_error_and_never_a_prompt(ca: str, locked_key: 
         OntapJobs("cluster1", cert=(ca, locked_key))
 
 
+@pytest.mark.parametrize("options", [{"cert": "client.pem"}, {"auth": AUTH, "cert": ("c.pem", "c.key")}])
+def test_a_client_certificate_is_refused_where_there_is_no_tls_to_show_it_in(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="cert="):
+        OntapJobs("http://127.0.0.1:8080", **options)
+
+
 # --- against a server
 
 

@@ -355,6 +355,7 @@ def test_an_outage_within_a_deadline_has_no_other_limit() -> None:
 def test_trouble_that_does_not_pass_ends_it_at_once_and_says_which_job(error: SourceError) -> None:
     ending = fail(tracker(last=job()), BEGAN, error=error)
     assert type(ending) is type(error)
+    assert ending is not None
     assert str(ending) == str(error)
     assert (ending.ref, ending.job) == (REF, job())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -67,6 +68,7 @@ from tests.common.scripted import unavailable
 from tests.common.scripted import undecodable
 from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
+from tests.common.virtual import VirtualLoop
 from tests.common.virtual import virtual_asyncio
 from tests.common.virtual import virtual_time
 from tests.common.virtual import virtual_trio
@@ -307,10 +309,10 @@ async def test_trouble_in_the_one_read_of_a_timeout_of_zero_is_told() -> None:
 async def test_a_timeout_of_zero_does_not_sit_out_a_floor() -> None:
     script = Script(by_id={JOB: [error(429, 10013, Retry_After="3000")], OTHER: [running]})
     async with source(script) as jobs:
-        assert isinstance(await outcome(jobs.get(JOB)), RateLimited)
-        with pytest.raises(WaitTimeout):
-            await jobs.wait(OTHER, timeout=0)
-        assert anyio.current_time() == about(0)
+        for name, timeout in ((JOB, 1), (OTHER, 0)):
+            with pytest.raises(WaitTimeout):
+                await jobs.wait(name, timeout=timeout)
+        assert anyio.current_time() == about(1)
 
 
 async def test_a_read_in_flight_is_cut_at_the_deadline() -> None:
@@ -344,6 +346,44 @@ async def test_the_deadline_also_ends_a_wait_for_a_turn() -> None:
         assert anyio.current_time() == about(4)
         group.cancel_scope.cancel()
     assert [sent.id for sent in script.sent] == [OTHER]
+
+
+@pytest.mark.parametrize("extra", range(12))
+def test_a_deadline_holds_also_when_a_reply_comes_in_at_that_very_moment(extra: int) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        late: asyncio.Future[None] = loop.create_future()
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith(JOB):
+                await late
+            return await running(request)
+
+        async with source(httpx.MockTransport(answer)) as jobs:
+            other = asyncio.create_task(jobs.wait(OTHER, policy=PollPolicy(initial=0.5)))
+            await asyncio.sleep(0.1)
+            # Another job falls due, the reply comes, the deadline passes: all in one turn of the loop, in an
+            # order that depends on how many timers there are.
+            for _ in range(extra):
+                loop.call_at(0.5, str)
+            loop.call_at(0.5, late.set_result, None)
+            ended = await outcome(jobs.wait(JOB, timeout=0.4, policy=PollPolicy(initial=20)))
+            at = loop.time()
+            other.cancel()
+            await asyncio.gather(other, return_exceptions=True)
+        assert isinstance(ended, WaitTimeout)
+        assert at == about(0.5)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
+async def test_a_wait_goes_on_when_another_gives_its_turn_back() -> None:
+    script = Script(by_id={JOB: [running, done], OTHER: [after(2, done)]})
+    async with source(script, concurrency=1) as jobs:
+        slow = PollPolicy(initial=5)
+        ended = await outcomes(jobs.wait(JOB, policy=slow), jobs.wait(OTHER, policy=slow))
+    assert [isinstance(each, Job) for each in ended] == [True, True], ended
 
 
 @pytest.mark.parametrize("timeout", [None, math.inf])
@@ -651,6 +691,14 @@ async def test_retry_after_is_a_floor_for_every_wait_of_the_source() -> None:
     assert sorted(sent.id for sent in before) == sorted([JOB, JOB, OTHER])
     assert sorted(sent.id for sent in after) == sorted([JOB, OTHER, "later"])
     assert [sent.at for sent in after] == [about(51)] * 3
+
+
+async def test_the_floor_that_a_single_read_met_holds_for_later_waits() -> None:
+    script = Script(error(429, 10013, Retry_After="50"), done)
+    async with source(script) as jobs:
+        assert isinstance(await outcome(jobs.get(JOB)), RateLimited)
+        assert (await jobs.wait(JOB)).succeeded
+    assert script.times == [about(0), about(50)]
 
 
 async def test_a_wait_whose_deadline_is_before_the_floor_ends_at_its_deadline() -> None:

@@ -104,9 +104,13 @@ class Footprint:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             found = trio.lowlevel.current_statistics()
-            return cls(found.tasks_living, found.seconds_to_next_deadline)
+            return cls(found.tasks_living, round(trio.current_time() + found.seconds_to_next_deadline, 6))
         assert isinstance(loop, VirtualLoop)
-        return cls(len(asyncio.all_tasks()), loop.next_timer())
+        return cls(len(asyncio.all_tasks()), round(loop.next_timer(), 6))
+
+
+HANGS = 1e6
+"""Seconds, virtual ones: what takes longer will never end."""
 
 
 @types.coroutine
@@ -130,13 +134,13 @@ def stepped(work: Coroutine[Any, Any, _T], suspended: Callable[[int], object]) -
 async def count_awaits(work: Coroutine[Any, Any, object]) -> int:
     """Run ``work`` to its end, well or not, and tell how often it waited."""
     counted: list[int] = []
-    with suppress(Exception):
+    with anyio.fail_after(HANGS), suppress(Exception):
         await stepped(work, counted.append)
     return len(counted)
 
 
 async def cancelled_at(number: int, work: Coroutine[Any, Any, object]) -> bool:
     """Cancel ``work`` when it waits for the ``number``-th time; tell whether that came through."""
-    with anyio.CancelScope() as scope:
+    with anyio.fail_after(HANGS), anyio.CancelScope() as scope:
         await stepped(work, lambda count: scope.cancel() if count == number else None)
     return scope.cancelled_caught
