@@ -1,4 +1,4 @@
-"""The project's checks, one session each: tests, lint and types by default, demo on request.
+"""The project's checks, one session each: tests, lint and types by default, demo and bench on request.
 
 What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k waiting``.
 """
@@ -52,3 +52,10 @@ def demo(session: nox.Session) -> None:
     """Install the wheel with all extras, as a user would, and run the demonstration."""
     session.install(".[all]")
     session.run("jobsource", "demo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against the peers: a quick look at everything by default, --help tells of more."""
+    session.install("-e", ".[all]", *group("bench"))
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)

@@ -313,7 +313,7 @@ class BaseSource(abc.ABC):
             )
         if ref.endpoint and ref.endpoint != self.endpoint and ref.endpoint not in self.aliases:
             raise WrongSource(
-                f"{_brief(ref)}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are the same system, "
+                f"{_brief(ref)}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are one system, "
                 "name the other one in aliases=",
                 ref=ref,
             )
