@@ -81,6 +81,7 @@ class BaseSource(abc.ABC):
         self.observer = observer
         self.concurrency = concurrency
         self._loop: object = None
+        self._closed = False
         self._poller: Poller | None = None
         self.pacer = Pacer(concurrency)
         self._random = random.Random()  # noqa: S311  # jitter is no secret
@@ -218,6 +219,8 @@ class BaseSource(abc.ABC):
         self._settle()
         if self._poller is None:
             self._poller = Poller(self)
+            if self._closed:
+                self._poller.close()
         return self._poller
 
     def _settle(self) -> None:
@@ -287,6 +290,7 @@ class BaseSource(abc.ABC):
 
     async def aclose(self) -> None:
         """End all waits with an error, and give back what the source holds. Safe to call twice."""
+        self._closed = True
         if self._poller is not None and self._loop is current_token().native_token:
             self._poller.close()
             await anyio.lowlevel.checkpoint()  # requests in flight are cut before their client goes

@@ -58,6 +58,7 @@ class Poller:
         self._flying = 0
         self._numbers = itertools.count(1)
         self._batch_after = -math.inf
+        self._closed = False
 
     @property
     def idle(self) -> bool:
@@ -67,6 +68,8 @@ class Poller:
 
     async def run(self, waiter: Waiter) -> None:
         """Wait, keep time and carry requests, until there is something to tell this waiter."""
+        if self._closed:
+            raise UsageError("the source is closed: make a new one, or close it later", ref=waiter.ref)
         self._enter(waiter)
         try:
             # Whoever starts in the same breath joins the same request.
@@ -97,7 +100,8 @@ class Poller:
             self._leave(waiter)
 
     def close(self) -> None:
-        """End every wait with an exception, and cut the requests in flight."""
+        """End every wait with an exception, cut the requests in flight, and take no more waits."""
+        self._closed = True
         for entry in self._entries.values():
             for waiter in entry.waiters:
                 if not waiter.ready:

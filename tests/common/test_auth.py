@@ -19,6 +19,7 @@ from common.auth import Basic
 from common.auth import Bearer
 from common.auth import HeaderAuth
 from common.errors import ActionRefused
+from common.errors import AlreadyFinished
 from common.errors import ApiError
 from common.errors import JobNotFound
 from common.errors import JobsError
@@ -200,7 +201,11 @@ def ontap_error(code: str) -> Callable[[str], Any]:
     return lambda sent: {"error": {"message": f"refused {sent}", "code": code}}
 
 
-@pytest.mark.parametrize("auth", [(USER, PASSWORD), Bearer(TOKEN)], ids=["basic", "bearer"])
+@pytest.mark.parametrize(
+    "auth",
+    [(USER, PASSWORD), Bearer(TOKEN), httpx.BasicAuth(USER, PASSWORD)],
+    ids=["basic", "bearer", "httpx"],
+)
 @pytest.mark.parametrize(
     ("status", "shape", "expected"),
     [
@@ -217,7 +222,7 @@ async def test_credentials_that_the_server_repeats_are_cleaned_away(
     source, _ = ontap(echoes(status, shape), auth=auth)
     with pytest.raises(expected) as caught:
         await source.get("j1")
-    own = [PASSWORD, BASIC] if isinstance(auth, tuple) else [TOKEN]
+    own = [TOKEN] if isinstance(auth, Bearer) else [PASSWORD, BASIC]
     assert [secret for secret in own if secret in everything(caught.value)] == []
     assert "****" in str(caught.value)
 
@@ -243,6 +248,17 @@ async def test_a_secret_is_recognised_in_its_json_form() -> None:
         await source.get("j1")
     assert password not in str(caught.value)
     assert json.dumps(password)[1:-1] not in caught.value.body
+
+
+@pytest.mark.parametrize("password", ["error", "code", "458"])
+async def test_a_password_that_is_a_word_of_the_api_does_not_hide_what_the_api_says(password: str) -> None:
+    source, _ = ontap(reply({"error": {"message": "gone", "code": "4"}}, 404), auth=(USER, password))
+    with pytest.raises(JobNotFound):
+        await source.get("j1")
+    source, _ = ontap(reply({"error": {"message": "ended", "code": "458762"}}, 400), auth=(USER, password))
+    with pytest.raises(AlreadyFinished) as caught:
+        await source.act("j1", Action.CANCEL)
+    assert caught.value.code == "458762"
 
 
 async def test_an_older_token_of_a_rotating_function_is_cleaned_away_too() -> None:
