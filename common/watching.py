@@ -82,10 +82,10 @@ class Poller:
                 if waiter.one_read and waiter.flight is None and not waiter.ready:
                     self._read_at_once(waiter, now)
                 flight = waiter.flight
+                if waiter.ready:
+                    return
                 if flight is not None:
                     await self._fly(flight)
-                elif waiter.ready:
-                    return
                 elif self._keeper is not None and self._keeper is not waiter:
                     self._parked[waiter] = None
                     await self._parking.park(waiter)
