@@ -9,7 +9,6 @@ hands its role over on the way out: any waiter may go at any time, and the rest 
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
 from datetime import datetime
@@ -26,20 +25,16 @@ from common.events import EventKind
 from common.events import tell
 from common.model import Job
 from common.parking import parking
+from common.schedule import Deadlines
+from common.schedule import Queue
 from common.waiters import BatchRefused
 from common.waiters import Entry
 from common.waiters import Flight
 from common.waiters import Pollable
 from common.waiters import Waiter
 
-SLACK = 0.05
-"""Seconds: what falls due so soon after the first goes out with it."""
-RIDE_ALONG = 0.25
-"""A free seat in a request goes to a job that is due within this part of its own delay."""
 BATCH_AGAIN = 60.0
 """Seconds after which a server that refused a request for many ids is tried with one again."""
-PASSED_OVER = 64
-"""So many jobs that must go alone are passed over in filling one request."""
 
 
 class Poller:
@@ -49,8 +44,8 @@ class Poller:
         self._source = source
         self._parking = parking()
         self._entries: dict[str, Entry] = {}
-        self._queue: list[tuple[float, int, Entry]] = []
-        self._deadlines: list[tuple[float, int, Waiter]] = []
+        self._queue = Queue()
+        self._deadlines = Deadlines()
         self._parked: dict[Waiter, None] = {}
         self._keeper: Waiter | None = None
         self._armed = math.inf
@@ -63,7 +58,7 @@ class Poller:
     @property
     def idle(self) -> bool:
         """True where nobody waits, and so nothing at all is held."""
-        held = self._entries or self._queue or self._deadlines or self._parked
+        held = len(self._entries) + len(self._queue) + len(self._deadlines) + len(self._parked)
         return not held and self._keeper is None and not self._flying and not self._inside
 
     async def run(self, waiter: Waiter) -> None:
@@ -122,9 +117,8 @@ class Poller:
         waiter.number = waiter.number or next(self._numbers)
         waiter.inside = True
         self._inside += 1
-        if waiter.cut < math.inf:
-            heapq.heappush(self._deadlines, (waiter.cut, next(self._numbers), waiter))
-            self._rearm(waiter.cut)
+        self._deadlines.put(waiter)
+        self._rearm(waiter.cut)
         self._enqueue(entry)
 
     def _leave(self, waiter: Waiter) -> None:
@@ -140,7 +134,8 @@ class Poller:
             self._drop(entry)
         if self._keeper is waiter:
             self._hand_over()
-        self._prune()
+        self._queue.prune(len(self._entries))
+        self._deadlines.prune(self._inside)
 
     def _drop(self, entry: Entry) -> None:
         entry.due = math.inf  # what the queue still has of it counts no more
@@ -162,18 +157,6 @@ class Poller:
         if self._keeper is not None and at < self._armed and self._keeper in self._parked:
             self._wake(self._keeper)
 
-    def _prune(self) -> None:
-        # What is over stays in its heap until the heap is mostly that.
-        if not self._inside and not self._flying:
-            self._queue.clear()
-            self._deadlines.clear()
-        if len(self._queue) > 2 * len(self._entries) + 64:
-            self._queue = [item for item in self._queue if _queued(item)]
-            heapq.heapify(self._queue)
-        if len(self._deadlines) > 2 * self._inside + 64:
-            self._deadlines = list({item[2]: item for item in self._deadlines if item[2].inside}.values())
-            heapq.heapify(self._deadlines)
-
     # Keeping time
 
     def _enqueue(self, entry: Entry) -> None:
@@ -181,67 +164,27 @@ class Poller:
         due = min(waiting, default=math.inf)
         if entry.flying or due == entry.due:
             return
-        entry.due = due
-        if due < math.inf:
-            heapq.heappush(self._queue, (due, next(self._numbers), entry))
-            self._rearm(due)
+        self._queue.put(entry, due)
+        self._rearm(due)
 
     def _next_wake(self, now: float) -> float:
-        while self._queue and not _queued(self._queue[0]):
-            heapq.heappop(self._queue)
-        while self._deadlines and not self._deadlines[0][2].inside:
-            heapq.heappop(self._deadlines)
-        wake = self._deadlines[0][0] if self._deadlines else math.inf
-        if self._queue:
-            wake = min(wake, max(self._queue[0][0], self._source.open_at(now, self._flying)))
-        return wake
+        due = self._queue.first_due()
+        if due < math.inf:
+            due = max(due, self._source.open_at(now, self._flying))
+        return min(due, self._deadlines.first())
 
     def _dispatch(self, now: float) -> None:
         """End what is past its deadline, and give what is due to pilots."""
-        while self._deadlines and self._deadlines[0][0] <= now:
-            waiter = heapq.heappop(self._deadlines)[2]
-            if waiter.inside and not waiter.ready and waiter.flight is None:
+        for waiter in self._deadlines.passed(now):
+            if not waiter.ready and waiter.flight is None:
                 waiter.fail(waiter.expired())
                 self._wake(waiter)
-        while self._queue and self._source.open_at(now, self._flying) <= now:
-            entries = self._board(now)
+        while self._source.open_at(now, self._flying) <= now:
+            entries = self._queue.board(self._source, now, batch=now >= self._batch_after)
             if not entries:
                 return
             self._source.departing(now)
             self._take_off(entries)
-
-    def _board(self, now: float) -> list[Entry]:
-        """The jobs of the next request: one that is due, and what can go with it."""
-        while self._queue and not _queued(self._queue[0]):
-            heapq.heappop(self._queue)
-        if not self._queue or self._queue[0][0] > now:
-            return []
-        first = heapq.heappop(self._queue)[2]
-        seat = self._source.seat(first.ref)
-        if not seat or now < max(first.alone_until, self._batch_after):
-            return [first]
-        room = self._source.room - seat
-        boarded, passed = [first], list[tuple[float, int, Entry]]()
-        while self._queue and len(passed) < PASSED_OVER:
-            item = self._queue[0]
-            entry = item[2]
-            if not _queued(item):
-                heapq.heappop(self._queue)
-                continue
-            if item[0] > now + SLACK and item[0] > now + RIDE_ALONG * entry.delay:
-                break
-            seat = self._source.seat(entry.ref)
-            if seat > room:
-                break
-            heapq.heappop(self._queue)
-            if not seat or now < entry.alone_until:
-                passed.append(item)
-                continue
-            room -= seat
-            boarded.append(entry)
-        for item in passed:
-            heapq.heappush(self._queue, item)
-        return boarded
 
     # Carrying requests
 
@@ -389,7 +332,3 @@ class Poller:
             waiter.fail(waiter.expired())
         if waiter.ready:
             self._wake(waiter)
-
-
-def _queued(item: tuple[float, int, Entry]) -> bool:
-    return item[2].due == item[0] and not item[2].flying

@@ -1,0 +1,127 @@
+"""What falls due when, and what can go out together: two heaps, and how the next request is filled.
+
+What is over stays in its heap until that is mostly such: taking it out at once would cost a search.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator
+
+from common.waiters import Entry
+from common.waiters import Pollable
+from common.waiters import Waiter
+
+SLACK = 0.05
+"""Seconds: what falls due so soon after the first goes out with it."""
+RIDE_ALONG = 0.25
+"""A free seat in a request goes to a job that is due within this part of its own delay."""
+PASSED_OVER = 64
+"""So many jobs that must go alone are passed over in filling one request."""
+LITTER = 64
+"""So many items that are over are borne with in any heap."""
+
+_Item = tuple[float, int, Entry]
+
+
+class Queue:
+    """The jobs to ask about, by the time that they fall due. ``entry.due`` says which item of it counts."""
+
+    def __init__(self) -> None:
+        self._heap: list[_Item] = []
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def put(self, entry: Entry, due: float) -> None:
+        """Ask about it at ``due``, whatever was said before; infinity for not at all."""
+        entry.due = due
+        if due < math.inf:
+            heapq.heappush(self._heap, (due, next(self._numbers), entry))
+
+    def first_due(self) -> float:
+        """When the first job falls due; infinity where there is none."""
+        while self._heap and not _counts(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else math.inf
+
+    def board(self, source: Pollable, now: float, *, batch: bool) -> list[Entry]:
+        """The jobs of the next request: one that is due, and what can go with it. Empty where none is due."""
+        if self.first_due() > now:
+            return []
+        first = self._take()
+        seat = source.seat(first.ref)
+        if not batch or not seat or now < first.alone_until:
+            return [first]
+        room, boarded = source.room - seat, [first]
+        passed: list[tuple[Entry, float]] = []
+        while len(passed) < PASSED_OVER and (due := self.first_due()) < math.inf:
+            entry = self._heap[0][2]
+            seat = source.seat(entry.ref)
+            if due > now + max(SLACK, RIDE_ALONG * entry.delay) or seat > room:
+                break
+            self._take()
+            if not seat or now < entry.alone_until:
+                passed.append((entry, due))
+                continue
+            room -= seat
+            boarded.append(entry)
+        for entry, due in passed:
+            self.put(entry, due)
+        return boarded
+
+    def prune(self, most: int) -> None:
+        """Forget items that are over, once there are more of them than ``most`` that count."""
+        if not most:
+            self._heap.clear()
+        elif len(self._heap) > 2 * most + LITTER:
+            self._heap = [item for item in self._heap if _counts(item)]
+            heapq.heapify(self._heap)
+
+    def _take(self) -> Entry:
+        entry = heapq.heappop(self._heap)[2]
+        entry.due = math.inf
+        return entry
+
+
+class Deadlines:
+    """The waiters that have a deadline, by that."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Waiter]] = []
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def put(self, waiter: Waiter) -> None:
+        """Remember when its request, or itself, is cut."""
+        if waiter.cut < math.inf:
+            heapq.heappush(self._heap, (waiter.cut, next(self._numbers), waiter))
+
+    def first(self) -> float:
+        """The first deadline; infinity where there is none."""
+        while self._heap and not self._heap[0][2].inside:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else math.inf
+
+    def passed(self, now: float) -> Iterator[Waiter]:
+        """The waiters whose deadline has come, each once."""
+        while self.first() <= now:
+            yield heapq.heappop(self._heap)[2]
+
+    def prune(self, most: int) -> None:
+        """Forget those that have left, once there are more of them than ``most`` that have not."""
+        if not most:
+            self._heap.clear()
+        elif len(self._heap) > 2 * most + LITTER:
+            # A watch comes in anew at each step, with the same deadline.
+            self._heap = list({item[2]: item for item in self._heap if item[2].inside}.values())
+            heapq.heapify(self._heap)
+
+
+def _counts(item: _Item) -> bool:
+    return item[2].due == item[0] and not item[2].flying
