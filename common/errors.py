@@ -29,7 +29,7 @@ All of them pickle, whatever their signature, and none holds a secret or a type 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -270,14 +270,16 @@ class JobsFailed(ExceptionGroup[JobsError]):
     As an exception group it holds the errors: ``except* JobFailed`` takes the failed jobs out of it.
     """
 
-    outcomes: Mapping[JobRef, Job | JobsError | None]
+    outcomes: dict[JobRef, Job | JobsError | None]
 
     @classmethod
-    def of(cls, outcomes: Mapping[JobRef, Job | JobsError | None]) -> JobsFailed:
-        """The group of the errors among all outcomes."""
-        errors = [outcome for outcome in outcomes.values() if isinstance(outcome, JobsError)]
-        group = cls(f"{len(errors)} of {len(outcomes)} jobs", errors)
-        group.outcomes = dict(outcomes)
+    def of(cls, outcomes: Iterable[tuple[JobRef, Job | JobsError | None]]) -> JobsFailed:
+        """The group of the errors among all outcomes. Of a job that was named twice, an error counts."""
+        pairs = list(outcomes)
+        errors = [outcome for _, outcome in pairs if isinstance(outcome, JobsError)]
+        group = cls(f"{len(errors)} of {len(pairs)} jobs", errors)
+        group.outcomes = dict(pairs)
+        group.outcomes.update((ref, outcome) for ref, outcome in pairs if isinstance(outcome, JobsError))
         return group
 
     def derive(self, excs: Sequence[JobsError]) -> JobsFailed:  # type: ignore[override]

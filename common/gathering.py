@@ -104,7 +104,7 @@ async def wait_all(
         # Every failed job becomes an exception of its own, so that `except* JobFailed` finds it.
         outcomes = [_checked(outcome) for outcome in outcomes]
         if any(isinstance(outcome, JobsError) for outcome in outcomes):
-            raise JobsFailed.of(dict(zip(done.refs, outcomes, strict=True)))
+            raise JobsFailed.of(zip(done.refs, outcomes, strict=True))
     return outcomes
 
 
@@ -180,12 +180,16 @@ class Completed(AsyncIterator[Outcome]):
             )
         if not self._left:
             raise StopAsyncIteration
-        await anyio.lowlevel.checkpoint()
-        while not self._ended:
-            self._news = anyio.Event()
-            await self._news.wait()
-        self._left -= 1
-        return self._ended.popleft()
+        self._left -= 1  # before the wait: several may iterate, and each outcome is for one of them
+        try:
+            await anyio.lowlevel.checkpoint()
+            while not self._ended:
+                self._news = anyio.Event() if self._news.is_set() else self._news
+                await self._news.wait()
+            return self._ended.popleft()
+        except BaseException:
+            self._left += 1
+            raise
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
@@ -196,12 +200,13 @@ class Completed(AsyncIterator[Outcome]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         group, self._left = self._group, 0
         if group is None:
-            return None
+            return
         group.cancel_scope.cancel()
-        return await group.__aexit__(kind, error, trace)
+        # The group gets no exception of the block to wrap: it comes out as it is.
+        await group.__aexit__(None, None, None)
 
     async def _follow(self, index: int, job: JobLike) -> None:
         self.outcomes[index] = outcome = await self._wait(job)

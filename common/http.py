@@ -120,9 +120,7 @@ class ApiClient:
         seconds = self._options.request_timeout if timeout is None else timeout
         async with connection.limiter:
             with anyio.move_on_after(seconds):
-                return self.clean_reply(
-                    await self._signed(connection.client, Ask(method, target, headers or {}, json))
-                )
+                return await self._signed(connection.client, Ask(method, target, headers or {}, json))
         raise TransportError(f"{method} {self.endpoint}: no whole reply within {seconds:g} s")
 
     async def aclose(self) -> None:
@@ -212,13 +210,6 @@ class ApiClient:
             if response.status_code < 400:
                 raise
             return b""  # a refusal is one, also where its body cannot be read
-
-    def clean_reply(self, reply: Reply) -> Reply:
-        """A reply that is no success, without what it quotes of the request's secrets."""
-        if reply.ok:
-            return reply
-        headers = tuple((name, self.clean(value)) for name, value in reply.headers)
-        return Reply(reply.status, headers, self.clean(reply.text).encode("utf-8", "replace"))
 
     def _failed(self, error: Exception, method: str) -> TransportError:
         name = type(error).__name__

@@ -28,6 +28,9 @@ from common.replies import Reply
 from common.replies import reply_of
 from common.waiters import Reading
 
+EXCERPT_SOURCE = 20_000
+"""So many characters of a failed reply are looked through for secrets, and an excerpt taken from them."""
+
 
 @attrs.frozen
 class Adopted:
@@ -137,7 +140,7 @@ class HttpSource(BaseSource):
         link only the id is used: proxies name other hosts. Raises `ApiError` where the write failed and
         hands over nothing.
         """
-        reply = self._client.clean_reply(reply_of(response, status=status, headers=headers, body=body))
+        reply = reply_of(response, status=status, headers=headers, body=body)
         found = self.handover(reply)
         ids = unique(found.ids)
         if not ids and not reply.ok:
@@ -148,13 +151,25 @@ class HttpSource(BaseSource):
 
     def failure(self, reply: Reply, asked: str, ref: JobRef | None = None) -> JobsError:
         """The exception for a reply that is no success; `JobNotFound` only where ``ref`` was asked for."""
-        fault = self.fault(reply)
+        fault = self.clean_fault(reply)
         if ref is not None and fault.missing:
             said = f": {fault.message}" if fault.message else ""
             return JobNotFound(f"{ref}: the server knows no such job{said}", certain=fault.certain, ref=ref)
-        error = api_error(reply, fault, asked=asked)
+        # Cleaned before it is cut: half a secret would not be recognised.
+        body = self._client.clean(reply.text[:EXCERPT_SOURCE]).encode("utf-8", "replace")
+        error = api_error(attrs.evolve(reply, body=body), fault, asked=asked)
         error.ref = ref
         return error
+
+    def clean_fault(self, reply: Reply) -> Fault:
+        """`fault`, without what the server quotes of the request's secrets; numbers stay as they are."""
+        fault = self.fault(reply)
+        texts: dict[str, Any] = {
+            name: value if value.isdecimal() else self._client.clean(value)
+            for name in ("code", "message", "request_id")
+            if (value := getattr(fault, name))
+        }
+        return attrs.evolve(fault, **texts)
 
     async def aclose(self) -> None:
         """End all waits with an error, and close the connections unless the client is the caller's own."""

@@ -70,6 +70,7 @@ class Tracker:
     _outage_since: float | None = attrs.field(default=None, init=False)
     _unknown_since: float | None = attrs.field(default=None, init=False)
     _bad_records: int = attrs.field(default=0, init=False)
+    _seen_at: datetime | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.due = self.began
@@ -78,15 +79,19 @@ class Tracker:
             # A wait that resumes goes on from the run time that the job had, not from its first second.
             self._head_start = run_time(self.last, self.last.observed_at, 0.0)
 
-    def saw(self, job: Job, *, dispatched: float, date: datetime | None = None) -> bool:
+    def saw(
+        self, job: Job, *, dispatched: float, date: datetime | None = None, at: datetime | None = None
+    ) -> bool:
         """A good answer to a request that left at ``dispatched``. True where the watcher is to be told.
+
+        ``at`` is when it came by this machine's clock, where ``job`` is the one of an earlier answer.
 
         Raises `UnexpectedState` where the state was UNKNOWN for too long.
         """
         self.trouble = self._outage_since = None
         self._bad_records = 0
         news = not self._told or self.last is None or job.differs(self.last)
-        self.last, self._seen, self._told = job, True, True
+        self.last, self._seen, self._told, self._seen_at = job, True, True, at
         wanted = self.until is not None and job.state in self.until
         if job.state in TERMINAL or (wanted and dispatched >= self.began):
             self.ended = True
@@ -101,10 +106,10 @@ class Tracker:
         self.trouble, self._outage_since, self._bad_records = error, None, 0
         if self._seen and not error.certain:
             text = f"{self.ref}: the server has forgotten the job; it was last seen {self._last_words()}"
-            return JobGone(f"{text}, and how it ended is not known", ref=self.ref, job=self.last)
+            return JobGone(f"{text}, and how it ended is not known", ref=self.ref, job=self.observation)
         grace_ends = self.began + self.policy.start_grace
         if error.certain or dispatched >= grace_ends:
-            return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.last)
+            return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.observation)
         self.due = min(dispatched + self.policy.initial, grace_ends)
         return None
 
@@ -119,14 +124,14 @@ class Tracker:
         if isinstance(error, DecodeError) and not error.transient:
             self._bad_records += 1
             if self._bad_records >= BAD_RECORDS:
-                return error.copy_for(self.ref, self.last)
+                return error.copy_for(self.ref, self.observation)
         elif not error.transient:
-            return error.copy_for(self.ref, self.last)
+            return error.copy_for(self.ref, self.observation)
         if self._outage_since is None:
             self._outage_since = dispatched
         outage = now - self._outage_since
         if self.deadline == math.inf and outage >= self.policy.outage_limit:
-            own = error.copy_for(self.ref, self.last)
+            own = error.copy_for(self.ref, self.observation)
             own.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
             return own
         wait = backoff(self.policy, outage, draw)
@@ -158,7 +163,7 @@ class Tracker:
         text = f"{self.ref}: not ended within {allowed}; last seen {self._last_words()}"
         if self.trouble is not None:
             text += f"; the last poll failed: {self.trouble}"
-        error = WaitTimeout(f"{text}. The job may still be running.", ref=self.ref, job=self.last)
+        error = WaitTimeout(f"{text}. The job may still be running.", ref=self.ref, job=self.observation)
         error.__cause__ = self.trouble
         return error
 
@@ -179,6 +184,13 @@ class Tracker:
         raise UnexpectedState(
             f"{self.ref}: ended as {job.state.name}, waited for {wanted}", ref=self.ref, job=job
         )
+
+    @property
+    def observation(self) -> Job | None:
+        """The last observation, with the time of the last answer also where nothing had changed."""
+        if self.last is None or self._seen_at is None:
+            return self.last
+        return attrs.evolve(self.last, observed_at=self._seen_at)
 
     def _bound_unknown(self, job: Job, dispatched: float) -> None:
         if job.state is not JobState.UNKNOWN:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from datetime import UTC
 from datetime import datetime
 
 import anyio
@@ -270,28 +271,40 @@ class Poller:
             if not refusal.smaller:
                 self._batch_after = anyio.current_time() + BATCH_AGAIN
             return  # all of them are still due, and go out one by one or in smaller parts
+        now = datetime.now(UTC)
         for entry in entries:
             record = sweep.found.get(entry.ref.id.lower())
             if record is None:
                 entry.alone_until = math.inf  # only a single GET is the API's own word for "absent"
                 continue
+            at = None
             try:
                 if entry.job is None or record != entry.record:
                     entry.job = self._source.decode_record(entry.ref, record)
                     entry.record = record
+                else:
+                    at = now
             except DecodeError:
                 entry.alone_until = math.inf
             else:
-                self._seen(flight, entry, entry.job, sweep.date, dispatched)
+                self._seen(flight, entry, entry.job, sweep.date, dispatched, at)
 
     # Telling the waiters
 
-    def _seen(self, flight: Flight, entry: Entry, job: Job, date: datetime | None, dispatched: float) -> None:
+    def _seen(
+        self,
+        flight: Flight,
+        entry: Entry,
+        job: Job,
+        date: datetime | None,
+        dispatched: float,
+        at: datetime | None = None,
+    ) -> None:
         for waiter in entry.waiters:
             if waiter.ready or (waiter.number > flight.number and not job.done):
                 continue  # a newcomer's state must be newer than itself, unless it is an end
             try:
-                news = waiter.saw(job, dispatched=dispatched, date=date)
+                news = waiter.saw(job, dispatched=dispatched, date=date, at=at)
             except UnexpectedState as error:
                 waiter.fail(error)
                 news = False

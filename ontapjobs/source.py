@@ -12,6 +12,7 @@ from typing import Unpack
 from urllib.parse import urlsplit
 
 import anyio
+import attrs
 
 from common.auth import AuthLike
 from common.decoding import Fields
@@ -209,32 +210,43 @@ class OntapJobs(HttpSource):
         """
         wanted = {ref.id.lower() for ref in refs}
         found: dict[str, Any] = {}
-        target: str | None = f"{JOBS}?fields=*&uuid={SEPARATOR.join(ref.id for ref in refs)}"
-        date = None
-        seen: set[str] = set()
-        while target is not None and target not in seen:
+        first = f"{JOBS}?fields=*&uuid={SEPARATOR.join(ref.id for ref in refs)}"
+        target, date, seen = first, None, set[str]()
+        while True:
             seen.add(target)
             reply = await self._client.send("GET", target)
             if reply.status != 200:
-                raise self._sweep_refused(reply)
+                raise self._sweep_refused(reply, len(first))
             date = date or reply.date
             records, following = raw_page(reply.body)
             for record in records:
-                uuid = str(record.get("uuid")).lower()
-                if uuid not in wanted:
-                    raise BatchRefused
-                found[uuid] = record
-            target = self._next_target(following) if following and len(found) < len(wanted) else None
-        return Sweep(found, date)
+                uuid = str(record.get("uuid") or "").lower()
+                if uuid in wanted:
+                    found[uuid] = record
+                elif uuid:
+                    raise BatchRefused  # the filter was ignored
+            if following is None or len(found) == len(wanted):
+                return Sweep(found, date)
+            try:
+                target = self._next_target(following)
+            except DecodeError:
+                raise BatchRefused from None
+            if target in seen:
+                return Sweep(found, date)
+            if len(seen) >= MAX_PAGES:
+                raise BatchRefused
 
     def decode_record(self, ref: JobRef, record: Any) -> Job:
         """The job in one record of a sweep."""
-        return parse_job(record, endpoint=self.endpoint, id=ref.id, states=self.states)
+        job = parse_job(record, endpoint=self.endpoint, id=ref.id, states=self.states)
+        # The server writes uuids in lower case, whatever it was asked for.
+        return job if job.ref == ref else attrs.evolve(job, ref=ref)
 
-    def _sweep_refused(self, reply: Reply) -> Exception:
+    def _sweep_refused(self, reply: Reply, size: int) -> Exception:
         if reply.status in TOO_LONG:
-            self.room = max(self.room // 2, MIN_ROOM)
-            return BatchRefused(smaller=self.room > MIN_ROOM)
+            # Of this request's size: others of the same size may be refused at the same time.
+            self.room = min(self.room, max(size // 2, MIN_ROOM))
+            return BatchRefused(smaller=size > 2 * MIN_ROOM)
         fault = parse_fault(reply)
         if reply.status == 401 or passes(reply.status, fault):
             return self.failure(reply, f"GET {JOBS}")
@@ -257,7 +269,7 @@ class OntapJobs(HttpSource):
         return parse_handover(reply, endpoint=self.endpoint, states=self.states)
 
     def _refused(self, reply: Reply, ref: JobRef, action: Action) -> JobsError:
-        fault = parse_fault(reply)
+        fault = self.clean_fault(reply)
         known = refusal(fault.code)
         if known is not None:
             cls = AlreadyFinished if known.finished else ActionRefused
