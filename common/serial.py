@@ -111,7 +111,8 @@ def _tuple_reader(converter: Converter, kind: Any) -> Any:
             try:
                 found.append(converter.structure(item, member))
             except (ValueError, TypeError, KeyError, ExceptionGroup) as error:
-                error.add_note(IterableValidationNote(f"at index {index}", index, member))
+                note: Any = IterableValidationNote  # a str with more arguments, which pyright takes for a str
+                error.add_note(note(f"at index {index}", index, member))
                 raise IterableValidationError("in an array", [error], kind) from None
         return tuple(found)
 

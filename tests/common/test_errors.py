@@ -147,7 +147,7 @@ class Odd(SourceError):
 
 def test_a_group_of_failures_pickles_with_every_outcome() -> None:
     other = JobRef("ontap", "https://cluster.example", "job-2")
-    group = JobsFailed.of({REF: JobFailed(JOB), other: Job(other, JobState.SUCCEEDED)})
+    group = JobsFailed.of([(REF, JobFailed(JOB)), (other, Job(other, JobState.SUCCEEDED))])
     again = pickle.loads(pickle.dumps(group))  # noqa: S301
     assert type(again) is JobsFailed
     assert str(again) == str(group)

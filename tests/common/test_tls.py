@@ -137,9 +137,20 @@ def test_a_key_that_does_not_fit_its_password_is_refused_without_showing_it(ca: 
         assert "wrong-password" not in str(caught.value)
 
 
-def test_a_missing_password_is_an_error_and_never_a_prompt(ca: str, locked_key: str) -> None:
+def test_a_missing_password_is_an_error_and_never_a_prompt(
+    ca: str, locked_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    load = ssl.SSLContext.load_cert_chain
+
+    def spy(self: ssl.SSLContext, file: str, key: str, password: Any = None) -> None:
+        given.append(password)  # with None, OpenSSL asks at the terminal
+        load(self, file, key, password)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", spy)
     with pytest.raises(UsageError, match="cannot be loaded"):
         OntapJobs("cluster1", cert=(ca, locked_key))
+    assert [password() for password in given] == [""]
 
 
 @pytest.mark.parametrize("options", [{"cert": "client.pem"}, {"auth": AUTH, "cert": ("c.pem", "c.key")}])

@@ -1,0 +1,201 @@
+"""Decoding one page of 1,000 ONTAP jobs, from bytes to what each library makes of it.
+
+``python -m tests.benchmarks.decoding <how>`` prints one JSON line. Model classes are made by call, so that
+nothing here needs the peers installed to be type-checked.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC
+from datetime import datetime
+from importlib import import_module
+from statistics import median
+from typing import Any
+
+from tests.benchmarks.client import without_extras
+from tests.benchmarks.harness import Form
+from tests.benchmarks.harness import Report
+from tests.benchmarks.harness import Row
+from tests.benchmarks.harness import fixed
+from tests.benchmarks.harness import python
+from tests.benchmarks.harness import ratio
+from tests.benchmarks.harness import times
+from tests.benchmarks.jobs import drawn
+from tests.benchmarks.server import ontap_record
+
+RECORDS = 1_000
+SECONDS = 1.5
+"""How long each is repeated."""
+
+
+def page() -> bytes:
+    since = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+    ids = drawn(RECORDS, 3, 0.0, 1.0).ids
+    states = ("running", "success")
+    records = [ontap_record(id, states[index % 2], since) for index, id in enumerate(ids)]
+    return json.dumps({"records": records, "num_records": RECORDS}).encode()
+
+
+def jobsource() -> Callable[[bytes], Any]:
+    """Records and jobs, without extras."""
+    without_extras()
+    return jobsource_extras()
+
+
+def jobsource_extras() -> Callable[[bytes], Any]:
+    """The same where the extras are installed."""
+    from ontapjobs import parse_jobs
+
+    return lambda data: parse_jobs(data, endpoint="https://cluster1.example.com")
+
+
+def json_alone() -> Callable[[bytes], Any]:
+    return json.loads
+
+
+def orjson_alone() -> Callable[[bytes], Any]:
+    loads: Callable[[bytes], Any] = import_module("orjson").loads
+    return loads
+
+
+def msgspec_struct() -> Callable[[bytes], Any]:
+    msgspec = import_module("msgspec")
+    make = msgspec.defstruct
+    href = make("Href", [("href", str)])
+    links = make("Links", [("self_", href)], rename={"self_": "self"})
+    named = make(
+        "Named", [("name", str), ("uuid", str), ("links", links | None, None)], rename={"links": "_links"}
+    )
+    error = make("Error", [("message", str), ("code", str)])
+    record: Any = make(
+        "Record",
+        [
+            ("uuid", str),
+            ("state", str),
+            ("description", str | None, None),
+            ("message", str | None, None),
+            ("code", int | None, None),
+            ("start_time", datetime | None, None),
+            ("end_time", datetime | None, None),
+            ("svm", named | None, None),
+            ("node", named | None, None),
+            ("error", error | None, None),
+            ("links", links | None, None),
+        ],
+        rename={"links": "_links"},
+    )
+    whole = make("Page", [("records", list[record]), ("num_records", int)])
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(whole).decode
+    return decode
+
+
+def pydantic_model() -> Callable[[bytes], Any]:
+    pydantic = import_module("pydantic")
+    make, field = pydantic.create_model, pydantic.Field
+    href = make("Href", href=(str, ...))
+    links = make("Links", self_=(href, field(alias="self")))
+    linked = (links | None, field(default=None, alias="_links"))
+    named = make("Named", name=(str, ...), uuid=(str, ...), links=linked)
+    error = make("Error", message=(str, ...), code=(str, ...))
+    record: Any = make(
+        "Record",
+        uuid=(str, ...),
+        state=(str, ...),
+        description=(str | None, None),
+        message=(str | None, None),
+        code=(int | None, None),
+        start_time=(datetime | None, None),
+        end_time=(datetime | None, None),
+        svm=(named | None, None),
+        node=(named | None, None),
+        error=(error | None, None),
+        links=linked,
+    )
+    decode: Callable[[bytes], Any] = make(
+        "Page",
+        records=(list[record], ...),
+        num_records=(int, ...),
+    ).model_validate_json
+    return decode
+
+
+WAYS: dict[str, Callable[[], Callable[[bytes], Any]]] = {
+    "jobsource": jobsource,
+    "jobsource+extras": jobsource_extras,
+    "json to dicts": json_alone,
+    "orjson to dicts": orjson_alone,
+    "msgspec Struct": msgspec_struct,
+    "pydantic v2 model": pydantic_model,
+}
+
+
+def run(way: str) -> Row:
+    decode, data = WAYS[way](), page()
+    for _ in range(3):
+        decode(data)
+    tracemalloc.start()
+    gc.collect()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = decode(data)
+    gc.collect()
+    bytes_kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    del kept
+    gc.collect()
+    gc.freeze()
+    took: list[float] = []
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        began = time.process_time()
+        decode(data)
+        took.append(time.process_time() - began)
+    return {
+        "us_record": median(took) / RECORDS * 1e6,
+        "kept_bytes": bytes_kept / RECORDS,
+        "record_bytes": len(data) / RECORDS,
+    }
+
+
+COLUMNS: dict[str, Form] = {
+    "way": str,
+    "us_record": fixed(2),
+    "ratio": times,
+    "kept_bytes": fixed(0),
+    "record_bytes": fixed(0),
+}
+
+
+def decoding(report: Report, *, repeat: int) -> None:
+    """A median of medians: all ways in turn, then all again."""
+    found: dict[str, list[Row]] = {way: [] for way in WAYS}
+    for _ in range(repeat):
+        for way, runs in found.items():
+            runs.append(python("-m", "tests.benchmarks.decoding", way, limit=60.0))
+    rows: dict[str, Row] = {}
+    for way, runs in found.items():
+        good = [run for run in runs if "failed" not in run]
+        rows[way] = {"way": way, **(_middle(good) if good else runs[-1])}
+    for row in rows.values():
+        row["ratio"] = ratio(row, rows["jobsource"], "us_record")
+    report.table(
+        f"A page of {RECORDS:,} ONTAP jobs from bytes; CPU, medians of {repeat}", rows.values(), COLUMNS
+    )
+    model = rows["pydantic v2 model"]
+    report.goal("our time as a share of pydantic v2", ratio(rows["jobsource"], model, "us_record"), 1.0)
+    report.goal(
+        "with the extras, as a share of pydantic v2", ratio(rows["jobsource+extras"], model, "us_record"), 0.5
+    )
+
+
+def _middle(runs: list[Row]) -> Row:
+    return sorted(runs, key=lambda run: float(run["us_record"]))[len(runs) // 2]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(run(sys.argv[1])) + "\n")
