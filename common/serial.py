@@ -11,6 +11,7 @@ from datetime import datetime
 from types import NoneType
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import cast
 from typing import get_args
 from typing import get_origin
 
@@ -111,7 +112,7 @@ def _tuple_reader(converter: Converter, kind: Any) -> Any:
             try:
                 found.append(converter.structure(item, member))
             except (ValueError, TypeError, KeyError, ExceptionGroup) as error:
-                note: Any = IterableValidationNote  # a str with more arguments, which pyright takes for a str
+                note = cast("Any", IterableValidationNote)  # a str with more arguments than pyright thinks
                 error.add_note(note(f"at index {index}", index, member))
                 raise IterableValidationError("in an array", [error], kind) from None
         return tuple(found)
