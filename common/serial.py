@@ -112,9 +112,8 @@ def _tuple_reader(converter: Converter, kind: Any) -> Any:
             try:
                 found.append(converter.structure(item, member))
             except (ValueError, TypeError, KeyError, ExceptionGroup) as error:
-                note = cast("Any", IterableValidationNote)  # a str with more arguments than pyright thinks
-                error.add_note(note(f"at index {index}", index, member))
-                raise IterableValidationError("in an array", [error], kind) from None
+                error.add_note(IterableValidationNote(f"at index {index}", index, member))
+                raise cast("Any", IterableValidationError)("in an array", [error], kind) from None
         return tuple(found)
 
     return read

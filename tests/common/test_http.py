@@ -105,6 +105,20 @@ async def test_auth_goes_before_the_credentials_of_the_callers_client() -> None:
     assert wire.sent("Authorization") == ["Bearer ours", httpx.BasicAuth("a", "b")._auth_header]
 
 
+@pytest.mark.parametrize(("status", "transient"), [(401, False), (403, False), (409, False), (503, True)])
+async def test_a_hook_that_raises_for_status_does_not_hide_the_status(status: int, transient: bool) -> None:
+    async def hook(response: httpx.Response) -> None:
+        await response.aread()
+        response.raise_for_status()
+
+    wire = Recorder(reply({"error": {"message": "no", "code": "1"}}, status))
+    async with httpx.AsyncClient(transport=wire, event_hooks={"response": [hook]}) as own:
+        source = OntapJobs("cluster1", auth=AUTH, http=own)
+        with pytest.raises(ApiError) as caught:
+            await source.get("j1")
+    assert (caught.value.status, caught.value.transient) == (status, transient)
+
+
 async def test_a_closed_client_of_the_caller_is_a_usage_error() -> None:
     own = httpx.AsyncClient(transport=Recorder(reply(JOB)))
     await own.aclose()
