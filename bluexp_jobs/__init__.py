@@ -52,9 +52,12 @@ from common.errors import Unsupported
 from common.errors import UsageError
 from common.errors import WaitTimeout
 from common.errors import WrongSource
+from common.events import Event
+from common.events import EventKind
 from common.gathering import as_completed
 from common.gathering import wait_all
 from common.httpsource import Adopted
+from common.model import TERMINAL
 from common.model import Action
 from common.model import Capability
 from common.model import ErrorArgument
@@ -64,12 +67,15 @@ from common.model import JobItem
 from common.model import JobLike
 from common.model import JobRef
 from common.model import JobState
+from common.options import InsecureConnectionWarning
 from common.polling import PollPolicy
 from common.serial import from_dict
 from common.serial import to_dict
+from common.source import Probe
 
 __all__ = [
     "STATES",
+    "TERMINAL",
     "Action",
     "ActionRefused",
     "ActionUncertain",
@@ -85,7 +91,10 @@ __all__ = [
     "DecodeError",
     "ErrorArgument",
     "ErrorDetail",
+    "Event",
+    "EventKind",
     "File",
+    "InsecureConnectionWarning",
     "Job",
     "JobFailed",
     "JobGone",
@@ -101,6 +110,7 @@ __all__ = [
     "MultiVolumeBackup",
     "PermissionDenied",
     "PollPolicy",
+    "Probe",
     "RateLimited",
     "Restore",
     "ServerError",

@@ -57,6 +57,9 @@ class _Inflate:
         parts: list[bytes] = []
         while chunk and most > 0:
             if self._stream.eof:
+                chunk = chunk.lstrip(b"\0")  # padding behind the last member, which gzip itself bears too
+                if not chunk:
+                    break
                 self._stream = zlib.decompressobj(self._window)
             self._begun = True
             try:

@@ -86,6 +86,13 @@ def objects(value: object) -> list[Object]:
     return []
 
 
+def only(value: object) -> Object | None:
+    """An object, or the only one of an array; None for anything else."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict | Mapping) else None
+
+
 def word(value: object, path: str) -> str | None:
     """A state's word. Raises `DecodeError` for what is neither text nor null: too much hangs on it."""
     if value is None or isinstance(value, str):
@@ -127,10 +134,7 @@ class Fields:
 
     def object(self, key: str) -> Object | None:
         """The object under a key; of an array of one, its only object."""
-        value = self.data.get(key)
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        return self.take(key, value if isinstance(value, Mapping) else None)
+        return self.take(key, only(self.data.get(key)))
 
     def objects(self, key: str) -> list[Object]:
         """`objects` of a key; what was no object in the array stays in ``extra``."""

@@ -31,6 +31,8 @@ SHORTEST_SECRET = 3
 
 _LIBRARIES = ("httpx", "httpx2")
 _IDEMPOTENT = frozenset({"GET", "HEAD"})
+_NO_TIMEOUT = {"connect": None, "read": None, "write": None, "pool": None}
+"""The time allowed is for the whole request, and is kept here."""
 _UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "InvalidURL", "UnsupportedProtocol"})
 _DROPPED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "BrokenResourceError"})
 """By the names of httpx's exceptions, which its successor kept."""
@@ -88,6 +90,7 @@ class ApiClient:
         self._keepalive = keepalive
         self._headers = {
             "Accept-Encoding": ACCEPT_ENCODING,
+            "Connection": "keep-alive",
             "User-Agent": user_agent(options.user_agent),
             **headers,
         }
@@ -173,8 +176,7 @@ class ApiClient:
             sent["Content-Type"] = "application/json"
         url = self.endpoint + ask.target
         try:
-            request = client.build_request(ask.method, url, headers=sent, content=content, timeout=None)
-            request.url = self._library.URL(url)  # without the parameters of the caller's own client
+            request = self._request(client, ask.method, url, sent, content)
             response = await client.send(request, stream=True, follow_redirects=False, **auth)
             if response.status_code >= 400:
                 self._sent = secrets_in(response.request.headers)
@@ -182,6 +184,10 @@ class ApiClient:
                 body = await self._body(response)
             finally:
                 await response.aclose()
+        except self._library.HTTPStatusError as error:
+            # A hook of the caller's own client raised for the status: which is a reply all the same.
+            response = error.response
+            body = bytes(response.content) if response.is_stream_consumed else b""
         except (
             self._library.HTTPError,
             self._library.InvalidURL,
@@ -199,6 +205,18 @@ class ApiClient:
             return TransportError(f"{ask.method} {self.endpoint}: the client was closed meanwhile ({error})")
         headers = tuple((name.lower(), value) for name, value in response.headers.multi_items())
         return Reply(response.status_code, headers, body)
+
+    def _request(
+        self, client: Any, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> Any:
+        if self._options.http is None:
+            # Ours has no headers or parameters of its own to merge, which takes longer than all of the rest.
+            return self._library.Request(
+                method, url, headers=headers, content=content, extensions={"timeout": _NO_TIMEOUT}
+            )
+        request = client.build_request(method, url, headers=headers, content=content, timeout=None)
+        request.url = self._library.URL(url)  # without the parameters of the caller's own client
+        return request
 
     async def _body(self, response: Any) -> bytes:
         if response.is_stream_consumed:  # a mock transport's reply, read and inflated when it was made
@@ -249,7 +267,7 @@ class ApiClient:
             return self._library.AsyncClient(transport=options.transport, trust_env=False, verify=False)
         secure = self.endpoint.startswith("https:")
         return self._library.AsyncClient(
-            verify=tls_context(options.verify, options.cert) if secure else tls_context(),
+            verify=tls_context(options.verify, options.cert) if secure else options.proxy is not None,
             proxy=options.proxy,
             limits=limits,
         )

@@ -18,6 +18,7 @@ from common.states import Capability
 from common.states import JobState
 
 __all__ = [
+    "NO_LINKS",
     "TERMINAL",
     "Action",
     "Capability",
@@ -64,7 +65,12 @@ class FrozenMap(Mapping[str, str]):
         return type(self), (self._data,)
 
 
-_NO_LINKS = FrozenMap()
+NO_LINKS = FrozenMap()
+"""The links of whatever has none."""
+
+
+def _frozen(links: Mapping[str, str] | Iterable[tuple[str, str]]) -> FrozenMap:
+    return links if isinstance(links, FrozenMap) else FrozenMap(links)
 
 
 @attrs.frozen
@@ -142,7 +148,7 @@ class Job:
     warnings: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """In the server's order, without repeats."""
     items: tuple[JobItem, ...] = attrs.field(default=(), kw_only=True)
-    links: Mapping[str, str] = attrs.field(default=_NO_LINKS, converter=FrozenMap, kw_only=True)
+    links: Mapping[str, str] = attrs.field(default=NO_LINKS, converter=_frozen, kw_only=True)
     resolved: bool = attrs.field(default=False, kw_only=True)
     """True where the caller's probe said the state, not the server."""
     observed_at: datetime = attrs.field(factory=_now, eq=False, kw_only=True)

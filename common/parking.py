@@ -5,7 +5,6 @@ An ``anyio.Event`` does the same for 1,000 bytes a waiter; thousands of waits ar
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Any
 from typing import Protocol
@@ -34,9 +33,14 @@ class Parking(Protocol):
 class AsyncioParking:
     """Futures of the running loop."""
 
+    def __init__(self) -> None:
+        import asyncio  # lazily: a process that only decodes needs no loop
+
+        self._create_future = asyncio.get_running_loop().create_future
+
     def park(self, place: Place) -> Awaitable[object]:
         """See `Parking`. The future itself is awaited: a coroutine around it would cost a frame."""
-        place.signal = future = asyncio.get_running_loop().create_future()
+        place.signal = future = self._create_future()
         return future
 
     def wake(self, place: Place) -> None:

@@ -39,9 +39,12 @@ from common.errors import Unsupported
 from common.errors import UsageError
 from common.errors import WaitTimeout
 from common.errors import WrongSource
+from common.events import Event
+from common.events import EventKind
 from common.gathering import as_completed
 from common.gathering import wait_all
 from common.httpsource import Adopted
+from common.model import TERMINAL
 from common.model import Action
 from common.model import Capability
 from common.model import ErrorArgument
@@ -51,9 +54,11 @@ from common.model import JobItem
 from common.model import JobLike
 from common.model import JobRef
 from common.model import JobState
+from common.options import InsecureConnectionWarning
 from common.polling import PollPolicy
 from common.serial import from_dict
 from common.serial import to_dict
+from common.source import Probe
 from ontapjobs.provider import PROVIDER
 from ontapjobs.refusals import REFUSALS
 from ontapjobs.source import OntapJobs
@@ -67,6 +72,7 @@ from ontapjobs.wire import parse_jobs
 __all__ = [
     "REFUSALS",
     "STATES",
+    "TERMINAL",
     "Action",
     "ActionRefused",
     "ActionUncertain",
@@ -80,6 +86,9 @@ __all__ = [
     "DecodeError",
     "ErrorArgument",
     "ErrorDetail",
+    "Event",
+    "EventKind",
+    "InsecureConnectionWarning",
     "Job",
     "JobError",
     "JobFailed",
@@ -97,6 +106,7 @@ __all__ = [
     "OntapJobs",
     "PermissionDenied",
     "PollPolicy",
+    "Probe",
     "RateLimited",
     "ServerError",
     "SourceError",

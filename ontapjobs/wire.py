@@ -5,22 +5,30 @@ Facts are from the ONTAP REST reference, "Cluster jobs" (9.6 to 9.19), and recor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from typing import TypeVar
 
 import attrs
 
 from common.decoding import Fields
 from common.decoding import Object
+from common.decoding import integer
+from common.decoding import moment
 from common.decoding import objects
+from common.decoding import only
 from common.decoding import root_object
 from common.decoding import text
+from common.decoding import word
 from common.errors import DecodeError
 from common.faults import Fault
 from common.httpsource import Handover
+from common.model import NO_LINKS
 from common.model import ErrorArgument
 from common.model import ErrorDetail
+from common.model import FrozenMap
 from common.model import Job
 from common.model import JobRef
 from common.model import JobState
@@ -89,6 +97,23 @@ class JobRecord:
 
 
 _KEYS = frozenset({"uuid", "state"})
+_NAMED = frozenset({"name", "uuid", "_links"})
+_KNOWN = frozenset(
+    {
+        "uuid",
+        "description",
+        "state",
+        "message",
+        "code",
+        "start_time",
+        "end_time",
+        "svm",
+        "node",
+        "error",
+        "_links",
+    }
+)
+_T = TypeVar("_T")
 
 
 def parse_job(
@@ -157,21 +182,32 @@ def raw_page(data: bytes | str | Object) -> tuple[list[Object], str | None]:
 
 def parse_record(data: Object, path: str = "$") -> JobRecord:
     """One record, everything in it kept."""
-    fields = Fields(data)
+    extra = {key: value for key, value in data.items() if key not in _KNOWN}
+    links = data.get("_links")
     return JobRecord(
-        uuid=fields.text("uuid"),
-        description=fields.text("description"),
-        state=fields.word("state", f"{path}.state"),
-        message=fields.text("message"),
-        code=fields.integer("code"),
-        start_time=fields.moment("start_time"),
-        end_time=fields.moment("end_time"),
-        svm=_named(fields.object("svm")),
-        node=_named(fields.object("node")),
-        error=_error(fields),
-        links=_take_links(fields),
-        extra=fields.extra,
+        uuid=_read(data, "uuid", text, extra),
+        description=_read(data, "description", text, extra),
+        state=word(data.get("state"), f"{path}.state"),
+        message=_read(data, "message", text, extra),
+        code=_read(data, "code", integer, extra),
+        start_time=_read(data, "start_time", moment, extra),
+        end_time=_read(data, "end_time", moment, extra),
+        svm=_read(data, "svm", _named, extra),
+        node=_read(data, "node", _named, extra),
+        error=_read(data, "error", _error, extra),
+        links=NO_LINKS if links is None else _take_links(links, extra),
+        extra=extra,
     )
+
+
+def _read(data: Object, key: str, reader: Callable[[Any], _T | None], extra: dict[str, Any]) -> _T | None:
+    value = data.get(key)
+    if value is None:
+        return None
+    found = reader(value)
+    if found is None:
+        extra[key] = value
+    return found
 
 
 def parse_fault(reply: Reply) -> Fault:
@@ -270,12 +306,10 @@ def _errors(record: JobRecord, state: JobState) -> tuple[ErrorDetail, ...]:
     )
 
 
-def _error(fields: Fields) -> JobError | None:
-    value = fields.data.get("error")
-    if isinstance(value, str) and value:
-        fields.extra.pop("error", None)
-        return JobError(message=value)
-    found = fields.object("error")
+def _error(value: Any) -> JobError | None:
+    if isinstance(value, str):
+        return JobError(message=value) if value else None
+    found = only(value)
     if not found:
         return None
     inner = Fields(found)
@@ -298,20 +332,31 @@ def _error(fields: Fields) -> JobError | None:
     )
 
 
-def _named(data: Object | None) -> Named | None:
+def _named(value: Any) -> Named | None:
+    data = only(value)
     if data is None:
         return None
-    fields = Fields(data)
-    return Named(fields.text("name"), fields.text("uuid"), _take_links(fields), fields.extra)
+    extra = {key: part for key, part in data.items() if key not in _NAMED}
+    links = data.get("_links")
+    return Named(
+        _read(data, "name", text, extra),
+        _read(data, "uuid", text, extra),
+        NO_LINKS if links is None else _take_links(links, extra),
+        extra,
+    )
 
 
-def _take_links(fields: Fields) -> Mapping[str, str]:
-    found, value = _links(fields.data), fields.data.get("_links")
-    if value is None or (
-        isinstance(value, Mapping) and all(name in found and len(link) == 1 for name, link in value.items())
-    ):
-        fields.extra.pop("_links", None)
-    return found
+def _take_links(links: Any, extra: dict[str, Any]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    whole = type(links) is dict
+    for name, link in links.items() if whole else ():
+        href = link.get("href") if type(link) is dict else None
+        if type(href) is str:
+            found[name] = href
+        whole = whole and type(href) is str and len(link) == 1
+    if not whole:
+        extra["_links"] = links
+    return FrozenMap(found)
 
 
 def _links(data: Object) -> dict[str, str]:
