@@ -88,7 +88,7 @@ class BlueXPSimulator(Simulator):
         self.agent = agent
         self.missing: Missing = missing
         self.retention = retention
-        self.tokens = TokenDesk(self.clock, token_lifetime)
+        self.tokens: TokenDesk = TokenDesk(self.clock, token_lifetime)
 
     @property
     def prefix(self) -> str:

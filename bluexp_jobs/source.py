@@ -50,7 +50,7 @@ class BlueXPJobs(HttpSource):
     """
 
     provider: ClassVar[str] = PROVIDER
-    capabilities = frozenset({Capability.LIST})
+    capabilities: frozenset[Capability] = frozenset({Capability.LIST})
 
     def __init__(
         self,

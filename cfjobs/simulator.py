@@ -88,10 +88,10 @@ class CFSimulator(Simulator):
         seed: int | None = None,
     ) -> None:
         super().__init__(on_write=on_write, clock=clock, seed=seed)
-        self.rate_limit = None if rate_limit is None else RateLimit(rate_limit)
+        self.rate_limit: RateLimit | None = None if rate_limit is None else RateLimit(rate_limit)
         self.korifi = korifi
         self.location: Location = location
-        self.tokens = TokenDesk(self.clock, token_lifetime)
+        self.tokens: TokenDesk = TokenDesk(self.clock, token_lifetime)
 
     async def respond(self, request: Request) -> Response:
         """Answer a request as the Cloud Controller does."""

@@ -61,7 +61,7 @@ class Basic:
             token = ""  # raised below: as a context, the codec's exception would carry the password along
         if not token:
             raise UsageError("the user name or the password holds half a character, which nothing can send")
-        self.user = user
+        self.user: str = user
         self._header = {"Authorization": f"Basic {token}"}
         self._secrets = (password, token)
 

@@ -76,14 +76,14 @@ class BaseSource(abc.ABC):
     ) -> None:
         self.endpoint = endpoint
         self.scope = scope
-        self.aliases = read_aliases(aliases)
-        self.policy = self.check_policy(policy or self.default_policy())
+        self.aliases: frozenset[str] = read_aliases(aliases)
+        self.policy: PollPolicy = self.check_policy(policy or self.default_policy())
         self.observer = observer
         self.concurrency = concurrency
         self._loop: object = None
         self._closed = False
         self._poller: Poller | None = None
-        self.pacer = Pacer(concurrency)
+        self.pacer: Pacer = Pacer(concurrency)
         self._random = random.Random()  # noqa: S311  # jitter is no secret
 
     @abc.abstractmethod

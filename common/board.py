@@ -55,7 +55,7 @@ class Board:
         self.casts = casts
         self.out = out
         self.began = now
-        self.rows = [Row(part, now) for cast in casts for part in cast.parts]
+        self.rows: list[Row] = [Row(part, now) for cast in casts for part in cast.parts]
 
     def changed(self, row: Row) -> None:
         """A job was observed for the first time, or differs from before."""

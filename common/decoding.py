@@ -117,7 +117,7 @@ class Fields:
     __slots__ = ("data", "extra")
 
     def __init__(self, data: Object) -> None:
-        self.data = data
+        self.data: Object = data
         self.extra: dict[str, Any] = dict(data)
 
     def text(self, key: str) -> str | None:

@@ -12,7 +12,7 @@ from common.errors import JobsError
 from common.model import Job
 from common.model import JobRef
 
-logger = logging.getLogger("jobsource")
+logger: logging.Logger = logging.getLogger("jobsource")
 
 
 class EventKind(enum.StrEnum):

@@ -40,7 +40,7 @@ class Fleet:
     def __init__(self, sources: Iterable[Member]) -> None:
         if not isinstance(sources, Iterable):
             raise UsageError("a Fleet takes a list of sources: Fleet([ontap, foundation])")
-        self.sources = tuple(sources)
+        self.sources: tuple[Member, ...] = tuple(sources)
         if not self.sources:
             raise UsageError("a Fleet needs at least one source")
         for source in self.sources:

@@ -20,6 +20,7 @@ from common.http import ApiClient
 from common.http import needs_auth
 from common.model import Job
 from common.model import JobRef
+from common.model import JobState
 from common.model import unique
 from common.options import read_options
 from common.origins import origin
@@ -79,7 +80,7 @@ class HttpSource(BaseSource):
             observer=options.observer,
             concurrency=options.concurrency,
         )
-        self.states = options.states
+        self.states: Mapping[str, JobState] = options.states
         self._client = ApiClient(
             endpoint,
             auth=auth,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 try:
     from common.registry import register_provider
-except ImportError as error:
-    if not (error.name or "").startswith("common"):
+except ImportError as _error:
+    if not (_error.name or "").startswith("common"):
         raise
-    import common
+    import common as _common
 
-    found = getattr(common, "__file__", None) or list(common.__path__)
+    _found: object = getattr(_common, "__file__", None) or list(_common.__path__)
     raise ImportError(
-        f"ontapjobs needs the package 'common' of jobsource, but {found} stands in its place: "
+        f"ontapjobs needs the package 'common' of jobsource, but {_found} stands in its place: "
         "rename that one, or put jobsource before it on the path"
-    ) from error
+    ) from _error
 
 from common.auth import Basic
 from common.auth import Bearer

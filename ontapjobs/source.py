@@ -87,12 +87,12 @@ class OntapJobs(HttpSource):
     """
 
     provider: ClassVar[str] = PROVIDER
-    capabilities = frozenset(Capability)
+    capabilities: frozenset[Capability] = frozenset(Capability)
     # The server closes idle connections after 5 s ("Keep-Alive: timeout=5, max=100").
     keepalive: ClassVar[float] = 3.0
     # A floor above this would come too near the 300 s after which finished jobs are gone.
     retry_after_cap: ClassVar[float] = 120.0
-    room = ROOM
+    room: int = ROOM
 
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]

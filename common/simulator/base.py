@@ -52,7 +52,7 @@ class Simulator:
         seed: int | None = None,
     ) -> None:
         self.on_write: OnWrite = on_write or self.default_job
-        self.clock = clock or Clock()
+        self.clock: Clock = clock or Clock()
         self.jobs: dict[str, ScriptedJob] = {}
         self.journal: list[Request] = []
         self._random = Random(seed)  # noqa: S311 - ids, not secrets

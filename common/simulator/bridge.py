@@ -32,7 +32,7 @@ class Bridge:
     """
 
     def __init__(self, handle: Handle, group: TaskGroup) -> None:
-        self.ready = anyio.Event()
+        self.ready: anyio.Event = anyio.Event()
         self._handle = handle
         self._group = group
         self._home = trio.lowlevel.current_trio_token()

@@ -99,7 +99,7 @@ class OntapSimulator(Simulator):
         self.short_pages = short_pages
         self.batch: Batch = batch
         self.settle = settle
-        self.version = parse_version(version)
+        self.version: tuple[int, ...] = parse_version(version)
         self.url_limit = url_limit
 
     def add_job(

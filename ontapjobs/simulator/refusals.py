@@ -49,7 +49,7 @@ class Refusal(Exception):
     def __init__(self, status: int, code: str, message: str, target: str | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.error = {"message": message, "code": code}
+        self.error: dict[str, str] = {"message": message, "code": code}
         if target is not None:
             self.error["target"] = target
 
