@@ -7,9 +7,10 @@ try:
 except ImportError as _error:
     if not (_error.name or "").startswith("common"):
         raise
-    import common as _common
+    import sys as _sys
 
-    _found: object = getattr(_common, "__file__", None) or list(_common.__path__)
+    _other: object = _sys.modules.get("common")
+    _found: object = getattr(_other, "__file__", None) or list(getattr(_other, "__path__", ()))
     raise ImportError(
         f"bluexp_jobs needs the package 'common' of jobsource, but {_found} stands in its place: "
         "rename that one, or put jobsource before it on the path"
