@@ -75,6 +75,7 @@ def _converter() -> Converter:
     for kind, read in readers.items():
         converter.register_structure_hook(kind, _hook(read))
     converter.register_unstructure_hook(JobRef, str)
+    converter.register_unstructure_hook(JobState, lambda state: state.value)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook_func(_is_map, lambda value, _: _links(value))
     converter.register_unstructure_hook_func(_is_map, dict)

@@ -120,6 +120,7 @@ def test_the_record_alone_stays_behind() -> None:
 
 def test_what_is_stored_keeps_its_form() -> None:
     assert json.loads(json.dumps(to_dict(JOB))) == STORED
+    assert type(to_dict(JOB)["state"]) is str
     assert from_dict(STORED) == JOB
 
 
