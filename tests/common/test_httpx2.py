@@ -1,0 +1,31 @@
+"""The caller's own client may be one of httpx's successor: it is told apart by the object itself."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from common import TransportError
+from ontapjobs import OntapJobs
+from ontapjobs.simulator import OntapSimulator
+
+pytestmark = pytest.mark.anyio
+AUTH = ("admin", "secret-of-the-cluster")
+
+
+async def test_a_wait_over_a_client_of_the_successor_ends_as_over_any_other() -> None:
+    simulator = OntapSimulator()
+    uuid = simulator.add_job([("running", 0.1), ("success", None)])
+    async with simulator.serve() as url, httpx2.AsyncClient() as own:
+        async with OntapJobs(url, auth=AUTH, http=own) as jobs:
+            assert (await jobs.wait(uuid)).succeeded
+            assert [job.id async for job in jobs.list()] == [uuid]
+        assert not own.is_closed
+
+
+async def test_its_exceptions_become_ours() -> None:
+    async with httpx2.AsyncClient() as own:
+        with pytest.raises(TransportError) as caught:
+            await OntapJobs("http://127.0.0.1:9", auth=AUTH, http=own).get("any")
+    assert not caught.value.sent
+    assert caught.value.__context__ is None
