@@ -23,10 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _demo(plain=options.plain)
     except KeyboardInterrupt:
-        print("interrupted; the simulated jobs ended with it", file=sys.stderr)  # noqa: T201
+        sys.stderr.write("interrupted; the simulated jobs ended with it\n")
         return 130
     except (JobsError, ImportError) as error:
-        print(f"jobsource: {error}", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"jobsource: {error}\n")
         return 1
 
 

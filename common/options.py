@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 import warnings
 from collections.abc import Collection
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypedDict
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 import attrs
@@ -128,7 +130,7 @@ def read_timeout(timeout: object) -> float | None:
     """A wait's ``timeout=`` in seconds, None for no deadline. Raises `UsageError` for nonsense."""
     if timeout is None:
         return None
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout != timeout:  # noqa: PLR0124
+    if not _is_number(timeout) or (isinstance(timeout, float) and math.isnan(timeout)):
         raise UsageError("timeout= must be a number of seconds, or None for no deadline")
     if timeout < 0:
         raise UsageError("timeout= must not be below 0: give seconds from now")
@@ -201,5 +203,5 @@ def _check_proxy(proxy: object) -> None:
         )
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

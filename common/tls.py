@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import ssl
+from pathlib import Path
 
 from common.errors import UsageError
 
@@ -47,7 +48,7 @@ def _context(verify: bool | str, chain: tuple[str, ...]) -> ssl.SSLContext:
 
 def _with_ca(path: str) -> ssl.SSLContext:
     try:
-        if os.path.isdir(path):  # noqa: PTH112
+        if Path(path).is_dir():
             return ssl.create_default_context(capath=path)
         return ssl.create_default_context(cafile=path)
     except (OSError, ssl.SSLError) as error:
