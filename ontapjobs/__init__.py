@@ -61,12 +61,12 @@ from common.serial import from_dict
 from common.serial import to_dict
 from common.source import Probe
 from ontapjobs.provider import PROVIDER
+from ontapjobs.records import JobError
+from ontapjobs.records import JobRecord
+from ontapjobs.records import Named
 from ontapjobs.refusals import REFUSALS
 from ontapjobs.source import OntapJobs
 from ontapjobs.wire import STATES
-from ontapjobs.wire import JobError
-from ontapjobs.wire import JobRecord
-from ontapjobs.wire import Named
 from ontapjobs.wire import parse_job
 from ontapjobs.wire import parse_jobs
 

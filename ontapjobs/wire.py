@@ -5,30 +5,19 @@ Facts are from the ONTAP REST reference, "Cluster jobs" (9.6 to 9.19), and recor
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
-from typing import TypeVar
 
 import attrs
 
 from common.decoding import Fields
 from common.decoding import Object
-from common.decoding import integer
-from common.decoding import moment
 from common.decoding import objects
-from common.decoding import only
 from common.decoding import root_object
 from common.decoding import text
-from common.decoding import word
 from common.errors import DecodeError
 from common.faults import Fault
 from common.httpsource import Handover
-from common.model import NO_LINKS
-from common.model import ErrorArgument
 from common.model import ErrorDetail
-from common.model import FrozenMap
 from common.model import Job
 from common.model import JobRef
 from common.model import JobState
@@ -36,6 +25,8 @@ from common.refs import Scope
 from common.replies import Reply
 from common.replies import last_segment
 from common.states import read_state
+from ontapjobs.records import JobRecord
+from ontapjobs.records import parse_record
 
 PROVIDER = "ontap"
 
@@ -54,66 +45,7 @@ PASSING_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
 NO_REASON = "the job failed, and the server gave no reason"
 
 
-@attrs.frozen
-class Named:
-    """An SVM or a node, as a job names it."""
-
-    name: str | None = None
-    uuid: str | None = None
-    links: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-
-
-@attrs.frozen
-class JobError:
-    """``error`` of a failed job, 9.9 and later; ``target`` left the schema in 9.14."""
-
-    message: str | None = None
-    code: str | None = None
-    target: str | None = None
-    arguments: tuple[ErrorArgument, ...] = ()
-    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-
-
-@attrs.frozen
-class JobRecord:
-    """One job as ONTAP sent it. ``code`` is an integer here, whatever it was on the wire."""
-
-    uuid: str | None = None
-    description: str | None = None
-    state: str | None = None
-    message: str | None = None
-    code: int | None = None
-    start_time: datetime | None = None
-    """Recorded to change between polls of one job."""
-    end_time: datetime | None = None
-    """Recorded on a running job too: `Job.finished_at` takes it only once the state is terminal."""
-    svm: Named | None = None
-    node: Named | None = None
-    error: JobError | None = None
-    links: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-    """Keys that are not known here, and known ones with a value that could not be read."""
-
-
 _KEYS = frozenset({"uuid", "state"})
-_NAMED = frozenset({"name", "uuid", "_links"})
-_KNOWN = frozenset(
-    {
-        "uuid",
-        "description",
-        "state",
-        "message",
-        "code",
-        "start_time",
-        "end_time",
-        "svm",
-        "node",
-        "error",
-        "_links",
-    }
-)
-_T = TypeVar("_T")
 
 
 def parse_job(
@@ -178,36 +110,6 @@ def raw_page(data: bytes | str | Object) -> tuple[list[Object], str | None]:
     """A page's records as they are, what is none passed over, and the link to the next page."""
     root = root_object(data)
     return objects(root.get("records")), _links(root).get("next")
-
-
-def parse_record(data: Object, path: str = "$") -> JobRecord:
-    """One record, everything in it kept."""
-    extra = {key: value for key, value in data.items() if key not in _KNOWN}
-    links = data.get("_links")
-    return JobRecord(
-        uuid=_read(data, "uuid", text, extra),
-        description=_read(data, "description", text, extra),
-        state=word(data.get("state"), f"{path}.state"),
-        message=_read(data, "message", text, extra),
-        code=_read(data, "code", integer, extra),
-        start_time=_read(data, "start_time", moment, extra),
-        end_time=_read(data, "end_time", moment, extra),
-        svm=_read(data, "svm", _named, extra),
-        node=_read(data, "node", _named, extra),
-        error=_read(data, "error", _error, extra),
-        links=NO_LINKS if links is None else _take_links(links, extra),
-        extra=extra,
-    )
-
-
-def _read(data: Object, key: str, reader: Callable[[Any], _T | None], extra: dict[str, Any]) -> _T | None:
-    value = data.get(key)
-    if value is None:
-        return None
-    found = reader(value)
-    if found is None:
-        extra[key] = value
-    return found
 
 
 def parse_fault(reply: Reply) -> Fault:
@@ -304,59 +206,6 @@ def _errors(record: JobRecord, state: JobState) -> tuple[ErrorDetail, ...]:
             arguments=error.arguments if error else (),
         ),
     )
-
-
-def _error(value: Any) -> JobError | None:
-    if isinstance(value, str):
-        return JobError(message=value) if value else None
-    found = only(value)
-    if not found:
-        return None
-    inner = Fields(found)
-    arguments = inner.objects("arguments")  # an array, though some references print one object
-    if any(
-        set(argument) - {"message", "code"}
-        or any(v is not None and text(v) is None for v in argument.values())
-        for argument in arguments
-    ):
-        inner.extra["arguments"] = found["arguments"]
-    return JobError(
-        message=inner.text("message"),
-        code=inner.text("code"),
-        target=inner.text("target"),
-        arguments=tuple(
-            ErrorArgument(text(argument.get("message")) or "", text(argument.get("code")))
-            for argument in arguments
-        ),
-        extra=inner.extra,
-    )
-
-
-def _named(value: Any) -> Named | None:
-    data = only(value)
-    if data is None:
-        return None
-    extra = {key: part for key, part in data.items() if key not in _NAMED}
-    links = data.get("_links")
-    return Named(
-        _read(data, "name", text, extra),
-        _read(data, "uuid", text, extra),
-        NO_LINKS if links is None else _take_links(links, extra),
-        extra,
-    )
-
-
-def _take_links(links: Any, extra: dict[str, Any]) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    whole = type(links) is dict
-    for name, link in links.items() if whole else ():
-        href = link.get("href") if type(link) is dict else None
-        if type(href) is str:
-            found[name] = href
-        whole = whole and type(href) is str and len(link) == 1
-    if not whole:
-        extra["_links"] = links
-    return FrozenMap(found)
 
 
 def _links(data: Object) -> dict[str, str]:
