@@ -42,10 +42,9 @@ from common.states import JobState
 from common.waiters import BatchRefused
 from common.waiters import Reading
 from common.waiters import Sweep
+from common.waiting import Wait
 from common.waiting import WaitSpec
 from common.waiting import Watch
-from common.waiting import begin
-from common.waiting import proceed
 from common.watching import Poller
 
 BRIEF = 200
@@ -83,6 +82,7 @@ class BaseSource(abc.ABC):
         self._loop: object = None
         self._closed = False
         self._poller: Poller | None = None
+        self._last_spec: WaitSpec | None = None
         self.pacer: Pacer = Pacer(concurrency)
         self._random = random.Random()  # noqa: S311  # jitter is no secret
 
@@ -184,10 +184,11 @@ class BaseSource(abc.ABC):
         nothing behind.
         """
         spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
-        ref = self.ref(job)
-        waiter = begin(self, ref, job if isinstance(job, Job) else None, spec, only_end=True)
-        await proceed(self, waiter, spec)
-        return waiter.outcome(check=check)
+        seen = job if isinstance(job, Job) else None
+        async with Wait.begin(self, self.ref(job), seen, spec, only_end=True) as wait:
+            while (pending := wait.turn()) is not None:
+                await pending
+        return wait.outcome(check=check)
 
     def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
         """The jobs that match. Raises `Unsupported` where the server has no list."""
@@ -280,13 +281,18 @@ class BaseSource(abc.ABC):
             )
         if policy is not None and not isinstance(policy, PollPolicy):
             raise UsageError("policy= must be a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)")
-        return WaitSpec(
+        spec = WaitSpec(
             policy=self.policy if policy is None else self.check_policy(policy),
+            delay=self.delay,
             timeout=read_timeout(timeout),
             until=read_until(until),
             on_cancel=on_cancel,
             resolve_gone=resolve_gone,
         )
+        if resolve_gone is None and spec != self._last_spec:
+            self._last_spec = spec
+        # Thousands of waits that ask for the same share what says so.
+        return spec if resolve_gone is not None or self._last_spec is None else self._last_spec
 
     async def aclose(self) -> None:
         """End all waits with an error, and give back what the source holds. Safe to call twice."""

@@ -129,7 +129,7 @@ class Entry:
     """One job that is asked about, for all its waiters at once."""
 
     ref: JobRef
-    waiters: list[Waiter] = attrs.field(factory=list[Waiter])
+    waiters: list[Waiter]
     due: float = math.inf
     """When it is in the queue for; infinity while it is in none."""
     delay: float = 0.0
@@ -149,6 +149,8 @@ class Flight:
     number: int
     entries: list[Entry]
     pilot: Waiter
+    room: int
+    """The source's when it left: a refusal that asks for less must have made it smaller."""
     scope: anyio.CancelScope | None = None
     """Cuts the request, once it is under way."""
     landed: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from types import TracebackType
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from common.source import OnCancel
 from common.source import Probe
 from common.states import Action
 from common.states import JobState
+from common.tracking import DelayRule
 from common.waiters import Waiter
 from common.watching import Poller
 
@@ -43,10 +45,6 @@ class Waited(Protocol):
         """The poller of the running event loop."""
         ...
 
-    def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
-        """Seconds until the next poll of a job that has been running for ``ran`` seconds."""
-        ...
-
     async def act(self, job: JobRef, action: Action) -> Job:
         """For ``on_cancel="cancel"``."""
         ...
@@ -57,69 +55,111 @@ class WaitSpec:
     """What the caller of a wait asked for, checked."""
 
     policy: PollPolicy
+    delay: DelayRule
     timeout: float | None
     until: frozenset[JobState] | None
     on_cancel: OnCancel
     resolve_gone: Probe | None
 
 
-def begin(source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec, *, only_end: bool) -> Waiter:
-    """A wait that begins now, on the clock of the running loop."""
-    began = anyio.current_time()
-    waiter = Waiter(
-        ref=ref,
-        policy=spec.policy,
-        began=began,
-        deadline=math.inf if spec.timeout is None else began + spec.timeout,
-        timeout=spec.timeout,
-        until=spec.until,
-        last=seen,
-        delay=source.delay,
-        only_end=only_end,
-        one_read=spec.timeout == 0,
-    )
-    # An end is an end, whoever saw it: a finished job that was adopted costs no request.
-    waiter.ended = seen is not None and seen.done
-    return waiter
+@attrs.define(eq=False, kw_only=True, weakref_slot=False)
+class Wait(Waiter):
+    """One wait of one task, which takes its turns in the shared poller.
 
+    So it goes::
 
-async def proceed(source: Waited, waiter: Waiter, spec: WaitSpec) -> None:
-    """Go on with a wait until there is something to tell: a change, the end, or the exception raised here."""
-    try:
-        if waiter.ended:
-            await anyio.lowlevel.checkpoint()
+        async with wait:
+            while (pending := wait.turn()) is not None:
+                await pending
+
+    It is entered for each thing to be told: a change, or the end, or the exception raised on the way out.
+    """
+
+    source: Waited
+    spec: WaitSpec
+    poller: Poller | None = attrs.field(default=None, init=False)
+
+    @classmethod
+    def begin(cls, source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec, *, only_end: bool) -> Wait:
+        """A wait that begins now, on the clock of the running loop."""
+        began = anyio.current_time()
+        wait = cls(
+            source=source,
+            spec=spec,
+            ref=ref,
+            policy=spec.policy,
+            began=began,
+            deadline=math.inf if spec.timeout is None else began + spec.timeout,
+            timeout=spec.timeout,
+            until=spec.until,
+            last=seen,
+            delay=spec.delay,
+            only_end=only_end,
+            one_read=spec.timeout == 0,
+        )
+        # An end is an end, whoever saw it: a finished job that was adopted costs no request.
+        wait.ended = seen is not None and seen.done
+        return wait
+
+    def turn(self) -> Awaitable[object] | None:
+        """What to await next; None once there is something to tell."""
+        if self.poller is not None:
+            return self.poller.turn(self)
+        if self.ready:
+            return None
+        if self.ended:
+            self.ready = True
         else:
-            waiter.ready = False
-            await source.poller.run(waiter)
-            if waiter.error is not None:
-                await _failed(waiter, spec)
-    except JobsError as error:
-        waiter.ended = True
-        tell(source.observer, EventKind.ENDED, waiter.ref, waiter.last, error)
-        raise
-    except BaseException as error:
-        if spec.on_cancel == "cancel" and not waiter.ended and _is_cancellation(error):
-            await _cancel_remote(source, waiter.ref)
-        raise
-    if waiter.ended:
-        tell(source.observer, EventKind.ENDED, waiter.ref, waiter.last)
+            poller = self.source.poller
+            poller.enter(self)
+            self.poller = poller
+        # Whoever starts in the same breath joins the same request.
+        return anyio.lowlevel.checkpoint()
 
+    async def __aenter__(self) -> Wait:
+        self.ready = False
+        return self
 
-async def _failed(waiter: Waiter, spec: WaitSpec) -> None:
-    error, waiter.error = waiter.error, None
-    if error is None:
-        return
-    if not waiter.absent or spec.resolve_gone is None:
-        raise error
-    with anyio.CancelScope(deadline=waiter.cut) as scope:
-        try:
-            state = await spec.resolve_gone(waiter.ref, waiter.last)
-        except StopAsyncIteration as stop:
-            # As it is, it would pass for the end of the watch.
-            raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
-        waiter.resolved(state)
-    if scope.cancelled_caught:
-        raise waiter.expired()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        poller, self.poller = self.poller, None
+        if poller is not None:
+            poller.leave(self)
+        if error is not None:
+            await self._broken_off(error)
+            return
+        if self.error is not None:
+            try:
+                await self._failed()
+            except BaseException as late:
+                await self._broken_off(late)
+                raise
+        if self.ended:
+            tell(self.source.observer, EventKind.ENDED, self.ref, self.last)
+
+    async def _failed(self) -> None:
+        error, self.error = self.error, None
+        if error is None:
+            return
+        if not self.absent or self.spec.resolve_gone is None:
+            raise error
+        with anyio.CancelScope(deadline=self.cut) as scope:
+            try:
+                state = await self.spec.resolve_gone(self.ref, self.last)
+            except StopAsyncIteration as stop:
+                # As it is, it would pass for the end of the watch.
+                raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
+            self.resolved(state)
+        if scope.cancelled_caught:
+            raise self.expired()
+
+    async def _broken_off(self, error: BaseException) -> None:
+        if isinstance(error, JobsError):
+            self.ended = True
+            tell(self.source.observer, EventKind.ENDED, self.ref, self.last, error)
+        elif self.spec.on_cancel == "cancel" and not self.ended and _is_cancellation(error):
+            await _cancel_remote(self.source, self.ref)
 
 
 def _is_cancellation(error: BaseException) -> bool:
@@ -152,13 +192,13 @@ class Watch(AsyncIterator[Job]):
         self._source = source
         self._seen = seen
         self._spec = spec
-        self._waiter: Waiter | None = None
+        self._wait: Wait | None = None
         self._finished = False
 
     @property
     def last(self) -> Job | None:
         """The last observation so far."""
-        return self._waiter.last if self._waiter else self._seen
+        return self._wait.last if self._wait else self._seen
 
     def __aiter__(self) -> Watch:
         return self
@@ -166,14 +206,16 @@ class Watch(AsyncIterator[Job]):
     async def __anext__(self) -> Job:
         if self._finished:
             raise StopAsyncIteration
-        if self._waiter is None:
-            self._waiter = begin(self._source, self.ref, self._seen, self._spec, only_end=False)
-        waiter, self._finished = self._waiter, True
-        await proceed(self._source, waiter, self._spec)
-        if waiter.last is None:
+        if self._wait is None:
+            self._wait = Wait.begin(self._source, self.ref, self._seen, self._spec, only_end=False)
+        wait, self._finished = self._wait, True
+        async with wait:
+            while (pending := wait.turn()) is not None:
+                await pending
+        if wait.last is None:
             raise AssertionError("a watch was told of nothing")
-        self._finished = waiter.ended
-        return waiter.last
+        self._finished = wait.ended
+        return wait.last
 
     async def aclose(self) -> None:
         """Stop watching. The remote job is left alone."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Awaitable
 from datetime import UTC
 from datetime import datetime
 
 import anyio
-import anyio.lowlevel
 
 from common.errors import DecodeError
 from common.errors import JobNotFound
@@ -62,38 +62,25 @@ class Poller:
         held = len(self._entries) + len(self._queue) + len(self._deadlines) + len(self._parked)
         return not held and self._keeper is None and not self._flying and not self._inside
 
-    async def run(self, waiter: Waiter) -> None:
-        """Wait, keep time and carry requests, until there is something to tell this waiter."""
-        if self._closed:
-            raise UsageError("the source is closed: make a new one, or close it later", ref=waiter.ref)
-        self._enter(waiter)
-        try:
-            # Whoever starts in the same breath joins the same request.
-            await anyio.lowlevel.checkpoint()
-            while True:
-                now = anyio.current_time()
-                if now >= waiter.cut and not waiter.ready:
-                    waiter.fail(waiter.expired())  # its request landed in the very moment of its deadline
-                self._dispatch(now)
-                if waiter.one_read and waiter.flight is None and not waiter.ready:
-                    self._read_at_once(waiter, now)
-                flight = waiter.flight
-                if waiter.ready:
-                    return
-                if flight is not None:
-                    await self._fly(flight)
-                elif self._keeper is not None and self._keeper is not waiter:
-                    self._parked[waiter] = None
-                    await self._parking.park(waiter)
-                else:
-                    self._keeper = waiter
-                    self._armed = self._next_wake(now)
-                    self._parked[waiter] = None
-                    with anyio.CancelScope(deadline=self._armed):
-                        await self._parking.park(waiter)
-                    self._parked.pop(waiter, None)
-        finally:
-            self._leave(waiter)
+    def turn(self, waiter: Waiter) -> Awaitable[object] | None:
+        """What this waiter's task is to await next: a request, the time, or its wake-up. None: it is told.
+
+        The task itself awaits it, in the one frame that a wait has: thousands of them are kept at a time.
+        """
+        now = anyio.current_time()
+        if now >= waiter.cut and not waiter.ready:
+            waiter.fail(waiter.expired())  # its request landed in the very moment of its deadline
+        self._dispatch(now)
+        if waiter.one_read and waiter.flight is None and not waiter.ready:
+            self._read_at_once(waiter, now)
+        if waiter.ready:
+            return None
+        if waiter.flight is not None:
+            return self._fly(waiter.flight)
+        if self._keeper is None or self._keeper is waiter:
+            return self._keep_time(waiter, now)
+        self._parked[waiter] = None
+        return self._parking.park(waiter)
 
     def close(self) -> None:
         """End every wait with an exception, cut the requests in flight, and take no more waits."""
@@ -110,11 +97,15 @@ class Poller:
 
     # Coming and going
 
-    def _enter(self, waiter: Waiter) -> None:
+    def enter(self, waiter: Waiter) -> None:
+        """A wait begins: its task takes turns from now on. Raises `UsageError` once the source is closed."""
+        if self._closed:
+            raise UsageError("the source is closed: make a new one, or close it later", ref=waiter.ref)
         entry = self._entries.get(waiter.ref.id)
         if entry is None:
-            entry = self._entries[waiter.ref.id] = Entry(waiter.ref)
-        entry.waiters.append(waiter)
+            entry = self._entries[waiter.ref.id] = Entry(waiter.ref, [waiter])
+        else:
+            entry.waiters.append(waiter)
         waiter.number = waiter.number or next(self._numbers)
         waiter.inside = True
         self._inside += 1
@@ -122,7 +113,8 @@ class Poller:
         self._rearm(waiter.cut)
         self._enqueue(entry)
 
-    def _leave(self, waiter: Waiter) -> None:
+    def leave(self, waiter: Waiter) -> None:
+        """A wait is over, or its task cancelled: what it carried goes to others."""
         self._parked.pop(waiter, None)
         waiter.inside = False
         self._inside -= 1
@@ -159,6 +151,14 @@ class Poller:
             self._wake(self._keeper)
 
     # Keeping time
+
+    async def _keep_time(self, waiter: Waiter, now: float) -> None:
+        self._keeper = waiter
+        self._armed = self._next_wake(now)
+        self._parked[waiter] = None
+        with anyio.CancelScope(deadline=self._armed):
+            await self._parking.park(waiter)
+        self._parked.pop(waiter, None)
 
     def _enqueue(self, entry: Entry) -> None:
         waiting = (waiter.due for waiter in entry.waiters if waiter.inside and not waiter.ready)
@@ -199,7 +199,7 @@ class Poller:
         for entry in entries:
             entry.flying = True
         self._flying += 1
-        pilot.flight = Flight(next(self._numbers), entries, pilot)
+        pilot.flight = Flight(next(self._numbers), entries, pilot, self._source.room)
         self._wake(pilot)
 
     async def _fly(self, flight: Flight) -> None:
@@ -268,7 +268,7 @@ class Poller:
             self._source.heed(error)
             raise
         except BatchRefused as refusal:
-            if not refusal.smaller:
+            if not refusal.smaller or self._source.room >= flight.room:  # or the same would be asked for ever
                 self._batch_after = anyio.current_time() + BATCH_AGAIN
             return  # all of them are still due, and go out one by one or in smaller parts
         now = datetime.now(UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import types
 from collections.abc import Callable
@@ -28,19 +29,28 @@ Backend = tuple[str, dict[str, Any]]
 """What anyio calls a backend: its name and its options."""
 
 
+SPINS = 100_000
+"""So many rounds of the loop without an instant's sleep are no progress."""
+
+
 class _Jump(selectors.SelectSelector):
     """Instead of sleeping until the next timer, moves the clock there."""
 
     def __init__(self, start: float) -> None:
         super().__init__()
         self.now = start
+        self.rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and timeout is None:
             raise RuntimeError("deadlock: every task waits, and no timer is set")
+        self.rounds = 0 if timeout else self.rounds + 1
+        if self.rounds > SPINS:
+            raise RuntimeError(f"a spin: {SPINS} rounds of the loop, and time stands still at {self.now}")
         if not ready and timeout:
-            self.now += timeout
+            # A time so short that it changes nothing in the sum would otherwise be slept through for ever.
+            self.now = max(self.now + timeout, math.nextafter(self.now, math.inf))
         return ready
 
 
