@@ -9,6 +9,7 @@ from typing import Unpack
 
 import anyio
 
+from cfjobs.rhythm import cf_delay
 from cfjobs.wire import PROVIDER
 from cfjobs.wire import parse_budget
 from cfjobs.wire import parse_fault
@@ -26,13 +27,10 @@ from common.model import JobLike
 from common.model import JobRef
 from common.options import SourceOptions
 from common.polling import PollPolicy
-from common.polling import healthy_delay
 from common.refs import encode_segment
 from common.replies import Reply
 
 JOBS = "/v3/jobs"
-POLLING_SLOWER = 5.0
-"""While a job is POLLING the controller itself asks a broker once a minute: ask so many times less often."""
 
 
 class CFJobs(HttpSource):
@@ -52,10 +50,8 @@ class CFJobs(HttpSource):
         super().__init__(endpoint, auth=auth, given=options)
 
     def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
-        """Slower while the server itself waits for a service broker."""
-        if (job.native_state or "").casefold() != "polling":
-            return healthy_delay(policy, ran)
-        return max(healthy_delay(policy, ran), min(policy.initial * POLLING_SLOWER, policy.maximum))
+        """In step with the broker that the server itself waits for; see `cfjobs.rhythm`."""
+        return cf_delay(policy, job, ran)
 
     def list(self, *args: Any, **filters: Any) -> NoReturn:
         """Raises `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""

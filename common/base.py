@@ -82,7 +82,8 @@ class BaseSource(abc.ABC):
         self._loop: object = None
         self._closed = False
         self._poller: Poller | None = None
-        self._last_spec: WaitSpec | None = None
+        self._shared_for: tuple[object, ...] = ()
+        self._shared_spec: WaitSpec | None = None
         self.pacer: Pacer = Pacer(concurrency)
         self._random = random.Random()  # noqa: S311  # jitter is no secret
 
@@ -117,7 +118,10 @@ class BaseSource(abc.ABC):
         if isinstance(job, Job):
             job = job.ref
         elif isinstance(job, str):
-            job = JobRef.parse(job) if is_ref(job) else JobRef(self.provider, self.endpoint, job, self.scope)
+            if not is_ref(job):
+                _check_id(job)
+                return JobRef(self.provider, self.endpoint, job, self.scope)
+            job = JobRef.parse(job)
         elif not isinstance(job, JobRef):
             raise UsageError(
                 f"a job is named by a JobRef, its text, an id or a Job, not by {type(job).__name__}"
@@ -269,6 +273,11 @@ class BaseSource(abc.ABC):
         resolve_gone: Probe | None,
         policy: PollPolicy | None,
     ) -> WaitSpec:
+        # Thousands of waits that ask for the same share what says so.
+        plain = until is None and resolve_gone is None and not isinstance(timeout, bool)
+        given = (timeout, on_cancel, self.policy if policy is None else policy)
+        if plain and given == self._shared_for and self._shared_spec is not None:
+            return self._shared_spec
         if on_cancel not in ("leave", "cancel"):
             raise UsageError("on_cancel= must be 'leave' or 'cancel'")
         if on_cancel == "cancel" and Capability.CANCEL not in self.capabilities:
@@ -289,10 +298,9 @@ class BaseSource(abc.ABC):
             on_cancel=on_cancel,
             resolve_gone=resolve_gone,
         )
-        if resolve_gone is None and spec != self._last_spec:
-            self._last_spec = spec
-        # Thousands of waits that ask for the same share what says so.
-        return spec if resolve_gone is not None or self._last_spec is None else self._last_spec
+        if plain:
+            self._shared_for, self._shared_spec = given, spec
+        return spec
 
     async def aclose(self) -> None:
         """End all waits with an error, and give back what the source holds. Safe to call twice."""

@@ -67,14 +67,15 @@ class Poller:
 
         The task itself awaits it, in the one frame that a wait has: thousands of them are kept at a time.
         """
-        now = anyio.current_time()
-        if now >= waiter.cut and not waiter.ready:
-            waiter.fail(waiter.expired())  # its request landed in the very moment of its deadline
-        self._dispatch(now)
-        if waiter.one_read and waiter.flight is None and not waiter.ready:
-            self._read_at_once(waiter, now)
         if waiter.ready:
             return None
+        now = anyio.current_time()
+        if now >= waiter.cut:
+            waiter.fail(waiter.expired())  # its request landed in the very moment of its deadline
+            return None
+        self._dispatch(now)
+        if waiter.one_read and waiter.flight is None:
+            self._read_at_once(waiter, now)
         if waiter.flight is not None:
             return self._fly(waiter.flight)
         if self._keeper is None or self._keeper is waiter:

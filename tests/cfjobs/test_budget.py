@@ -70,3 +70,13 @@ async def test_a_budget_that_others_have_used_up_fails_no_wait() -> None:
             await jobs.get(guids[0])
         ended = await wait_all(jobs, guids, timeout=6 * HOUR)
     assert all(job.succeeded for job in ended)
+
+
+async def test_a_broker_that_takes_an_hour_costs_two_requests_a_minute() -> None:
+    simulator = CFSimulator()
+    minutes = [("POLLING", 60.0)] * 60
+    guid = simulator.add_job([("PROCESSING", 5.0), *minutes, ("COMPLETE", None)])
+    async with CFJobs("https://api.example.org", auth=Bearer("t"), transport=simulator.transport()) as jobs:
+        assert (await jobs.wait(guid)).succeeded
+    assert anyio.current_time() - simulator.journal[0].at <= 5 + 3_600 + 2
+    assert 115 <= len(simulator.journal) <= 135
