@@ -72,7 +72,10 @@ def moment(value: object) -> datetime | None:
         return None
     try:
         parsed = datetime.fromisoformat(value)
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+        zone = parsed.tzinfo
+        if zone is UTC:
+            return parsed
+        return (parsed if zone else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -82,15 +85,17 @@ def objects(value: object) -> list[Object]:
     if isinstance(value, Mapping):
         return [cast("Object", value)]
     if isinstance(value, list):
-        return [item for item in value if isinstance(item, Mapping)]
+        return [item for item in value if type(item) is dict or isinstance(item, Mapping)]
     return []
 
 
 def only(value: object) -> Object | None:
     """An object, or the only one of an array; None for anything else."""
+    if type(value) is dict:
+        return value
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return value if isinstance(value, dict | Mapping) else None
+    return cast("Object", value) if isinstance(value, Mapping) else None
 
 
 def word(value: object, path: str) -> str | None:

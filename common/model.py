@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 
+from common.drafts import PartlyRead
+from common.drafts import draft_of
 from common.refs import JobRef
 from common.states import TERMINAL
 from common.states import Action
@@ -26,6 +28,7 @@ __all__ = [
     "ErrorDetail",
     "FrozenMap",
     "Job",
+    "JobDraft",
     "JobItem",
     "JobLike",
     "JobRef",
@@ -126,7 +129,7 @@ def _now() -> datetime:
 
 
 @attrs.frozen
-class Job:
+class Job(PartlyRead):
     """One observation of one job. Two are equal when the server said the same; a job hashes by its ref."""
 
     ref: JobRef
@@ -189,6 +192,10 @@ def _told(job: Job) -> tuple[object, ...]:
         job.warnings,
         job.items,
     )
+
+
+JobDraft: Any = draft_of(Job)
+"""For decoders of many jobs: takes each value of a `Job` as it is."""
 
 
 JobLike = JobRef | Job | str

@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 
 import attrs
 
+from common.drafts import Drafted
+from common.drafts import draft_of
 from common.errors import UsageError
 from common.origins import origin
 
@@ -54,7 +56,7 @@ def _origin_or_none(value: Any) -> str:
 
 
 @attrs.frozen
-class JobRef:
+class JobRef(Drafted):
     """Names one job of one server. Holds no secret, hashes, pickles, and reads back from its text.
 
     ``endpoint`` is an origin such as ``https://cluster1.example.com``, or "" for the source's own.
@@ -100,3 +102,7 @@ class JobRef:
             raise UsageError("not a job reference: behind the host comes an id, with one account before it")
         scope = [(ACCOUNT, segments[0])] if len(segments) == 2 else []
         return cls(found["provider"], f"{scheme}://{host}" if host else "", segments[-1], (*scope, *pairs))
+
+
+RefDraft: Any = draft_of(JobRef)
+"""For decoders of many jobs: takes provider, endpoint and scope from a ref that was checked, and an id."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from typing import TypeVar
+from typing import cast
 
 import attrs
 
@@ -20,6 +21,8 @@ from common.decoding import moment
 from common.decoding import only
 from common.decoding import text
 from common.decoding import word
+from common.drafts import Drafted
+from common.drafts import draft_of
 from common.model import NO_LINKS
 from common.model import ErrorArgument
 from common.model import FrozenMap
@@ -47,7 +50,7 @@ class JobError:
 
 
 @attrs.frozen
-class JobRecord:
+class JobRecord(Drafted):
     """One job as ONTAP sent it. ``code`` is an integer here, whatever it was on the wire."""
 
     uuid: str | None = None
@@ -67,43 +70,36 @@ class JobRecord:
     """Keys that are not known here, and known ones with a value that could not be read."""
 
 
+RecordDraft: Any = draft_of(JobRecord)
+"""For the decoder alone."""
+
 _NAMED = frozenset({"name", "uuid", "_links"})
-_KNOWN = frozenset(
-    {
-        "uuid",
-        "description",
-        "state",
-        "message",
-        "code",
-        "start_time",
-        "end_time",
-        "svm",
-        "node",
-        "error",
-        "_links",
-    }
-)
+_KNOWN = frozenset(field.name for field in attrs.fields(JobRecord)) - {"links", "extra"} | {"_links"}
 _T = TypeVar("_T")
 
 
 def parse_record(data: Object, path: str = "$") -> JobRecord:
-    """One record, everything in it kept."""
-    extra = {key: value for key, value in data.items() if key not in _KNOWN}
-    links = data.get("_links")
-    return JobRecord(
-        uuid=_read(data, "uuid", text, extra),
-        description=_read(data, "description", text, extra),
-        state=word(data.get("state"), f"{path}.state"),
-        message=_read(data, "message", text, extra),
-        code=_read(data, "code", integer, extra),
-        start_time=_read(data, "start_time", moment, extra),
-        end_time=_read(data, "end_time", moment, extra),
-        svm=_read(data, "svm", _named, extra),
-        node=_read(data, "node", _named, extra),
-        error=_read(data, "error", _error, extra),
-        links=NO_LINKS if links is None else _take_links(links, extra),
-        extra=extra,
-    )
+    """One record, everything in it kept. Raises `DecodeError` for a state that is no text."""
+    extra = _unknown(data, _KNOWN)
+    record = RecordDraft()
+    record.uuid = _read(data, "uuid", text, extra)
+    record.description = _read(data, "description", text, extra)
+    record.state = word(data.get("state"), f"{path}.state")
+    record.message = _read(data, "message", text, extra)
+    record.code = _read(data, "code", integer, extra)
+    record.start_time = _read(data, "start_time", moment, extra)
+    record.end_time = _read(data, "end_time", moment, extra)
+    record.svm = _read(data, "svm", read_named, extra)
+    record.node = _read(data, "node", read_named, extra)
+    record.error = _read(data, "error", _error, extra)
+    record.links = _take_links(data, extra)
+    record.extra = extra
+    record.__class__ = JobRecord
+    return cast("JobRecord", record)
+
+
+def _unknown(data: Object, known: frozenset[str]) -> dict[str, Any]:
+    return {} if known.issuperset(data) else {key: data[key] for key in data if key not in known}
 
 
 def _read(data: Object, key: str, reader: Callable[[Any], _T | None], extra: dict[str, Any]) -> _T | None:
@@ -142,28 +138,41 @@ def _error(value: Any) -> JobError | None:
     )
 
 
-def _named(value: Any) -> Named | None:
+def read_named(value: Any) -> Named | None:
+    """An SVM or a node, also one that was read already; None for what is none."""
+    if type(value) is Named:
+        return value
     data = only(value)
     if data is None:
         return None
-    extra = {key: part for key, part in data.items() if key not in _NAMED}
-    links = data.get("_links")
+    extra = _unknown(data, _NAMED)
     return Named(
         _read(data, "name", text, extra),
         _read(data, "uuid", text, extra),
-        NO_LINKS if links is None else _take_links(links, extra),
+        _take_links(data, extra),
         extra,
     )
 
 
-def _take_links(links: Any, extra: dict[str, Any]) -> Mapping[str, str]:
+def _take_links(data: Object, extra: dict[str, Any]) -> FrozenMap:
+    links = data.get("_links")
+    found, whole = read_links(links)
+    if not whole:
+        extra["_links"] = links
+    return found
+
+
+def read_links(links: Any) -> tuple[FrozenMap, bool]:
+    """The links with an ``href`` of text, by name, and whether that is all there is to them."""
+    if type(links) is not dict:
+        return NO_LINKS, links is None
     found: dict[str, str] = {}
-    whole = type(links) is dict
-    for name, link in links.items() if whole else ():
+    whole = True
+    for name, link in links.items():
         href = link.get("href") if type(link) is dict else None
         if type(href) is str:
             found[name] = href
-        whole = whole and type(href) is str and len(link) == 1
-    if not whole:
-        extra["_links"] = links
-    return FrozenMap(found)
+            whole = whole and len(link) == 1
+        else:
+            whole = False
+    return FrozenMap(found), whole

@@ -238,7 +238,7 @@ class OntapJobs(HttpSource):
 
     def decode_record(self, ref: JobRef, record: Any) -> Job:
         """The job in one record of a sweep."""
-        job = parse_job(record, endpoint=self.endpoint, id=ref.id, states=self.states)
+        job = parse_job(record, endpoint=self.endpoint, id=ref.id, states=self.states, own=True)
         # The server writes uuids in lower case, whatever it was asked for.
         return job if job.ref == ref else attrs.evolve(job, ref=ref)
 

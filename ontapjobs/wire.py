@@ -25,6 +25,7 @@ from common.refs import Scope
 from common.replies import Reply
 from common.replies import last_segment
 from common.states import read_state
+from ontapjobs.plain import PlainReader
 from ontapjobs.records import JobRecord
 from ontapjobs.records import parse_record
 
@@ -55,13 +56,19 @@ def parse_job(
     scope: Scope = (),
     id: str = "",
     states: Mapping[str, JobState] | None = None,
+    own: bool = False,
 ) -> Job:
     """The job in the reply to ``GET /api/cluster/jobs/{uuid}``.
 
-    ``id`` stands in where the reply leaves the uuid out. ``states`` adds words to the table.
+    ``id`` stands in where the reply leaves the uuid out. ``states`` adds words to the table. ``own`` says of
+    decoded data that nobody will change it: then parts of the job may be read later, as they are of bytes.
     Raises `DecodeError` for what cannot be a job: no JSON, an error body, no job in it, no id known.
     """
     root = root_object(data)
+    if own or root is not data:
+        job = _plain(endpoint, scope, states).read(root)
+        if job is not None:
+            return job
     if not _KEYS & root.keys():
         what = "an error body" if "error" in root else "no job in it"
         raise DecodeError(f"{what}: neither uuid nor state", transient=True)
@@ -99,8 +106,10 @@ def parse_page(
     found = objects(records)  # some references print a single object
     if isinstance(records, list) and len(found) != len(records):
         raise DecodeError("a record is not an object", path="$.records")
+    plain = None if root is data else _plain(endpoint, (), states, share=True)
     jobs = [
-        _job(record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]")
+        (plain and plain.read(record))
+        or _job(record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]")
         for index, record in enumerate(found)
     ]
     return Page(jobs, _links(root).get("next"), count)
@@ -159,6 +168,12 @@ def parse_handover(reply: Reply, *, endpoint: str, states: Mapping[str, JobState
             except DecodeError:
                 continue  # its state cannot be read here: the ref is what there is to hand over
     return Handover(tuple(ids), tuple(jobs))
+
+
+def _plain(
+    endpoint: str, scope: Scope, states: Mapping[str, JobState] | None, *, share: bool = False
+) -> PlainReader:
+    return PlainReader(PROVIDER, endpoint, scope, STATES, states, share=share)
 
 
 def _job(
