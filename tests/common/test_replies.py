@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import string
+import sys
 from datetime import UTC
 from datetime import datetime
 from email.utils import format_datetime
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
+from common import replies
 from common.errors import DecodeError
 from common.errors import UsageError
 from common.replies import EXCERPT
@@ -27,6 +29,8 @@ from common.replies import read_json
 from common.replies import reply_of
 from common.replies import retry_after
 from tests.jsonvalues import TEXTS
+from tests.jsonvalues import json_values
+from tests.jsonvalues import written
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -220,6 +224,73 @@ def test_any_bytes_are_json_or_a_decode_error(data: bytes | str) -> None:
     except DecodeError:
         return
     json.dumps(found)
+
+
+def told(data: bytes | str) -> str:
+    try:
+        return repr(read_json(data))
+    except DecodeError as error:
+        return repr((error, vars(error)))
+
+
+def without_msgspec(data: bytes | str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replies, "_quick_loads", lambda: None)
+        return told(data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NaN",
+        "[Infinity, -Infinity, 1e400, -1e400, 1e-400, -0, -0.0]",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "9" * 400,
+        "9" * 5000,
+        "0.1234567890123456789012345678901",
+        '"\\ud800"',
+        '{"\\udc00\\ud800": 1}',
+        '"\ud800"',
+        '"\\ud83d\\ude00"',
+        '"a\tb"',
+        '"\x00"',
+        '"\x7f\u2028"',
+        '{"a": 1, "b": 2, "a": 3}',
+        "\ufeff{}",
+        "[1,]",
+        "{} {}",
+        "01",
+        "[" * 500 + "]" * 500,
+        "[" * 100_000,
+        '{"a":' * 100_000,
+    ],
+    ids=lambda text: ascii(text[:24]),
+)
+def test_what_is_read_does_not_hang_on_the_extra(text: str) -> None:
+    pytest.importorskip("msgspec")
+    forms: list[bytes | str] = [text]
+    forms += [text.encode(coding, "surrogatepass") for coding in ("utf-8", "utf-16", "utf-32")]
+    for data in forms:
+        assert told(data) == without_msgspec(data)
+
+
+@given(st.binary() | TEXTS | written(json_values()).filter(lambda data: isinstance(data, bytes | str)))
+def test_no_json_hangs_on_the_extra(data: bytes | str) -> None:
+    pytest.importorskip("msgspec")
+    assert told(data) == without_msgspec(data)
+
+
+@given(json_values().map(json.dumps), st.integers(0, 200), st.characters())
+def test_no_damaged_json_hangs_on_the_extra(text: str, at: int, other: str) -> None:
+    pytest.importorskip("msgspec")
+    data = text[:at] + other + text[at + 1 :]
+    assert told(data) == without_msgspec(data)
+
+
+def test_json_is_read_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "msgspec.json", None)
+    assert replies._quick_loads.__wrapped__() is None
 
 
 # --- links
