@@ -335,10 +335,10 @@ class BaseSource(abc.ABC):
                 "name the other one in aliases=",
                 ref=ref,
             )
-        if ref.scope and self.canonical_scope(ref.scope) != self.canonical_scope(self.scope):
-            raise WrongSource(
-                f"{_brief(ref)}: a job of another {' or '.join(name for name, _ in ref.scope)}", ref=ref
-            )
+        own = dict(self.canonical_scope(self.scope))
+        foreign = [name for name, part in self.canonical_scope(ref.scope) if own.get(name) != part]
+        if foreign:
+            raise WrongSource(f"{_brief(ref)}: a job of another {' and '.join(foreign)}", ref=ref)
 
 
 def _brief(ref: JobRef) -> str:

@@ -26,6 +26,8 @@ class EventKind(enum.StrEnum):
     """A poll failed, and the wait goes on."""
     ENDED = "ended"
     """A wait ended: with a job, with an error, or both."""
+    ABANDONED = "abandoned"
+    """A wait was cancelled, or broken off by what a probe raised. It says nothing of the job."""
 
 
 @attrs.frozen

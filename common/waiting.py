@@ -32,6 +32,10 @@ CANCEL_GRACE = 10.0
 """For so many seconds a cancelled wait goes on to ask the server to cancel the job (``on_cancel``)."""
 
 
+PROBE_LIMIT = 30.0
+"""Seconds for ``resolve_gone`` in a wait of ``timeout=0``, which no deadline bounds."""
+
+
 class Waited(Protocol):
     """What a wait needs of a source."""
 
@@ -144,7 +148,9 @@ class Wait(Waiter):
             return
         if not self.absent or self.spec.resolve_gone is None:
             raise error
-        with anyio.CancelScope(deadline=self.cut) as scope:
+        # Where no time is allowed there is one read, and as long for the probe.
+        limit = self.began + PROBE_LIMIT if self.one_read else self.deadline
+        with anyio.CancelScope(deadline=limit) as scope:
             try:
                 state = await self.spec.resolve_gone(self.ref, self.last)
             except StopAsyncIteration as stop:
@@ -158,7 +164,9 @@ class Wait(Waiter):
         if isinstance(error, JobsError):
             self.ended = True
             tell(self.source.observer, EventKind.ENDED, self.ref, self.last, error)
-        elif self.spec.on_cancel == "cancel" and not self.ended and _is_cancellation(error):
+            return
+        tell(self.source.observer, EventKind.ABANDONED, self.ref, self.last)
+        if self.spec.on_cancel == "cancel" and not self.ended and _is_cancellation(error):
             await _cancel_remote(self.source, self.ref)
 
 

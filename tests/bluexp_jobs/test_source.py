@@ -268,6 +268,7 @@ def test_a_ref_names_account_and_agent_and_comes_back() -> None:
     [
         f"bluexp://api.bluexp.netapp.com/account-x2/{ID}?agent=agent-1",
         f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=agent-2",
+        f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=agent-1&site=east",
         f"bluexp://evil.example/account-x1/{ID}?agent=agent-1",
         f"bluexp+http://api.bluexp.netapp.com/account-x1/{ID}?agent=agent-1",
     ],
@@ -280,8 +281,16 @@ async def test_a_ref_of_another_account_agent_or_host_is_refused(text: str) -> N
     assert wire.requests == []
 
 
-@pytest.mark.parametrize("text", [f"bluexp:///{ID}", f"bluexp://api.bluexp.netapp.com/{ID}"])
-def test_a_ref_without_host_or_scope_takes_the_sources(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"bluexp:///{ID}",
+        f"bluexp://api.bluexp.netapp.com/{ID}",
+        f"bluexp://api.bluexp.netapp.com/account-x1/{ID}",
+        f"bluexp://api.bluexp.netapp.com/{ID}?agent=agent-1",
+    ],
+)
+def test_what_a_ref_leaves_out_of_host_and_scope_is_the_sources(text: str) -> None:
     source, _ = bluexp(reply({}))
     assert source.ref(text) == source.ref(ID)
 

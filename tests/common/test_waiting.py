@@ -1040,6 +1040,30 @@ async def test_an_observer_is_told_with_what_error_a_wait_ended(
     assert events[-1].error is caught.value
 
 
+async def test_an_observer_is_told_of_a_wait_that_was_cancelled() -> None:
+    events: list[Event] = []
+    async with source(Script(running), observer=events.append) as jobs:
+        with anyio.move_on_after(5):
+            await jobs.wait(JOB)
+    assert [event.kind for event in events if event.kind not in (EventKind.SEEN, EventKind.CHANGED)] == [
+        EventKind.ABANDONED
+    ]
+    assert events[-1].job is not None
+    assert events[-1].error is None
+
+
+async def test_a_probe_that_hangs_is_cut_also_where_no_time_is_allowed() -> None:
+    async def probe(ref: JobRef, last: Job | None) -> JobState:
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    async with source(Script(gone)) as jobs:
+        began = anyio.current_time()
+        with pytest.raises(WaitTimeout):
+            await jobs.wait(RUNNING, timeout=0, resolve_gone=probe)
+        assert anyio.current_time() - began <= 31
+
+
 async def test_an_observer_that_fails_does_no_harm_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     def observer(event: Event) -> None:
         raise RuntimeError(f"the dashboard is down at {event.kind}")
