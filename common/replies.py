@@ -69,6 +69,7 @@ class Reply:
         return retry_after(self.header("retry-after"), self.date)
 
 
+@functools.lru_cache(maxsize=16)  # a server says the same for a second
 def http_date(text: str | None) -> datetime | None:
     """A date of a header as an aware datetime in UTC, None where it is not one."""
     if not text:

@@ -1,12 +1,17 @@
-"""Every async test runs on asyncio and on trio; hypothesis never fails for being slow."""
+"""Every async test runs on asyncio and on trio, over httpx; hypothesis never fails for being slow."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from hypothesis import settings
 
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
+
+# Also where aiohttp is installed; test_aiohttp.py asks for it. All tests over it: JOBSOURCE_HTTP=aiohttp.
+os.environ.setdefault("JOBSOURCE_HTTP", "httpx")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -22,7 +22,7 @@ from tests.benchmarks.jobs import Jobs
 Wait = Callable[[Jobs], None]
 """Waits for all of the jobs, and notes when it learnt of each end."""
 
-EXTRAS = ("aiohttp", "httpx_aiohttp", "msgspec", "orjson")
+EXTRAS = ("aiohttp", "msgspec", "orjson")
 """What makes us faster where it is installed."""
 POOL = 8
 """Connections of the floors: as many as ours."""
@@ -56,11 +56,12 @@ def jobsource(order: Order) -> Wait:
 
 
 def jobsource_extras(order: Order) -> Wait:
-    """With the extras, and httpx over aiohttp."""
-    return _ours(order, transport=import_module("httpx_aiohttp").AiohttpTransport)
+    """With the extras, all of them."""
+    import_module("aiohttp")
+    return _ours(order)
 
 
-def _ours(order: Order, *, transport: Callable[[], Any] | None = None) -> Wait:
+def _ours(order: Order) -> Wait:
     from cfjobs import CFJobs
     from common import Bearer
     from common import PollPolicy
@@ -71,11 +72,10 @@ def _ours(order: Order, *, transport: Callable[[], Any] | None = None) -> Wait:
     async def run(jobs: Jobs) -> None:
         interval = order.interval
         policy = None if interval is None else PollPolicy(initial=interval, maximum=interval)
-        over = None if transport is None else transport()
         source: OntapJobs | CFJobs = (
-            OntapJobs(order.url, auth=("admin", "secret"), policy=policy, transport=over)
+            OntapJobs(order.url, auth=("admin", "secret"), policy=policy)
             if order.kind == "ontap"
-            else CFJobs(order.url, auth=Bearer("token"), policy=policy, transport=over)
+            else CFJobs(order.url, auth=Bearer("token"), policy=policy)
         )
 
         async def follow(index: int) -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PROVIDERS = ("bluexp_jobs", "cfjobs", "ontapjobs")
 PACKAGES = ("common", *PROVIDERS)
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-HEAVY = ("cattrs", "httpcore", "httpx", "httpx2", "rich", "trio", "uvicorn")
+HEAVY = ("aiohttp", "cattrs", "httpcore", "httpx", "httpx2", "rich", "trio", "uvicorn")
 
 
 def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
