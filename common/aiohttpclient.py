@@ -21,11 +21,9 @@ from common.errors import UsageError
 from common.exchange import Answer
 from common.exchange import Failed
 from common.exchange import Outgoing
-from common.exchange import header_texts
-from common.exchange import read_body
+from common.exchange import read_reply
 from common.options import Options
 from common.proxies import behind_a_proxy
-from common.replies import Reply
 from common.tls import tls_context
 
 SWITCH = "JOBSOURCE_HTTP"
@@ -125,8 +123,7 @@ class AiohttpClient:
                 allow_redirects=False,
             )
             try:
-                encoding = response.headers.get("Content-Encoding", "")
-                body = await read_body(response.status, response.content.iter_any(), encoding)
+                reply = await read_reply(response.status, response.raw_headers, response.content.iter_any())
             finally:
                 if not response.closed:  # a body read to its end has given its connection back
                     response.close()
@@ -137,7 +134,7 @@ class AiohttpClient:
             if not self._session.closed:
                 raise
             return Failed(error, closed=True)
-        return Answer(Reply(response.status, header_texts(response.raw_headers), body), request.headers)
+        return Answer(reply, request.headers)
 
 
 def _once(aiohttp: Any) -> Callable[[Any, Callable[[Any], Awaitable[Any]]], Awaitable[Any]]:

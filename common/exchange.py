@@ -73,14 +73,16 @@ class Exchanger(Protocol):
         ...
 
 
-async def read_body(status: int, chunks: AsyncIterable[bytes], encoding: str) -> bytes:
-    """The body of a reply. Raises `DecodeError` where it can't be read, unless the status says no already."""
+async def read_reply(status: int, raw: Iterable[tuple[bytes, bytes]], chunks: AsyncIterable[bytes]) -> Reply:
+    """A whole reply. Raises `DecodeError` where its body can't be read, unless the status says no already."""
+    headers = header_texts(raw)
+    encoding = ", ".join([value for name, value in headers if name == "content-encoding"])
     try:
-        return await read_bounded(chunks, encoding)
+        return Reply(status, headers, await read_bounded(chunks, encoding))
     except DecodeError:
         if status < 400:
             raise
-        return b""
+        return Reply(status, headers)
 
 
 def header_texts(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ from common.exchange import Answer
 from common.exchange import Failed
 from common.exchange import Outgoing
 from common.exchange import header_texts
-from common.exchange import read_body
+from common.exchange import read_reply
 from common.options import Options
 from common.replies import Reply
 from common.tls import tls_context
@@ -85,13 +85,13 @@ class HttpxClient:
                 self._request(request), stream=True, follow_redirects=False, **self._auth
             )
             try:
-                body = await self._body(response)
+                reply = await _read(response)
             finally:
                 await response.aclose()
         except self._library.HTTPStatusError as error:
             # A hook of the caller's own client raised for the status: which is a reply all the same.
             response = error.response
-            body = bytes(response.content) if response.is_stream_consumed else b""
+            reply = _known(response, response.content if response.is_stream_consumed else b"")
         except (
             self._library.HTTPError,
             self._library.InvalidURL,
@@ -107,7 +107,6 @@ class HttpxClient:
             if not self._client.is_closed:
                 raise
             return Failed(error, closed=True)
-        reply = Reply(response.status_code, header_texts(response.headers.raw), body)
         return Answer(reply, response.request.headers)
 
     def _request(self, asked: Outgoing) -> Any:
@@ -126,11 +125,17 @@ class HttpxClient:
         request.url = self._library.URL(asked.url)  # without the parameters of the caller's own client
         return request
 
-    async def _body(self, response: Any) -> bytes:
-        if response.is_stream_consumed:  # a mock transport's reply, read and inflated when it was made
-            return bytes(await response.aread())
-        async with aclosing(response.aiter_raw()) as chunks:
-            return await read_body(response.status_code, chunks, response.headers.get("content-encoding", ""))
+
+async def _read(response: Any) -> Reply:
+    if response.is_stream_consumed:  # a mock transport's reply, read and inflated when it was made
+        return _known(response, await response.aread())
+    # Not by aiter_raw(): it counts and splits what needs neither.
+    async with aclosing(aiter(response.stream)) as chunks:
+        return await read_reply(response.status_code, response.headers.raw, chunks)
+
+
+def _known(response: Any, body: bytes) -> Reply:
+    return Reply(response.status_code, header_texts(response.headers.raw), bytes(body))
 
 
 def library_of(client: Any) -> ModuleType:
