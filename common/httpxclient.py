@@ -47,8 +47,12 @@ class HttpxClient:
         library = library_of(options.http)
         if options.http is not None:
             return cls(library, options.http, own=False, auth=auth)
+        from common.nocookies import NoCookies  # lazily, as the library itself
+
         if options.transport is not None:
-            client = library.AsyncClient(transport=options.transport, trust_env=False, verify=False)
+            client = library.AsyncClient(
+                transport=options.transport, cookies=NoCookies(), trust_env=False, verify=False
+            )
             return cls(library, client, own=True, auth=auth)
         limits = library.Limits(
             max_connections=options.concurrency,
@@ -60,6 +64,7 @@ class HttpxClient:
             verify=tls_context(options.verify, options.cert) if secure else options.proxy is not None,
             proxy=options.proxy,
             limits=limits,
+            cookies=NoCookies(),
         )
         return cls(library, client, own=True, auth=auth)
 

@@ -140,6 +140,14 @@ async def test_a_redirect_is_never_followed(status: int, action: Action | None) 
     assert wire.hosts == {"cluster1"}
 
 
+async def test_cookies_are_not_kept() -> None:
+    source, wire = ontap(reply(JOB, headers={"Set-Cookie": "session=1; Path=/"}))
+    await source.get("j1")
+    await source.get("j1")
+    assert wire.sent("Cookie") == [None, None]
+    assert not source._client._connected().client._client.cookies  # type: ignore[attr-defined]
+
+
 # --- bodies
 
 
