@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-import ssl
-from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from common.errors import UsageError
 
-Verify = bool | str | os.PathLike[str] | ssl.SSLContext
+if TYPE_CHECKING:
+    import ssl
+
+Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
 """True, False (by name only), a CA file or folder, or a context of the caller's own."""
 Cert = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
 """A client certificate: one PEM file, or certificate and key files, with the key's password if it has one."""
@@ -17,6 +20,8 @@ Cert = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
 
 def tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.SSLContext:
     """The shared context for these settings. Raises `UsageError` for files that cannot be loaded."""
+    import ssl  # lazily, here and below: who only decodes needs none of it
+
     if isinstance(verify, ssl.SSLContext):
         if cert is not None:
             raise UsageError("cert= beside an ssl.SSLContext: load the certificate into the context instead")
@@ -47,11 +52,13 @@ def _context(verify: bool | str, chain: tuple[str, ...]) -> ssl.SSLContext:
 
 
 def _with_ca(path: str) -> ssl.SSLContext:
+    import ssl
+
     try:
-        if Path(path).is_dir():
+        if os.path.isdir(path):  # noqa: PTH112  # pathlib takes longer to import than this file
             return ssl.create_default_context(capath=path)
         return ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:  # also all of TLS's own
         raise UsageError(f"verify={path!r} cannot be loaded as a CA file: {error}") from None
 
 
@@ -60,5 +67,5 @@ def _load_chain(context: ssl.SSLContext, chain: tuple[str, ...]) -> None:
     try:
         # A function, so that a missing password is an error here and never a prompt at a terminal.
         context.load_cert_chain(file or "", key, password=lambda: password or "")
-    except (OSError, ssl.SSLError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:  # OSError: also all of TLS's own
         raise UsageError(f"cert={file!r} cannot be loaded: {type(error).__name__}: {error}") from None
