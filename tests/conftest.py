@@ -10,8 +10,8 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
 
-# Also where aiohttp is installed; test_aiohttp.py asks for it. JOBSOURCE_HTTP=aiohttp runs all over it, and fails
-# in the three tests that look at httpx itself.
+# Also where aiohttp is installed; test_aiohttp.py asks for it. JOBSOURCE_HTTP=aiohttp runs the whole
+# suite over it, and the few tests that look at httpx itself fail.
 os.environ.setdefault("JOBSOURCE_HTTP", "httpx")
 
 
