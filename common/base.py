@@ -79,6 +79,7 @@ class BaseSource(abc.ABC):
         self.policy: PollPolicy = self.check_policy(policy or self.default_policy())
         self.observer = observer
         self.concurrency = concurrency
+        self._first: JobRef | None = None
         self._loop: object = None
         self._closed = False
         self._poller: Poller | None = None
@@ -119,16 +120,20 @@ class BaseSource(abc.ABC):
             job = job.ref
         elif isinstance(job, str):
             if not is_ref(job):
-                _check_id(job)
-                return JobRef(self.provider, self.endpoint, job, self.scope)
+                return self._own(job)
             job = JobRef.parse(job)
         elif not isinstance(job, JobRef):
             raise UsageError(
                 f"a job is named by a JobRef, its text, an id or a Job, not by {type(job).__name__}"
             )
         self._check_owner(job)
-        _check_id(job.id)
-        return JobRef(self.provider, self.endpoint, job.id, self.scope)
+        return self._own(job.id)
+
+    def _own(self, id: str) -> JobRef:
+        _check_id(id)
+        if self._first is None:
+            self._first = JobRef(self.provider, self.endpoint, id, self.scope)
+        return self._first.sibling(id)
 
     async def get(self, job: JobLike) -> Job:
         """One observation of one job, in one request.
@@ -347,6 +352,8 @@ def _brief(ref: JobRef) -> str:
 
 
 def _check_id(id: str) -> None:
+    if not id:
+        raise UsageError("the job's id is empty: pass the id that the server gave, as text")
     if len(id) > MAX_ID:
         raise UsageError(f"the job's id is {len(id)} characters long: pass the id, not a reply or a document")
     if id in (".", ".."):

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 
 from common.waiters import Entry
-from common.waiters import Pollable
 from common.waiters import Waiter
 
 SLACK = 0.05
@@ -48,26 +47,24 @@ class Queue:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
-    def board(self, source: Pollable, now: float, *, batch: bool) -> list[Entry]:
-        """The jobs of the next request: one that is due, and what can go with it. Empty where none is due."""
+    def board(self, room: int, now: float, *, batch: bool) -> list[Entry]:
+        """The jobs of the next request: one that is due, if any, and what has ``room`` beside it."""
         if self.first_due() > now:
             return []
         first = self._take()
-        seat = source.seat(first.ref)
-        if not batch or not seat or now < first.alone_until:
+        if not batch or not first.seat or now < first.alone_until:
             return [first]
-        room, boarded = source.room - seat, [first]
+        room, boarded = room - first.seat, [first]
         passed: list[tuple[Entry, float]] = []
         while len(passed) < PASSED_OVER and (due := self.first_due()) < math.inf:
             entry = self._heap[0][2]
-            seat = source.seat(entry.ref)
-            if due > now + max(SLACK, RIDE_ALONG * entry.delay) or seat > room:
+            if due > now + max(SLACK, RIDE_ALONG * entry.delay) or entry.seat > room:
                 break
             self._take()
-            if not seat or now < entry.alone_until:
+            if not entry.seat or now < entry.alone_until:
                 passed.append((entry, due))
                 continue
-            room -= seat
+            room -= entry.seat
             boarded.append(entry)
         for entry, due in passed:
             self.put(entry, due)

@@ -90,7 +90,8 @@ class Tracker:
         """
         self.trouble = self._outage_since = None
         self._bad_records = 0
-        news = not self._told or self.last is None or job.differs(self.last)
+        last = self.last
+        news = not self._told or (job is not last and (last is None or job.differs(last)))
         self.last, self._seen, self._told, self._seen_at = job, True, True, at
         wanted = self.until is not None and job.state in self.until
         if job.state in TERMINAL or (wanted and dispatched >= self.began):

@@ -130,6 +130,8 @@ class Entry:
 
     ref: JobRef
     waiters: list[Waiter]
+    seat: int
+    """How many bytes it takes in a request for many; 0 where it must be asked for alone."""
     due: float = math.inf
     """When it is in the queue for; infinity while it is in none."""
     delay: float = 0.0

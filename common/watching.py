@@ -104,7 +104,8 @@ class Poller:
             raise UsageError("the source is closed: make a new one, or close it later", ref=waiter.ref)
         entry = self._entries.get(waiter.ref.id)
         if entry is None:
-            entry = self._entries[waiter.ref.id] = Entry(waiter.ref, [waiter])
+            entry = Entry(waiter.ref, [waiter], self._source.seat(waiter.ref))
+            self._entries[waiter.ref.id] = entry
         else:
             entry.waiters.append(waiter)
         waiter.number = waiter.number or next(self._numbers)
@@ -162,8 +163,10 @@ class Poller:
         self._parked.pop(waiter, None)
 
     def _enqueue(self, entry: Entry) -> None:
-        waiting = (waiter.due for waiter in entry.waiters if waiter.inside and not waiter.ready)
-        due = min(waiting, default=math.inf)
+        due = math.inf
+        for waiter in entry.waiters:
+            if waiter.due < due and waiter.inside and not waiter.ready:
+                due = waiter.due
         if entry.flying or due == entry.due:
             return
         self._queue.put(entry, due)
@@ -182,7 +185,7 @@ class Poller:
                 waiter.fail(waiter.expired())
                 self._wake(waiter)
         while self._source.open_at(now, self._flying) <= now:
-            entries = self._queue.board(self._source, now, batch=now >= self._batch_after)
+            entries = self._queue.board(self._source.room, now, batch=now >= self._batch_after)
             if not entries:
                 return
             self._source.departing(now)

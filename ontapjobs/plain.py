@@ -19,7 +19,6 @@ from common.model import Job
 from common.model import JobDraft
 from common.model import JobRef
 from common.model import JobState
-from common.refs import RefDraft
 from common.refs import Scope
 from common.states import read_state
 from ontapjobs.records import JobRecord
@@ -76,15 +75,8 @@ class PlainReader:
         for key in self._shared:
             if key in data:
                 self._share(data, key)
-        server = self._checked or self._check(id)
-        ref = RefDraft()
-        ref.provider = server.provider
-        ref.endpoint = server.endpoint
-        ref.id = id
-        ref.scope = server.scope
-        ref.__class__ = JobRef
         job = JobDraft()
-        job.ref = ref
+        job.ref = (self._checked or self._check(id)).sibling(id)
         job.state = state
         job.native_state = word
         job.operation = operation
