@@ -17,6 +17,8 @@ from common.errors import UsageError
 if TYPE_CHECKING:
     import httpx
 
+    from common.tokens import TokenAuth
+
 TokenSource = Callable[[], Awaitable[str]]
 
 
@@ -37,7 +39,7 @@ class HeaderAuth(Protocol):
         ...
 
 
-AuthLike: TypeAlias = "tuple[str, str] | HeaderAuth | httpx.Auth"
+AuthLike: TypeAlias = "tuple[str, str] | HeaderAuth | TokenAuth | httpx.Auth"
 """What every source takes: a user-and-password pair, one of the classes here, or an ``httpx.Auth``."""
 
 
@@ -97,7 +99,7 @@ class Bearer:
     def __init__(self, token: str | TokenSource) -> None:
         if not isinstance(token, str) and not callable(token):
             raise UsageError("Bearer() takes the token as text, or an async function that returns it")
-        self._token = _bare(token) if isinstance(token, str) else token
+        self._token = bare_token(token) if isinstance(token, str) else token
         self._sent: tuple[str, ...] = (self._token if isinstance(self._token, str) else "",)
 
     async def headers(self) -> Mapping[str, str]:
@@ -118,7 +120,7 @@ class Bearer:
         token = self._token()
         if not isinstance(token, Awaitable):
             raise UsageError("the function given to Bearer() must be async: its answer cannot be awaited")
-        return _bare(await token)
+        return bare_token(await token)
 
     def secrets(self) -> tuple[str, ...]:
         """The tokens last sent."""
@@ -128,7 +130,8 @@ class Bearer:
         return "Bearer(****)"
 
 
-def _bare(token: object) -> str:
+def bare_token(token: object) -> str:
+    """A token without the word "bearer" before it. Raises `UsageError` for what no header can carry."""
     # The cf command and many web pages show a token with the scheme's name before it.
     if not isinstance(token, str) or not token.strip():
         raise UsageError("the bearer token is empty: pass the token as text")
@@ -158,6 +161,6 @@ def read_auth(auth: Any) -> HeaderAuth | Any | None:
         return Basic(*auth)
     if isinstance(auth, str):
         raise UsageError("auth= was given as text: pass (user, password), or Bearer(token) for a token")
-    if hasattr(auth, "auth_flow") or hasattr(auth, "async_auth_flow"):
+    if hasattr(auth, "through") or hasattr(auth, "auth_flow") or hasattr(auth, "async_auth_flow"):
         return auth
     raise UsageError("auth= must be (user, password), Bearer(token), or an httpx.Auth")

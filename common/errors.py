@@ -68,7 +68,7 @@ class JobsError(Exception):
         self.ref = ref
         self._job = job or self._job
 
-    def copy_for(self, ref: JobRef, job: Job | None) -> Self:
+    def copy_for(self, ref: JobRef | None, job: Job | None) -> Self:
         """The same error as an instance of its own, about one job: one request may serve many waits."""
         own = _rebuild(type(self), self.args, self.__dict__)
         own.__dict__.pop("__notes__", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import anyio
 import attrs
@@ -27,6 +28,7 @@ from common.redaction import proxy_secrets
 from common.redaction import secrets_in
 from common.replies import Reply
 from common.tls import tls_context
+from common.tokens import TokenAuth
 
 SHORTEST_SECRET = 3
 """Characters: cleaning texts of anything shorter would clean away the text."""
@@ -72,14 +74,18 @@ class ApiClient:
         self.endpoint = endpoint
         self._options = options
         self._auth = read_auth(auth)
-        self._signer: HeaderAuth | None = self._auth if isinstance(self._auth, HeaderAuth) else None
+        self._signer: HeaderAuth | None = None
+        if isinstance(self._auth, TokenAuth):
+            self._signer = self._auth.through(self)
+        elif isinstance(self._auth, HeaderAuth):
+            self._signer = self._auth
         self._keepalive = keepalive
-        self._headers = {
+        self._bare_headers = {
             "Accept-Encoding": ACCEPT_ENCODING,
             "Connection": "keep-alive",
             "User-Agent": user_agent(options.user_agent),
-            **headers,
         }
+        self._headers = {**self._bare_headers, **headers}
         # An auth of httpx's own signs httpx's own requests.
         by_httpx = self._auth is not None and self._signer is None
         self._aiohttp = None if by_httpx else aiohttp_of(options, endpoint=endpoint)
@@ -111,6 +117,7 @@ class ApiClient:
         """
         connection = self._connected()
         seconds = self._options.request_timeout if timeout is None else timeout
+        out = False  # whether the server may have it
         sent = {**self._headers, **(headers or {})}
         content = None
         if json is not None:
@@ -119,8 +126,52 @@ class ApiClient:
         request = Outgoing(method, self.endpoint + target, sent, content)
         async with connection.turns:
             with anyio.move_on_after(seconds):
-                return await self._signed(connection.client, request)
-        raise TransportError(f"{method} {self.endpoint}: no whole reply within {seconds:g} s")
+                if self._signer is None:
+                    out = True
+                    return await self._twice(connection.client, request)
+                signature = await self._signer.headers()
+                out = True
+                reply = await self._twice(connection.client, request.signed(signature))
+                if reply.status != 401:
+                    return reply
+                out = False  # what was refused was not carried out
+                if not await self._signer.refresh(signature):
+                    return reply
+                signature = await self._signer.headers()
+                out = True
+                return await self._twice(connection.client, request.signed(signature))
+        what = "no whole reply" if out else "not signed in"
+        raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=out)
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request to any URL, without the source's credentials: signing in is made of these.
+
+        Takes no turn, for the request that waits for it has one. Redirects are not followed. Raises
+        `TransportError` without a reply, `DecodeError` for a body that is too large.
+        """
+        sent = {**self._bare_headers, "Accept": "application/json", **(headers or {})}
+        content = None
+        if form is not None:
+            content = urlencode(form).encode()
+            sent["Content-Type"] = "application/x-www-form-urlencoded"
+        elif json is not None:
+            content = jsonlib.dumps(json).encode()
+            sent["Content-Type"] = "application/json"
+        client = self._connected().client
+        with anyio.move_on_after(self._options.request_timeout):
+            answer = await client.exchange(Outgoing(method, url, sent, content))
+            if isinstance(answer, Failed):
+                raise self._failed(answer, method, url.partition("?")[0])
+            return answer.reply
+        raise TransportError(f"{method} {url}: no whole reply within {self._options.request_timeout:g} s")
 
     async def aclose(self) -> None:
         """Close the client, unless it is the caller's. Safe to call twice."""
@@ -140,30 +191,21 @@ class ApiClient:
                 text = text.replace(form, "****")
         return text
 
-    async def _signed(self, client: Exchanger, request: Outgoing) -> Reply:
-        if self._signer is None:
-            return await self._twice(client, request)
-        signature = await self._signer.headers()
-        reply = await self._twice(client, request.signed(signature))
-        if reply.status == 401 and await self._signer.refresh(signature):
-            reply = await self._twice(client, request.signed(await self._signer.headers()))
-        return reply
-
     async def _twice(self, client: Exchanger, request: Outgoing) -> Reply:
         answer = await client.exchange(request)
         if isinstance(answer, Failed) and answer.dropped and request.method in _IDEMPOTENT:
             # A server drops idle connections (ONTAP after 5 s): not trouble, but a matter of timing.
             answer = await client.exchange(request)
         if isinstance(answer, Failed):
-            raise self._failed(answer, request.method)
+            raise self._failed(answer, request.method, self.endpoint)
         if answer.reply.status >= 400:
             self._sent = secrets_in(answer.sent)
         return answer.reply
 
-    def _failed(self, failed: Failed, method: str) -> TransportError:
+    def _failed(self, failed: Failed, method: str, endpoint: str) -> TransportError:
         if failed.closed:
             said = f"the client was closed meanwhile ({failed.error})"
-            return TransportError(f"{method} {self.endpoint}: {said}")
+            return TransportError(f"{method} {endpoint}: {said}")
         chain: list[str] = []
         cause: BaseException | None = failed.error
         while cause is not None and len(chain) < 8:
@@ -173,7 +215,7 @@ class ApiClient:
         detail = self.clean(" ".join(next(filter(None, chain), "").split())[:300])
         hint = "; pass verify='ca.pem', the certificate of who signed the server's" if untrusted else ""
         return TransportError(
-            f"{method} {self.endpoint}: {type(failed.error).__name__}{': ' if detail else ''}{detail}{hint}",
+            f"{method} {endpoint}: {type(failed.error).__name__}{': ' if detail else ''}{detail}{hint}",
             sent=failed.sent,
             dropped=failed.dropped,
         )

@@ -1,0 +1,374 @@
+"""A bearer token that renews itself: one sign-in however many requests wait for it.
+
+Renewed a minute before it expires, and at once where a server refuses it. Whoever needs it first carries the
+sign-in; if that one is cancelled, the next takes it over. No task of its own.
+"""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import random
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+from typing import NoReturn
+from typing import Protocol
+
+import anyio
+import attrs
+from anyio.lowlevel import current_token
+
+from common.auth import HeaderAuth
+from common.auth import bare_token
+from common.errors import AuthenticationError
+from common.errors import DecodeError
+from common.errors import SourceError
+from common.errors import TransportError
+from common.errors import UsageError
+from common.events import logger
+from common.faults import Fault
+from common.faults import api_error
+from common.replies import Reply
+from common.replies import read_json
+from common.shelter import finish_within
+
+AHEAD = 60.0
+"""Seconds before its expiry that a token is renewed; at half of its life where that comes later."""
+TRIES = 4
+"""So often is one sign-in tried while what goes wrong is passing trouble."""
+PAUSE = 0.5
+"""Seconds before the second try, doubled for each one after it, less up to half of it by chance."""
+LONGEST_PAUSE = 10.0
+"""A server that asks for more seconds than this is left alone, and the sign-in fails for now."""
+RETRY_EARLY = 5.0
+"""Seconds until a renewal that failed is tried again while the token at hand is still good."""
+SHELTER = 1.0
+"""Seconds that a cancelled sign-in with a refresh token is given: its successor may be in the reply."""
+KEPT = 8
+"""So many former tokens are remembered, to be cleaned out of what servers quote."""
+
+REFUSED = frozenset({400, 401, 403})
+"""How token endpoints say that credentials are wrong (RFC 6749, section 5.2, and what is seen besides)."""
+
+OnRotate = Callable[[str], object]
+"""Told of a new refresh token that replaces the one before; may be async."""
+
+
+@attrs.frozen(repr=False)
+class Token:
+    """What a sign-in gave: ``lifetime`` in seconds, None where the server did not tell."""
+
+    access: str
+    lifetime: float | None = None
+    refresh: str | None = None
+
+
+@attrs.frozen(repr=False, kw_only=True)
+class Grant:
+    """One request for a token: ``fields`` go form-encoded, or as JSON."""
+
+    url: str
+    fields: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    as_json: bool = False
+
+
+class SignIn(Protocol):
+    """What signing in needs of a source: whose token it is, and unsigned requests over its connections."""
+
+    @property
+    def endpoint(self) -> str:
+        """The origin that the token is for."""
+        ...
+
+    def clean(self, text: str) -> str:
+        """A text without the secrets that are sent here."""
+        ...
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request without credentials of the source. Raises `TransportError`, `DecodeError`."""
+        ...
+
+
+@attrs.define(eq=False)
+class _Attempt:
+    """A sign-in under way on one event loop, and what became of it."""
+
+    loop: object
+    done: anyio.Event = attrs.field(factory=anyio.Event)
+    token: str | None = None
+    error: SourceError | None = None
+
+
+@attrs.define(eq=False)
+class _Held:
+    """A token at hand. Times are those of the loop that it came on, and by the process's own clock."""
+
+    token: Token
+    loop: object
+    renew_at: float | None
+    expires_at: float | None
+    skew: float
+
+    def moved(self, loop: object) -> None:
+        """Go on on another event loop, whose clock may be another."""
+        if loop is self.loop:
+            return
+        shift = anyio.current_time() - time.monotonic() - self.skew
+        self.loop, self.skew = loop, self.skew + shift
+        if self.renew_at is not None and self.expires_at is not None:
+            self.renew_at, self.expires_at = self.renew_at + shift, self.expires_at + shift
+
+
+class TokenAuth(abc.ABC):
+    """Base of what signs in for a bearer token and keeps it good. May serve several sources.
+
+    A class of this kind says how to ask for a token (`grant`); all else is the same for all.
+    """
+
+    remedy: str = "check the credentials"
+    """What to do where the sign-in is refused."""
+    anew: bool = True
+    """Whether it can sign in again without a refresh token."""
+
+    def __init__(self, *, refresh_token: str | None = None, on_rotate: OnRotate | None = None) -> None:
+        if on_rotate is not None and not callable(on_rotate):
+            raise UsageError("on_rotate= must be a function of the new refresh token, or left out")
+        self._on_rotate = on_rotate
+        self._refresh_token = refresh_token
+        self._held: _Held | None = None
+        self._attempt: _Attempt | None = None
+        self._former: tuple[str, ...] = ()
+
+    @abc.abstractmethod
+    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+        """The request for a token, with this refresh token where there is one."""
+
+    @abc.abstractmethod
+    def own_secrets(self) -> tuple[str, ...]:
+        """The passwords and keys that it was made of."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """All texts that must appear in no message."""
+        current = (self._refresh_token or "", self._held.token.access if self._held else "")
+        return tuple(text for text in (*self.own_secrets(), *self._former, *current) if text)
+
+    def through(self, desk: SignIn) -> HeaderAuth:
+        """This sign-in, carried out over the connections of one source."""
+        return _Signer(self, desk)
+
+    async def renewed(self, token: Token) -> None:
+        """Called with each new token. Tells the caller of a new refresh token (``on_rotate``)."""
+        if token.refresh is None or token.refresh == self._refresh_token:
+            return
+        self._remember(self._refresh_token)
+        self._refresh_token = token.refresh
+        if self._on_rotate is not None:
+            said = self._on_rotate(token.refresh)
+            if inspect.isawaitable(said):
+                await said
+
+    async def token(self, desk: SignIn, *, refused: str | None = None) -> str:
+        """A good access token, other than one that a server has refused. Raises what the sign-in met.
+
+        `AuthenticationError` where it was refused; `TransportError`, `RateLimited` or `ServerError` where it
+        failed for now.
+        """
+        while True:
+            found = self._usable(refused)
+            if found is not None:
+                return found
+            attempt = self._attempt
+            if attempt is None or attempt.loop is not current_token().native_token:
+                return await self._lead(desk)
+            await attempt.done.wait()
+            if attempt.error is not None:
+                raise attempt.error.copy_for(None, None)
+            if attempt.token is not None:
+                return attempt.token
+            # Its task was cancelled: one of those that waited goes on.
+
+    def begin_with(self, token: Token) -> None:
+        """Take a token that is at hand already. Only within an event loop."""
+        now, loop = anyio.current_time(), current_token().native_token
+        renew_at = expires_at = None
+        if token.lifetime is not None:
+            expires_at = now + token.lifetime
+            renew_at = expires_at - min(AHEAD, token.lifetime / 2)
+        if self._held is not None and self._held.token.access != token.access:
+            self._remember(self._held.token.access)
+        self._held = _Held(token, loop, renew_at, expires_at, now - time.monotonic())
+
+    def _usable(self, refused: str | None) -> str | None:
+        held = self._held
+        if held is None or held.token.access == refused:
+            return None
+        held.moved(current_token().native_token)
+        due = held.renew_at is not None and anyio.current_time() >= held.renew_at
+        return None if due else held.token.access
+
+    def _remember(self, secret: str | None) -> None:
+        if secret:
+            self._former = (*self._former[-KEPT:], secret)
+
+    async def _lead(self, desk: SignIn) -> str:
+        attempt = self._attempt = _Attempt(current_token().native_token)
+        held = self._held
+        try:
+            attempt.token = await self._obtain(desk)
+        except SourceError as error:
+            if error.transient and held is not None and self._held is held and self._still_good(held):
+                attempt.token = held.token.access
+                return attempt.token
+            attempt.error = error
+            raise
+        else:
+            return attempt.token
+        finally:
+            if self._attempt is attempt:
+                self._attempt = None
+            attempt.done.set()
+
+    @staticmethod
+    def _still_good(held: _Held) -> bool:
+        now = anyio.current_time()
+        if held.expires_at is None or now >= held.expires_at:
+            return False
+        # Renewed ahead of time, which can wait; not so a token that a server has refused.
+        good = held.renew_at is not None and now >= held.renew_at
+        held.renew_at = min(now + RETRY_EARLY, held.expires_at)
+        return good
+
+    async def _obtain(self, desk: SignIn) -> str:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._sign_in(desk)
+            except SourceError as error:
+                pause = PAUSE * 2 ** (tries - 1) * (1 - random.random() / 2)  # noqa: S311  # jitter is no secret
+                pause = max(pause, error.retry_after or 0.0)
+                if not error.transient or tries >= TRIES or pause > LONGEST_PAUSE:
+                    raise
+            await anyio.sleep(pause)
+
+    async def _sign_in(self, desk: SignIn) -> str:
+        refresh = self._refresh_token
+        try:
+            grant = await self.grant(desk, refresh)
+            if refresh is None:
+                return await self._asked(desk, grant)
+            return await finish_within(SHELTER, lambda: self._asked(desk, grant))
+        except AuthenticationError:
+            if refresh is None or not self.anew:
+                raise
+        # Refresh tokens expire too; whoever has the password signs in anew.
+        self._remember(refresh)
+        self._refresh_token = None
+        return await self._asked(desk, await self.grant(desk, None))
+
+    async def _asked(self, desk: SignIn, grant: Grant) -> str:
+        what = f"signing in at {grant.url}"
+        body = {"json": dict(grant.fields)} if grant.as_json else {"form": grant.fields}
+        try:
+            reply = await desk.ask("POST", grant.url, headers=grant.headers, **body)
+        except TransportError as error:
+            _no_token(f"{what} failed: {error}")
+        except DecodeError as error:
+            _no_token(f"{what} gave nothing that can be read: {error}")
+        if reply.status != 200:
+            raise _refusal(reply, what, self.remedy, desk)
+        token = read_token(reply, what)
+        self.begin_with(token)
+        try:
+            await self.renewed(token)
+        except Exception:
+            logger.exception("on_rotate failed; the new refresh token is kept in this process alone")
+        return token.access
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds secrets and is not pickled: make it where it is used")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(****)"
+
+
+class _Signer:
+    """`HeaderAuth` of a `TokenAuth` over the connections of one source."""
+
+    def __init__(self, auth: TokenAuth, desk: SignIn) -> None:
+        self._auth = auth
+        self._desk = desk
+
+    async def headers(self) -> Mapping[str, str]:
+        """``Authorization: Bearer …``."""
+        return {"Authorization": f"Bearer {await self._auth.token(self._desk)}"}
+
+    async def refresh(self, refused: Mapping[str, str]) -> bool:
+        """A new token in place of the refused one. Raises what the sign-in met."""
+        token = refused.get("Authorization", "").removeprefix("Bearer ")
+        await self._auth.token(self._desk, refused=token)
+        return True
+
+    def secrets(self) -> tuple[str, ...]:
+        """Those of the sign-in."""
+        return self._auth.secrets()
+
+
+def read_token(reply: Reply, what: str) -> Token:
+    """The token in a reply of 200 (RFC 6749, section 5.1). Raises `TransportError` where there is none."""
+    try:
+        said = read_json(reply.body)
+    except DecodeError as error:
+        _no_token(f"{what} gave no token: {error}")
+    fields: dict[str, Any] = said if isinstance(said, dict) else {}
+    try:
+        access = bare_token(fields.get("access_token"))
+    except UsageError:
+        _no_token(f"{what} gave no token: there is no access_token in the reply that a header can carry")
+    kind = fields.get("token_type")
+    if isinstance(kind, str) and kind.lower() != "bearer":
+        _no_token(f"{what} gave a token of the type {kind[:40]!r}, and not a bearer token")
+    refresh = fields.get("refresh_token")
+    return Token(access, _seconds(fields.get("expires_in")), refresh if isinstance(refresh, str) else None)
+
+
+def _no_token(text: str) -> NoReturn:
+    # No write that waits for a token has been sent yet, whatever became of the request for the token.
+    raise TransportError(text, sent=False) from None
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < 1e9 else None
+
+
+def _refusal(reply: Reply, what: str, remedy: str, desk: SignIn) -> SourceError:
+    try:
+        said = read_json(reply.body)
+    except DecodeError:
+        said = None
+    fields: dict[str, Any] = said if isinstance(said, dict) else {}
+    code, message = fields.get("error"), fields.get("error_description") or fields.get("message")
+    code = desk.clean(code) if isinstance(code, str) else None
+    message = desk.clean(message[:500]) if isinstance(message, str) else None
+    refused = reply.status in REFUSED and (code is not None or reply.status == 401)
+    fault = Fault(code=code, message=message, spoken=code is not None, hint=remedy if refused else None)
+    # An excerpt of the body is left out: a token endpoint may quote what it was sent.
+    bare = attrs.evolve(reply, body=b"", status=401 if refused else reply.status)
+    error = api_error(bare, fault, asked=what)
+    error.transient = error.transient and not refused
+    return error
