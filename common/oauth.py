@@ -1,4 +1,4 @@
-"""OAuth 2.0 as every issuer of tokens speaks it (RFC 6749): client credentials, and what a request is made of."""
+"""OAuth 2.0 as every issuer of tokens speaks it (RFC 6749): client credentials, and what is sent."""
 
 from __future__ import annotations
 
