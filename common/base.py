@@ -204,10 +204,15 @@ class BaseSource(abc.ABC):
         del args, filters
         raise Unsupported(f"{self.provider} jobs cannot be listed: their API has no list")
 
-    async def read(self, ref: JobRef) -> Reading:
+    async def read_again(self, ref: JobRef, last: Reading) -> Reading:
+        """`read_once` for a job that was read before: what did not change need not be decoded again."""
+        del last
+        return await self.read_once(ref)
+
+    async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
         """One poll, and the floor under all later ones where the server asks for it (``Retry-After``)."""
         try:
-            reading = await self.read_once(ref)
+            reading = await (self.read_once(ref) if last is None else self.read_again(ref, last))
         except SourceError as error:
             self.heed(error)
             raise

@@ -26,6 +26,10 @@ class Reading:
 
     job: Job
     date: datetime | None = None
+    body: bytes | None = None
+    """What the job was read from, where the same bytes would give the same job again."""
+    at: datetime | None = None
+    """When it came by this machine's clock, where ``job`` is the one of an earlier answer."""
 
 
 @attrs.frozen
@@ -64,8 +68,8 @@ class Pollable(Protocol):
         """How many of those bytes a job takes; 0 for an id that must be asked for by itself."""
         ...
 
-    async def read(self, ref: JobRef) -> Reading:
-        """One request for one job. Raises `JobNotFound` or `SourceError`."""
+    async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
+        """One request for one job, ``last`` the answer before. Raises `JobNotFound` or `SourceError`."""
         ...
 
     async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
@@ -139,6 +143,8 @@ class Entry:
     flying: bool = False
     alone_until: float = -math.inf
     """To be asked for by itself until then: it was absent from a sweep, or could not be read there."""
+    reading: Reading | None = None
+    """The last answer about it alone."""
     record: Any = None
     """What the last sweep brought: an unchanged record is not decoded again."""
     job: Job | None = None

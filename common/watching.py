@@ -254,11 +254,11 @@ class Poller:
                 await self._sweep(flight, dispatched)
             else:
                 entry = flight.entries[0]
-                reading = await self._source.read(entry.ref)
+                reading = entry.reading = await self._source.read(entry.ref, entry.reading)
                 if entry.alone_until == math.inf:
                     # A sweep could not tell of it, and yet it is there: sweeps are not to be trusted with it.
                     entry.alone_until = dispatched + BATCH_AGAIN
-                self._seen(flight, entry, reading.job, reading.date, dispatched)
+                self._seen(flight, entry, reading.job, reading.date, dispatched, reading.at)
         except JobNotFound as error:
             self._missing(flight, error, dispatched)
         except SourceError as error:

@@ -1,0 +1,75 @@
+"""What did not change between two polls is not decoded again, and yet seen."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+import anyio
+import pytest
+
+from cfjobs import Bearer
+from cfjobs import CFJobs
+from cfjobs import Job
+from cfjobs import JobRef
+from cfjobs import JobState
+from cfjobs import WaitTimeout
+from cfjobs.simulator import CFSimulator
+from common.httpsource import SMALL
+from tests.common.virtual import Backend
+from tests.common.virtual import virtual_time
+
+pytestmark = pytest.mark.anyio
+
+
+@virtual_time
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    backend: Backend = request.param()
+    return backend
+
+
+class Counted(CFJobs):
+    """Counts what it decodes."""
+
+    decoded = 0
+
+    def decode(self, body: bytes, ref: JobRef) -> Job:
+        self.decoded += 1
+        return super().decode(body, ref)
+
+
+def foundation(**fields: Any) -> tuple[Counted, str]:
+    simulator = CFSimulator()
+    guid = simulator.add_job([("PROCESSING", 20.5), ("COMPLETE", None)], **fields)
+    return Counted("https://api.example.org", auth=Bearer("t"), transport=simulator.transport()), guid
+
+
+async def test_a_job_is_decoded_once_for_each_of_its_states() -> None:
+    source, guid = foundation()
+    assert (await source.wait(guid)).state is JobState.SUCCEEDED
+    assert source.decoded == 2
+
+
+async def test_a_reply_too_large_to_keep_is_decoded_at_each_poll() -> None:
+    source, guid = foundation(warnings=["w" * SMALL])
+    assert (await source.wait(guid)).state is JobState.SUCCEEDED
+    assert source.decoded > 10
+
+
+async def test_the_last_observation_is_of_the_last_answer() -> None:
+    source, guid = foundation()
+    before = datetime.now(UTC)
+    with pytest.raises(WaitTimeout) as caught:
+        await source.wait(guid, timeout=10.5)
+    assert source.decoded == 1
+    assert caught.value.job is not None
+    assert before <= caught.value.job.observed_at <= datetime.now(UTC)
+
+
+async def test_a_get_is_always_read_anew() -> None:
+    source, guid = foundation()
+    first = await source.get(guid)
+    await anyio.sleep(1)
+    assert await source.get(guid) == first
+    assert source.decoded == 2
