@@ -1,4 +1,4 @@
-"""Parking a task until another wakes it: a bare future on asyncio, a suspended task on trio.
+"""Parking a task until another wakes it, and the clock: a bare future on asyncio, a suspended task on trio.
 
 An ``anyio.Event`` does the same for 1,000 bytes a waiter; thousands of waits are made of this.
 """
@@ -6,6 +6,7 @@ An ``anyio.Event`` does the same for 1,000 bytes a waiter; thousands of waits ar
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from collections.abc import Callable
 from typing import Any
 from typing import Protocol
 
@@ -19,7 +20,10 @@ class Place(Protocol):
 
 
 class Parking(Protocol):
-    """The two calls, for one kind of event loop."""
+    """What there is of each kind of event loop."""
+
+    now: Callable[[], float]
+    """The loop's own clock, as ``anyio.current_time()`` gives it, without looking for the loop each time."""
 
     def park(self, place: Place) -> Awaitable[object]:
         """Suspend the running task until `wake` is called for its place. Safe to cancel."""
@@ -36,7 +40,9 @@ class AsyncioParking:
     def __init__(self) -> None:
         import asyncio  # lazily: a process that only decodes needs no loop
 
-        self._create_future = asyncio.get_running_loop().create_future
+        loop = asyncio.get_running_loop()
+        self.now: Callable[[], float] = loop.time
+        self._create_future = loop.create_future
 
     def park(self, place: Place) -> Awaitable[object]:
         """See `Parking`. The future itself is awaited: a coroutine around it would cost a frame."""
@@ -52,6 +58,11 @@ class AsyncioParking:
 
 class TrioParking:
     """Trio's own suspended tasks."""
+
+    def __init__(self) -> None:
+        import trio
+
+        self.now: Callable[[], float] = trio.current_time
 
     async def park(self, place: Place) -> None:
         """See `Parking`."""

@@ -99,7 +99,10 @@ class Tracker:
             return True
         waited = self._head_start + dispatched - self.began
         self.due = dispatched + self.delay(self.policy, job, run_time(job, date, waited))
-        self._bound_unknown(job, dispatched)
+        if job.state is JobState.UNKNOWN:
+            self._bound_unknown(job, dispatched)
+        else:
+            self._unknown_since = None
         return news
 
     def missing(self, error: JobNotFound, *, dispatched: float) -> JobsError | None:
@@ -194,9 +197,6 @@ class Tracker:
         return attrs.evolve(self.last, observed_at=self._seen_at)
 
     def _bound_unknown(self, job: Job, dispatched: float) -> None:
-        if job.state is not JobState.UNKNOWN:
-            self._unknown_since = None
-            return
         if self._unknown_since is None:
             self._unknown_since = dispatched
         limit = self._unknown_since + self.policy.unknown_limit

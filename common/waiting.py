@@ -81,14 +81,17 @@ class Wait(Waiter):
 
     source: Waited
     spec: WaitSpec
-    poller: Poller | None = attrs.field(default=None, init=False)
+    poller: Poller
+    entered: bool = attrs.field(default=False, init=False)
 
     @classmethod
     def begin(cls, source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec, *, only_end: bool) -> Wait:
         """A wait that begins now, on the clock of the running loop."""
-        began = anyio.current_time()
+        poller = source.poller
+        began = poller.now()
         wait = cls(
             source=source,
+            poller=poller,
             spec=spec,
             ref=ref,
             policy=spec.policy,
@@ -107,16 +110,15 @@ class Wait(Waiter):
 
     def turn(self) -> Awaitable[object] | None:
         """What to await next; None once there is something to tell."""
-        if self.poller is not None:
+        if self.entered:
             return self.poller.turn(self)
         if self.ready:
             return None
         if self.ended:
             self.ready = True
         else:
-            poller = self.source.poller
-            poller.enter(self)
-            self.poller = poller
+            self.poller.enter(self)
+            self.entered = True
         # Whoever starts in the same breath joins the same request.
         return anyio.lowlevel.checkpoint()
 
@@ -127,9 +129,9 @@ class Wait(Waiter):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        poller, self.poller = self.poller, None
-        if poller is not None:
-            poller.leave(self)
+        if self.entered:
+            self.entered = False
+            self.poller.leave(self)
         if error is not None:
             await self._broken_off(error)
             return
@@ -217,6 +219,7 @@ class Watch(AsyncIterator[Job]):
         if self._wait is None:
             self._wait = Wait.begin(self._source, self.ref, self._seen, self._spec, only_end=False)
         wait, self._finished = self._wait, True
+        wait.poller = self._source.poller  # of the loop that runs now
         async with wait:
             while (pending := wait.turn()) is not None:
                 await pending

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Awaitable
+from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
 
@@ -44,6 +45,7 @@ class Poller:
     def __init__(self, source: Pollable) -> None:
         self._source = source
         self._parking = parking()
+        self.now: Callable[[], float] = self._parking.now
         self._entries: dict[str, Entry] = {}
         self._queue = Queue()
         self._deadlines = Deadlines()
@@ -69,7 +71,7 @@ class Poller:
         """
         if waiter.ready:
             return None
-        now = anyio.current_time()
+        now = self.now()
         if now >= waiter.cut:
             waiter.fail(waiter.expired())  # its request landed in the very moment of its deadline
             return None
@@ -234,7 +236,7 @@ class Poller:
                 self._enqueue(entry)
             else:
                 self._drop(entry)
-        now = anyio.current_time()
+        now = self.now()
         self._dispatch(now)
         self._rearm(self._next_wake(now))  # the keeper may sleep until a request lands, which one just did
 
@@ -245,7 +247,7 @@ class Poller:
             self._take_off([entry])
 
     async def _ask(self, flight: Flight) -> None:
-        dispatched = anyio.current_time()
+        dispatched = self.now()
         for entry in flight.entries:
             for waiter in entry.waiters:
                 waiter.polls += 1
@@ -273,7 +275,7 @@ class Poller:
             raise
         except BatchRefused as refusal:
             if not refusal.smaller or self._source.room >= flight.room:  # or the same would be asked for ever
-                self._batch_after = anyio.current_time() + BATCH_AGAIN
+                self._batch_after = self.now() + BATCH_AGAIN
             return  # all of them are still due, and go out one by one or in smaller parts
         now = datetime.now(UTC)
         for entry in entries:
@@ -331,7 +333,7 @@ class Poller:
                 self._told(waiter, entry, dispatched)
 
     def _troubled(self, flight: Flight, error: SourceError, dispatched: float) -> None:
-        now, draw = anyio.current_time(), self._source.draw()
+        now, draw = self.now(), self._source.draw()
         for entry in flight.entries:
             for waiter in entry.waiters:
                 if waiter.ready or waiter.number > flight.number:
