@@ -127,6 +127,20 @@ class Waiter(Tracker):
         self.error = error
         self.ready = True
 
+    def begin_step(self) -> None:
+        """Wait for the next thing to tell."""
+        self.ready = False
+
+    def tell_end(self) -> None:
+        """There is nothing more to wait for."""
+        self.ended = True
+        self.ready = True
+
+    def take_error(self) -> JobsError | None:
+        """The exception that the wait ends with, once."""
+        error, self.error = self.error, None
+        return error
+
 
 @attrs.define(eq=False, weakref_slot=False)
 class Entry:

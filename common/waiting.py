@@ -115,7 +115,7 @@ class Wait(Waiter):
         if self.ready:
             return None
         if self.ended:
-            self.ready = True
+            self.tell_end()
         else:
             self.poller.enter(self)
             self.entered = True
@@ -123,7 +123,7 @@ class Wait(Waiter):
         return anyio.lowlevel.checkpoint()
 
     async def __aenter__(self) -> Wait:
-        self.ready = False
+        self.begin_step()
         return self
 
     async def __aexit__(
@@ -145,7 +145,7 @@ class Wait(Waiter):
             tell(self.source.observer, EventKind.ENDED, self.ref, self.last)
 
     async def _failed(self) -> None:
-        error, self.error = self.error, None
+        error = self.take_error()
         if error is None:
             return
         if not self.absent or self.spec.resolve_gone is None:
@@ -164,7 +164,7 @@ class Wait(Waiter):
 
     async def _broken_off(self, error: BaseException) -> None:
         if isinstance(error, JobsError):
-            self.ended = True
+            self.tell_end()
             tell(self.source.observer, EventKind.ENDED, self.ref, self.last, error)
             return
         tell(self.source.observer, EventKind.ABANDONED, self.ref, self.last)
