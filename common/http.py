@@ -6,6 +6,7 @@ import json as jsonlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -24,6 +25,7 @@ from common.exchange import Outgoing
 from common.httpxclient import HttpxClient
 from common.httpxclient import library_of
 from common.options import Options
+from common.origins import origin
 from common.redaction import proxy_secrets
 from common.redaction import secrets_in
 from common.replies import Reply
@@ -53,6 +55,8 @@ class _Connection:
 
     client: Exchanger
     turns: anyio.Semaphore
+    elsewhere: dict[str, Exchanger] = attrs.field(factory=dict[str, Exchanger])
+    """For other origins than the source's: token endpoints."""
 
 
 class ApiClient:
@@ -154,8 +158,9 @@ class ApiClient:
     ) -> Reply:
         """Send one request to any URL, without the source's credentials: signing in is made of these.
 
-        Takes no turn, for the request that waits for it has one. Redirects are not followed. Raises
-        `TransportError` without a reply, `DecodeError` for a body that is too large.
+        Takes no turn, for the request that waits for it has one. Redirects are not followed. On another
+        origin the well-known authorities are believed beside the source's CA file. Raises `TransportError`
+        without a reply, `DecodeError` for a body that is too large.
         """
         sent = {**self._bare_headers, "Accept": "application/json", **(headers or {})}
         content = None
@@ -165,7 +170,7 @@ class ApiClient:
         elif json is not None:
             content = jsonlib.dumps(json).encode()
             sent["Content-Type"] = "application/json"
-        client = self._connected().client
+        client = self._client_for(url)
         with anyio.move_on_after(self._options.request_timeout):
             answer = await client.exchange(Outgoing(method, url, sent, content))
             if isinstance(answer, Failed):
@@ -178,7 +183,8 @@ class ApiClient:
         self._closed = True
         connection, self._connection = self._connection, None
         if connection and connection.client.is_here:
-            await connection.client.aclose()
+            for client in (connection.client, *connection.elsewhere.values()):
+                await client.aclose()
 
     def clean(self, text: str) -> str:
         """A text for people, without the secrets that this client sends."""
@@ -230,6 +236,29 @@ class ApiClient:
             turns = anyio.Semaphore(self._options.concurrency, fast_acquire=True)
             self._connection = _Connection(self._client(), turns)
         return self._connection
+
+    def _client_for(self, url: str) -> Exchanger:
+        connection, parts, options = self._connected(), urlsplit(url), self._options
+        endpoint = origin(f"{parts.scheme}://{parts.netloc}")
+        if endpoint == self.endpoint or options.http is not None or options.transport is not None:
+            return connection.client
+        if endpoint not in connection.elsewhere:
+            # Another host has a proxy, a scheme and a certificate of its own: a cluster behind a private CA,
+            # or on plain http, says nothing of how far its issuer of tokens is trusted.
+            if endpoint.startswith("https:"):
+                context = tls_context(options.verify, options.cert, public=True)
+                options = attrs.evolve(options, verify=context, cert=None)
+            aiohttp = None if self._aiohttp is None else aiohttp_of(options, endpoint=endpoint)
+            if aiohttp is not None and running_loop() is not None:
+                client: Exchanger = AiohttpClient(
+                    aiohttp, options, endpoint=endpoint, keepalive=self._keepalive
+                )
+            else:
+                client = HttpxClient.make(
+                    options, endpoint=endpoint, keepalive=self._keepalive, auth={"auth": None}
+                )
+            connection.elsewhere[endpoint] = client
+        return connection.elsewhere[endpoint]
 
     def _client(self) -> Exchanger:
         if self._aiohttp is not None and running_loop() is not None:

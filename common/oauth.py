@@ -14,6 +14,7 @@ from common.origins import is_loopback
 from common.origins import origin
 from common.tokens import Grant
 from common.tokens import SignIn
+from common.tokens import Token
 from common.tokens import TokenAuth
 
 
@@ -61,6 +62,9 @@ class ClientCredentials(TokenAuth):
         fields |= {"client_id": self.client_id, "client_secret": self._secret}
         return Grant(url=self.token_url, fields=fields)
 
+    async def renewed(self, token: Token) -> None:
+        """A refresh token is not kept: a refused secret would be sent twice on its account."""
+
     def own_secrets(self) -> tuple[str, ...]:
         """The client's secret, as it is and as it is sent."""
         return secret_forms(self.client_id, self._secret)
@@ -90,7 +94,7 @@ def read_token_url(url: object) -> str:
         raise UsageError("the token URL must be one such as 'https://login.example.com/oauth/token'")
     if parts.scheme == "http" and not is_loopback(host):
         message = f"{host} is plain http: credentials travel to the token endpoint in the clear"
-        warnings.warn(message, InsecureConnectionWarning, stacklevel=4)
+        warnings.warn(message, InsecureConnectionWarning, stacklevel=3)
     return url
 
 
@@ -98,7 +102,7 @@ def read_text(name: str, value: object) -> str:
     """An argument that is text, and not empty. Raises `UsageError`, which does not quote it."""
     if not isinstance(value, str) or not value:
         raise UsageError(f"{name}= is missing: pass it as text")
-    if not value.isprintable():
+    if any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
         raise UsageError(f"{name}= holds characters that cannot be sent (a line break at its end?)")
     return value
 

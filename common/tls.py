@@ -18,8 +18,11 @@ Cert = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
 """A client certificate: one PEM file, or certificate and key files, with the key's password if it has one."""
 
 
-def tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.SSLContext:
-    """The shared context for these settings. Raises `UsageError` for files that cannot be loaded."""
+def tls_context(verify: Verify = True, cert: Cert | None = None, *, public: bool = False) -> ssl.SSLContext:
+    """The shared context for these settings. Raises `UsageError` for files that cannot be loaded.
+
+    With ``public``, a CA file is believed beside the well-known authorities, and not in their place.
+    """
     import ssl  # lazily, here and below: who only decodes needs none of it
 
     if isinstance(verify, ssl.SSLContext):
@@ -29,7 +32,7 @@ def tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.SSLConte
     if not isinstance(verify, bool | str | os.PathLike) or verify == "":
         raise UsageError("verify= must be True, False, the path of a CA file, or an ssl.SSLContext")
     ca = verify if isinstance(verify, bool) else os.fspath(verify)
-    return _context(ca, () if cert is None else _chain(cert))
+    return _context(ca, () if cert is None else _chain(cert), public and isinstance(ca, str))
 
 
 def _chain(cert: Cert) -> tuple[str, ...]:
@@ -42,24 +45,31 @@ def _chain(cert: Cert) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=32)
-def _context(verify: bool | str, chain: tuple[str, ...]) -> ssl.SSLContext:
+def _context(verify: bool | str, chain: tuple[str, ...], public: bool) -> ssl.SSLContext:
     import httpx  # lazily: importing it takes longer than all of the rest
 
-    context = httpx.create_ssl_context(verify=verify) if isinstance(verify, bool) else _with_ca(verify)
+    if isinstance(verify, bool):
+        context = httpx.create_ssl_context(verify=verify)
+    else:
+        context = _with_ca(verify, httpx.create_ssl_context() if public else None)
     if chain:
         _load_chain(context, chain)
     return context
 
 
-def _with_ca(path: str) -> ssl.SSLContext:
+def _with_ca(path: str, context: ssl.SSLContext | None) -> ssl.SSLContext:
     import ssl
 
+    folder = os.path.isdir(path)  # noqa: PTH112  # pathlib takes longer to import than this file
+    file, folder_path = (None, path) if folder else (path, None)
     try:
-        if os.path.isdir(path):  # noqa: PTH112  # pathlib takes longer to import than this file
-            return ssl.create_default_context(capath=path)
-        return ssl.create_default_context(cafile=path)
+        if context is None:
+            context = ssl.create_default_context(cafile=file, capath=folder_path)
+        else:
+            context.load_verify_locations(cafile=file, capath=folder_path)
     except OSError as error:  # also all of TLS's own
         raise UsageError(f"verify={path!r} cannot be loaded as a CA file: {error}") from None
+    return context
 
 
 def _load_chain(context: ssl.SSLContext, chain: tuple[str, ...]) -> None:

@@ -30,6 +30,7 @@ from common.errors import UsageError
 from common.events import logger
 from common.faults import Fault
 from common.faults import api_error
+from common.replies import EXCERPT
 from common.replies import Reply
 from common.replies import read_json
 from common.shelter import finish_within
@@ -46,6 +47,8 @@ RETRY_EARLY = 5.0
 """Seconds until a renewal that failed is tried again while the token at hand is still good."""
 SHELTER = 1.0
 """Seconds that a cancelled sign-in with a refresh token is given: its successor may be in the reply."""
+EXCERPT_SOURCE = 20_000
+"""So many characters of a refusal are looked through for secrets, before an excerpt is taken of them."""
 KEPT = 8
 """So many former tokens are remembered, to be cleaned out of what servers quote."""
 
@@ -363,8 +366,9 @@ def _refusal(reply: Reply, what: str, remedy: str, desk: SignIn) -> SourceError:
         said = None
     fields: dict[str, Any] = said if isinstance(said, dict) else {}
     code, message = fields.get("error"), fields.get("error_description") or fields.get("message")
-    code = desk.clean(code) if isinstance(code, str) else None
-    message = desk.clean(message[:500]) if isinstance(message, str) else None
+    code = desk.clean(code[:EXCERPT_SOURCE])[:EXCERPT] if isinstance(code, str) else None
+    # Cleaned before it is cut: half a secret would not be recognised.
+    message = desk.clean(message[:EXCERPT_SOURCE])[:EXCERPT] if isinstance(message, str) else None
     refused = reply.status in REFUSED and (code is not None or reply.status == 401)
     fault = Fault(code=code, message=message, spoken=code is not None, hint=remedy if refused else None)
     # An excerpt of the body is left out: a token endpoint may quote what it was sent.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import socket
 import ssl
 import threading
@@ -57,10 +58,11 @@ def raw(data: Any, status: str = "200 OK", **headers: str) -> list[bytes]:
 
 
 class Loopback:
-    """Serves while it is entered. ``heads`` are the requests' lines and headers, in their order."""
+    """Serves while it is entered. ``heads`` are the requests' lines and headers, ``bodies`` the rest."""
 
     def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
         self.heads: list[str] = []
+        self.bodies: list[bytes] = []
         self.connections = 0
         self.stopping = threading.Event()
         self._script = script
@@ -118,9 +120,14 @@ class Loopback:
             if not piece:
                 return False
             head += piece
+        head, end, body = head.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        while length and len(body) < int(length[1]):
+            body += line.recv(65536) or b"\0" * int(length[1])  # what never comes does not matter
         with self._lock:
             number = len(self.heads)
-            self.heads.append(head.decode("latin-1"))
+            self.heads.append((head + end).decode("latin-1"))
+            self.bodies.append(body)
         count = 0
         for piece in self._script(number, self.heads[number]):
             line.sendall(piece)
