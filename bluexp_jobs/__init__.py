@@ -16,6 +16,9 @@ except ImportError as _error:
         "rename that one, or put jobsource before it on the path"
     ) from _error
 
+from bluexp_jobs.auth import AgentPassword
+from bluexp_jobs.auth import RefreshToken
+from bluexp_jobs.auth import ServiceAccount
 from bluexp_jobs.provider import PROVIDER
 from bluexp_jobs.records import Batch
 from bluexp_jobs.records import File
@@ -81,6 +84,7 @@ __all__ = [
     "ActionRefused",
     "ActionUncertain",
     "Adopted",
+    "AgentPassword",
     "AlreadyFinished",
     "ApiError",
     "AuthenticationError",
@@ -113,8 +117,10 @@ __all__ = [
     "PollPolicy",
     "Probe",
     "RateLimited",
+    "RefreshToken",
     "Restore",
     "ServerError",
+    "ServiceAccount",
     "Source",
     "SourceError",
     "Target",

@@ -8,6 +8,9 @@ from typing import ClassVar
 from typing import NoReturn
 from typing import Unpack
 
+import attrs
+
+from bluexp_jobs.auth import ServiceAccount
 from bluexp_jobs.wire import PROVIDER
 from bluexp_jobs.wire import NoJob
 from bluexp_jobs.wire import parse_fault
@@ -39,14 +42,19 @@ ENDPOINT = "https://api.bluexp.netapp.com"
 AGENT = "agent"
 AGENT_SUFFIX = "clients"
 """The header carries the agent's id with this behind it."""
+USER_TOKEN = (
+    "the reference of job calls names a user's token: if a role is not missing, use RefreshToken(...)"  # noqa: S105
+)
+"""What to do where a service account is refused."""
 
 
 class BlueXPJobs(HttpSource):
     """The backup and recovery jobs of one BlueXP account, run by one agent (once called connector).
 
     ``account`` is an account or organisation id (not its name), ``agent`` the agent's id, with or without
-    "clients" behind it. ``auth`` is ``Bearer(token)`` or an ``httpx.Auth``. ``endpoint`` is another host, as
-    in private mode. The other keywords are those of `common.options.SourceOptions`. Raises `UsageError`.
+    "clients" behind it. ``auth`` is `RefreshToken`, `ServiceAccount`, in private mode `AgentPassword`, or
+    ``Bearer(token)`` or an ``httpx.Auth``. ``endpoint`` is another host, as in private mode the agent's. The
+    other keywords are those of `common.options.SourceOptions`. Raises `UsageError`.
     """
 
     provider: ClassVar[str] = PROVIDER
@@ -69,6 +77,7 @@ class BlueXPJobs(HttpSource):
             scope=((ACCOUNT, account), (AGENT, agent.removesuffix(AGENT_SUFFIX))),
             headers={"x-agent-id": agent.removesuffix(AGENT_SUFFIX) + AGENT_SUFFIX},
         )
+        self._by_service = isinstance(auth, ServiceAccount)
         self._jobs = f"/account/{encode_segment(account)}/providers/cloudmanager_cbs/api/v1/job"
 
     def canonical_scope(self, scope: Scope) -> Scope:
@@ -125,8 +134,11 @@ class BlueXPJobs(HttpSource):
             ) from None
 
     def fault(self, reply: Reply) -> Fault:
-        """The platform's error body, in any of its shapes."""
-        return parse_fault(reply)
+        """The platform's error body, in any of its shapes; of a service account, with what it may lack."""
+        fault = parse_fault(reply)
+        if reply.status == 403 and self._by_service:
+            return attrs.evolve(fault, hint=f"{fault.hint}; or {USER_TOKEN}" if fault.hint else USER_TOKEN)
+        return fault
 
     def handover(self, reply: Reply) -> Handover:
         """The job id in the body of a write's reply."""

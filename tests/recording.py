@@ -63,3 +63,14 @@ def reply(
     """A reply read from the stream as one from a socket is; ``data`` is its bytes, or becomes JSON."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     return lambda _: httpx.Response(status, headers=headers, stream=Chunks([body]))
+
+
+def in_turn(*answers: Callable[[httpx.Request], httpx.Response]) -> Callable[[httpx.Request], httpx.Response]:
+    """These answers one after the other, the last one for ever."""
+    left = list(answers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        given = left.pop(0) if len(left) > 1 else left[0]
+        return given(request)
+
+    return answer

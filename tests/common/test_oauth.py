@@ -36,6 +36,7 @@ from tests.loopback import Loopback
 from tests.loopback import raw
 from tests.loopback import write_pem
 from tests.recording import Recorder
+from tests.recording import in_turn
 from tests.recording import reply
 
 pytestmark = pytest.mark.anyio
@@ -51,14 +52,8 @@ texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1)
 
 def ontap(auth: Any, *tokens: Callable[[httpx.Request], httpx.Response]) -> tuple[OntapJobs, Recorder]:
     """A cluster with one job, and an issuer that gives these answers in turn."""
-    left = list(tokens or [reply(TOKEN)])
-
-    def site(request: httpx.Request) -> httpx.Response:
-        if request.method == "GET":
-            return reply(JOB)(request)
-        return (left.pop(0) if len(left) > 1 else left[0])(request)
-
-    wire = Recorder(site)
+    issuer = in_turn(*(tokens or (reply(TOKEN),)))
+    wire = Recorder(lambda request: (reply(JOB) if request.method == "GET" else issuer)(request))
     return OntapJobs("https://cluster1", auth=auth, transport=wire), wire
 
 
@@ -105,7 +100,7 @@ async def test_id_and_secret_go_among_the_fields_where_asked() -> None:
 def test_odd_secrets_arrive_as_they_are(client: str, secret: str) -> None:
     async def ask() -> None:
         for send in ("header", "body"):
-            source, wire = ontap(ClientCredentials(ISSUER, client, secret, send=send))  # type: ignore[arg-type]
+            source, wire = ontap(ClientCredentials(ISSUER, client, secret, send=send))
             await source.get("j1")
             form = dict(parse_qsl(wire.requests[0].content.decode(), strict_parsing=True))
             fields = (
@@ -299,4 +294,4 @@ async def test_closing_the_source_closes_its_connections_to_the_issuer(library: 
         await source.get("j1")
         [client] = source._client._connected().elsewhere.values()
         await source.aclose()
-        assert client.is_closed  # type: ignore[attr-defined]
+        assert client.is_closed
