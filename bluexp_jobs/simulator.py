@@ -8,6 +8,9 @@ from typing import Any
 from typing import ClassVar
 from typing import Literal
 
+from bluexp_jobs.auth import AUDIENCE
+from bluexp_jobs.simulator_tokens import BlueXPTokenDesk
+from bluexp_jobs.simulator_tokens import bearer
 from common.simulator.base import Simulator
 from common.simulator.clock import Clock
 from common.simulator.jobs import NewJob
@@ -16,15 +19,15 @@ from common.simulator.messages import Request
 from common.simulator.messages import Response
 from common.simulator.messages import json_response
 from common.simulator.messages import text_response
-from common.simulator.tokens import TokenDesk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from collections.abc import Mapping
 
     from common.simulator.jobs import OnWrite
     from common.simulator.jobs import ScriptedJob
 
-__all__ = ["BlueXPSimulator", "Clock", "NewJob", "Request", "Response", "Script"]
+__all__ = ["BlueXPSimulator", "BlueXPTokenDesk", "Clock", "NewJob", "Request", "Response", "Script"]
 
 Missing = Literal["empty", "null", "404"]
 
@@ -44,6 +47,17 @@ UNAUTHORIZED = json_response(
     },
     content_type="application/problem+json",
 )
+TOKEN_REFUSED = json_response(
+    401,
+    {
+        "detail": "The bearer token has expired, or was not issued for this service.",
+        "status": "401",
+        "title": "Invalid bearer token",
+        "type": "about:blank",
+    },
+    content_type="application/problem+json",
+)
+FORBIDDEN = json_response(403, {"statusCode": 403, "error": "Forbidden", "message": "Forbidden"})
 UNKNOWN_ROUTE = json_response(
     404, {"statusCode": 404, "error": "Not Found", "message": "Cannot find this path"}
 )
@@ -65,8 +79,11 @@ class BlueXPSimulator(Simulator):
 
     Calls need a bearer token and the header ``x-agent-id: <agent>clients``. ``missing`` says how a
     job that does not exist reads. Jobs are kept for ``retention`` seconds. Tokens come from
-    ``POST /oauth/token`` (also below ``/auth``) and live for ``token_lifetime`` seconds; a token
-    that was not issued here is taken as good.
+    ``POST /oauth/token`` (also below ``/auth``) and live for ``token_lifetime`` seconds.
+
+    Whoever asks gets a token, and any token is taken as good, unless you say otherwise: by ``users``,
+    ``clients``, ``refresh_tokens``, ``rotate``, ``audience`` and ``strict``, which are those of
+    `BlueXPTokenDesk`. With ``users_only``, service accounts are refused where they ask for jobs.
     """
 
     default_job: ClassVar[NewJob] = NewJob([("PENDING", 0.1), ("IN_PROGRESS", 0.5), ("COMPLETED", None)])
@@ -79,6 +96,13 @@ class BlueXPSimulator(Simulator):
         missing: Missing = "empty",
         retention: float = 15 * 86_400.0,
         token_lifetime: float = 86_400.0,
+        users: Mapping[str, str] | None = None,
+        clients: Mapping[str, str] | None = None,
+        refresh_tokens: Iterable[str] | None = None,
+        rotate: bool = False,
+        strict: bool = False,
+        audience: str = AUDIENCE,
+        users_only: bool = False,
         on_write: OnWrite | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
@@ -88,7 +112,17 @@ class BlueXPSimulator(Simulator):
         self.agent = agent
         self.missing: Missing = missing
         self.retention = retention
-        self.tokens: TokenDesk = TokenDesk(self.clock, token_lifetime)
+        self.users_only = users_only
+        self.tokens: BlueXPTokenDesk = BlueXPTokenDesk(
+            self.clock,
+            token_lifetime,
+            users=users,
+            clients=clients,
+            refresh_tokens=refresh_tokens,
+            rotate=rotate,
+            strict=strict,
+            audience=audience,
+        )
 
     @property
     def prefix(self) -> str:
@@ -119,8 +153,9 @@ class BlueXPSimulator(Simulator):
     def _route(self, request: Request) -> Response:
         if request.segments in TOKEN_PATHS and request.method == "POST":
             return self.tokens.answer(request)
-        if not self.tokens.accepts(request.headers.get("authorization", "")):
-            return UNAUTHORIZED
+        authorization = request.headers.get("authorization", "")
+        if not self.tokens.accepts(authorization):
+            return TOKEN_REFUSED if bearer(authorization) else UNAUTHORIZED
         match request.segments:
             case ("account", account, "providers", "cloudmanager_cbs", "api", "v1", *path):
                 return self._guard(request, account) or self._call(request, path)
@@ -131,7 +166,11 @@ class BlueXPSimulator(Simulator):
         if account != self.account:
             return WRONG_ACCOUNT
         expected = self.agent.removesuffix(AGENT_SUFFIX) + AGENT_SUFFIX
-        return None if request.headers.get("x-agent-id") == expected else WRONG_AGENT
+        if request.headers.get("x-agent-id") != expected:
+            return WRONG_AGENT
+        about_jobs = request.segments[6:7] == ("job",)
+        service = self.tokens.is_service(request.headers.get("authorization", ""))
+        return FORBIDDEN if self.users_only and about_jobs and service else None
 
     def _call(self, request: Request, path: list[str]) -> Response:
         match request.method, path:
