@@ -44,7 +44,8 @@ class InsecureConnectionWarning(UserWarning):
 class SourceOptions(TypedDict, total=False):
     """The keywords shared by all sources; each may be left out.
 
-    - ``verify``: True, a CA file or folder, an ``ssl.SSLContext``, or False (by name only).
+    - ``verify``: True, a CA file or folder, an ``ssl.SSLContext``, or False (by name only). For a token
+      endpoint elsewhere it counts too; there a CA file is believed beside the well-known authorities.
     - ``cert``: a client certificate: a PEM file, (certificate, key) or (certificate, key, password).
     - ``http``: the caller's own ``httpx.AsyncClient``; never closed here; excludes the next two and the
       former two.

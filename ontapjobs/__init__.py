@@ -55,6 +55,7 @@ from common.model import JobItem
 from common.model import JobLike
 from common.model import JobRef
 from common.model import JobState
+from common.oauth import ClientCredentials
 from common.options import InsecureConnectionWarning
 from common.polling import PollPolicy
 from common.serial import from_dict
@@ -84,6 +85,7 @@ __all__ = [
     "Basic",
     "Bearer",
     "Capability",
+    "ClientCredentials",
     "DecodeError",
     "ErrorArgument",
     "ErrorDetail",

@@ -82,8 +82,9 @@ class OntapJobs(HttpSource):
     """The jobs of one ONTAP cluster.
 
     ``endpoint`` is the cluster's management address; a bare host name gets ``https://``. ``auth`` is
-    (user, password), ``Bearer(token)`` (9.14 and later) or an ``httpx.Auth``; with ``cert=`` it may be left
-    out. The other keywords are those of `common.options.SourceOptions`. Raises `UsageError`.
+    (user, password), ``Bearer(token)`` or `ClientCredentials` (OAuth: 9.14 and later), or an ``httpx.Auth``;
+    with ``cert=`` it may be left out. The other keywords are those of `common.options.SourceOptions`. Raises
+    `UsageError`.
     """
 
     provider: ClassVar[str] = PROVIDER

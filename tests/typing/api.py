@@ -289,3 +289,20 @@ async def one_program_for_all(source: JobSource, fleet: Fleet) -> None:
 
 def protocols() -> tuple[Observer, Probe, type[Warning]]:
     return observe, probe, InsecureConnectionWarning
+
+
+async def stored(refresh_token: str) -> None: ...
+
+
+def signing_in() -> None:
+    OntapJobs("cluster1", auth=ontapjobs.ClientCredentials("https://login.example.com/token", "id", "secret"))
+    bluexp_jobs.RefreshToken("t", on_rotate=stored)
+    bluexp_jobs.ServiceAccount("id", private_key=b"pem", key_id="k")
+    for auth in (
+        bluexp_jobs.RefreshToken("t", on_rotate=print),
+        bluexp_jobs.ServiceAccount("id", "secret"),
+        bluexp_jobs.ServiceAccount("id", private_key=Path("key.pem")),
+        bluexp_jobs.AgentPassword("user", "password"),
+    ):
+        BlueXPJobs(account="a", agent="b", auth=auth)
+    bluexp_jobs.ServiceAccount("id", private_key=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
