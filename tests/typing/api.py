@@ -305,4 +305,4 @@ def signing_in() -> None:
         bluexp_jobs.AgentPassword("user", "password"),
     ):
         BlueXPJobs(account="a", agent="b", auth=auth)
-    bluexp_jobs.ServiceAccount("id", private_key=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    bluexp_jobs.ServiceAccount("id", private_key=7)  # type: ignore[arg-type]
