@@ -9,7 +9,11 @@ from common.registry import Provider
 
 if TYPE_CHECKING:
     from common.base import BaseSource
+    from common.settings import Settings
     from common.stage import Stage
+
+ENDPOINT = "https://api.bluexp.netapp.com"
+"""Today's host; ``https://cloudmanager.cloud.netapp.com`` is the older one."""
 
 
 def _source() -> type[BaseSource]:
@@ -24,4 +28,17 @@ def _demo() -> Callable[[], Stage]:
     return stage
 
 
-PROVIDER = Provider(name="bluexp", title="NetApp BlueXP backup and recovery", source=_source, demo=_demo)
+def _connect(settings: Settings) -> BaseSource:
+    from bluexp_jobs.connecting import connect  # only once somebody connects
+
+    return connect(settings)
+
+
+PROVIDER = Provider(
+    name="bluexp",
+    title="NetApp BlueXP backup and recovery",
+    source=_source,
+    demo=_demo,
+    connect=_connect,
+    endpoint=ENDPOINT,
+)

@@ -11,6 +11,7 @@ from typing import Unpack
 import attrs
 
 from bluexp_jobs.auth import ServiceAccount
+from bluexp_jobs.provider import ENDPOINT
 from bluexp_jobs.wire import PROVIDER
 from bluexp_jobs.wire import NoJob
 from bluexp_jobs.wire import parse_fault
@@ -37,8 +38,6 @@ from common.refs import Scope
 from common.refs import encode_segment
 from common.replies import Reply
 
-ENDPOINT = "https://api.bluexp.netapp.com"
-"""Today's host; ``https://cloudmanager.cloud.netapp.com`` is the older one."""
 AGENT = "agent"
 AGENT_SUFFIX = "clients"
 """The header carries the agent's id with this behind it."""
@@ -80,7 +79,8 @@ class BlueXPJobs(HttpSource):
         self._by_service = isinstance(auth, ServiceAccount)
         self._jobs = f"/account/{encode_segment(account)}/providers/cloudmanager_cbs/api/v1/job"
 
-    def canonical_scope(self, scope: Scope) -> Scope:
+    @classmethod
+    def canonical_scope(cls, scope: Scope) -> Scope:
         """The same scope, the agent's id without its suffix."""
         return tuple(
             (name, part.removesuffix(AGENT_SUFFIX) if name == AGENT else part) for name, part in scope

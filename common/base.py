@@ -106,7 +106,8 @@ class BaseSource(abc.ABC):
         del job
         return healthy_delay(policy, ran)
 
-    def canonical_scope(self, scope: Scope) -> Scope:
+    @classmethod
+    def canonical_scope(cls, scope: Scope) -> Scope:
         """The one form of a scope that may be written in several."""
         return scope
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from common.base import BaseSource
+    from common.settings import Settings
     from common.stage import Stage
 
 GROUP = "jobsource.providers"
@@ -26,13 +28,22 @@ _SCHEME = re.compile(r"([a-z][a-z0-9]*)(?:\+http)?://")
 
 @attrs.frozen
 class Provider:
-    """What a provider says of itself. ``source`` and ``demo`` are functions, to import nothing early."""
+    """What a provider says of itself. Functions, where they would otherwise import something early.
+
+    ``connect`` builds a source of what profiles, environment and keywords say, for `common.connect`; without
+    it there is none by URL. ``environment`` are the variables that the system's users have already, as names
+    of keys: ``{"ONTAP_HOST": "endpoint", "ONTAP_USER": "user"}``. ``endpoint`` is where the system is, if
+    there is but one.
+    """
 
     name: str
     """Also the scheme of its refs: lower-case letters and digits."""
     title: str
     source: Callable[[], type[BaseSource]]
     demo: Callable[[], Callable[[], Stage]] | None = None
+    connect: Callable[[Settings], BaseSource] | None = None
+    environment: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False)
+    endpoint: str = ""
 
 
 _registered: dict[str, Provider] = {}
@@ -64,6 +75,17 @@ def provider(name: str) -> Provider:
         names = ", ".join(sorted(known_names())) or "none"
         raise UsageError(f"no provider {name!r} is installed; there are: {names}")
     return _registered[name]
+
+
+def usable() -> list[Provider]:
+    """All providers that can be imported, by name. One that can't is an error only for who asks for it."""
+    found: list[Provider] = []
+    for name in sorted(known_names()):
+        try:
+            found.append(provider(name))
+        except ImportError:
+            continue
+    return found
 
 
 def is_ref(text: str) -> bool:

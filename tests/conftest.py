@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.profiles import Desk
 
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
@@ -19,3 +22,9 @@ os.environ.setdefault("JOBSOURCE_HTTP", "httpx")
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """The event loop that an async test runs on."""
     return str(request.param)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A user whose home is empty and who has set no variable."""
+    return Desk(tmp_path, monkeypatch)
