@@ -9,6 +9,7 @@ from common.registry import Provider
 
 if TYPE_CHECKING:
     from common.base import BaseSource
+    from common.settings import Settings
     from common.stage import Stage
 
 
@@ -24,4 +25,16 @@ def _demo() -> Callable[[], Stage]:
     return stage
 
 
-PROVIDER = Provider(name="cf", title="Cloud Foundry v3", source=_source, demo=_demo)
+def _connect(settings: Settings) -> BaseSource:
+    from cfjobs.connecting import connect  # only once somebody connects
+
+    return connect(settings)
+
+
+PROVIDER = Provider(
+    name="cf",
+    title="Cloud Foundry v3",
+    source=_source,
+    demo=_demo,
+    connect=_connect,
+)

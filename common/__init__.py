@@ -13,6 +13,7 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 
 from common.auth import Basic
 from common.auth import Bearer
+from common.connect import connect
 from common.errors import ActionRefused
 from common.errors import ActionUncertain
 from common.errors import AlreadyFinished
@@ -108,6 +109,7 @@ __all__ = [
     "Watch",
     "WrongSource",
     "as_completed",
+    "connect",
     "from_dict",
     "to_dict",
     "wait_all",

@@ -9,6 +9,7 @@ from common.registry import Provider
 
 if TYPE_CHECKING:
     from common.base import BaseSource
+    from common.settings import Settings
     from common.stage import Stage
 
 
@@ -24,4 +25,17 @@ def _demo() -> Callable[[], Stage]:
     return stage
 
 
-PROVIDER = Provider(name="ontap", title="NetApp ONTAP", source=_source, demo=_demo)
+def _connect(settings: Settings) -> BaseSource:
+    from ontapjobs.connecting import connect  # only once somebody connects
+
+    return connect(settings)
+
+
+PROVIDER = Provider(
+    name="ontap",
+    title="NetApp ONTAP",
+    source=_source,
+    demo=_demo,
+    connect=_connect,
+    environment={"ONTAP_HOST": "endpoint", "ONTAP_USER": "user", "ONTAP_PASSWORD": "password"},
+)

@@ -16,7 +16,19 @@ ROOT = Path(__file__).parents[2]
 PROVIDERS = ("bluexp_jobs", "cfjobs", "ontapjobs")
 PACKAGES = ("common", *PROVIDERS)
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-HEAVY = ("aiohttp", "cattrs", "httpcore", "httpx", "httpx2", "rich", "trio", "uvicorn")
+HEAVY = (
+    "aiohttp",
+    "cattrs",
+    "httpcore",
+    "httpx",
+    "httpx2",
+    "keyring",
+    "platformdirs",
+    "rich",
+    "tomllib",
+    "trio",
+    "uvicorn",
+)
 
 
 def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:

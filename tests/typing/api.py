@@ -51,8 +51,10 @@ from common import PollPolicy
 from common import Probe
 from common import WaitTimeout
 from common import Watch
+from common import connect
 from common import from_dict
 from common import to_dict
+from common.base import BaseSource
 from ontapjobs import OntapJobs
 
 
@@ -117,6 +119,15 @@ def making_sources(own: httpx.AsyncClient, context: ssl.SSLContext) -> None:
     OntapJobs("cluster1", ("admin", "password"))  # type: ignore[call-arg]
     BlueXPJobs("account-1", "a1", auth=Bearer(token))  # type: ignore[call-arg]
     Bearer(blocking_token)  # type: ignore[arg-type]
+
+
+def connecting(ref: JobRef, own: httpx.AsyncClient) -> None:
+    assert_type(connect(), BaseSource)
+    connect("ontap://cluster1", auth=("admin", "password"), verify="ca.pem")
+    connect(ref, profile="prod", policy=PollPolicy(initial=0.5))
+    connect(profile="backup", account="account-1", http=own)
+    connect(7)  # type: ignore[arg-type]
+    connect("ontap://cluster1", auth="password")  # type: ignore[arg-type]
 
 
 async def closing(ontap: OntapJobs, cf: CFJobs, bluexp: BlueXPJobs) -> None:
