@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.auth import AuthLike
 from common.auth import Basic
 from common.auth import Bearer
 from common.settings import Settings
@@ -12,9 +13,29 @@ from ontapjobs.source import OntapJobs
 def connect(settings: Settings) -> OntapJobs:
     """The source that these settings describe. Raises `UsageError`; sends nothing.
 
-    Keys: ``user`` and ``password``; ``token`` (9.14 and later). A ``cert`` signs in by itself.
+    Keys: ``user`` and ``password``; ``token``; ``token_url``, ``client_id`` and ``client_secret``, with
+    ``scope`` and ``audience`` as the issuer of tokens asks for them (OAuth 2.0 is in 9.14 and later). A
+    ``cert`` signs in by itself.
     """
     endpoint = settings.endpoint
-    given = settings.read(text=("user",), secret=("password", "token"))
-    auth = given.sign_in(Way(("user", "password"), Basic), Way(("token",), Bearer))
-    return OntapJobs(endpoint, auth=auth, **given.options)
+    given = settings.read(
+        text=("user", "token_url", "client_id", "scope", "audience"),
+        secret=("password", "token", "client_secret"),
+    )
+    return OntapJobs(endpoint, auth=given.sign_in(*WAYS), **given.options)
+
+
+def _client_credentials(
+    token_url: str, client_id: str, client_secret: str, scope: str | None, audience: str | None
+) -> AuthLike:
+    from common.oauth import ClientCredentials  # only for those who use it
+
+    return ClientCredentials(token_url, client_id, client_secret, scope=scope, audience=audience)
+
+
+WAYS = (
+    Way(("user", "password"), Basic),
+    Way(("token",), Bearer),
+    Way(("token_url", "client_id", "client_secret"), _client_credentials, ("scope", "audience")),
+)
+"""How ONTAP's users sign in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,4 +63,9 @@ def words(error: BaseException) -> str:
 
 def auth_of(source: BaseSource) -> str:
     """How a source signs in."""
-    return repr(vars(source)["_client"]._auth)
+    return repr(auth_in(source))
+
+
+def auth_in(source: BaseSource) -> Any:
+    """What a source signs in with."""
+    return vars(source)["_client"]._auth

@@ -10,6 +10,7 @@ from ontapjobs import OntapJobs
 from ontapjobs import PollPolicy
 from tests.profiles import PASSWORD
 from tests.profiles import Desk
+from tests.profiles import auth_in
 from tests.profiles import auth_of
 from tests.profiles import words
 
@@ -24,6 +25,34 @@ def test_a_user_and_a_password(desk: Desk) -> None:
 def test_a_token(desk: Desk) -> None:
     desk.profile('endpoint = "ontap://cluster1"\ntoken = { env = "SECRET" }')
     assert auth_of(connect(profile="prod")) == "Bearer(****)"
+
+
+OAUTH = """
+endpoint = "ontap://cluster1"
+token_url = "https://login.example.com/oauth/token"
+client_id = "jobs"
+client_secret = { env = "SECRET" }
+"""
+
+
+def test_the_credentials_of_a_client(desk: Desk) -> None:
+    desk.profile(f'{OAUTH}scope = "ontap"\naudience = "cluster1"')
+    auth = auth_in(connect(profile="prod"))
+    assert repr(auth) == "ClientCredentials('https://login.example.com/oauth/token', 'jobs', ****)"
+    assert PASSWORD in auth.own_secrets()
+    desk.profile(OAUTH.replace("token_url", "# token_url"))
+    with pytest.raises(UsageError, match="are not enough to sign in: token_url is missing"):
+        connect(profile="prod")
+    desk.profile(OAUTH.replace("login.example.com", f"jobs:{PASSWORD}@login.example.com"))
+    with pytest.raises(UsageError, match="the token URL must be one") as caught:
+        connect(profile="prod")
+    assert PASSWORD not in words(caught.value)
+
+
+def test_no_reference_says_where_a_token_is_fetched(desk: Desk) -> None:
+    desk.profile(OAUTH)
+    with pytest.raises(UsageError, match="names a scope that is not one of ontap: it has none"):
+        connect("ontap://cluster1/j1?token_url=https://evil/token")
 
 
 def test_a_certificate_signs_in_by_itself(desk: Desk) -> None:
