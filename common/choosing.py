@@ -33,8 +33,9 @@ def choose(target: object, *, profile: str | None, auth: Any, options: Mapping[s
     if where is None and name is None:
         where = _stated(ours)
     profiles = read_profiles()
+    said = f"{PROFILE}: " if profile is None else ""
     if name is not None:
-        chosen: Profile | None = profiles.named(name)
+        chosen: Profile | None = profiles.named(name, said)
     else:
         chosen = None if where is None else _match(profiles.by_name.values(), where)
     provider = provider_of(_whose(chosen, where, ours))
@@ -43,7 +44,7 @@ def choose(target: object, *, profile: str | None, auth: Any, options: Mapping[s
     if name is not None and chosen is not None:
         aliases = chosen.aliases | read_aliases(options.get("aliases") or ())
         if where is not None:
-            _refuse_other(chosen, endpoint, where, aliases)
+            _refuse_other(chosen, endpoint, where, aliases, said)
         if profile is None and ours.endpoint:
             _refuse_other_variable(chosen, endpoint, ours, aliases)
     # Not the aliases that the caller gives: beside them, a stored reference may name any host.
@@ -113,20 +114,21 @@ def _default_endpoint(name: str) -> str:
     return next((provider.endpoint for provider in usable() if provider.name == name), "")
 
 
-def _refuse_other(profile: Profile, endpoint: str, where: Target, aliases: frozenset[str]) -> None:
+def _refuse_other(
+    profile: Profile, endpoint: str, where: Target, aliases: frozenset[str], said: str = ""
+) -> None:
     """A profile is for its own system: what it holds must not go to another."""
+    label = f"{said}profile {profile.name!r}"
     if where.provider not in ("", profile.provider):
-        raise UsageError(
-            f"profile {profile.name!r} is for {profile.provider}, and the target is of {where.provider}"
-        )
+        raise UsageError(f"{label} is for {profile.provider}, and the target is of {where.provider}")
     if endpoint and where.endpoint and where.endpoint not in (endpoint, *aliases):
         raise UsageError(
-            f"profile {profile.name!r} is for {endpoint}, and the target names {where.endpoint}: if both are "
+            f"{label} is for {endpoint}, and the target names {where.endpoint}: if both are "
             "one system, add the other one to the profile's aliases"
         )
     foreign = _foreign_scope(profile, where.scope)
     if foreign:
-        raise UsageError(f"profile {profile.name!r} is for another {' and '.join(foreign)} than the target")
+        raise UsageError(f"{label} is for another {' and '.join(foreign)} than the target")
 
 
 def _refuse_other_variable(profile: Profile, endpoint: str, ours: Variables, aliases: frozenset[str]) -> None:
@@ -147,9 +149,10 @@ def _whose(chosen: Profile | None, where: Target | None, ours: Variables) -> str
     named = {bundle.provider for bundle in map(own, usable()) if bundle.endpoint == endpoint}
     if len(named) == 1:
         return named.pop()
-    urls = [str(Target(one.name, endpoint)).removesuffix("/") for one in usable() if one.connect]
-    how = " or ".join([*(f"write {url}" for url in urls), "add a profile for it"])
-    raise UsageError(f"nothing says whose {endpoint} is: {how}")
+    urls = ", ".join(str(Target(one.name, endpoint)).removesuffix("/") for one in usable() if one.connect)
+    raise UsageError(
+        f"nothing says whose {endpoint} is: write one of {urls or 'none'}, or add a profile for it"
+    )
 
 
 def _endpoint(

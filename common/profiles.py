@@ -48,15 +48,17 @@ class Profiles:
     file: Path | None
     by_name: Mapping[str, Profile] = attrs.field(factory=dict[str, Profile])
 
-    def named(self, name: object) -> Profile:
-        """A profile by name. Raises `UsageError` for one that is not there."""
+    def named(self, name: object, said: str = "") -> Profile:
+        """A profile by name. Raises `UsageError` for one that is not there; ``said`` begins its sentence."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise UsageError("profile= is the name of a profile: letters, digits, dots, dashes, underscores")
+            raise UsageError(
+                f"{said or 'profile= '}is the name of a profile: letters, digits, dots, dashes, underscores"
+            )
         if self.file is None:
-            raise UsageError(f"profile {name!r}: nothing says where the profiles' file is: {_NO_FILE}")
+            raise UsageError(f"{said}profile {name!r}: nothing says where the profiles' file is: {_NO_FILE}")
         if name not in self.by_name:
             there = ", ".join(sorted(self.by_name)) or "none"
-            raise UsageError(f"there is no profile {name!r} in {self.file}; there are: {there}")
+            raise UsageError(f"{said}there is no profile {name!r} in {self.file}; there are: {there}")
         return self.by_name[name]
 
 

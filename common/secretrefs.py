@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +14,17 @@ from common.errors import UsageError
 
 HOW = '{ env = "NAME" }, { file = "/run/secrets/name" } or { keyring = "service", user = "name" }'
 """How a profile names a secret."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 LARGEST = 65_536
 """Bytes: no password, token or key is as long."""
 
 
 def check_reference(label: str, reference: Mapping[str, Any]) -> None:
     """Raise `UsageError` where a table is no reference to a secret. ``label`` is how errors name it."""
+    name = reference.get("env", "NAME")
+    if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
+        # Not quoted: the secret itself may have been written there.
+        raise UsageError(f"{label}: env must be the name of a variable, letters, digits and underscores")
     shaped = set(reference) in ({"env"}, {"file"}, {"keyring", "user"})
     if not shaped or any(
         not isinstance(part, str) or not part or "\0" in part for part in reference.values()

@@ -54,6 +54,9 @@ def shared_options(
             options[name] = _policy(entry.label, options[name], default_policy())
         elif name == "states":
             options[name] = _states(entry.label, options[name])
+    if "cert" not in options and not replaced:
+        for entry in (found for name in _CHAIN for found in (entries(name)[0], entries(name)[-1]) if found):
+            raise UsageError(f"{entry.label} is of a client certificate, and cert is missing")
     if isinstance(options.get("cert"), str):
         options["cert"] = _chain(options["cert"], entries)
     listed = [entry.texts() for entry in entries("aliases")[1:] if entry is not None]

@@ -120,7 +120,7 @@ def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, desk: Desk)
         (f"ontap://admin:{PASSWORD}@h", "holds a user name or password"),
         (f"https://admin:{PASSWORD}@h", "holds a user name or password"),
         (f"https://h/{PASSWORD}", "must be an origin"),
-        ("https://h", "nothing says whose https://h is: write bluexp://h or write cf://h or write ontap://h"),
+        ("https://h", "nothing says whose https://h is: write one of bluexp://h, cf://h, ontap://h, or"),
         ("https://", "no valid host"),
         (f"ontap://h/a/b/{PASSWORD}", "not a job reference"),
         ("ontap://h#x", "not a job reference"),
@@ -454,6 +454,12 @@ def test_a_profile_and_an_endpoint_of_the_environment_must_fit(filed: Desk) -> N
         connect()
     filed.set(JOBSOURCE_ENDPOINT="ontap://10.0.0.1")
     assert connect().endpoint == "https://cluster1.example.com"
+    with pytest.raises(UsageError, match=r"^JOBSOURCE_PROFILE: profile 'prod' is for https://cluster1\."):
+        connect("ontap://other")
+    for name, said in (("none", "there is no profile 'none'"), ("a b", "is the name of a profile")):
+        filed.set(JOBSOURCE_PROFILE=name)
+        with pytest.raises(UsageError, match=f"^JOBSOURCE_PROFILE: {said}"):
+            connect()
 
 
 def test_half_of_the_environments_login_is_named(desk: Desk) -> None:

@@ -132,8 +132,6 @@ def test_a_proxy_with_a_password_is_a_secret_too(desk: Desk) -> None:
     "reference",
     [
         {},
-        {"env": ""},
-        {"env": 7},
         {"env": "A", "file": "b"},
         {"keyring": "service"},
         {"user": "name"},
@@ -147,6 +145,13 @@ def test_a_proxy_with_a_password_is_a_secret_too(desk: Desk) -> None:
 def test_a_reference_of_another_shape_is_refused_before_it_is_needed(reference: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"profile 'prod': password must be one of { env = "):
         read({"password": reference})
+
+
+@pytest.mark.parametrize("name", ["", 7, "a b", "A=B", f"{PASSWORD}!", "ü", "A\n"])
+def test_what_is_no_variables_name_is_not_quoted(name: Any) -> None:
+    with pytest.raises(UsageError, match="password: env must be the name of a variable") as caught:
+        read({"password": {"env": name}})
+    assert PASSWORD not in words(caught.value)
 
 
 def test_what_a_reference_points_to_must_be_there(desk: Desk) -> None:
@@ -292,6 +297,16 @@ def test_a_certificate_comes_with_its_key_and_the_keys_password(desk: Desk) -> N
     assert read(full).options["cert"] == ("/etc/jobs/c.pem", "/etc/jobs/k.pem", PASSWORD)
     assert read(full, cert=("a", "b")).options["cert"] == ("a", "b")
     assert read(full, cert="a").options["cert"] == "a", "a profile's key is not that of another certificate"
+
+
+@pytest.mark.parametrize("key", ["key", "key_password"])
+def test_a_key_without_its_certificate_is_refused(key: str) -> None:
+    with pytest.raises(
+        UsageError, match=f"profile 'prod': {key} is of a client certificate, and cert is mis"
+    ):
+        _ = read({key: {"env": "X"} if key == "key_password" else "k.pem"}).options
+    with pytest.raises(UsageError, match=f"{key}= is of a client certificate"):
+        _ = read(None, **{key: "x"}).options
 
 
 def test_a_transport_of_the_callers_own_replaces_the_way_there() -> None:
