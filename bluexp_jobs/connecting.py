@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bluexp_jobs.provider import ENDPOINT
 from bluexp_jobs.source import BlueXPJobs
+from common.auth import AuthLike
 from common.auth import Bearer
+from common.errors import UsageError
 from common.settings import Settings
 from common.signin import Way
 
@@ -11,14 +14,59 @@ from common.signin import Way
 def connect(settings: Settings) -> BlueXPJobs:
     """The source that these settings describe. Raises `UsageError`; sends nothing.
 
-    Keys: ``account`` and ``agent``, where the target does not name them; ``token``.
+    Keys: ``account`` and ``agent``, where the target does not name them; ``token``; ``refresh_token``, with
+    the ``client_id`` that it was given to, if it is not the public one; ``client_id`` and ``client_secret``,
+    or ``private_key`` with its ``key_id``, for a service account; ``user`` and ``password`` in private mode,
+    where the endpoint is the agent's.
     """
     endpoint = settings.endpoint
-    given = settings.read(scope=("account", "agent"), secret=("token",))
+    given = settings.read(
+        text=("user", "client_id", "key_id"),
+        secret=("password", "token", "client_secret", "refresh_token", "private_key"),
+        scope=("account", "agent"),
+    )
+
+    def agent_password(user: str, password: str) -> AuthLike:
+        if endpoint == ENDPOINT:
+            raise UsageError(
+                "user and password sign in at an agent, in private mode: state its address as the endpoint"
+            )
+        from bluexp_jobs.auth import AgentPassword  # lazily, here and below: only for those who use it
+
+        return AgentPassword(user, password)
+
     return BlueXPJobs(
         account=given.text("account") or "",
         agent=given.text("agent") or "",
-        auth=given.sign_in(Way(("token",), Bearer)),
+        auth=given.sign_in(*WAYS, Way(("user", "password"), agent_password)),
         endpoint=endpoint,
         **given.options,
     )
+
+
+def _refresh_token(token: str, client_id: str | None) -> AuthLike:
+    from bluexp_jobs.auth import RefreshToken
+
+    return RefreshToken(token) if client_id is None else RefreshToken(token, client_id=client_id)
+
+
+def _service_account(client_id: str, client_secret: str) -> AuthLike:
+    from bluexp_jobs.auth import ServiceAccount
+
+    return ServiceAccount(client_id, client_secret)
+
+
+def _service_key(client_id: str, private_key: str, key_id: str | None) -> AuthLike:
+    from bluexp_jobs.auth import ServiceAccount
+
+    # As bytes: text could be taken for a path, and be quoted as one that is not there.
+    return ServiceAccount(client_id, private_key=private_key.encode(), key_id=key_id)
+
+
+WAYS: tuple[Way, ...] = (
+    Way(("token",), Bearer),
+    Way(("refresh_token",), _refresh_token, ("client_id",)),
+    Way(("client_id", "client_secret"), _service_account),
+    Way(("client_id", "private_key"), _service_key, ("key_id",)),
+)
+"""How BlueXP's users sign in, at any endpoint."""

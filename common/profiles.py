@@ -17,7 +17,7 @@ from common.origins import origin
 
 CONFIG = "JOBSOURCE_CONFIG"
 """The variable that names the file."""
-OWN_KEYS = ("aliases", "endpoint", "provider")
+OWN_KEYS: tuple[str, ...] = ("aliases", "endpoint", "provider")
 """What every profile may say of the system that it is about."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

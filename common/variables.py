@@ -19,7 +19,7 @@ PREFIX = "JOBSOURCE_"
 ENDPOINT = f"{PREFIX}ENDPOINT"
 PROFILE = f"{PREFIX}PROFILE"
 PROVIDER = f"{PREFIX}PROVIDER"
-RESERVED = frozenset({CONFIG, ENDPOINT, PROFILE, PROVIDER, f"{PREFIX}HTTP"})
+RESERVED: frozenset[str] = frozenset({CONFIG, ENDPOINT, PROFILE, PROVIDER, f"{PREFIX}HTTP"})
 """What says something else than the value of a key."""
 
 

@@ -33,7 +33,7 @@ def _client_credentials(
     return ClientCredentials(token_url, client_id, client_secret, scope=scope, audience=audience)
 
 
-WAYS = (
+WAYS: tuple[Way, ...] = (
     Way(("user", "password"), Basic),
     Way(("token",), Bearer),
     Way(("token_url", "client_id", "client_secret"), _client_credentials, ("scope", "audience")),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bluexp_jobs import BlueXPJobs
+from bluexp_jobs.auth import PUBLIC_CLIENT
 from common import UsageError
 from common import connect
 from tests.profiles import PASSWORD
 from tests.profiles import Desk
+from tests.profiles import auth_in
 from tests.profiles import auth_of
+from tests.profiles import words
 
 ID = "6f0c2a4e-8a9e-4f6e-9b61-0d7a0c1c8a11"
 
@@ -46,3 +49,48 @@ def test_private_mode_is_another_endpoint(desk: Desk) -> None:
     table = 'endpoint = "bluexp://agent.internal"\naccount = "account-x1"\nagent = "a1"\n'
     desk.profile(table + 'token = { env = "SECRET" }')
     assert connect("https://agent.internal").endpoint == "https://agent.internal"
+
+
+BASE = 'provider = "bluexp"\naccount = "account-x1"\nagent = "a1"\n'
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        ('refresh_token = { env = "SECRET" }', "RefreshToken"),
+        ('refresh_token = { env = "SECRET" }\nclient_id = "own"', "RefreshToken"),
+        ('client_id = "jobs"\nclient_secret = { env = "SECRET" }', "ServiceAccount"),
+        (
+            'endpoint = "https://agent.internal"\nuser = "jobs"\npassword = { env = "SECRET" }',
+            "AgentPassword",
+        ),
+    ],
+)
+def test_each_way_to_sign_in(keys: str, name: str, desk: Desk) -> None:
+    desk.profile(BASE + keys)
+    auth = auth_in(connect(profile="prod"))
+    assert type(auth).__name__ == name
+    assert PASSWORD not in repr(auth)
+    assert getattr(auth, "client_id", None) in (None, "own", "jobs", PUBLIC_CLIENT)
+    assert ("own" in keys) == (getattr(auth, "client_id", "") == "own")
+
+
+def test_a_private_key_that_is_none_is_not_taken_for_a_path(desk: Desk) -> None:
+    pytest.importorskip("cryptography")
+    desk.profile(BASE + 'client_id = "jobs"\nprivate_key = { env = "SECRET" }\nkey_id = "k1"')
+    with pytest.raises(UsageError) as caught:
+        connect(profile="prod")
+    assert PASSWORD not in words(caught.value)
+
+
+def test_a_secret_and_a_private_key_are_two_ways(desk: Desk) -> None:
+    secrets = 'client_secret = { env = "SECRET" }\nprivate_key = { env = "SECRET" }'
+    desk.profile(f'{BASE}client_id = "jobs"\n{secrets}')
+    with pytest.raises(UsageError, match="are 2 ways to sign in: keep one"):
+        connect(profile="prod")
+
+
+def test_an_agents_password_goes_to_no_public_host(desk: Desk) -> None:
+    desk.profile(BASE + 'user = "jobs"\npassword = { env = "SECRET" }')
+    with pytest.raises(UsageError, match="sign in at an agent, in private mode: state its address"):
+        connect(profile="prod")
