@@ -462,6 +462,14 @@ def test_a_profile_and_an_endpoint_of_the_environment_must_fit(filed: Desk) -> N
             connect()
 
 
+def test_an_endpoint_of_the_environment_moves_no_profile_that_a_reference_picks(filed: Desk) -> None:
+    filed.set(JOBSOURCE_ENDPOINT="bluexp://agent.internal")
+    target = f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=a1"
+    assert connect(target).endpoint == "https://api.bluexp.netapp.com"
+    # Named, it is the environment's to say where a profile that states no endpoint is.
+    assert connect(profile="backup").endpoint == "https://agent.internal"
+
+
 def test_half_of_the_environments_login_is_named(desk: Desk) -> None:
     desk.set(ONTAP_HOST="cluster1", ONTAP_USER="admin")
     with pytest.raises(UsageError, match="ONTAP_USER is not enough to sign in: password is missing"):

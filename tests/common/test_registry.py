@@ -20,6 +20,7 @@ from common.registry import is_ref
 from common.registry import known_names
 from common.registry import provider
 from common.registry import register_provider
+from common.registry import usable
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -80,6 +81,15 @@ def test_an_entry_point_is_loaded_only_when_its_provider_is_asked_for(
     assert is_ref("toy://h/x")
     with pytest.raises(ModuleNotFoundError):
         provider("toy")
+
+
+def test_a_provider_that_cannot_be_imported_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint(name="broken", value="broken_jobs:PROVIDER", group=GROUP)
+    monkeypatch.setattr(registry, "_installed", lambda: {"broken": broken})
+    register_provider(TOY)
+    assert usable() == [TOY]
+    with pytest.raises(ModuleNotFoundError):
+        provider("broken")
 
 
 @pytest.mark.parametrize("text", ["toy://h/x", "toy:///x", "toy+http://h/x", "toy://"])
