@@ -8,7 +8,9 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NoReturn
 from typing import Protocol
+from typing import Self
 from typing import TypeAlias
 from typing import runtime_checkable
 
@@ -43,7 +45,25 @@ AuthLike: TypeAlias = "tuple[str, str] | HeaderAuth | TokenAuth | httpx.Auth"
 """What every source takes: a user-and-password pair, one of the classes here, or an ``httpx.Auth``."""
 
 
-class Basic:
+class Unpicklable:
+    """Base of what holds a secret: a pickle would hold it in the clear. A copy is the very same object."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} holds a secret and cannot be pickled: make it where it is used, "
+            "from what your secret store gives there"
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class Basic(Unpicklable):
     """HTTP Basic with a user name and a password, in UTF-8 as ONTAP expects them (RFC 7617)."""
 
     __slots__ = ("_header", "_secrets", "user")
@@ -88,7 +108,7 @@ KEPT = 8
 """So many tokens of a function are remembered, to be cleaned out of what servers quote."""
 
 
-class Bearer:
+class Bearer(Unpicklable):
     """A bearer token: the text itself, or an async function that gives a valid one for each request.
 
     The function is called again after a 401, and the request is sent once more if its answer differs.

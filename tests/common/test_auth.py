@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import logging
 import pickle
@@ -185,6 +186,16 @@ async def test_credentials_and_sources_show_no_secret() -> None:
         shown += [source, source._client, source._client._options, source._client._connected()]
         await source.aclose()
     assert_silent("\n".join([*map(repr, shown), *map(str, shown)]))
+
+
+@pytest.mark.parametrize("auth", [Basic(USER, PASSWORD), Bearer(TOKEN)], ids=["basic", "bearer"])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_credentials_do_not_pickle_and_a_copy_is_the_same(auth: HeaderAuth, protocol: int) -> None:
+    for thing in (auth, {"auth": auth}, [auth]):
+        with pytest.raises(TypeError, match="holds a secret and cannot be pickled") as caught:
+            pickle.dumps(thing, protocol)
+        assert_silent(everything(caught.value))
+    assert copy.copy(auth) is copy.deepcopy(auth) is auth
 
 
 def echoes(status: int, shape: Callable[[str], Any]) -> Answer:
