@@ -22,10 +22,12 @@ class Outgoing:
     url: str
     headers: Mapping[str, str]
     content: bytes | None = None
+    signature: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """The headers among ``headers`` that say who asks."""
 
     def signed(self, signature: Mapping[str, str]) -> Outgoing:
         """The same request with the headers of who asks."""
-        return Outgoing(self.method, self.url, {**self.headers, **signature}, self.content)
+        return Outgoing(self.method, self.url, {**self.headers, **signature}, self.content, signature)
 
 
 @attrs.frozen(repr=False)

@@ -31,6 +31,7 @@ from common.redaction import secrets_in
 from common.replies import Reply
 from common.tls import tls_context
 from common.tokens import TokenAuth
+from common.wirelog import watched
 
 SHORTEST_SECRET = 3
 """Characters: cleaning texts of anything shorter would clean away the text."""
@@ -110,6 +111,7 @@ class ApiClient:
         *,
         headers: Mapping[str, str] | None = None,
         json: object = None,
+        content: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
         """Send one request and return the whole reply, whatever its status.
@@ -123,7 +125,6 @@ class ApiClient:
         seconds = self._options.request_timeout if timeout is None else timeout
         out = False  # whether the server may have it
         sent = {**self._headers, **(headers or {})}
-        content = None
         if json is not None:
             content = jsonlib.dumps(json).encode()
             sent["Content-Type"] = "application/json"
@@ -133,17 +134,18 @@ class ApiClient:
                 if self._signer is None:
                     out = True
                     return await self._twice(connection.client, request)
-                signature = await self._signer.headers()
+                # Credentials are in no variable here, and in no repr: error trackers keep a frame's locals.
+                signed = request.signed(await self._signer.headers())
                 out = True
-                reply = await self._twice(connection.client, request.signed(signature))
+                reply = await self._twice(connection.client, signed)
                 if reply.status != 401:
                     return reply
                 out = False  # what was refused was not carried out
-                if not await self._signer.refresh(signature):
+                if not await self._signer.refresh(signed.signature):
                     return reply
-                signature = await self._signer.headers()
+                signed = request.signed(await self._signer.headers())
                 out = True
-                return await self._twice(connection.client, request.signed(signature))
+                return await self._twice(connection.client, signed)
         what = "no whole reply" if out else "not signed in"
         raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=out)
 
@@ -172,7 +174,7 @@ class ApiClient:
             sent["Content-Type"] = "application/json"
         client = self._client_for(url)
         with anyio.move_on_after(self._options.request_timeout):
-            answer = await client.exchange(Outgoing(method, url, sent, content))
+            answer = await watched(client, self.clean)(Outgoing(method, url, sent, content))
             if isinstance(answer, Failed):
                 raise self._failed(answer, method, url.partition("?")[0])
             return answer.reply
@@ -198,10 +200,11 @@ class ApiClient:
         return text
 
     async def _twice(self, client: Exchanger, request: Outgoing) -> Reply:
-        answer = await client.exchange(request)
+        exchange = watched(client, self.clean)
+        answer = await exchange(request)
         if isinstance(answer, Failed) and answer.dropped and request.method in _IDEMPOTENT:
             # A server drops idle connections (ONTAP after 5 s): not trouble, but a matter of timing.
-            answer = await client.exchange(request)
+            answer = await exchange(request)
         if isinstance(answer, Failed):
             raise self._failed(answer, request.method, self.endpoint)
         if answer.reply.status >= 400:

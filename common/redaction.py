@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
 """Request headers whose values are secrets, whoever put them there."""
+PLAIN_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "date",
+        "host",
+        "user-agent",
+    }
+)
+"""Headers that are never secrets, however long a word is in them."""
+
+_SECRET_NAME = re.compile(
+    r"auth|cookie|credential|passw|private|secret|session|signature|token|(api|access)[-_]?key", re.IGNORECASE
+)
+_TOKEN = re.compile(
+    r"(?i:bearer|basic|digest|negotiate)\s+\S|\beyJ[\w-]{8,}\.|(?=\w*\d)(?=\w*[A-Za-z])\w{32,}", re.ASCII
+)
+"""A scheme with its credentials, a JSON web token, and letters with digits that no word is as long as."""
+"""A scheme with its credentials, a JSON web token, and forty letters and digits without a break."""
 
 
 def secrets_in(headers: Mapping[str, str]) -> set[str]:
@@ -39,3 +62,18 @@ def _basic(token: str) -> set[str]:
     except (binascii.Error, ValueError):
         return set()
     return {f"{user}:{password}", password} if colon else set()
+
+
+def redacted(name: str, value: str) -> str:
+    """A header's value for a log, ``****`` where its name or its form says that it is a secret."""
+    shown = name.lower() in PLAIN_HEADERS
+    return "****" if not shown and (_SECRET_NAME.search(name) or _TOKEN.search(value)) else value
+
+
+def redacted_url(url: str) -> str:
+    """A URL for a log, without the values in its query whose names or forms say that they are secrets."""
+    base, mark, query = url.partition("?")
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    return (
+        f"{base}{mark}{'&'.join(f'{name}{equals}{redacted(name, value)}' for name, equals, value in pairs)}"
+    )
