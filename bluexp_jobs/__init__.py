@@ -60,7 +60,7 @@ from common.events import Event
 from common.events import EventKind
 from common.gathering import as_completed
 from common.gathering import wait_all
-from common.httpsource import Adopted
+from common.handover import Adopted
 from common.model import TERMINAL
 from common.model import Action
 from common.model import Capability

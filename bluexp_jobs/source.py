@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 from typing import NoReturn
 from typing import Unpack
+from urllib.parse import unquote
 
 import attrs
 
@@ -23,7 +24,7 @@ from common.base import MAX_ID
 from common.errors import JobNotFound
 from common.errors import UsageError
 from common.faults import Fault
-from common.httpsource import Handover
+from common.handover import Handover
 from common.httpsource import HttpSource
 from common.model import Action
 from common.model import Capability
@@ -58,6 +59,9 @@ class BlueXPJobs(HttpSource):
 
     provider: ClassVar[str] = PROVIDER
     capabilities: frozenset[Capability] = frozenset({Capability.LIST})
+    to_look_for: ClassVar[str] = (
+        "look for its job: list() has those of the account, by working environment, type and time"
+    )
 
     def __init__(
         self,
@@ -77,7 +81,20 @@ class BlueXPJobs(HttpSource):
             headers={"x-agent-id": agent.removesuffix(AGENT_SUFFIX) + AGENT_SUFFIX},
         )
         self._by_service = isinstance(auth, ServiceAccount)
-        self._jobs = f"/account/{encode_segment(account)}/providers/cloudmanager_cbs/api/v1/job"
+        self._prefix = f"/account/{encode_segment(account)}/providers/cloudmanager_cbs/api/v1"
+        self._jobs = f"{self._prefix}/job"
+
+    def write_target(self, path: str, inline: float | None) -> tuple[str, float]:
+        """A path that does not begin with ``/account/`` is below the account's API.
+
+        Another account is refused: its job would be taken for one of this source's.
+        """
+        target, kept = super().write_target(path, inline)
+        if not path.startswith("/account/"):
+            return f"{self._prefix}{target}", kept
+        if unquote(path.split("/")[2].partition("?")[0]) != dict(self.scope)[ACCOUNT]:
+            raise UsageError("path= names another account than the source's: make a source for that one")
+        return target, kept
 
     @classmethod
     def canonical_scope(cls, scope: Scope) -> Scope:

@@ -20,7 +20,7 @@ from common.decoding import root_object
 from common.decoding import text
 from common.errors import DecodeError
 from common.faults import Fault
-from common.httpsource import Handover
+from common.handover import Handover
 from common.model import ErrorDetail
 from common.model import Job
 from common.model import JobItem

@@ -18,7 +18,7 @@ from cfjobs.wire import parse_job
 from common.auth import AuthLike
 from common.errors import Unsupported
 from common.faults import Fault
-from common.httpsource import Handover
+from common.handover import Handover
 from common.httpsource import HttpSource
 from common.model import Action
 from common.model import Capability
@@ -43,6 +43,9 @@ class CFJobs(HttpSource):
 
     provider: ClassVar[str] = PROVIDER
     capabilities: frozenset[Capability] = frozenset()
+    to_look_for: ClassVar[str] = (
+        "look at the resource, or at its events (/v3/audit_events?target_guids=…): jobs cannot be listed"
+    )
 
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]

@@ -42,7 +42,7 @@ from common.events import Observer
 from common.fleet import Fleet
 from common.gathering import as_completed
 from common.gathering import wait_all
-from common.httpsource import Adopted
+from common.handover import Adopted
 from common.model import TERMINAL
 from common.model import Action
 from common.model import Capability

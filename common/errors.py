@@ -16,7 +16,7 @@ JobsError
  +-- Unsupported             the server has no such operation
  +-- ActionRefused           the server refused pause, resume or cancel
  |    +-- AlreadyFinished    because the job has ended
- +-- ActionUncertain         the reply to an action was lost: it may have been taken
+ +-- ActionUncertain         the reply to an action or a write was lost: it may have been taken
  +-- JobFailed               the job ended as FAILED or CANCELLED
  |    +-- JobPartiallyFailed the job ended as PARTIAL
  +-- WaitTimeout             the deadline passed first (also a TimeoutError); says nothing of the job
@@ -236,7 +236,11 @@ class AlreadyFinished(ActionRefused):
 
 
 class ActionUncertain(JobsError):
-    """The reply to an action was lost after it was sent. It may have been taken: read the job again."""
+    """The reply to an action, or to a write of ``start``, was lost after it was sent: it may have been taken.
+
+    Nothing is sent again. After an action, read the job (``ref``) before asking again; after a write, whose
+    job nobody was told (``ref`` is None), look for what the text names before starting it again.
+    """
 
 
 class JobFailed(JobsError):

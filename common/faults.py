@@ -21,6 +21,8 @@ FATAL = {
     403: "the account signed in, but its role does not allow this",
 }
 """Statuses that never pass by themselves, with what to do about them."""
+LOST = frozenset({502, 504})
+"""A gateway's word for a reply that it lost: the write behind it may have been taken."""
 
 _CLASSES: dict[int, type[ApiError]] = {
     401: AuthenticationError,
@@ -53,6 +55,11 @@ def passes(status: int, fault: Fault) -> bool:
     if status in FATAL:
         return False
     return fault.passing or not fault.spoken or status in PASSING or status >= 500 or status < 400
+
+
+def may_be_taken(status: int, fault: Fault) -> bool:
+    """Whether a write that got this reply may have been taken: a gateway says no more than that it failed."""
+    return status in LOST or (status >= 500 and not fault.spoken)
 
 
 def api_error(reply: Reply, fault: Fault, *, asked: str) -> ApiError:

@@ -13,11 +13,20 @@ from typing import ClassVar
 import attrs
 
 from common.base import BaseSource
+from common.decoding import root_object
+from common.errors import ActionUncertain
 from common.errors import DecodeError
 from common.errors import JobNotFound
 from common.errors import JobsError
+from common.errors import SourceError
+from common.errors import TransportError
+from common.errors import Unsupported
+from common.errors import UsageError
 from common.faults import Fault
 from common.faults import api_error
+from common.faults import may_be_taken
+from common.handover import Adopted
+from common.handover import Handover
 from common.http import ApiClient
 from common.http import needs_auth
 from common.model import Job
@@ -29,8 +38,14 @@ from common.origins import origin
 from common.refs import Scope
 from common.replies import Reply
 from common.replies import reply_of
+from common.starting import read_body
+from common.starting import read_headers
+from common.starting import read_method
+from common.starting import read_path
 from common.waiters import Reading
 
+SHOWN = 200
+"""So many characters of a write's path are in the error about it; its query is not."""
 EXCERPT_SOURCE = 20_000
 """So many characters of a failed reply are looked through for secrets, and an excerpt taken from them."""
 
@@ -38,32 +53,13 @@ SMALL = 64 * 1024
 """Bytes of a reply that is kept between two polls, to see whether anything has changed."""
 
 
-@attrs.frozen
-class Adopted:
-    """What a write handed over: ``refs`` of all its jobs, ``jobs`` that its reply already tells the state of.
-
-    ``warnings`` are the write's own. A write that started no job gives an empty one.
-    """
-
-    refs: tuple[JobRef, ...] = ()
-    jobs: tuple[Job, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@attrs.frozen
-class Handover:
-    """What a provider's ``wire`` found in the reply to a write: all ids, and the jobs that came whole."""
-
-    ids: tuple[str, ...] = ()
-    jobs: tuple[Job, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
 class HttpSource(BaseSource):
     """A `BaseSource` that reads jobs over HTTP. A provider adds its URLs and its ``wire`` module."""
 
     keepalive: ClassVar[float] = 60.0
     """Seconds that an idle connection is kept: longer than the polls are apart."""
+    to_look_for: ClassVar[str] = "look at the resource"
+    """What tells whether a write was taken whose reply was lost, for the error that says so."""
 
     def __init__(
         self,
@@ -86,6 +82,8 @@ class HttpSource(BaseSource):
             concurrency=options.concurrency,
         )
         self.states: Mapping[str, JobState] = options.states
+        self._request_timeout = options.request_timeout
+        self._own_headers = frozenset(name.lower() for name in headers or {}) - {"accept"}
         self._client = ApiClient(
             endpoint,
             auth=auth,
@@ -109,6 +107,18 @@ class HttpSource(BaseSource):
     @abc.abstractmethod
     def handover(self, reply: Reply) -> Handover:
         """The jobs in the reply to a write."""
+
+    def write_target(self, path: str, inline: float | None) -> tuple[str, float]:
+        """Where a write goes, and for how many seconds the server may keep it (``inline``).
+
+        ``path`` is checked already. Raises `Unsupported` where the server answers every write at once.
+        """
+        if inline is not None:
+            raise Unsupported(
+                f"inline=: {self.provider} answers a write at once, whether its job has ended or not; "
+                "leave it out, and wait for the job"
+            )
+        return path, 0.0
 
     def noticed(self, reply: Reply) -> None:
         """What else a reply says: a provider whose server counts requests tells `pacer` its budget."""
@@ -157,15 +167,82 @@ class HttpSource(BaseSource):
 
         Takes an httpx or requests response, or ``status=``, ``headers=`` and ``body=`` of any other. Of a
         link only the id is used: proxies name other hosts. Raises `ApiError` where the write failed and
-        hands over nothing.
+        hands over nothing, `DecodeError` for an id that can be no job's.
         """
-        reply = reply_of(response, status=status, headers=headers, body=body)
+        return self._adopt(reply_of(response, status=status, headers=headers, body=body), "the write")
+
+    async def start(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        inline: float | None = None,
+    ) -> Adopted:
+        """Send a write, and take over the jobs that it starts: what `adopt` returns for its reply.
+
+        ``method`` is POST, PUT, PATCH or DELETE. ``path`` begins with "/", is percent-encoded, and may have a
+        query. The body is ``json=``, or ``content=`` with a Content-Type among ``headers=``; these can't
+        replace what the source sets itself. ``inline`` is for how many seconds the server may keep the
+        request in the hope that its job ends meanwhile (ONTAP: a whole number, 0 to 120).
+
+        A write is never sent twice, but for a 401 met with fresh credentials. Raises `ActionUncertain` where
+        the reply was lost and the work may have begun; `TransportError` where nothing was sent; `ApiError`
+        for a refusal; `UsageError` and `Unsupported` before any request.
+        """
+        method = read_method(method)
+        target, kept = self.write_target(read_path(path), inline)
+        sent = read_headers(headers, own=self._own_headers)
+        body = read_body(json, content)
+        if json is not None and "content-type" not in map(str.lower, sent):
+            sent["Content-Type"] = "application/json"
+        asked = f"{method} {target.partition('?')[0][:SHOWN]}"
+        try:
+            reply = await self._client.send(
+                method, target, headers=sent, content=body, timeout=self._request_timeout + kept
+            )
+        except TransportError as error:
+            if not error.sent:
+                raise
+            raise self._may_have_begun(asked, error) from error
+        except DecodeError as error:
+            raise self._may_have_begun(asked, error) from error
+        self._settle()
+        self.noticed(reply)
+        try:
+            adopted = self._adopt(reply, asked)
+            if reply.body.strip() and not adopted.refs:
+                root_object(reply.body)  # what is not the API's is no word on the write
+        except DecodeError as error:
+            raise self._may_have_begun(asked, error) from error
+        except SourceError as error:
+            self.heed(error)
+            if may_be_taken(reply.status, self.fault(reply)):
+                raise self._may_have_begun(asked, error) from error
+            raise
+        return adopted
+
+    def _adopt(self, reply: Reply, asked: str) -> Adopted:
         found = self.handover(reply)
         ids = unique(found.ids)
         if not ids and not reply.ok:
-            raise self.failure(reply, "the write")
-        return Adopted(
-            tuple(self.ref(JobRef(self.provider, "", id)) for id in ids), found.jobs, found.warnings
+            raise self.failure(reply, asked)
+        try:
+            refs = tuple(self.ref(JobRef(self.provider, "", id)) for id in ids)
+        except UsageError as error:  # the server's fault, not the caller's
+            problem = str(error)
+        else:
+            return Adopted(refs, found.jobs, found.warnings)
+        raise DecodeError(f"the reply to the write names a job that cannot be one: {problem}")
+
+    def _may_have_begun(self, asked: str, error: JobsError) -> ActionUncertain:
+        return ActionUncertain(
+            self._client.clean(
+                f"{asked}: the reply was lost ({error}); the work may have begun, and nothing is sent again: "
+                f"before you start it once more, {self.to_look_for}"
+            )
         )
 
     def failure(self, reply: Reply, asked: str, ref: JobRef | None = None) -> JobsError:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict
 from urllib.parse import quote
+from urllib.parse import unquote
 
 from common.errors import UsageError
 from common.model import JobState
@@ -40,6 +41,7 @@ FILTERS: Mapping[str, str] = {
 }
 """The keyword of each documented filter, and its name on the wire."""
 
+RETURN_TIMEOUT = "return_timeout"
 MAX_RETURN_TIMEOUT = 120
 """Seconds; the server answers 262197 past it."""
 
@@ -103,6 +105,25 @@ def encode(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{name}={quote(value, safe='*,', errors='surrogatepass')}" for name, value in pairs)
 
 
+def inlined(path: str, inline: object) -> tuple[str, float]:
+    """The path of a write with ``inline`` as its ``return_timeout``, and the seconds that it may take.
+
+    Raises `UsageError` for anything but whole seconds from 0 to 120, and beside a ``return_timeout`` that is
+    in the query already.
+    """
+    base, mark, query = path.partition("?")
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    own = [unquote(text) for name, _, text in pairs if unquote(name) == RETURN_TIMEOUT]
+    if inline is None:
+        found = [int(text) for text in own if text.isascii() and text.isdigit() and len(text) < 9]
+        return path, float(min(max(found, default=0), MAX_RETURN_TIMEOUT))
+    if own:
+        raise UsageError("inline= beside a return_timeout in the path: give one of them")
+    whole = int(inline) if isinstance(inline, float) and inline.is_integer() else inline
+    seconds = _check_int("inline", whole, 0, MAX_RETURN_TIMEOUT)
+    return f"{base}{mark or '?'}{query}{'&' if query else ''}{RETURN_TIMEOUT}={seconds}", float(seconds)
+
+
 def _values(name: str, value: object) -> str:
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
         parts = [part for member in value for part in _value(name, member)]
@@ -150,9 +171,10 @@ def _order(value: str | Iterable[str]) -> str:
     return ",".join(" ".join(part) for part in parts)
 
 
-def _check_int(name: str, value: object, least: int, most: int | None) -> None:
+def _check_int(name: str, value: object, least: int, most: int | None) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise UsageError(f"{name}= must be a whole number, not {type(value).__name__}")
     if value < least or (most is not None and value > most):
         limit = f"from {least} to {most} (seconds)" if most is not None else f"at least {least}"
         raise UsageError(f"{name}= must be {limit}, not {value}")
+    return value

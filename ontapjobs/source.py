@@ -28,9 +28,10 @@ from common.errors import SourceError
 from common.errors import TransportError
 from common.errors import UsageError
 from common.faults import Fault
+from common.faults import may_be_taken
 from common.faults import passes
+from common.handover import Handover
 from common.http import user_agent
-from common.httpsource import Handover
 from common.httpsource import HttpSource
 from common.model import Action
 from common.model import Capability
@@ -49,6 +50,7 @@ from common.waiters import Sweep
 from ontapjobs.query import Filters
 from ontapjobs.query import encode
 from ontapjobs.query import filter_query
+from ontapjobs.query import inlined
 from ontapjobs.query import option_query
 from ontapjobs.refusals import refusal
 from ontapjobs.wire import PROVIDER
@@ -74,8 +76,6 @@ MIN_ROOM = 100
 SEPARATOR = "%7C"
 UUID_SHAPE = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 TOO_LONG = frozenset({413, 414, 431})
-LOST = frozenset({502, 504})
-"""A gateway's word for a reply that it lost: the write behind it may have been taken."""
 
 
 class OntapJobs(HttpSource):
@@ -94,6 +94,9 @@ class OntapJobs(HttpSource):
     # A floor above this would come too near the 300 s after which finished jobs are gone.
     retry_after_cap: ClassVar[float] = 120.0
     room: int = ROOM
+    to_look_for: ClassVar[str] = (
+        "look for its job, as in list(description='DELETE /api/storage/volumes/*'), and at the resource"
+    )
 
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
@@ -199,6 +202,10 @@ class OntapJobs(HttpSource):
             raise self._refused(reply, ref, action)
         return await self._after(ref, action)
 
+    def write_target(self, path: str, inline: float | None) -> tuple[str, float]:
+        """``inline`` becomes ``return_timeout``; one that is in the path's query already counts as well."""
+        return inlined(path, inline)
+
     def seat(self, ref: JobRef) -> int:
         """Only ids of UUID shape join a request for many: ``*`` or ``a|b`` would be operators there."""
         return len(ref.id) + len(SEPARATOR) if UUID_SHAPE.fullmatch(ref.id) else 0
@@ -282,7 +289,7 @@ class OntapJobs(HttpSource):
                 ref=ref,
             )
         failure = self.failure(reply, f"PATCH job {ref.id} {action}", ref)
-        if reply.status in LOST or (reply.status >= 500 and not fault.spoken):
+        if may_be_taken(reply.status, fault):
             return self._uncertain(ref, action, failure)
         if isinstance(failure, ApiError) and reply.status in (400, 405, 409, 422):
             return ActionRefused(f"{ref}: cannot {action}: {failure}", code=fault.code, ref=ref)

@@ -142,7 +142,7 @@ def test_a_source_is_the_protocol_and_shares_its_waiting(source: type[BaseSource
     assert issubclass(source, BaseSource)
     wanted = inspect.signature(JobSource.wait)
     assert inspect.signature(source.wait).parameters.keys() == wanted.parameters.keys()
-    for name in ("get", "act", "wait", "list", "watch", "adopt", "ref", "aclose"):
+    for name in ("get", "act", "wait", "list", "watch", "adopt", "start", "ref", "aclose"):
         assert callable(getattr(source, name))
 
 

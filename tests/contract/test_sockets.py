@@ -1,4 +1,4 @@
-"""Over real sockets, in real time: a write and its job, and cancelled waits that leak no connection."""
+"""Over real sockets, in real time: writes and their jobs, and cancelled waits that leak no connection."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import pytest
 
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
+from common import ActionUncertain
 from common import Bearer
 from common import JobState
 from common import PollPolicy
+from common import TransportError
+from common.aiohttpclient import SWITCH
 from common.httpsource import HttpSource
 from common.simulator import NewJob
 from ontapjobs import OntapJobs
@@ -20,6 +23,8 @@ from tests.contract.systems import SOURCES
 from tests.contract.systems import TOKEN
 from tests.contract.systems import System
 from tests.contract.systems import name_of
+from tests.loopback import Loopback
+from tests.loopback import raw
 
 pytestmark = pytest.mark.anyio
 on_each = pytest.mark.parametrize("system", SOURCES, ids=name_of)
@@ -62,6 +67,58 @@ async def test_the_job_of_a_write_is_adopted_and_waited_for(system: System) -> N
         ended = await jobs.wait(ref, timeout=10)
     assert (ended.ref, ended.state) == (ref, JobState.SUCCEEDED)
     assert ref.endpoint == url
+
+
+@on_each
+async def test_work_is_started_and_waited_for(system: System) -> None:
+    simulator = system.simulate()
+    simulator.on_write = NewJob(
+        [(system.words[JobState.RUNNING], 0.1), (system.words[JobState.SUCCEEDED], None)]
+    )
+    async with simulator.serve() as url, connect(system, url) as jobs:
+        started = await jobs.start(*system.write, json={"a": "ä"})
+        ended = await jobs.wait(started.refs[0], timeout=10)
+    assert (ended.ref, ended.state) == (started.refs[0], JobState.SUCCEEDED)
+    assert simulator.journal[0].json() == {"a": "ä"}
+    assert [request.method for request in simulator.journal].count("GET") == len(simulator.journal) - 1
+
+
+@pytest.fixture(params=["httpx", "aiohttp"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The HTTP library that sends; trio has httpx alone."""
+    if request.param == "aiohttp":
+        pytest.importorskip("aiohttp")
+    monkeypatch.setenv(SWITCH, request.param)
+    return str(request.param)
+
+
+@on_each
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.usefixtures("library")
+async def test_a_write_on_a_connection_that_breaks_is_sent_once_as_it_was_given(
+    system: System, method: str
+) -> None:
+    path = f"{system.write[1]}/a%2Fb%2f%25/c|d;e=[1]?f=%7C|a+b%20c&g=/../"
+    # First on a new connection, and then on one that has been idle.
+    with Loopback(lambda number, _: raw({}) if number == 1 else []) as server:
+        async with connect(system, server.url) as jobs:
+            with pytest.raises(ActionUncertain):
+                await jobs.start(method, path)
+            await jobs.start(method, path)
+            with pytest.raises(ActionUncertain):
+                await jobs.start(method, path)
+    assert [head.split("\r\n")[0] for head in server.heads] == [f"{method} {path} HTTP/1.1"] * 3
+
+
+@on_each
+@pytest.mark.usefixtures("library")
+async def test_a_write_to_a_server_that_is_not_there_was_not_sent(system: System) -> None:
+    with Loopback(lambda *_: []) as server:
+        url = server.url
+    async with connect(system, url) as jobs:
+        with pytest.raises(TransportError) as caught:
+            await jobs.start(*system.write)
+    assert not caught.value.sent
 
 
 @on_each

@@ -55,6 +55,7 @@ from common import connect
 from common import from_dict
 from common import to_dict
 from common.base import BaseSource
+from common import wait_all
 from ontapjobs import OntapJobs
 
 
@@ -224,6 +225,18 @@ def adopting(ontap: OntapJobs, cf: CFJobs, theirs: httpx.Response, others: reque
     assert_type(adopted.refs, tuple[JobRef, ...])
     assert_type(adopted.jobs, tuple[Job, ...])
     assert_type(adopted.warnings, tuple[str, ...])
+
+
+async def starting(ontap: OntapJobs, cf: CFJobs, bluexp: BlueXPJobs) -> None:
+    started = await ontap.start("POST", "/api/storage/volumes", json={"name": "v1"}, inline=15)
+    assert_type(started, Adopted)
+    assert_type(started.waitable, tuple[JobRef | Job, ...])
+    await wait_all(ontap, started.waitable)
+    await cf.start("POST", "/v3/x", content="a: b", headers={"Content-Type": "application/x-yaml"})
+    await cf.start("POST", "/v3/x", content=b"a: b")
+    await bluexp.start("DELETE", "/backup/working-environment/1")
+    await cf.start("POST", "/v3/x", content=7)  # type: ignore[arg-type]
+    await ontap.start("POST", "/api/x", inline="15")  # type: ignore[arg-type]
 
 
 def reading(job: Job) -> None:

@@ -1,0 +1,106 @@
+"""What a write may be before it is sent: its method, its path, its headers, its body."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from collections.abc import Collection
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+from common.errors import UsageError
+from common.redaction import SECRET_HEADERS
+
+METHODS = ("POST", "PUT", "PATCH", "DELETE")
+RESERVED = frozenset(
+    {*SECRET_HEADERS, "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive"}
+    | {"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
+)
+"""Headers that say who asks, where, and where a message ends: none of them is a caller's to set."""
+
+_PATH = re.compile(r"(?:[\w\-.~!$&'()*+,;=:@/?|\[\]]|%[0-9A-Fa-f]{2})+", re.ASCII)
+"""RFC 3986 and what both HTTP libraries send as it is: ``|``, which ONTAP's queries hold, and brackets."""
+_NAME = re.compile(r"[\w!#$%&'*+\-.^`|~]+", re.ASCII)
+_VALUE = re.compile(r"[\t -~]*")
+
+
+def read_method(method: object) -> str:
+    """The method of a write, in capitals. Raises `UsageError` for one that writes nothing."""
+    known = method.upper() if isinstance(method, str) else ""
+    if known not in METHODS:
+        raise UsageError(f"start() sends a write: the method can be {', '.join(METHODS)}, and nothing else")
+    return known
+
+
+def read_path(path: object) -> str:
+    """A path with its query, percent-encoded as it is to be sent. Raises `UsageError` without quoting it.
+
+    It stays on the source's own server and below what it names: dots that climb are refused however they
+    are encoded, also behind an encoded slash, for some servers decode first and look for folders then.
+    """
+    if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
+        raise UsageError(
+            "path= must begin with one '/': it is a path of the source's own endpoint, not a URL"
+        )
+    if "#" in path:
+        raise UsageError("path= holds a '#': a fragment is never sent, and as text it must be encoded as %23")
+    if not _PATH.fullmatch(path):
+        raise UsageError(
+            "path= holds a character that must be percent-encoded (a space, a control character, '%', …): "
+            "pass its parts through urllib.parse.quote()"
+        )
+    if _climbs(path.partition("?")[0]):
+        raise UsageError(
+            "path= holds '.' or '..' as a segment, plain or encoded: give the path that is meant"
+        )
+    return path
+
+
+def _climbs(path: str) -> bool:
+    while (decoded := unquote(path)) != path:
+        path = decoded
+    return any(segment.partition(";")[0] in (".", "..") for segment in re.split(r"[/\\]", path))
+
+
+def read_headers(headers: object, *, own: Collection[str]) -> dict[str, str]:
+    """The caller's headers. Raises `UsageError` for one of the source's ``own``, or that cannot be sent.
+
+    ``own`` are names in lower case. Values are never quoted back: they may be secrets.
+    """
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise UsageError("headers= must be a mapping of names to values, both text")
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise UsageError("headers= has a name that no header can have: use letters, digits and hyphens")
+        lower = name.lower()
+        if lower in RESERVED or lower in own:
+            raise UsageError(f"headers= must not hold {name[:40]!r}: the source sets it itself")
+        if lower in (known.lower() for known in found):
+            raise UsageError(f"headers= holds {name[:40]!r} twice, in different letter case")
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
+            raise UsageError(f"headers= has a value for {name[:40]!r} that is no printable ASCII on one line")
+        found["Accept" if lower == "accept" else name] = value.strip()
+    return found
+
+
+def read_body(json: object, content: object) -> bytes | None:
+    """The bytes of a write's body, None for none. Raises `UsageError` for what cannot be sent."""
+    if json is not None and content is not None:
+        raise UsageError("json= beside content=: a write has one body")
+    if isinstance(content, str):
+        try:
+            return content.encode()
+        except UnicodeEncodeError:
+            content = 0  # raised below: as a context, the codec's exception would carry the whole body along
+    if content is not None and not isinstance(content, bytes):
+        raise UsageError("content= must be bytes, or text of whole characters (sent as UTF-8)")
+    if json is None or content is not None:
+        return content
+    try:
+        return jsonlib.dumps(json, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        pass  # raised below, without what hangs on json's own exception
+    raise UsageError("json= holds what JSON has no form for (bytes, NaN, an object of a class, a circle)")
