@@ -61,37 +61,34 @@ async def _watch(exchange: Exchange, clean: Clean, request: Outgoing) -> Answer 
     for each in _LIBRARIES:
         each.addFilter(_cleaned)  # which adds it once
     token, begun = _ours.set(clean), time.perf_counter()
-    answer: Answer | Failed | BaseException | None = None
+    outcome: Answer | Failed | str = ""
     try:
-        answer = await exchange(request)
+        answer = outcome = await exchange(request)
     except BaseException as error:  # too large, or cancelled
-        answer = error
+        outcome = type(error).__name__
         raise
     finally:
         _ours.reset(token)
         if logger.isEnabledFor(logging.DEBUG):
             taken = round((time.perf_counter() - begun) * 1000)
-            line = f"{request.method} {redacted_url(request.url)}: {_outcome(answer)}, {taken} ms"
+            line = f"{request.method} {redacted_url(request.url)}: {_told(outcome)}, {taken} ms"
             logger.debug("%s", clean(line))
-            logger.debug("%s", clean(_headers(request, answer)))
-        if isinstance(answer, BaseException):
-            del answer  # it refers to this frame
+            logger.debug("%s", clean(_headers(request, outcome)))
     return answer
 
 
-def _outcome(answer: Answer | Failed | BaseException | None) -> str:
-    if isinstance(answer, Answer):
-        reply = answer.reply
+def _told(outcome: Answer | Failed | str) -> str:
+    if isinstance(outcome, Answer):
+        reply = outcome.reply
         ids = [value for name, value in reply.headers if _REQUEST_ID.search(name)]
         id = f", request {ids[0][:LONGEST_ID]!r}" if ids else ""
         return f"{reply.status}, {len(reply.body)} bytes{id}"
-    why = answer.error if isinstance(answer, Failed) else answer
-    return f"no whole reply ({type(why).__name__})"
+    return f"no whole reply ({type(outcome.error).__name__ if isinstance(outcome, Failed) else outcome})"
 
 
-def _headers(request: Outgoing, answer: object) -> str:
+def _headers(request: Outgoing, outcome: object) -> str:
     # As they went out, where that is known: an HTTP library adds some of its own.
-    headers = answer.sent if isinstance(answer, Answer) else request.headers
+    headers = outcome.sent if isinstance(outcome, Answer) else request.headers
     return f"sent {', '.join(f'{name}: {redacted(name, value)}' for name, value in headers.items())}"
 
 

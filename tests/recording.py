@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -74,3 +77,13 @@ def in_turn(*answers: Callable[[httpx.Request], httpx.Response]) -> Callable[[ht
         return given(request)
 
     return answer
+
+
+def bomb() -> Iterator[bytes]:
+    """10 GiB of zeros in 10 MiB of gzip, in pieces of 256 KiB."""
+    header = gzip.compress(b"")[:10]
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    block = deflate.compress(bytes(2**20)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    yield header
+    for _ in range(40):
+        yield block * 256

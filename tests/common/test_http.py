@@ -10,7 +10,6 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Iterable
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -34,6 +33,7 @@ from tests.loopback import raw
 from tests.recording import Answer
 from tests.recording import Chunks
 from tests.recording import Recorder
+from tests.recording import bomb
 from tests.recording import reply
 
 pytestmark = pytest.mark.anyio
@@ -165,16 +165,6 @@ async def test_a_body_over_the_bound_is_refused_as_it_arrives() -> None:
         await source.get("j1")
     assert endless.taken == 17
     assert caught.value.transient
-
-
-def bomb() -> Iterator[bytes]:
-    """10 GiB of zeros in 10 MiB of gzip, in pieces of 256 KiB."""
-    header = gzip.compress(b"")[:10]
-    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    block = deflate.compress(bytes(2**20)) + deflate.flush(zlib.Z_FULL_FLUSH)
-    yield header
-    for _ in range(40):
-        yield block * 256
 
 
 @unread
