@@ -292,6 +292,11 @@ async def test_a_path_that_leaves_its_place_or_is_not_encoded_is_refused(system:
         await refused(lambda: rig.member.start("POST", path), rig, "^path=")
 
 
+async def test_a_fragment_is_explained() -> None:
+    async with CF.rig() as rig:
+        await refused(lambda: rig.member.start("POST", "/v3/apps/1#x"), rig, "a fragment is never sent")
+
+
 @on_each
 @pytest.mark.parametrize(
     "method", ["GET", "get", "HEAD", "OPTIONS", "CONNECT", "", "POST ", "P\r\n", None, 7, b"POST"]
