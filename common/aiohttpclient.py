@@ -89,6 +89,7 @@ class AiohttpClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # kept by who sends
             auto_decompress=False,  # inflated here, within bounds
+            skip_auto_headers=("Content-Type",),  # what a body is, its sender knows
             max_line_size=_MAX_HEADER,
             max_field_size=_MAX_HEADER,
             middlewares=(_once(aiohttp),),

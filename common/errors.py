@@ -97,13 +97,12 @@ class SourceError(JobsError):
     transient: bool = False
     retry_after: float | None = None
     """Seconds that the server asked to be left alone, or None."""
+    sent: bool = True
+    """False only where it is certain that the server got nothing, or has carried out nothing of it."""
 
 
 class TransportError(SourceError):
-    """No reply came. ``sent`` is False only where it is certain that the server got nothing.
-
-    ``dropped`` where an open connection broke, which an idle one does without anything being wrong.
-    """
+    """No reply came. ``dropped`` where an open connection broke, which is nothing wrong with an idle one."""
 
     transient = True
 

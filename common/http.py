@@ -17,6 +17,7 @@ from common.aiohttpclient import running_loop
 from common.auth import HeaderAuth
 from common.auth import read_auth
 from common.bodies import ACCEPT_ENCODING
+from common.errors import SourceError
 from common.errors import TransportError
 from common.errors import UsageError
 from common.exchange import Exchanger
@@ -129,23 +130,27 @@ class ApiClient:
             content = jsonlib.dumps(json).encode()
             sent["Content-Type"] = "application/json"
         request = Outgoing(method, self.endpoint + target, sent, content)
-        async with connection.turns:
-            with anyio.move_on_after(seconds):
-                if self._signer is None:
+        try:
+            async with connection.turns:
+                with anyio.move_on_after(seconds):
+                    if self._signer is None:
+                        out = True
+                        return await self._twice(connection.client, request)
+                    # Credentials are in no variable here, and in no repr: error trackers keep every local.
+                    signed = request.signed(await self._signer.headers())
                     out = True
-                    return await self._twice(connection.client, request)
-                # Credentials are in no variable here, and in no repr: error trackers keep a frame's locals.
-                signed = request.signed(await self._signer.headers())
-                out = True
-                reply = await self._twice(connection.client, signed)
-                if reply.status != 401:
-                    return reply
-                out = False  # what was refused was not carried out
-                if not await self._signer.refresh(signed.signature):
-                    return reply
-                signed = request.signed(await self._signer.headers())
-                out = True
-                return await self._twice(connection.client, signed)
+                    reply = await self._twice(connection.client, signed)
+                    if reply.status != 401:
+                        return reply
+                    out = False  # what was refused was not carried out
+                    if not await self._signer.refresh(signed.signature):
+                        return reply
+                    signed = request.signed(await self._signer.headers())
+                    out = True
+                    return await self._twice(connection.client, signed)
+        except SourceError as error:
+            error.sent = error.sent and out
+            raise
         what = "no whole reply" if out else "not signed in"
         raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=out)
 

@@ -203,11 +203,9 @@ class HttpSource(BaseSource):
             reply = await self._client.send(
                 method, target, headers=sent, content=body, timeout=self._request_timeout + kept
             )
-        except TransportError as error:
+        except (TransportError, DecodeError) as error:
             if not error.sent:
                 raise
-            raise self._may_have_begun(asked, error) from error
-        except DecodeError as error:
             raise self._may_have_begun(asked, error) from error
         self._settle()
         self.noticed(reply)

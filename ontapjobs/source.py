@@ -194,7 +194,7 @@ class OntapJobs(HttpSource):
         try:
             reply = await self._client.send("PATCH", f"{JOBS}/{encode_segment(ref.id)}?action={action}")
         except (TransportError, DecodeError) as error:
-            if isinstance(error, TransportError) and not error.sent:
+            if not error.sent:
                 error.ref = ref
                 raise
             raise self._uncertain(ref, action, error) from error

@@ -218,6 +218,22 @@ async def test_json_is_sent_with_its_length_and_kind() -> None:
         assert values(server.heads[0], "content-type") == ["application/json"]
 
 
+@asynchronous
+@pytest.mark.parametrize("library", ["aiohttp", "httpx"])
+async def test_a_body_goes_with_its_length_and_what_its_sender_says_that_it_is(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, library)
+    simulator = CFSimulator()
+    async with simulator.serve() as url, CFJobs(url, auth=Bearer("t")) as source:
+        await source.start("POST", "/v3/apps", content=b"12345")
+        await source.start("POST", "/v3/apps", content="ä", headers={"content-type": "text/plain"})
+        await source.start("POST", "/v3/apps")
+    sent = [request.headers for request in simulator.journal]
+    assert [headers.get("content-length") for headers in sent] == ["5", "2", "0"]
+    assert [headers.get("content-type") for headers in sent] == [None, "text/plain", None]
+
+
 class Custom:
     """Credentials of a host's own making."""
 

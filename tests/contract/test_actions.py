@@ -13,9 +13,12 @@ from common import ActionRefused
 from common import ActionUncertain
 from common import AlreadyFinished
 from common import AuthenticationError
+from common import Bearer
 from common import Capability
+from common import DecodeError
 from common import JobNotFound
 from common import JobRef
+from common import JobsError
 from common import JobState
 from common import PermissionDenied
 from common import RateLimited
@@ -24,7 +27,9 @@ from common import TransportError
 from common import Unsupported
 from common import UsageError
 from common import WrongSource
+from ontapjobs import OntapJobs
 from tests.common.scripted import Answer
+from tests.common.scripted import Script
 from tests.common.scripted import after
 from tests.common.scripted import raising
 from tests.common.scripted import reply
@@ -164,6 +169,18 @@ async def test_what_never_left_is_a_failure_and_no_doubt(system: System, failure
             await rig.source.act(job, Action.CANCEL)
         assert caught.value.ref == rig.member.ref(job)
         assert rig.wire.sent == ["PATCH"]
+
+
+@pytest.mark.parametrize("trouble", [TransportError("the login server hung up"), DecodeError("no token")])
+async def test_an_action_without_its_credentials_is_a_failure_and_no_doubt(trouble: JobsError) -> None:
+    async def token() -> str:
+        await anyio.lowlevel.checkpoint()
+        raise trouble
+
+    async with OntapJobs("cluster1", auth=Bearer(token), transport=Script(reply(200))) as jobs:
+        with pytest.raises(type(trouble)) as caught:
+            await jobs.act(NEVER_SEEN, Action.CANCEL)
+        assert caught.value.ref == jobs.ref(NEVER_SEEN)
 
 
 @on_the_able

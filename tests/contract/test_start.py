@@ -16,6 +16,7 @@ from common import ActionUncertain
 from common import ApiError
 from common import AuthenticationError
 from common import Bearer
+from common import DecodeError
 from common import JobFailed
 from common import JobState
 from common import PermissionDenied
@@ -541,6 +542,34 @@ async def test_a_401_was_not_carried_out_and_is_met_with_one_new_token() -> None
             await source.start("POST", "/api/x", content=b"body")
     assert wire.sent("Authorization") == ["Bearer old", "Bearer new"]
     assert [request.content for request in wire.requests] == [b"body", b"body"]
+
+
+TOKEN_TROUBLE = [TransportError("the login server hung up"), DecodeError("no token"), None]
+
+
+@on_each
+@pytest.mark.parametrize("trouble", TOKEN_TROUBLE, ids=["lost", "unreadable", "hangs"])
+@pytest.mark.parametrize("refused_before", [False, True])
+async def test_a_write_without_its_credentials_was_not_sent(
+    system: System, trouble: Exception | None, refused_before: bool
+) -> None:
+    tokens = ["old"] if refused_before else []
+
+    async def token() -> str:
+        if tokens:
+            return tokens.pop()
+        if trouble is not None:
+            raise trouble
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with system.rig() as rig:
+        rig.wire.writes += [reply(401)] * 5
+        rig.member._client._auth = rig.member._client._signer = Bearer(token)
+        with pytest.raises(type(trouble) if trouble else TransportError) as caught:
+            await rig.member.start(*system.write)
+        assert not getattr(caught.value, "sent", True)
+        assert rig.wire.sent == [system.write[0]] * refused_before
 
 
 @on_each

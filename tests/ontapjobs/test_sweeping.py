@@ -225,8 +225,16 @@ async def test_a_list_without_end_hangs_no_wait(monkeypatch: pytest.MonkeyPatch)
 async def test_a_next_page_elsewhere_is_not_followed_and_fails_no_wait(href: str) -> None:
     simulator, way, source = cluster()
     ids = crowd(simulator, 3, ends=20)
-    way.intercept = on_lists(lambda _: page([record(ids[0])], href))
+    asked: list[str] = []
+
+    def first_page(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return page([record(ids[0])], href)
+
+    way.intercept = on_lists(first_page)
     assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
+    assert asked
+    assert [url for url in asked if "uuid=" not in url] == []
 
 
 # Too long
