@@ -13,6 +13,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
+from logging import DEBUG
 
 from common.exchange import Answer
 from common.exchange import Exchanger
@@ -38,7 +39,7 @@ _LIBRARIES = tuple(
     )
     for part in parts
 )
-_CHATTY = tuple(each for each in _LIBRARIES if each.name.endswith(".http11"))
+_httpcore, _httpcore2 = (logging.getLogger(f"{name}.http11") for name in ("httpcore", "httpcore2"))
 _REQUEST_ID = re.compile(r"(request|response|correlation)[-_]?id")
 _PAIR = re.compile(
     r"""\((?P<name>b'[^']*'|b"[^"]*"), (?P<value>b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*")\)""", re.DOTALL
@@ -52,7 +53,7 @@ def watched(client: Exchanger, clean: Clean) -> Exchange:
 
     ``clean`` takes out of a text the secrets that the client knows.
     """
-    if logger.isEnabledFor(logging.DEBUG) or any(each.isEnabledFor(logging.DEBUG) for each in _CHATTY):
+    if logger.isEnabledFor(DEBUG) or _httpcore.isEnabledFor(DEBUG) or _httpcore2.isEnabledFor(DEBUG):
         return partial(_watch, client.exchange, clean)
     return client.exchange
 
@@ -69,7 +70,7 @@ async def _watch(exchange: Exchange, clean: Clean, request: Outgoing) -> Answer 
         raise
     finally:
         _ours.reset(token)
-        if logger.isEnabledFor(logging.DEBUG):
+        if logger.isEnabledFor(DEBUG):
             taken = round((time.perf_counter() - begun) * 1000)
             line = f"{request.method} {redacted_url(request.url)}: {_told(outcome)}, {taken} ms"
             logger.debug("%s", clean(line))

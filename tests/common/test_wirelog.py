@@ -242,8 +242,9 @@ async def test_no_logger_at_all_shows_a_secret(
 
 
 async def test_the_library_is_kept_quiet_where_only_its_own_logger_is_read(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(SWITCH, "httpx")
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.DEBUG, logger="httpcore")
     with Loopback(everything_said) as server:
@@ -266,8 +267,9 @@ async def test_what_others_send_is_logged_as_it_always_was(caplog: pytest.LogCap
 
 
 async def test_a_header_with_quotes_and_brackets_hides_nothing_behind_it(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(SWITCH, "httpx")
     odd = f"""a='b", (b'X', b'y') \\" {COOKIE}"""
     with Loopback(lambda *_: raw(JOB, Set_Cookie=odd, X_After="plain")) as server:
         async with CFJobs(server.url, auth=Bearer(TOKEN)) as source:
