@@ -6,6 +6,7 @@ import base64
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -15,12 +16,14 @@ import pytest
 from cfjobs import CFJobs
 from common.aiohttpclient import SWITCH
 from common.auth import Bearer
+from common.errors import ApiError
 from common.errors import DecodeError
 from common.errors import TransportError
 from common.exchange import Outgoing
 from common.redaction import redacted
 from common.redaction import redacted_url
 from common.wirelog import watched
+from ontapjobs import ClientCredentials
 from ontapjobs import OntapJobs
 from tests.loopback import Loopback
 from tests.loopback import raw
@@ -239,6 +242,30 @@ async def test_no_logger_at_all_shows_a_secret(
     own += [PASSWORD] if isinstance(auth, tuple) else []
     assert [secret for secret in (COOKIE, SESSION, *own) if secret in caplog.text] == []
     assert TOKEN not in caplog.text  # which was in a body
+
+
+@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+@pytest.mark.parametrize("send", ["header", "body"])
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request"])
+async def test_signing_in_is_a_line_too_and_shows_neither_what_is_sent_nor_what_is_given(
+    library: str,
+    send: Any,
+    status: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if library == "aiohttp":
+        pytest.importorskip("aiohttp")
+    monkeypatch.setenv(SWITCH, library)
+    given = {"access_token": TOKEN, "refresh_token": SESSION, "error": "invalid_client"}
+    login = raw(given, status, Set_Cookie=f"id={COOKIE}")
+    with Loopback(lambda number, _: raw(JOB) if number else login) as server:
+        auth = ClientCredentials(f"{server.url}/oauth/token", USER, PASSWORD, send=send)
+        async with OntapJobs(server.url, auth=auth) as source:
+            with suppress(ApiError):
+                await source.get("j1")
+    assert lines(caplog)[0].startswith(f"POST {server.url}/oauth/token: {status[:3]}, ")
+    assert [secret for secret in (COOKIE, SESSION, TOKEN, PASSWORD, BASIC) if secret in caplog.text] == []
 
 
 async def test_the_library_is_kept_quiet_where_only_its_own_logger_is_read(
