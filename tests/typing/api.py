@@ -54,8 +54,8 @@ from common import Watch
 from common import connect
 from common import from_dict
 from common import to_dict
-from common.base import BaseSource
 from common import wait_all
+from common.base import BaseSource
 from ontapjobs import OntapJobs
 
 
