@@ -66,8 +66,10 @@ class CFSimulator(Simulator):
     ``rate_limit`` is the requests allowed in an hour (None: any number, and no headers about it).
     With ``korifi``, jobs have no times, ids read ``<operation>~<resource>``, warnings in headers are
     not encoded, and discovery names no login. ``location`` says how a write names its job. Tokens
-    come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds; a token that was not
-    issued here is taken as good.
+    come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. Anybody gets one, and a
+    token that was not issued here is taken as good, unless ``users`` (passwords by user name),
+    ``clients`` (secrets by client id: ``{"cf": ""}`` is the command's) or ``strict`` say otherwise;
+    ``rotate`` and ``refresh_lifetime`` are about refresh tokens. See `TokenDesk`, which is `tokens`.
 
     Fields of a job: ``operation``, ``errors`` (mappings, or None), ``warnings`` (texts or mappings,
     or None), ``resource`` (the path of what the job works on), ``links`` (in place of those made
@@ -83,6 +85,11 @@ class CFSimulator(Simulator):
         korifi: bool = False,
         location: Location = "absolute",
         token_lifetime: float = 600.0,
+        users: Mapping[str, str] | None = None,
+        clients: Mapping[str, str] | None = None,
+        rotate: bool = False,
+        refresh_lifetime: float | None = None,
+        strict: bool = False,
         on_write: OnWrite | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
@@ -91,7 +98,15 @@ class CFSimulator(Simulator):
         self.rate_limit: RateLimit | None = None if rate_limit is None else RateLimit(rate_limit)
         self.korifi = korifi
         self.location: Location = location
-        self.tokens: TokenDesk = TokenDesk(self.clock, token_lifetime)
+        self.tokens: TokenDesk = TokenDesk(
+            self.clock,
+            token_lifetime,
+            users=users,
+            clients=clients,
+            rotate=rotate,
+            refresh_lifetime=refresh_lifetime,
+            strict=strict,
+        )
 
     async def respond(self, request: Request) -> Response:
         """Answer a request as the Cloud Controller does."""

@@ -14,6 +14,8 @@ from common.simulator.base import Simulator
 from common.simulator.jobs import NewJob
 from common.simulator.life import Step
 from common.simulator.messages import Response
+from common.simulator.tokens import TokenDesk
+from common.simulator.tokens import basic_pair
 from ontapjobs.simulator.fields import ALL
 from ontapjobs.simulator.fields import parse_version
 from ontapjobs.simulator.fields import pick
@@ -37,10 +39,12 @@ from ontapjobs.simulator.refusals import Refusal
 from ontapjobs.simulator.refusals import gone
 from ontapjobs.simulator.refusals import invalid_value
 from ontapjobs.simulator.refusals import malformed_id
+from ontapjobs.simulator.refusals import not_authorized
 from ontapjobs.simulator.refusals import refuse_action
 from ontapjobs.simulator.refusals import reply
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from collections.abc import Mapping
 
     from common.simulator.clock import Clock
@@ -74,7 +78,9 @@ class OntapSimulator(Simulator):
     empty. ``batch`` says what the server makes of a ``uuid`` filter: takes it, refuses one that
     lists several with 262197, or ignores it. ``settle`` is the seconds for which a job still reads
     ``running`` after a pause or a cancel. ``version`` decides which fields exist. A path and query
-    of more than ``url_limit`` bytes get a 414.
+    of more than ``url_limit`` bytes get a 414. Anybody may call, unless ``users`` (passwords by user
+    name, for HTTP Basic) or ``tokens`` (bearer tokens, or the `TokenDesk` that issues them at any
+    path outside ``/api`` that ends in ``token``, as an identity provider does) are given.
     """
 
     default_job: ClassVar[NewJob] = NewJob([("queued", 0.1), ("running", 0.5), ("success", None)])
@@ -89,6 +95,8 @@ class OntapSimulator(Simulator):
         settle: float = 0.2,
         version: str = "9.15",
         url_limit: int | None = None,
+        users: Mapping[str, str] | None = None,
+        tokens: Collection[str] | TokenDesk | None = None,
         on_write: OnWrite | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
@@ -101,6 +109,8 @@ class OntapSimulator(Simulator):
         self.settle = settle
         self.version: tuple[int, ...] = parse_version(version)
         self.url_limit = url_limit
+        self.users: dict[str, str] | None = None if users is None else dict(users)
+        self.tokens: Collection[str] | TokenDesk | None = [tokens] if isinstance(tokens, str) else tokens
 
     def add_job(
         self,
@@ -131,6 +141,16 @@ class OntapSimulator(Simulator):
     async def _route(self, request: Request) -> Response:
         if self.url_limit is not None and len(request.target) > self.url_limit:
             return Response(414, {"Content-Type": "text/html"}, b"<h1>Request-URI Too Long</h1>")
+        first, last = request.segments[0], request.segments[-1]
+        if (
+            isinstance(self.tokens, TokenDesk)
+            and request.method == "POST"
+            and first != "api"
+            and last == "token"
+        ):
+            return self.tokens.answer(request)
+        if not self._admits(request.headers.get("authorization", "")):
+            raise not_authorized()
         match request.method, request.segments:
             case "GET", ("api", "cluster", "jobs"):
                 return self._collection(request)
@@ -144,6 +164,17 @@ class OntapSimulator(Simulator):
                 return await self._write(request)
             case _:
                 raise Refusal(404, "3", "API not found")
+
+    def _admits(self, authorization: str) -> bool:
+        if self.users is None and self.tokens is None:
+            return True
+        pair = basic_pair(authorization)
+        if pair is not None:
+            return (self.users or {}).get(pair[0]) == pair[1]
+        if isinstance(self.tokens, TokenDesk):
+            return self.tokens.accepts(authorization)
+        scheme, _, token = authorization.partition(" ")
+        return scheme.lower() == "bearer" and token.strip() in (self.tokens or ())
 
     def _find(self, uuid: str, now: float) -> ScriptedJob:
         job = self.jobs.get(uuid)

@@ -18,6 +18,7 @@ CONTENT_TYPE = "application/hal+json"
 MALFORMED_ID = "2"
 GONE = "4"
 INVALID_VALUE = "262197"
+NOT_AUTHORIZED = "6691623"
 
 ACTION_TEXTS: Mapping[int, str] = MappingProxyType(
     {
@@ -61,6 +62,11 @@ class Refusal(Exception):
 def reply(status: int, data: object) -> Response:
     """Return a JSON reply with the headers that ONTAP sends."""
     return json_response(status, data, HEADERS, content_type=CONTENT_TYPE)
+
+
+def not_authorized() -> Refusal:
+    """A request with wrong credentials, or without any."""
+    return Refusal(401, NOT_AUTHORIZED, "User is not authorized.")
 
 
 def gone() -> Refusal:

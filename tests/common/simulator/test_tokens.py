@@ -1,0 +1,131 @@
+"""The desk that simulators issue tokens at: who gets one, and which are still taken."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from common.simulator.clock import Clock
+from common.simulator.messages import Request
+from common.simulator.messages import Response
+from common.simulator.tokens import TokenDesk
+
+
+class Stepped(Clock):
+    """A clock that a test moves by hand."""
+
+    time = 1000.0
+
+    def read(self) -> float:
+        return self.time
+
+
+class Rig:
+    """A desk, and how it is asked."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = Stepped()
+        self.desk = TokenDesk(self.clock, 600, **settings)
+
+    def ask(self, *, basic: str | None = None, as_json: bool = False, **fields: str) -> Response:
+        kind = "application/json" if as_json else "application/x-www-form-urlencoded"
+        headers = [(b"content-type", kind.encode())]
+        if basic is not None:
+            headers.append((b"authorization", b"Basic " + base64.b64encode(basic.encode())))
+        body = (json.dumps(fields) if as_json else urlencode(fields)).encode()
+        scope = {"method": "POST", "path": "/oauth/token", "headers": headers}
+        return self.desk.answer(Request.from_scope(scope, body, at=0))
+
+    def password(self, user: str = "admin", password: str = "secret", **more: Any) -> Response:
+        return self.ask(grant_type="password", username=user, password=password, **more)
+
+    def refresh(self, token: str, **more: Any) -> Response:
+        return self.ask(grant_type="refresh_token", refresh_token=token, **more)
+
+
+def verdict(response: Response) -> tuple[int, str | None]:
+    return response.status, response.json().get("error")
+
+
+def test_by_default_anybody_gets_a_token_and_any_token_will_do() -> None:
+    rig = Rig()
+    assert rig.password("nobody", "guess").status == 200
+    assert rig.refresh("invented").status == 200
+    assert rig.desk.accepts("Bearer invented")
+
+
+def test_users_and_clients_must_be_known_where_they_are_given() -> None:
+    rig = Rig(users={"admin": "secret"}, clients={"cf": "", "svc": "s3 cret"})
+    assert verdict(rig.password(basic="cf:")) == (200, None)
+    assert verdict(rig.password("admin", "guess", basic="cf:")) == (401, "unauthorized")
+    assert verdict(rig.password("nobody", "secret", basic="cf:")) == (401, "unauthorized")
+    assert verdict(rig.password(basic="cf:guess")) == (401, "invalid_client")
+    assert verdict(rig.password()) == (401, "invalid_client")
+    service: dict[str, Any] = {"grant_type": "client_credentials"}
+    assert verdict(rig.ask(basic="svc:s3 cret", **service)) == (200, None)
+    assert verdict(rig.ask(basic="svc:s3+cret", **service)) == (200, None)
+    assert verdict(rig.ask(basic="svc:guess", **service)) == (401, "invalid_client")
+    for as_json in (False, True):
+        form = {**service, "client_id": "svc", "client_secret": "s3 cret"}
+        assert verdict(rig.ask(as_json=as_json, **form)) == (200, None)
+        assert verdict(rig.ask(as_json=as_json, **{**form, "client_secret": ""})) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic YQ==", "Bearer x"])
+def test_a_header_that_is_no_basic_is_no_client(header: str) -> None:
+    desk = TokenDesk(Stepped(), 600, clients={"svc": "s"})
+    scope = {"method": "POST", "path": "/", "headers": [(b"authorization", header.encode())]}
+    request = Request.from_scope(scope, b"grant_type=client_credentials", at=0)
+    assert verdict(desk.answer(request)) == (401, "invalid_client")
+
+
+def test_a_refresh_token_stays_the_same_and_good_for_its_life() -> None:
+    rig = Rig(refresh_lifetime=3600)
+    refresh = rig.password().json()["refresh_token"]
+    assert rig.refresh(refresh).json()["refresh_token"] == refresh
+    rig.clock.time += 3599
+    assert rig.refresh(refresh).status == 200
+    rig.clock.time += 1
+    assert verdict(rig.refresh(refresh)) == (401, "invalid_token")
+
+
+def test_a_rotated_refresh_token_can_be_spent_once() -> None:
+    rig = Rig(rotate=True)
+    first = rig.password().json()["refresh_token"]
+    second = rig.refresh(first).json()["refresh_token"]
+    assert second != first
+    assert verdict(rig.refresh(first)) == (401, "invalid_token")
+    assert rig.refresh(second).status == 200
+    assert rig.refresh("invented").status == 200
+    assert verdict(rig.refresh("invented")) == (401, "invalid_token")
+
+
+def test_a_refresh_token_is_its_clients_alone() -> None:
+    rig = Rig(clients={"cf": "", "svc": "s"})
+    refresh = rig.password(basic="cf:").json()["refresh_token"]
+    assert verdict(rig.refresh(refresh, basic="svc:s")) == (400, "invalid_grant")
+    assert rig.refresh(refresh, basic="cf:").status == 200
+
+
+def test_a_strict_desk_takes_its_own_tokens_alone() -> None:
+    rig = Rig(strict=True)
+    issued = rig.password().json()
+    assert rig.desk.accepts(f"bearer {issued['access_token']}")
+    assert not rig.desk.accepts("bearer invented")
+    assert verdict(rig.refresh("invented")) == (401, "invalid_token")
+    rig.clock.time += 600
+    assert not rig.desk.accepts(f"bearer {issued['access_token']}")
+
+
+def test_tokens_can_be_revoked() -> None:
+    rig = Rig()
+    issued = rig.password().json()
+    rig.desk.revoke()
+    assert not rig.desk.accepts(f"bearer {issued['access_token']}")
+    assert rig.desk.accepts(f"bearer {rig.refresh(issued['refresh_token']).json()['access_token']}")
+    rig.desk.revoke_refresh()
+    assert verdict(rig.refresh(issued["refresh_token"])) == (401, "invalid_token")
