@@ -16,7 +16,10 @@ from common.replies import Reply
 
 @attrs.frozen(repr=False)
 class Outgoing:
-    """One request as it goes out, signed. ``url`` is percent-encoded, and sent as it is."""
+    """One request as it goes out, signed. ``url`` is percent-encoded, and sent as it is.
+
+    ``bare``: with no secrets but those in ``headers``, whatever the caller's own client adds by itself.
+    """
 
     method: str
     url: str
@@ -24,6 +27,7 @@ class Outgoing:
     content: bytes | None = None
     signature: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """The headers among ``headers`` that say who asks."""
+    bare: bool = False
 
     def signed(self, signature: Mapping[str, str]) -> Outgoing:
         """The same request with the headers of who asks."""

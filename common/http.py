@@ -179,7 +179,7 @@ class ApiClient:
             sent["Content-Type"] = "application/json"
         client = self._client_for(url)
         with anyio.move_on_after(self._options.request_timeout):
-            answer = await watched(client, self.clean)(Outgoing(method, url, sent, content))
+            answer = await watched(client, self.clean)(Outgoing(method, url, sent, content, bare=True))
             if isinstance(answer, Failed):
                 raise self._failed(answer, method, url.partition("?")[0])
             return answer.reply

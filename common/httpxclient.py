@@ -18,6 +18,7 @@ from common.exchange import Outgoing
 from common.exchange import header_texts
 from common.exchange import read_reply
 from common.options import Options
+from common.redaction import SECRET_HEADERS
 from common.replies import Reply
 from common.tls import tls_context
 
@@ -128,6 +129,10 @@ class HttpxClient:
             asked.method, asked.url, headers=asked.headers, content=asked.content, timeout=None
         )
         request.url = self._library.URL(asked.url)  # without the parameters of the caller's own client
+        if asked.bare:
+            given = {name.lower() for name in asked.headers}
+            for name in set(SECRET_HEADERS) - given:
+                request.headers.pop(name, None)
         return request
 
 

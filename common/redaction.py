@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from typing import NoReturn
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
@@ -33,6 +34,15 @@ _TOKEN = re.compile(
 )
 """A scheme with its credentials, a JSON web token, and letters with digits that no word is as long as."""
 """A scheme with its credentials, a JSON web token, and forty letters and digits without a break."""
+
+
+class Unpickled:
+    """Base of what holds secrets: it stays in its process."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds secrets and is not pickled: make it where it is used")
 
 
 def secrets_in(headers: Mapping[str, str]) -> set[str]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import Literal
 from typing import NoReturn
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from common.errors import UsageError
 from common.events import logger
 from common.faults import Fault
 from common.faults import api_error
+from common.redaction import Unpickled
 from common.replies import EXCERPT
 from common.replies import Reply
 from common.replies import read_json
@@ -45,6 +47,8 @@ LONGEST_PAUSE = 10.0
 """A server that asks for more seconds than this is left alone, and the sign-in fails for now."""
 RETRY_EARLY = 5.0
 """Seconds until a renewal that failed is tried again while the token at hand is still good."""
+REFUSAL_KEPT = 10.0
+"""Seconds for which a refused sign-in is not tried again: a thousand waits must not lock an account."""
 SHELTER = 1.0
 """Seconds that a cancelled sign-in with a refresh token is given: its successor may be in the reply."""
 EXCERPT_SOURCE = 20_000
@@ -60,7 +64,7 @@ OnRotate = Callable[[str], object]
 
 
 @attrs.frozen(repr=False)
-class Token:
+class Token(Unpickled):
     """What a sign-in gave: ``lifetime`` in seconds, None where the server did not tell."""
 
     access: str
@@ -69,7 +73,7 @@ class Token:
 
 
 @attrs.frozen(repr=False, kw_only=True)
-class Grant:
+class Grant(Unpickled):
     """One request for a token: ``fields`` go form-encoded, or as JSON."""
 
     url: str
@@ -103,7 +107,7 @@ class SignIn(Protocol):
         ...
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Attempt:
     """A sign-in under way on one event loop, and what became of it."""
 
@@ -113,7 +117,7 @@ class _Attempt:
     error: SourceError | None = None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Held:
     """A token at hand. Times are those of the loop that it came on, and by the process's own clock."""
 
@@ -122,6 +126,13 @@ class _Held:
     renew_at: float | None
     expires_at: float | None
     skew: float
+    refused: bool = False
+    """Whether a server has refused it."""
+
+    @property
+    def good(self) -> bool:
+        """Whether it can be used for now, although it is due for renewal."""
+        return not self.refused and self.expires_at is not None and anyio.current_time() < self.expires_at
 
     def moved(self, loop: object) -> None:
         """Go on on another event loop, whose clock may be another."""
@@ -133,7 +144,19 @@ class _Held:
             self.renew_at, self.expires_at = self.renew_at + shift, self.expires_at + shift
 
 
-class TokenAuth(abc.ABC):
+@attrs.frozen(repr=False)
+class _Refusal:
+    """How the last sign-in was refused, and until when that counts on this event loop."""
+
+    error: AuthenticationError
+    loop: object
+    until: float
+
+    def counts(self) -> bool:
+        return self.loop is current_token().native_token and anyio.current_time() < self.until
+
+
+class TokenAuth(Unpickled, abc.ABC):
     """Base of what signs in for a bearer token and keeps it good. May serve several sources.
 
     A class of this kind says how to ask for a token (`grant`); all else is the same for all.
@@ -151,11 +174,19 @@ class TokenAuth(abc.ABC):
         self._refresh_token = refresh_token
         self._held: _Held | None = None
         self._attempt: _Attempt | None = None
+        self._refusal: _Refusal | None = None
         self._former: tuple[str, ...] = ()
 
     @abc.abstractmethod
     async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
         """The request for a token, with this refresh token where there is one."""
+
+    async def at_hand(self) -> Token | None:
+        """A good token, other than the one held, that is there without a sign-in; None for none."""
+        return None
+
+    def forget(self, desk: SignIn) -> None:
+        """Called after a sign-in that failed: what was found out for it may be out of date."""
 
     @abc.abstractmethod
     def own_secrets(self) -> tuple[str, ...]:
@@ -184,8 +215,8 @@ class TokenAuth(abc.ABC):
     async def token(self, desk: SignIn, *, refused: str | None = None) -> str:
         """A good access token, other than one that a server has refused. Raises what the sign-in met.
 
-        `AuthenticationError` where it was refused; `TransportError`, `RateLimited` or `ServerError` where it
-        failed for now.
+        `AuthenticationError` where it was refused, which counts for 10 s; `TransportError`, `RateLimited` or
+        `ServerError` where it failed for now.
         """
         while True:
             found = self._usable(refused)
@@ -194,6 +225,8 @@ class TokenAuth(abc.ABC):
             attempt = self._attempt
             if attempt is None or attempt.loop is not current_token().native_token:
                 return await self._lead(desk)
+            if self._held is not None and self._held.good:
+                return self._held.token.access  # renewed ahead of time: no need to wait for that
             await attempt.done.wait()
             if attempt.error is not None:
                 raise attempt.error.copy_for(None, None)
@@ -211,12 +244,17 @@ class TokenAuth(abc.ABC):
         if self._held is not None and self._held.token.access != token.access:
             self._remember(self._held.token.access)
         self._held = _Held(token, loop, renew_at, expires_at, now - time.monotonic())
+        self._refusal = None
 
     def _usable(self, refused: str | None) -> str | None:
         held = self._held
-        if held is None or held.token.access == refused:
+        if held is None:
             return None
         held.moved(current_token().native_token)
+        if held.token.access == refused:
+            held.refused = True
+        if held.refused:
+            return None
         due = held.renew_at is not None and anyio.current_time() >= held.renew_at
         return None if due else held.token.access
 
@@ -226,14 +264,14 @@ class TokenAuth(abc.ABC):
 
     async def _lead(self, desk: SignIn) -> str:
         attempt = self._attempt = _Attempt(current_token().native_token)
-        held = self._held
         try:
             attempt.token = await self._obtain(desk)
         except SourceError as error:
-            if error.transient and held is not None and self._held is held and self._still_good(held):
-                attempt.token = held.token.access
+            attempt.token = self._spare() if error.transient else None
+            if attempt.token is not None:
                 return attempt.token
             attempt.error = error
+            self._take_note(error, desk)
             raise
         else:
             return attempt.token
@@ -242,15 +280,19 @@ class TokenAuth(abc.ABC):
                 self._attempt = None
             attempt.done.set()
 
-    @staticmethod
-    def _still_good(held: _Held) -> bool:
-        now = anyio.current_time()
-        if held.expires_at is None or now >= held.expires_at:
-            return False
-        # Renewed ahead of time, which can wait; not so a token that a server has refused.
-        good = held.renew_at is not None and now >= held.renew_at
-        held.renew_at = min(now + RETRY_EARLY, held.expires_at)
-        return good
+    def _spare(self) -> str | None:
+        """The token at hand where a renewal ahead of time failed, which can wait."""
+        held = self._held
+        if held is None or not held.good or held.expires_at is None:
+            return None
+        held.renew_at = min(anyio.current_time() + RETRY_EARLY, held.expires_at)
+        return held.token.access
+
+    def _take_note(self, error: SourceError, desk: SignIn) -> None:
+        self.forget(desk)
+        if isinstance(error, AuthenticationError) and not (self._refusal and self._refusal.counts()):
+            until = anyio.current_time() + REFUSAL_KEPT
+            self._refusal = _Refusal(error, current_token().native_token, until)
 
     async def _obtain(self, desk: SignIn) -> str:
         tries = 0
@@ -266,41 +308,40 @@ class TokenAuth(abc.ABC):
             await anyio.sleep(pause)
 
     async def _sign_in(self, desk: SignIn) -> str:
+        found = await self.at_hand()
+        if found is not None:
+            self.begin_with(found)
+            return found.access
+        if self._refusal is not None and self._refusal.counts():
+            raise self._refusal.error.copy_for(None, None)
         refresh = self._refresh_token
-        try:
+        if refresh is not None:
             grant = await self.grant(desk, refresh)
-            if refresh is None:
-                return await self._asked(desk, grant)
-            return await finish_within(SHELTER, lambda: self._asked(desk, grant))
-        except AuthenticationError:
-            if refresh is None or not self.anew:
-                raise
-        # Refresh tokens expire too; whoever has the password signs in anew.
-        self._remember(refresh)
-        self._refresh_token = None
+            try:
+                return await finish_within(SHELTER, lambda: self._asked(desk, grant))
+            except AuthenticationError:
+                if not self.anew:
+                    raise
+            # Refresh tokens expire too; whoever has the password signs in anew.
+            self._remember(refresh)
+            self._refresh_token = None
         return await self._asked(desk, await self.grant(desk, None))
 
     async def _asked(self, desk: SignIn, grant: Grant) -> str:
         what = f"signing in at {grant.url}"
-        body = {"json": dict(grant.fields)} if grant.as_json else {"form": grant.fields}
-        try:
-            reply = await desk.ask("POST", grant.url, headers=grant.headers, **body)
-        except TransportError as error:
-            _no_token(f"{what} failed: {error}")
-        except DecodeError as error:
-            _no_token(f"{what} gave nothing that can be read: {error}")
+        form, json = (None, dict(grant.fields)) if grant.as_json else (grant.fields, None)
+        reply = await ask(desk, "POST", grant.url, what=what, form=form, json=json, headers=grant.headers)
         if reply.status != 200:
             raise _refusal(reply, what, self.remedy, desk)
         token = read_token(reply, what)
         self.begin_with(token)
         try:
             await self.renewed(token)
-        except Exception:
-            logger.exception("on_rotate failed; the new refresh token is kept in this process alone")
+        except Exception as error:
+            said = desk.clean(f"{type(error).__name__}: {error}")
+            # Without its traceback: whatever handles the token may quote it.
+            logger.error("on_rotate failed (%s); the new refresh token is kept in this process alone", said)
         return token.access
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} holds secrets and is not pickled: make it where it is used")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(****)"
@@ -328,26 +369,48 @@ class _Signer:
         return self._auth.secrets()
 
 
+async def ask(
+    desk: SignIn,
+    method: Literal["GET", "POST"],
+    url: str,
+    *,
+    what: str,
+    form: Mapping[str, str] | None = None,
+    json: object = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """`SignIn.ask`; what fails is a `TransportError` that says ``what`` failed, and that nothing was sent.
+
+    For no write that waits for a token has been sent yet, whatever became of the request for the token.
+    """
+    try:
+        return await desk.ask(method, url, form=form, json=json, headers=headers)
+    except TransportError as error:
+        no_token(f"{what} failed: {error}")
+    except DecodeError as error:
+        no_token(f"{what} gave nothing that can be read: {error}")
+
+
 def read_token(reply: Reply, what: str) -> Token:
     """The token in a reply of 200 (RFC 6749, section 5.1). Raises `TransportError` where there is none."""
     try:
         said = read_json(reply.body)
     except DecodeError as error:
-        _no_token(f"{what} gave no token: {error}")
+        no_token(f"{what} gave no token: {error}")
     fields: dict[str, Any] = said if isinstance(said, dict) else {}
     try:
         access = bare_token(fields.get("access_token"))
     except UsageError:
-        _no_token(f"{what} gave no token: there is no access_token in the reply that a header can carry")
+        no_token(f"{what} gave no token: there is no access_token in the reply that a header can carry")
     kind = fields.get("token_type")
     if isinstance(kind, str) and kind.lower() != "bearer":
-        _no_token(f"{what} gave a token of the type {kind[:40]!r}, and not a bearer token")
+        no_token(f"{what} gave a token of the type {kind[:40]!r}, and not a bearer token")
     refresh = fields.get("refresh_token")
     return Token(access, _seconds(fields.get("expires_in")), refresh if isinstance(refresh, str) else None)
 
 
-def _no_token(text: str) -> NoReturn:
-    # No write that waits for a token has been sent yet, whatever became of the request for the token.
+def no_token(text: str) -> NoReturn:
+    """Raise the `TransportError` for a sign-in that failed for now."""
     raise TransportError(text, sent=False) from None
 
 
