@@ -16,6 +16,9 @@ except ImportError as _error:
         "rename that one, or put jobsource before it on the path"
     ) from _error
 
+from cfjobs.auth import UAAClientCredentials
+from cfjobs.auth import UAAPassword
+from cfjobs.auth import UAARefreshToken
 from cfjobs.provider import PROVIDER
 from cfjobs.source import CFJobs
 from cfjobs.wire import STATES
@@ -109,6 +112,9 @@ __all__ = [
     "ServerError",
     "SourceError",
     "TransportError",
+    "UAAClientCredentials",
+    "UAAPassword",
+    "UAARefreshToken",
     "UnexpectedState",
     "Unsupported",
     "UsageError",

@@ -83,7 +83,7 @@ def secret_forms(client_id: str, secret: str) -> tuple[str, ...]:
     return (secret, quote_plus(secret), _basic(client_id, secret)) if secret else ()
 
 
-def read_token_url(url: object) -> str:
+def read_token_url(url: object, *, stacklevel: int = 3) -> str:
     """A token endpoint, with a warning where secrets would go there in the clear. Raises `UsageError`."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
@@ -94,7 +94,7 @@ def read_token_url(url: object) -> str:
         raise UsageError("the token URL must be one such as 'https://login.example.com/oauth/token'")
     if parts.scheme == "http" and not is_loopback(host):
         message = f"{host} is plain http: credentials travel to the token endpoint in the clear"
-        warnings.warn(message, InsecureConnectionWarning, stacklevel=3)
+        warnings.warn(message, InsecureConnectionWarning, stacklevel=stacklevel)
     return url
 
 

@@ -1,0 +1,199 @@
+"""Signing in to Cloud Foundry's UAA: with a password, as a client, or with a refresh token at hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote_plus
+
+from cfjobs.discovery import find_token_url
+from cfjobs.discovery import read_login_url
+from common.errors import UsageError
+from common.oauth import client_basic
+from common.oauth import read_text
+from common.oauth import secret_forms
+from common.tokens import Grant
+from common.tokens import OnRotate
+from common.tokens import SignIn
+from common.tokens import Token
+from common.tokens import TokenAuth
+
+CF_CLIENT = "cf"
+"""The client that every UAA has for the ``cf`` command; its secret is empty."""
+ENCODED = {"X-CF-ENCODED-CREDENTIALS": "true"}
+"""Tells UAA that the two parts of HTTP Basic are form-encoded, as RFC 6749 has it: by default it takes them
+as they are (UAA API reference, "Token", since 74.1)."""
+
+
+class UAA(TokenAuth):
+    """What all ways to sign in to a UAA have in common: where it is, and which client asks.
+
+    Without ``token_url`` the API is asked where its login server is, once: such a sign-in serves the sources
+    of one endpoint, so that no foundation gets another one's token.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        *,
+        token_url: str | None,
+        refresh_token: str | None = None,
+        on_rotate: OnRotate | None = None,
+    ) -> None:
+        super().__init__(refresh_token=refresh_token, on_rotate=on_rotate)
+        self.client_id: str = read_text("client_id", client_id)
+        self._secret = client_secret if client_secret == "" else read_text("client_secret", client_secret)
+        self._given = token_url
+        self._found: str | None = None
+        self._endpoint: str | None = None
+
+    async def token(self, desk: SignIn, *, refused: str | None = None) -> str:
+        """As `TokenAuth.token`. Raises `UsageError` for a source of another foundation."""
+        self._check_endpoint(desk)
+        token = await super().token(desk, refused=refused)
+        self._check_endpoint(desk)  # the first of two that began together may have been the other's
+        return token
+
+    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+        """``POST {login}/oauth/token``, form-encoded, with the client in HTTP Basic."""
+        url = self._given or self._found
+        if url is None:
+            url = self._found = await find_token_url(desk)
+        if self._endpoint is None:
+            self._endpoint = desk.endpoint
+        fields = self.fields()
+        if refresh_token is not None:
+            fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        headers = {**client_basic(self.client_id, self._secret), **ENCODED}
+        return Grant(url=url, fields=fields, headers=headers)
+
+    def fields(self) -> Mapping[str, str]:
+        """What is sent where there is no refresh token: nothing, for who has nothing else."""
+        return {}
+
+    def forget(self, desk: SignIn) -> None:
+        """Ask the API again where its login server is."""
+        self._found = None
+
+    def own_secrets(self) -> tuple[str, ...]:
+        """The client's secret, as it is and as it is sent."""
+        return secret_forms(self.client_id, self._secret)
+
+    def _check_endpoint(self, desk: SignIn) -> None:
+        if self._given is None and self._endpoint not in (None, desk.endpoint):
+            raise UsageError(
+                f"this {type(self).__name__} signs in for {self._endpoint}, and not for {desk.endpoint}: "
+                "make another one, or pass login_url= if both have one UAA"
+            )
+
+
+class UAAPassword(UAA):
+    """Sign in as a user: ``CFJobs(endpoint, auth=UAAPassword("user", password))``.
+
+    ``origin`` is the identity provider that the user belongs to, such as ``"ldap"``. ``login_url`` is the
+    login server or UAA; left out, the API is asked for it. After the first sign-in the refresh token is used,
+    and the password again where that is refused. ``on_rotate`` is told of each new refresh token. Raises
+    `UsageError`.
+
+    From the UAA API reference, "Password Grant"; ``origin`` becomes its ``login_hint``.
+    """
+
+    remedy = (
+        "check the user name and the password, and origin= for a user of LDAP or SAML (UAA locks a user out "
+        "for some minutes after a few failures)"
+    )
+
+    def __init__(
+        self,
+        user: str,
+        password: str,
+        *,
+        origin: str | None = None,
+        client_id: str = CF_CLIENT,
+        client_secret: str = "",
+        login_url: str | None = None,
+        on_rotate: OnRotate | None = None,
+    ) -> None:
+        super().__init__(client_id, client_secret, token_url=read_login_url(login_url), on_rotate=on_rotate)
+        self.user: str = read_text("user", user)
+        self._password = read_text("password", password)
+        self.origin: str | None = None if origin is None else read_text("origin", origin)
+
+    def fields(self) -> Mapping[str, str]:
+        """The password grant."""
+        fields = {"grant_type": "password", "username": self.user, "password": self._password}
+        if self.origin is not None:
+            fields["login_hint"] = json.dumps({"origin": self.origin}, separators=(",", ":"))
+        return fields
+
+    def own_secrets(self) -> tuple[str, ...]:
+        """The password and the client's secret, as they are and as they are sent."""
+        return (self._password, quote_plus(self._password), *super().own_secrets())
+
+    def __repr__(self) -> str:
+        return f"UAAPassword({self.user!r}, ****)"
+
+
+class UAAClientCredentials(UAA):
+    """Sign in as a client of UAA, for a service: ``auth=UAAClientCredentials("client-id", secret)``.
+
+    ``login_url`` is the login server or UAA; left out, the API is asked for it. There is no refresh token:
+    each renewal is a sign-in. Raises `UsageError`.
+
+    From the UAA API reference, "Client Credentials Grant".
+    """
+
+    remedy = (
+        "check the client id and its secret, and that UAA allows this client the grant client_credentials"
+    )
+
+    def __init__(self, client_id: str, client_secret: str, *, login_url: str | None = None) -> None:
+        super().__init__(client_id, client_secret, token_url=read_login_url(login_url))
+
+    def fields(self) -> Mapping[str, str]:
+        """The client-credentials grant."""
+        return {"grant_type": "client_credentials"}
+
+    async def renewed(self, token: Token) -> None:
+        """Nothing is kept of a refresh token, which this grant does not have."""
+
+    def __repr__(self) -> str:
+        return f"UAAClientCredentials({self.client_id!r}, ****)"
+
+
+class UAARefreshToken(UAA):
+    """Go on with a refresh token that is at hand: ``auth=UAARefreshToken(token)``.
+
+    ``client_id`` and ``client_secret`` are those of the client that it was given to. ``on_rotate``, which may
+    be async, is told of each refresh token that replaces this one: keep it, for where UAA rotates them the
+    old one is spent. ``login_url`` is the login server or UAA; left out, the API is asked for it. Raises
+    `UsageError`.
+
+    From the UAA API reference, "Refresh Token".
+    """
+
+    remedy = (
+        "the refresh token has expired or was revoked, or is another client's: sign in again for a new one"
+    )
+    anew = False
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        client_id: str = CF_CLIENT,
+        client_secret: str = "",
+        login_url: str | None = None,
+        on_rotate: OnRotate | None = None,
+    ) -> None:
+        super().__init__(
+            client_id,
+            client_secret,
+            token_url=read_login_url(login_url),
+            refresh_token=read_text("token", token.strip() if isinstance(token, str) else token),
+            on_rotate=on_rotate,
+        )
+
+    def __repr__(self) -> str:
+        return "UAARefreshToken(****)"

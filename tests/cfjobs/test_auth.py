@@ -1,0 +1,449 @@
+"""Signing in to UAA: where it is, what is sent there, and what it may answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from cfjobs import AuthenticationError
+from cfjobs import Bearer
+from cfjobs import CFJobs
+from cfjobs import InsecureConnectionWarning
+from cfjobs import ServerError
+from cfjobs import SourceError
+from cfjobs import TransportError
+from cfjobs import UAAClientCredentials
+from cfjobs import UAAPassword
+from cfjobs import UAARefreshToken
+from cfjobs import UsageError
+from cfjobs.simulator import CFSimulator
+from common.tokens import TokenAuth
+from tests.cfjobs.foundation import API
+from tests.cfjobs.foundation import LOGIN
+from tests.cfjobs.foundation import Foundation
+from tests.cfjobs.foundation import Links
+from tests.cfjobs.foundation import basic
+from tests.cfjobs.foundation import granted
+from tests.cfjobs.foundation import refused
+from tests.common.virtual import Backend
+from tests.common.virtual import virtual_time
+from tests.loopback import CERTIFICATE
+from tests.loopback import KEY
+from tests.loopback import write_pem
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD, SECRET, REFRESH = "pa ss+wörd/%", "s3cret of a client", "r3fresh-token"
+
+
+@virtual_time
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    backend: Backend = request.param()
+    return backend
+
+
+# --- what is sent
+
+
+async def test_a_password_signs_in_where_the_api_says_and_the_job_is_asked_for_with_the_token() -> None:
+    wire = Foundation()
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        assert (await jobs.get("j")).succeeded
+    assert wire.lines == [f"GET {API}/", f"POST {LOGIN}/oauth/token", f"GET {API}/v3/jobs/j"]
+    root, post, get = wire.requests
+    assert "authorization" not in root.headers
+    assert wire.form() == {"grant_type": "password", "username": "admin", "password": PASSWORD}
+    assert post.headers["authorization"] == basic("cf", "")
+    assert post.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert post.headers["accept"] == "application/json"
+    assert get.headers["authorization"] == "Bearer t0ken"
+
+
+async def test_a_users_origin_is_uaas_login_hint() -> None:
+    wire = Foundation()
+    async with wire.jobs(UAAPassword("admin", PASSWORD, origin="ldap")) as jobs:
+        await jobs.get("j")
+    assert wire.form()["login_hint"] == '{"origin":"ldap"}'
+
+
+async def test_a_client_signs_in_with_its_own_id_and_secret_form_encoded_in_basic() -> None:
+    wire = Foundation(None, granted(refresh_token="not-in-this-grant"))
+    async with wire.jobs(UAAClientCredentials("svc:1", SECRET)) as jobs:
+        await jobs.get("j")
+        await anyio.sleep(600)
+        await jobs.get("j")
+    assert [wire.form(0), wire.form(1)] == [{"grant_type": "client_credentials"}] * 2
+    for post in wire.posts:
+        assert post.headers["authorization"] == basic("svc%3A1", "s3cret+of+a+client")
+        assert post.headers["x-cf-encoded-credentials"] == "true"
+
+
+async def test_a_refresh_token_goes_on_and_its_successor_is_told() -> None:
+    told: list[str] = []
+    wire = Foundation(None, granted(refresh_token="r2"), granted(refresh_token="r3"))
+    auth = UAARefreshToken(f" {REFRESH}\n", client_id="own", client_secret=SECRET, on_rotate=told.append)
+    async with wire.jobs(auth) as jobs:
+        await jobs.get("j")
+        await anyio.sleep(600)
+        await jobs.get("j")
+    assert [wire.form(0)["refresh_token"], wire.form(1)["refresh_token"]] == [REFRESH, "r2"]
+    assert wire.form() == {"grant_type": "refresh_token", "refresh_token": REFRESH}
+    assert wire.posts[0].headers["authorization"] == basic("own", "s3cret+of+a+client")
+    assert told == ["r2", "r3"]
+
+
+async def test_after_a_password_the_refresh_token_is_used_and_the_password_where_it_is_refused() -> None:
+    wire = Foundation(None, granted(refresh_token="r1"), granted(), refused("invalid_token"), granted())
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        for _ in range(3):
+            await jobs.get("j")
+            await anyio.sleep(600)
+    grants = [wire.form(number)["grant_type"] for number in range(4)]
+    assert grants == ["password", "refresh_token", "refresh_token", "password"]
+
+
+async def test_a_login_url_of_ones_own_is_used_without_asking() -> None:
+    for given in ("https://uaa.example.org/uaa", "https://uaa.example.org/uaa/oauth/token/"):
+        wire = Foundation()
+        async with wire.jobs(UAAPassword("admin", PASSWORD, login_url=given)) as jobs:
+            await jobs.get("j")
+        assert wire.lines[0] == "POST https://uaa.example.org/uaa/oauth/token"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "login.example.org", "ftp://x", "https://u:p4ss@x", "https://x?a=p4ss", "https://x#p4ss", 7]
+)
+def test_a_login_url_that_is_none_is_a_usage_error(url: Any) -> None:
+    with pytest.raises(UsageError, match="login_url=") as caught:
+        UAAPassword("admin", PASSWORD, login_url=url)
+    assert "p4ss" not in str(caught.value)
+
+
+def test_a_login_url_on_plain_http_is_warned_about_unless_it_is_this_machine() -> None:
+    UAAClientCredentials("svc", SECRET, login_url="http://127.0.0.1:8080/uaa")
+    for make in (
+        lambda url: UAAPassword("admin", PASSWORD, login_url=url),
+        lambda url: UAAClientCredentials("svc", SECRET, login_url=url),
+        lambda url: UAARefreshToken(REFRESH, login_url=url),
+    ):
+        with pytest.warns(InsecureConnectionWarning, match="plain http") as caught:
+            make("http://uaa.internal")
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: UAAPassword("", PASSWORD),
+        lambda: UAAPassword("admin", ""),
+        lambda: UAAPassword("admin", f"{PASSWORD}\n"),
+        lambda: UAAPassword("admin", None),  # type: ignore[arg-type]
+        lambda: UAAPassword("admin", PASSWORD, origin=""),
+        lambda: UAAPassword("admin", PASSWORD, client_id=""),
+        lambda: UAAPassword("admin", PASSWORD, on_rotate="x"),  # type: ignore[arg-type]
+        lambda: UAAClientCredentials("svc", None),  # type: ignore[arg-type]
+        lambda: UAARefreshToken(""),
+        lambda: UAARefreshToken(f"{REFRESH}\r\nX: 1"),
+    ],
+)
+def test_what_cannot_be_sent_is_a_usage_error_that_does_not_quote_it(make: Callable[[], TokenAuth]) -> None:
+    with pytest.raises(UsageError) as caught:
+        make()
+    assert [secret for secret in (PASSWORD, SECRET, REFRESH) if secret in str(caught.value)] == []
+
+
+def test_sign_ins_show_no_secret() -> None:
+    auths = [
+        UAAPassword("admin", PASSWORD, client_secret=SECRET),
+        UAAClientCredentials("svc", SECRET),
+        UAARefreshToken(REFRESH, client_secret=SECRET),
+    ]
+    assert [repr(auth) for auth in auths] == [
+        "UAAPassword('admin', ****)",
+        "UAAClientCredentials('svc', ****)",
+        "UAARefreshToken(****)",
+    ]
+
+
+# --- where it is
+
+
+@pytest.mark.parametrize(
+    ("links", "host"),
+    [
+        ({"login": {"href": LOGIN}, "uaa": {"href": "https://uaa.x"}}, LOGIN),
+        ({"login": {"href": f"{LOGIN}/"}, "uaa": None}, LOGIN),
+        ({"login": None, "uaa": {"href": "https://uaa.x/uaa"}}, "https://uaa.x/uaa"),
+        ({"uaa": {"href": "HTTPS://UAA.x:443"}}, "https://uaa.x"),
+        ({"login": {"href": None}, "uaa": {"href": "https://uaa.x"}}, "https://uaa.x"),
+        ({"login": "https://odd.x", "uaa": {"href": "https://uaa.x"}}, "https://uaa.x"),
+    ],
+)
+async def test_the_login_link_is_taken_else_the_uaas(links: Links, host: str) -> None:
+    wire = Foundation(links)
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        await jobs.get("j")
+    assert wire.lines[1] == f"POST {host}/oauth/token"
+
+
+@pytest.mark.parametrize("links", [{"login": None, "uaa": None}, {}, {"login": None}, {"uaa": {"href": ""}}])
+async def test_an_api_without_a_uaa_says_what_to_pass_instead(links: Links) -> None:
+    wire = Foundation(links)
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        with pytest.raises(AuthenticationError, match=r"no UAA.*Korifi.*Bearer\(token\).*cert=") as caught:
+            await jobs.wait("j")
+    assert (wire.lines, caught.value.transient) == ([f"GET {API}/"], False)
+
+
+TRUSTED = [
+    (API, "https://another.example"),
+    (API, "https://127.0.0.1:8443"),
+    ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("http://127.0.0.1:8080", "http://localhost:9090/uaa"),
+    ("http://127.0.0.1:8080", "https://[::1]:9090"),
+]
+FOREIGN = [
+    (API, "http://login.example.org", "http://login.example.org"),
+    (API, "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("http://127.0.0.1:8080", "http://evil.example", "http://evil.example"),
+    ("http://127.0.0.1:8080", "https://evil.example", "https://evil.example"),
+    (API, "https://evil.example?next=https://login.example.org", "https://evil.example"),
+    (API, "https://evil.example#@login.example.org", "https://evil.example"),
+    (API, "https://evil.example/a b", "https://evil.example"),
+    (API, "https://user:pass@login.example.org", "no http or https URL"),
+    (API, "https://login.example.org\\@evil.example", "no http or https URL"),
+    (API, "//evil.example", "no http or https URL"),
+    (API, "/oauth", "no http or https URL"),
+    (API, "ftp://evil.example", "no http or https URL"),
+    (API, "https://[evil", "no http or https URL"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "link"), TRUSTED)
+async def test_a_login_server_that_the_endpoint_may_vouch_for_is_followed(endpoint: str, link: str) -> None:
+    wire = Foundation({"login": {"href": link}})
+    async with wire.jobs(UAAPassword("admin", PASSWORD), endpoint) as jobs:
+        await jobs.get("j")
+    assert wire.lines[1] == f"POST {link}/oauth/token"
+
+
+@pytest.mark.parametrize(("endpoint", "link", "named"), FOREIGN)
+async def test_no_secret_goes_to_another_login_server(endpoint: str, link: str, named: str) -> None:
+    wire = Foundation({"login": {"href": link}})
+    async with wire.jobs(UAAPassword("admin", PASSWORD), endpoint) as jobs:
+        with pytest.raises(AuthenticationError) as caught:
+            await jobs.get("j")
+    assert named in str(caught.value)
+    assert "login_url=" in str(caught.value) or "plain path" in str(caught.value)
+    assert wire.lines == [f"GET {endpoint}/"]
+
+
+async def test_a_plain_http_endpoint_elsewhere_may_name_itself_alone() -> None:
+    for link, trusted in (("http://api.internal", True), ("http://127.0.0.1", False)):
+        wire = Foundation({"login": {"href": link}})
+        with pytest.warns(InsecureConnectionWarning):
+            jobs = wire.jobs(UAAPassword("admin", PASSWORD), "http://api.internal")
+        if trusted:
+            await jobs.get("j")
+        else:
+            with pytest.raises(AuthenticationError, match="not trusted"):
+                await jobs.get("j")
+        assert len(wire.posts) == int(trusted)
+        await jobs.aclose()
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(503, "<html>"), (200, "<html>"), (200, "[]"), (200, '{"ok": true}'), (404, "no route"), (302, "")],
+)
+async def test_an_api_that_cannot_say_for_now_is_asked_again(status: int, text: str) -> None:
+    wire = Foundation()
+    good, elsewhere = wire.root, {"Location": "https://evil.example"}
+
+    def root() -> httpx.Response:
+        if len(wire.requests) < 3:
+            return httpx.Response(status, text=text, headers=elsewhere)
+        return good()
+
+    wire.root = root
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        assert (await jobs.get("j")).succeeded
+    assert {request.url.host for request in wire.requests} == {"api.example.org", "login.example.org"}
+    assert wire.lines.count(f"GET {API}/") == 3
+
+
+async def test_the_api_is_asked_once_and_again_after_a_failed_sign_in() -> None:
+    away = httpx.Response(503, text="<html>")
+    wire = Foundation(None, granted(), granted(), away, away, away, away, granted())
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        for _ in range(2):
+            await jobs.get("j")
+            await anyio.sleep(600)
+        assert wire.lines.count(f"GET {API}/") == 1
+        with pytest.raises(ServerError):
+            await jobs.get("j")
+        wire.links = {"login": {"href": "https://moved.example.org"}}
+        await jobs.get("j")
+    assert wire.lines[-2:] == ["POST https://moved.example.org/oauth/token", f"GET {API}/v3/jobs/j"]
+    assert wire.lines.count(f"GET {API}/") == 2
+
+
+async def test_one_sign_in_gives_no_foundation_the_token_of_another() -> None:
+    wire = Foundation()
+    auth = UAAPassword("admin", PASSWORD)
+    async with wire.jobs(auth) as first, wire.jobs(auth, "https://api.other.example") as second:
+        await first.get("j")
+        with pytest.raises(UsageError, match=r"api\.other\.example"):
+            await second.get("j")
+    assert {request.url.host for request in wire.requests} == {"api.example.org", "login.example.org"}
+
+
+async def test_two_foundations_that_begin_together_do_not_share_a_token() -> None:
+    wire = Foundation()
+    auth = UAAPassword("admin", PASSWORD)
+    ends: list[object] = []
+
+    async def run(jobs: CFJobs) -> None:
+        try:
+            ends.append((await jobs.get("j")).succeeded)
+        except UsageError as error:
+            ends.append(type(error))
+
+    async with (
+        wire.jobs(auth) as first,
+        wire.jobs(auth, "https://api.other.example") as second,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(run, first)
+        group.start_soon(run, second)
+    assert sorted(map(str, ends)) == sorted(map(str, [True, UsageError]))
+    assert len({request.url.host for request in wire.requests if "/v3/" in str(request.url)}) == 1
+
+
+async def test_with_a_login_url_one_sign_in_serves_two_names() -> None:
+    wire = Foundation()
+    auth = UAAPassword("admin", PASSWORD, login_url=LOGIN)
+    async with wire.jobs(auth) as first, wire.jobs(auth, "https://api.other.example") as second:
+        await first.get("j")
+        await second.get("j")
+    assert len(wire.posts) == 1
+
+
+# --- what it may answer
+
+
+@pytest.mark.parametrize(
+    ("auth", "remedy"),
+    [
+        (lambda: UAAPassword("admin", PASSWORD), "check the user name and the password"),
+        (lambda: UAAClientCredentials("svc", SECRET), "check the client id and its secret"),
+        (lambda: UAARefreshToken(REFRESH), "sign in again for a new one"),
+    ],
+    ids=["password", "client", "refresh token"],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused("unauthorized", description=f"Bad credentials {PASSWORD} {SECRET} {REFRESH}"),
+        refused("invalid_client", description=f"Bad credentials {basic('svc', SECRET)}"),
+        refused("invalid_token", description=f"Invalid refresh token: {REFRESH}"),
+        refused("invalid_grant", 400),
+    ],
+)
+async def test_a_refusal_is_told_in_uaas_words_with_a_remedy(
+    auth: Callable[[], TokenAuth], remedy: str, answer: httpx.Response
+) -> None:
+    wire = Foundation(None, answer)
+    async with wire.jobs(auth()) as jobs:
+        with pytest.raises(AuthenticationError) as caught:
+            await jobs.wait("j")
+    text = str(caught.value)
+    assert remedy in text
+    assert f"{LOGIN}/oauth/token" in text
+    assert caught.value.code == json.loads(answer.content)["error"]
+    own = {"UAAPassword": PASSWORD, "UAAClientCredentials": SECRET, "UAARefreshToken": REFRESH}
+    assert own[type(auth()).__name__] not in text + repr(vars(caught.value))
+    assert len(wire.posts) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed_with_credentials(status: int) -> None:
+    wire = Foundation(None, httpx.Response(status, headers={"Location": "https://evil.example/token"}))
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        with pytest.raises(SourceError, match=str(status)):
+            await jobs.get("j")
+    assert {request.url.host for request in wire.requests} == {"api.example.org", "login.example.org"}
+
+
+async def test_an_uaa_that_is_away_is_trouble_that_a_wait_bears_with() -> None:
+    wire = Foundation(None, *[httpx.Response(503, text="<html>")] * 9, httpx.ConnectError("no"), granted())
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        assert (await jobs.wait("j", timeout=300)).succeeded
+
+
+async def test_an_uaa_that_cannot_be_reached_is_a_transport_error_without_a_secret() -> None:
+    wire = Foundation(None, httpx.ConnectError(f"no way to {PASSWORD}"))
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        with pytest.raises(TransportError, match="signing in at") as caught:
+            await jobs.get("j")
+    assert PASSWORD not in str(caught.value)
+
+
+# --- the simulator
+
+
+async def test_every_way_to_sign_in_works_with_the_simulator() -> None:
+    simulator = CFSimulator(
+        users={"admin": PASSWORD}, clients={"cf": "", "svc": SECRET}, strict=True, rotate=True
+    )
+    guid = simulator.add_job([("COMPLETE", None)])
+    told: list[str] = []
+    password = UAAPassword("admin", PASSWORD, on_rotate=told.append)
+    options: dict[str, Any] = {"transport": simulator.transport()}
+    async with CFJobs(API, auth=password, **options) as jobs:
+        assert (await jobs.get(guid)).succeeded
+    async with CFJobs(API, auth=UAARefreshToken(told[0]), **options) as jobs:
+        assert (await jobs.get(guid)).succeeded
+    async with CFJobs(API, auth=UAARefreshToken(told[0]), **options) as jobs:
+        with pytest.raises(AuthenticationError, match="sign in again"):
+            await jobs.get(guid)
+    async with CFJobs(API, auth=UAAClientCredentials("svc", SECRET), **options) as jobs:
+        assert (await jobs.get(guid)).succeeded
+    wrong: list[TokenAuth] = [
+        UAAPassword("admin", "guess"),
+        UAAPassword("nobody", PASSWORD),
+        UAAClientCredentials("svc", "guess"),
+    ]
+    for auth in wrong:
+        async with CFJobs(API, auth=auth, **options) as jobs:
+            with pytest.raises(AuthenticationError):
+                await jobs.get(guid)
+
+
+async def test_a_token_that_the_server_revokes_is_renewed_once() -> None:
+    simulator = CFSimulator(users={"admin": PASSWORD}, strict=True)
+    guid = simulator.add_job([("COMPLETE", None)])
+    async with CFJobs(API, auth=UAAPassword("admin", PASSWORD), transport=simulator.transport()) as jobs:
+        await jobs.get(guid)
+        simulator.tokens.revoke()
+        assert (await jobs.get(guid)).succeeded
+    assert [request.status for request in simulator.journal] == [200, 200, 200, 401, 200, 200]
+
+
+async def test_a_korifi_takes_a_bearer_token_or_a_client_certificate_and_no_password(tmp_path: Any) -> None:
+    simulator = CFSimulator(korifi=True)
+    guid = simulator.add_job([("COMPLETE", None)])
+    transport = simulator.transport()
+    async with CFJobs(API, auth=Bearer("k8s-token"), transport=transport) as jobs:
+        assert (await jobs.get(guid)).succeeded
+    async with CFJobs(API, auth=UAAPassword("admin", PASSWORD), transport=transport) as jobs:
+        with pytest.raises(AuthenticationError, match="Korifi"):
+            await jobs.get(guid)
+    cert = (write_pem(tmp_path, "CERTIFICATE", CERTIFICATE), write_pem(tmp_path, "PRIVATE KEY", KEY))
+    async with CFJobs(API, cert=cert) as jobs:
+        assert jobs.endpoint == API
