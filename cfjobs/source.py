@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from typing import ClassVar
 from typing import NoReturn
+from typing import Self
 from typing import Unpack
 
 import anyio
@@ -36,9 +38,10 @@ JOBS = "/v3/jobs"
 class CFJobs(HttpSource):
     """The jobs of one Cloud Foundry foundation, or of a Korifi.
 
-    ``endpoint`` is the API's address, such as ``https://api.example.org``. ``auth`` is ``Bearer(token)``
-    or an ``httpx.Auth``; with ``cert=`` (Korifi) it may be left out. The other keywords are those of
-    `common.options.SourceOptions`. Raises `UsageError`.
+    ``endpoint`` is the API's address, such as ``https://api.example.org``. ``auth`` is ``UAAPassword``,
+    ``UAAClientCredentials``, ``UAARefreshToken``, ``Bearer(token)`` or an ``httpx.Auth``; with ``cert=``
+    (Korifi) it may be left out. The other keywords are those of `common.options.SourceOptions`. Raises
+    `UsageError`.
     """
 
     provider: ClassVar[str] = PROVIDER
@@ -51,6 +54,32 @@ class CFJobs(HttpSource):
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
     ) -> None:
         super().__init__(endpoint, auth=auth, given=options)
+
+    @classmethod
+    def from_cf_config(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        write: bool = False,
+        **options: Unpack[SourceOptions],
+    ) -> Self:
+        """The foundation that the ``cf`` command is logged in to, with that login.
+
+        ``path`` is the command's ``config.json`` or a folder that it is in; left out, it is
+        ``$CF_HOME/.cf/config.json`` or ``~/.cf/config.json``. The file is read again before each renewal, for
+        the command may have renewed the login; only with ``write`` are renewed tokens written back. A login
+        with ``--skip-ssl-validation`` means ``verify=False``, unless ``verify`` is given. Raises `UsageError`
+        where there is no login to go on with.
+        """
+        from cfjobs.command import CommandLogin  # lazily: few need what it needs
+        from cfjobs.config import config_file
+        from cfjobs.config import read_config
+
+        file = config_file(path)
+        login = read_config(file)
+        if login.insecure and all(options.get(name) is None for name in ("verify", "http", "transport")):
+            options["verify"] = False
+        return cls(login.target, auth=CommandLogin(file, login, write=write), **options)
 
     def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
         """In step with the broker that the server itself waits for; see `cfjobs.rhythm`."""

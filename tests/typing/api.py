@@ -24,6 +24,9 @@ import cfjobs
 import ontapjobs
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
+from cfjobs import UAAClientCredentials
+from cfjobs import UAAPassword
+from cfjobs import UAARefreshToken
 from common import TERMINAL
 from common import Action
 from common import Adopted
@@ -61,6 +64,10 @@ from ontapjobs import OntapJobs
 
 async def token() -> str:
     return "t0ken"
+
+
+async def keep(refresh_token: str) -> None:
+    print(len(refresh_token))  # noqa: T201
 
 
 def blocking_token() -> str:
@@ -113,6 +120,12 @@ def making_sources(own: httpx.AsyncClient, context: ssl.SSLContext) -> None:
         observer=observe,
     )
     assert_type(CFJobs("https://api.example.org", auth=Bearer(token), proxy="http://proxy:3128"), CFJobs)
+    CFJobs("api.example.org", auth=UAAPassword("user", "password", origin="ldap", on_rotate=print))
+    CFJobs("api.example.org", auth=UAAClientCredentials("client", "secret", login_url="https://login"))
+    CFJobs("api.example.org", auth=UAARefreshToken("token", on_rotate=keep))
+    assert_type(CFJobs.from_cf_config(), CFJobs)
+    CFJobs.from_cf_config(Path("config.json"), write=True, verify="ca.pem")
+    CFJobs.from_cf_config(auth=Bearer(token))  # type: ignore[call-arg]
     assert_type(BlueXPJobs(account="account-1", agent="a1", auth=Bearer(token)), BlueXPJobs)
     BlueXPJobs(account="account-1", agent="a1", auth=Bearer(token), endpoint="http://agent.internal")
     OntapJobs("cluster1", auth="password")  # type: ignore[arg-type]
