@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+import anyio.lowlevel
 import httpx
 
 from cfjobs import CFJobs
@@ -32,6 +33,7 @@ class Foundation(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
+        await anyio.lowlevel.checkpoint()
         if request.url.path == "/":
             return self.root()
         if request.method == "POST":
