@@ -191,11 +191,13 @@ class Given:
         if way is not None:
             return way.make(*(self.text(key) for key in way.keys))
         if required and not {"cert", "http"} & set(self.options):
-            raise UsageError(self._how(ways))
+            raise UsageError(self.unsigned(ways))
         return None
 
-    def _how(self, ways: tuple[Way, ...]) -> str:
+    def unsigned(self, ways: Iterable[Way]) -> str:
+        """The sentence for a caller who named no way to sign in, with what was kept back from this system."""
         settings = self._settings
+        ways = tuple(ways)
         said = f"nothing says how to sign in to {settings.endpoint}: pass auth=, or name a profile with "
         said += " or ".join(map(str, ways)) or "a certificate"
         keys = [key for way in ways for key in way.keys]
