@@ -13,12 +13,12 @@ from bluexp_jobs.assertion import ClientKey
 from bluexp_jobs.assertion import PrivateKey
 from common.auth import HeaderAuth
 from common.errors import UsageError
+from common.grants import Grant
+from common.grants import SignIn
+from common.grants import Token
 from common.oauth import read_text
 from common.oauth import read_token_url
-from common.tokens import Grant
 from common.tokens import OnRotate
-from common.tokens import SignIn
-from common.tokens import Token
 from common.tokens import TokenAuth
 
 TOKEN_URL = "https://netapp-cloud-account.auth0.com/oauth/token"  # noqa: S105  # an address

@@ -9,13 +9,13 @@ from urllib.parse import quote_plus
 from cfjobs.discovery import find_token_url
 from cfjobs.discovery import read_login_url
 from common.errors import UsageError
+from common.grants import Grant
+from common.grants import SignIn
+from common.grants import Token
 from common.oauth import client_basic
 from common.oauth import read_text
 from common.oauth import secret_forms
-from common.tokens import Grant
 from common.tokens import OnRotate
-from common.tokens import SignIn
-from common.tokens import Token
 from common.tokens import TokenAuth
 
 CF_CLIENT = "cf"

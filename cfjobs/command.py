@@ -16,10 +16,10 @@ from cfjobs.config import write_tokens
 from cfjobs.discovery import refuse
 from common.errors import UsageError
 from common.events import logger
+from common.grants import Grant
+from common.grants import SignIn
+from common.grants import Token
 from common.tokens import AHEAD
-from common.tokens import Grant
-from common.tokens import SignIn
-from common.tokens import Token
 
 
 class CommandLogin(UAA):

@@ -22,7 +22,7 @@ from common.errors import AuthenticationError
 from common.errors import DecodeError
 from common.errors import UsageError
 from common.origins import origin
-from common.redaction import Unpickled
+from common.redaction import Unpicklable
 
 HOME = "CF_HOME"
 """The environment variable that names the folder which ``.cf`` is in, in place of the home folder."""
@@ -32,7 +32,7 @@ CLIENT_CREDENTIALS = "client_credentials"
 
 
 @attrs.frozen(repr=False, kw_only=True)
-class CommandConfig(Unpickled):
+class CommandConfig(Unpicklable):
     """What of the file a sign-in needs; tokens are empty where there are none.
 
     Names are those of the command's source (``util/configv3/json_config.go``).

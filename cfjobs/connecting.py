@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 from cfjobs.source import CFJobs
@@ -44,12 +46,11 @@ def connect(settings: Settings) -> CFJobs:
 
 def _logged_in(settings: Settings, given: Given, home: CommandHome) -> CFJobs:
     """By the cf command's login, if it is for this endpoint: its file says so under ``Target``."""
-    stated, options = settings.known_endpoint, given.options
-    aliases = read_aliases(options.get("aliases", ()))
+    stated = settings.known_endpoint
+    aliases = read_aliases(given.options.get("aliases", ()))
+    options: dict[str, Any] = {**given.options, "aliases": aliases | {stated} if stated else aliases}
     try:
-        source = CFJobs.from_cf_config(
-            home.path, **{**options, "aliases": aliases | {stated} if stated else aliases}
-        )
+        source = CFJobs.from_cf_config(home.path, **options)
     except UsageError as error:
         if home.path is not None or not stated:
             raise

@@ -16,12 +16,12 @@ from common.errors import AuthenticationError
 from common.errors import DecodeError
 from common.errors import UsageError
 from common.faults import api_error
+from common.grants import SignIn
+from common.grants import ask
+from common.grants import no_token
 from common.oauth import read_token_url
 from common.origins import is_loopback
 from common.origins import origin
-from common.tokens import SignIn
-from common.tokens import ask
-from common.tokens import no_token
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
 LINKS = ("login", "uaa")

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import NoReturn
 from typing import Protocol
-from typing import Self
 from typing import TypeAlias
 from typing import runtime_checkable
 
 from common.errors import UsageError
+from common.redaction import Unpicklable
 
 if TYPE_CHECKING:
     import httpx
@@ -43,24 +42,6 @@ class HeaderAuth(Protocol):
 
 AuthLike: TypeAlias = "tuple[str, str] | HeaderAuth | TokenAuth | httpx.Auth"
 """What every source takes: a user-and-password pair, one of the classes here, or an ``httpx.Auth``."""
-
-
-class Unpicklable:
-    """Base of what holds a secret: a pickle would hold it in the clear. A copy is the very same object."""
-
-    __slots__ = ()
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(
-            f"{type(self).__name__} holds a secret and cannot be pickled: make it where it is used, "
-            "from what your secret store gives there"
-        )
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
 
 
 class Basic(Unpicklable):

@@ -9,12 +9,12 @@ from urllib.parse import quote_plus
 from urllib.parse import urlsplit
 
 from common.errors import UsageError
+from common.grants import Grant
+from common.grants import SignIn
+from common.grants import Token
 from common.options import InsecureConnectionWarning
 from common.origins import is_loopback
 from common.origins import origin
-from common.tokens import Grant
-from common.tokens import SignIn
-from common.tokens import Token
 from common.tokens import TokenAuth
 
 

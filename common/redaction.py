@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from typing import NoReturn
+from typing import Self
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
@@ -36,13 +37,22 @@ _TOKEN = re.compile(
 """A scheme with its credentials, a JSON web token, and forty letters and digits without a break."""
 
 
-class Unpickled:
-    """Base of what holds secrets: it stays in its process."""
+class Unpicklable:
+    """Base of what holds a secret: a pickle would hold it in the clear. A copy is the very same object."""
 
     __slots__ = ()
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} holds secrets and is not pickled: make it where it is used")
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} holds a secret and cannot be pickled: make it where it is used, "
+            "from what your secret store gives there"
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
 
 def secrets_in(headers: Mapping[str, str]) -> set[str]:

@@ -12,29 +12,23 @@ import random
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
-from typing import Any
-from typing import Literal
-from typing import NoReturn
-from typing import Protocol
 
 import anyio
 import attrs
 from anyio.lowlevel import current_token
 
 from common.auth import HeaderAuth
-from common.auth import bare_token
 from common.errors import AuthenticationError
-from common.errors import DecodeError
 from common.errors import SourceError
-from common.errors import TransportError
 from common.errors import UsageError
 from common.events import logger
-from common.faults import Fault
-from common.faults import api_error
-from common.redaction import Unpickled
-from common.replies import EXCERPT
-from common.replies import Reply
-from common.replies import read_json
+from common.grants import Grant
+from common.grants import SignIn
+from common.grants import Token
+from common.grants import ask
+from common.grants import read_refusal
+from common.grants import read_token
+from common.redaction import Unpicklable
 from common.shelter import finish_within
 
 AHEAD = 60.0
@@ -51,60 +45,11 @@ REFUSAL_KEPT = 10.0
 """Seconds for which a refused sign-in is not tried again: a thousand waits must not lock an account."""
 SHELTER = 1.0
 """Seconds that a cancelled sign-in with a refresh token is given: its successor may be in the reply."""
-EXCERPT_SOURCE = 20_000
-"""So many characters of a refusal are looked through for secrets, before an excerpt is taken of them."""
 KEPT = 8
 """So many former tokens are remembered, to be cleaned out of what servers quote."""
 
-REFUSED = frozenset({400, 401, 403})
-"""How token endpoints say that credentials are wrong (RFC 6749, section 5.2, and what is seen besides)."""
-
 OnRotate = Callable[[str], object]
 """Told of a new refresh token that replaces the one before; may be async."""
-
-
-@attrs.frozen(repr=False)
-class Token(Unpickled):
-    """What a sign-in gave: ``lifetime`` in seconds, None where the server did not tell."""
-
-    access: str
-    lifetime: float | None = None
-    refresh: str | None = None
-
-
-@attrs.frozen(repr=False, kw_only=True)
-class Grant(Unpickled):
-    """One request for a token: ``fields`` go form-encoded, or as JSON."""
-
-    url: str
-    fields: Mapping[str, str]
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    as_json: bool = False
-
-
-class SignIn(Protocol):
-    """What signing in needs of a source: whose token it is, and unsigned requests over its connections."""
-
-    @property
-    def endpoint(self) -> str:
-        """The origin that the token is for."""
-        ...
-
-    def clean(self, text: str) -> str:
-        """A text without the secrets that are sent here."""
-        ...
-
-    async def ask(
-        self,
-        method: str,
-        url: str,
-        *,
-        form: Mapping[str, str] | None = None,
-        json: object = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """Send one request without credentials of the source. Raises `TransportError`, `DecodeError`."""
-        ...
 
 
 @attrs.define(eq=False, repr=False)
@@ -156,7 +101,7 @@ class _Refusal:
         return self.loop is current_token().native_token and anyio.current_time() < self.until
 
 
-class TokenAuth(Unpickled, abc.ABC):
+class TokenAuth(Unpicklable, abc.ABC):
     """Base of what signs in for a bearer token and keeps it good. May serve several sources.
 
     A class of this kind says how to ask for a token (`grant`); all else is the same for all.
@@ -332,7 +277,7 @@ class TokenAuth(Unpickled, abc.ABC):
         form, json = (None, dict(grant.fields)) if grant.as_json else (grant.fields, None)
         reply = await ask(desk, "POST", grant.url, what=what, form=form, json=json, headers=grant.headers)
         if reply.status != 200:
-            raise _refusal(reply, what, self.remedy, desk)
+            raise read_refusal(reply, what, self.remedy, desk)
         token = read_token(reply, what)
         self.begin_with(token)
         try:
@@ -367,75 +312,3 @@ class _Signer:
     def secrets(self) -> tuple[str, ...]:
         """Those of the sign-in."""
         return self._auth.secrets()
-
-
-async def ask(
-    desk: SignIn,
-    method: Literal["GET", "POST"],
-    url: str,
-    *,
-    what: str,
-    form: Mapping[str, str] | None = None,
-    json: object = None,
-    headers: Mapping[str, str] | None = None,
-) -> Reply:
-    """`SignIn.ask`; what fails is a `TransportError` that says ``what`` failed, and that nothing was sent.
-
-    For no write that waits for a token has been sent yet, whatever became of the request for the token.
-    """
-    try:
-        return await desk.ask(method, url, form=form, json=json, headers=headers)
-    except TransportError as error:
-        no_token(f"{what} failed: {error}")
-    except DecodeError as error:
-        no_token(f"{what} gave nothing that can be read: {error}")
-
-
-def read_token(reply: Reply, what: str) -> Token:
-    """The token in a reply of 200 (RFC 6749, section 5.1). Raises `TransportError` where there is none."""
-    try:
-        said = read_json(reply.body)
-    except DecodeError as error:
-        no_token(f"{what} gave no token: {error}")
-    fields: dict[str, Any] = said if isinstance(said, dict) else {}
-    try:
-        access = bare_token(fields.get("access_token"))
-    except UsageError:
-        no_token(f"{what} gave no token: there is no access_token in the reply that a header can carry")
-    kind = fields.get("token_type")
-    if isinstance(kind, str) and kind.lower() != "bearer":
-        no_token(f"{what} gave a token of the type {kind[:40]!r}, and not a bearer token")
-    refresh = fields.get("refresh_token")
-    return Token(access, _seconds(fields.get("expires_in")), refresh if isinstance(refresh, str) else None)
-
-
-def no_token(text: str) -> NoReturn:
-    """Raise the `TransportError` for a sign-in that failed for now."""
-    raise TransportError(text, sent=False) from None
-
-
-def _seconds(value: object) -> float | None:
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        return None
-    return seconds if 0 < seconds < 1e9 else None
-
-
-def _refusal(reply: Reply, what: str, remedy: str, desk: SignIn) -> SourceError:
-    try:
-        said = read_json(reply.body)
-    except DecodeError:
-        said = None
-    fields: dict[str, Any] = said if isinstance(said, dict) else {}
-    code, message = fields.get("error"), fields.get("error_description") or fields.get("message")
-    code = desk.clean(code[:EXCERPT_SOURCE])[:EXCERPT] if isinstance(code, str) else None
-    # Cleaned before it is cut: half a secret would not be recognised.
-    message = desk.clean(message[:EXCERPT_SOURCE])[:EXCERPT] if isinstance(message, str) else None
-    refused = reply.status in REFUSED and (code is not None or reply.status == 401)
-    fault = Fault(code=code, message=message, spoken=code is not None, hint=remedy if refused else None)
-    # An excerpt of the body is left out: a token endpoint may quote what it was sent.
-    bare = attrs.evolve(reply, body=b"", status=401 if refused else reply.status)
-    error = api_error(bare, fault, asked=what)
-    error.transient = error.transient and not refused
-    return error

@@ -11,10 +11,10 @@ import anyio
 import anyio.lowlevel
 import attrs
 
+from common.grants import Grant
+from common.grants import SignIn
 from common.replies import Reply
-from common.tokens import Grant
 from common.tokens import OnRotate
-from common.tokens import SignIn
 from common.tokens import TokenAuth
 
 PASSWORD = "correct-horse-battery"

@@ -223,7 +223,7 @@ async def test_a_secret_that_the_issuer_repeats_is_cleaned_away(
 def test_it_shows_no_secret_and_is_not_pickled() -> None:
     auth = ClientCredentials(ISSUER, "c", SECRET)
     assert repr(auth) == f"ClientCredentials({ISSUER!r}, 'c', ****)"
-    with pytest.raises(TypeError, match="holds secrets and is not pickled") as caught:
+    with pytest.raises(TypeError, match="holds a secret and cannot be pickled") as caught:
         pickle.dumps(auth)
     assert SECRET not in str(caught.value)
 

@@ -32,11 +32,11 @@ from common import SourceError
 from common import TransportError
 from common import UsageError
 from common.errors import DecodeError
+from common.grants import Grant
+from common.grants import Token
 from common.oauth import ClientCredentials
 from common.tokens import REFUSAL_KEPT
 from common.tokens import TRIES
-from common.tokens import Grant
-from common.tokens import Token
 from common.tokens import TokenAuth
 from ontapjobs import OntapJobs
 from tests.common.signing import FIRST_REFRESH
