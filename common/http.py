@@ -31,7 +31,6 @@ from common.redaction import proxy_secrets
 from common.redaction import secrets_in
 from common.replies import Reply
 from common.tls import tls_context
-from common.tokens import TokenAuth
 from common.wirelog import watched
 
 SHORTEST_SECRET = 3
@@ -81,8 +80,9 @@ class ApiClient:
         self._options = options
         self._auth = read_auth(auth)
         self._signer: HeaderAuth | None = None
-        if isinstance(self._auth, TokenAuth):
-            self._signer = self._auth.through(self)
+        through = getattr(self._auth, "through", None)  # of a `TokenAuth`, which only its users import
+        if through is not None:
+            self._signer = through(self)
         elif isinstance(self._auth, HeaderAuth):
             self._signer = self._auth
         self._keepalive = keepalive

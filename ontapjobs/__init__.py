@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 try:
     from common.registry import register_provider
 except ImportError as _error:
@@ -55,7 +57,6 @@ from common.model import JobItem
 from common.model import JobLike
 from common.model import JobRef
 from common.model import JobState
-from common.oauth import ClientCredentials
 from common.options import InsecureConnectionWarning
 from common.polling import PollPolicy
 from common.serial import from_dict
@@ -128,3 +129,16 @@ __all__ = [
 ]
 
 register_provider(PROVIDER)
+
+
+if _TYPE_CHECKING:
+    from common.oauth import ClientCredentials
+else:
+
+    def __getattr__(name: str) -> object:
+        # Most sign in with a password: the others import what renews tokens when they name it.
+        if name == "ClientCredentials":
+            from common.oauth import ClientCredentials
+
+            return ClientCredentials
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -693,7 +693,7 @@ async def test_tokens_and_sign_ins_show_nothing_and_are_not_pickled() -> None:
     assert [word for word in (PASSWORD, "access-1", FIRST_REFRESH) if word in " ".join(shown)] == []
     for thing in (auth, kept, grant):
         for travel in (pickle.dumps, copy.copy, copy.deepcopy):
-            with pytest.raises(TypeError, match="holds secrets") as caught:
+            with pytest.raises(TypeError, match="holds a secret") as caught:
                 travel(thing)
             assert PASSWORD not in str(caught.value)
 
