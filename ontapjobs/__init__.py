@@ -142,3 +142,6 @@ else:
 
             return ClientCredentials
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -48,8 +48,8 @@ PUBLIC = [
 def test_all_is_what_is_visible(package: ModuleType) -> None:
     visible = {
         name
-        for name, value in vars(package).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+        for name in dir(package)
+        if not name.startswith("_") and not isinstance(getattr(package, name), ModuleType)
     }
     assert visible - PLUMBING == set(package.__all__)
 
