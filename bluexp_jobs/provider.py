@@ -10,6 +10,7 @@ from common.registry import Provider
 if TYPE_CHECKING:
     from common.base import BaseSource
     from common.settings import Settings
+    from common.simulator.base import Simulator
     from common.stage import Stage
 
 ENDPOINT = "https://api.bluexp.netapp.com"
@@ -34,11 +35,18 @@ def _connect(settings: Settings) -> BaseSource:
     return connect(settings)
 
 
+def _simulator() -> type[Simulator]:
+    from bluexp_jobs.simulator import BlueXPSimulator  # only once a simulator is asked for
+
+    return BlueXPSimulator
+
+
 PROVIDER = Provider(
     name="bluexp",
     title="NetApp BlueXP backup and recovery",
     source=_source,
     demo=_demo,
+    simulator=_simulator,
     connect=_connect,
     endpoint=ENDPOINT,
 )

@@ -10,6 +10,7 @@ from common.registry import Provider
 if TYPE_CHECKING:
     from common.base import BaseSource
     from common.settings import Settings
+    from common.simulator.base import Simulator
     from common.stage import Stage
 
 
@@ -31,10 +32,17 @@ def _connect(settings: Settings) -> BaseSource:
     return connect(settings)
 
 
+def _simulator() -> type[Simulator]:
+    from cfjobs.simulator import CFSimulator  # only once a simulator is asked for
+
+    return CFSimulator
+
+
 PROVIDER = Provider(
     name="cf",
     title="Cloud Foundry v3",
     source=_source,
     demo=_demo,
+    simulator=_simulator,
     connect=_connect,
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from common.base import BaseSource
     from common.settings import Settings
+    from common.simulator.base import Simulator
     from common.stage import Stage
 
 GROUP = "jobsource.providers"
@@ -41,6 +42,7 @@ class Provider:
     title: str
     source: Callable[[], type[BaseSource]]
     demo: Callable[[], Callable[[], Stage]] | None = None
+    simulator: Callable[[], type[Simulator]] | None = None
     connect: Callable[[Settings], BaseSource] | None = None
     environment: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False)
     endpoint: str = ""

@@ -10,6 +10,7 @@ from common.registry import Provider
 if TYPE_CHECKING:
     from common.base import BaseSource
     from common.settings import Settings
+    from common.simulator.base import Simulator
     from common.stage import Stage
 
 
@@ -31,11 +32,18 @@ def _connect(settings: Settings) -> BaseSource:
     return connect(settings)
 
 
+def _simulator() -> type[Simulator]:
+    from ontapjobs.simulator import OntapSimulator  # only once a simulator is asked for
+
+    return OntapSimulator
+
+
 PROVIDER = Provider(
     name="ontap",
     title="NetApp ONTAP",
     source=_source,
     demo=_demo,
+    simulator=_simulator,
     connect=_connect,
     environment={"ONTAP_HOST": "endpoint", "ONTAP_USER": "user", "ONTAP_PASSWORD": "password"},
 )
