@@ -11,10 +11,13 @@ from typing import Literal
 from bluexp_jobs.auth import AUDIENCE
 from bluexp_jobs.simulator_tokens import BlueXPTokenDesk
 from bluexp_jobs.simulator_tokens import bearer
+from common.simulator import faults
+from common.simulator.base import Feature
 from common.simulator.base import Simulator
 from common.simulator.clock import Clock
 from common.simulator.jobs import NewJob
 from common.simulator.life import Script
+from common.simulator.matching import Match
 from common.simulator.messages import Request
 from common.simulator.messages import Response
 from common.simulator.messages import json_response
@@ -27,7 +30,17 @@ if TYPE_CHECKING:
     from common.simulator.jobs import OnWrite
     from common.simulator.jobs import ScriptedJob
 
-__all__ = ["BlueXPSimulator", "BlueXPTokenDesk", "Clock", "NewJob", "Request", "Response", "Script"]
+__all__ = [
+    "BlueXPSimulator",
+    "BlueXPTokenDesk",
+    "Clock",
+    "Match",
+    "NewJob",
+    "Request",
+    "Response",
+    "Script",
+    "faults",
+]
 
 Missing = Literal["empty", "null", "404"]
 
@@ -87,6 +100,7 @@ class BlueXPSimulator(Simulator):
     """
 
     default_job: ClassVar[NewJob] = NewJob([("PENDING", 0.1), ("IN_PROGRESS", 0.5), ("COMPLETED", None)])
+    features: ClassVar[frozenset[Feature]] = frozenset({"filters", "tokens"})
 
     def __init__(
         self,
@@ -145,6 +159,14 @@ class BlueXPSimulator(Simulator):
         """
         return super().add_job(script, id=id, **fields)
 
+    def is_list(self, request: Request) -> bool:
+        """Tell whether this asks for a list of jobs."""
+        return request.method == "GET" and request.segments[6:] == ("job",)
+
+    def expire_tokens(self, *authorizations: str) -> None:
+        """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
+        self.tokens.expire_all(*authorizations)
+
     async def respond(self, request: Request) -> Response:
         """Answer a request as BlueXP does."""
         response = self._route(request)
@@ -186,7 +208,8 @@ class BlueXPSimulator(Simulator):
                 return UNKNOWN_ROUTE
 
     def _list(self, request: Request) -> Response:
-        wanted = {name: text for name, text in request.parameters if name in {"type", "status"}}
+        heeded = {"type", "status"} - request.quirks.ignores
+        wanted = {name: text for name, text in request.parameters if name in heeded}
         rendered = (self._render(job, request.at) for job in self.jobs.values())
         records = [
             record

@@ -118,6 +118,12 @@ class BlueXPTokenDesk(TokenDesk):
             name: attrs.evolve(each, expires_at=self._now()) for name, each in self._issued.items()
         }
 
+    def expire_all(self, *authorizations: str) -> None:
+        """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
+        for token in filter(None, map(bearer, authorizations)):
+            self._issued.setdefault(token, Issued(self._now(), service=False))
+        self.revoke()
+
     def _refreshed(self, fields: Mapping[str, str], token: str) -> dict[str, str]:
         self._check_audience(fields, needed=False)
         given = fields.get("refresh_token", "")

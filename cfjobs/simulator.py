@@ -11,11 +11,14 @@ from typing import Literal
 from urllib.parse import quote
 from urllib.parse import quote_plus
 
+from common.simulator import faults
+from common.simulator.base import Feature
 from common.simulator.base import Simulator
 from common.simulator.clock import Clock
 from common.simulator.jobs import NewJob
 from common.simulator.life import Script
 from common.simulator.limits import RateLimit
+from common.simulator.matching import Match
 from common.simulator.messages import Request
 from common.simulator.messages import Response
 from common.simulator.messages import json_response
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from common.simulator.jobs import ScriptedJob
     from common.simulator.life import Moment
 
-__all__ = ["CFSimulator", "Clock", "NewJob", "Request", "Response", "Script"]
+__all__ = ["CFSimulator", "Clock", "Match", "NewJob", "Request", "Response", "Script", "faults"]
 
 Location = Literal["absolute", "relative"]
 
@@ -77,6 +80,7 @@ class CFSimulator(Simulator):
     """
 
     default_job: ClassVar[NewJob] = NewJob([("PROCESSING", 0.5), ("COMPLETE", None)])
+    features: ClassVar[frozenset[Feature]] = frozenset({"tokens"})
 
     def __init__(
         self,
@@ -107,6 +111,10 @@ class CFSimulator(Simulator):
             refresh_lifetime=refresh_lifetime,
             strict=strict,
         )
+
+    def expire_tokens(self, *authorizations: str) -> None:
+        """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
+        self.tokens.expire_all(*authorizations)
 
     async def respond(self, request: Request) -> Response:
         """Answer a request as the Cloud Controller does."""

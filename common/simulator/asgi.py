@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import MutableMapping
 from typing import Any
 
+from common.simulator.lost import Lost
 from common.simulator.messages import Response
 from common.simulator.messages import Scope
 
@@ -18,7 +19,11 @@ Handle = Callable[[Scope, bytes], Awaitable[Response]]
 
 
 async def run_asgi(handle: Handle, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one connection scope. Raises `ValueError` for a type other than lifespan and http."""
+    """Serve one connection scope.
+
+    Raises `Lost` where the connection is to break, after what is sent before; and `ValueError` for a
+    type other than lifespan and http.
+    """
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] == "http":
@@ -49,8 +54,15 @@ async def _whole_body(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
+def raw_headers(response: Response) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response as they are sent."""
+    return [(name.lower().encode("latin-1"), text.encode()) for name, text in response.headers.items()]
+
+
 async def _answer(response: Response, send: Send) -> None:
-    headers = [(name.lower().encode("latin-1"), text.encode()) for name, text in response.headers.items()]
-    start = {"type": "http.response.start", "status": response.status, "headers": headers}
+    start = {"type": "http.response.start", "status": response.status, "headers": raw_headers(response)}
     await send(start)
-    await send({"type": "http.response.body", "body": response.body, "more_body": False})
+    cut = response.cut is not None
+    await send({"type": "http.response.body", "body": response.sent, "more_body": cut})
+    if cut:
+        raise Lost("cut")

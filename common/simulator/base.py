@@ -1,4 +1,4 @@
-"""What the simulated systems share: scripted jobs, a journal, a transport and a server."""
+"""What the simulated systems share: scripted jobs, faults, a journal, a transport and a server."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
+from typing import Literal
 from uuid import UUID
 
 import anyio.lowlevel
@@ -15,14 +16,23 @@ from common.simulator.asgi import Receive
 from common.simulator.asgi import Send
 from common.simulator.asgi import run_asgi
 from common.simulator.clock import Clock
+from common.simulator.faults import Fault
+from common.simulator.injection import Injection
+from common.simulator.injection import Terms
+from common.simulator.injection import complaints
+from common.simulator.injection import taken_by
 from common.simulator.jobs import NewJob
 from common.simulator.jobs import OnWrite
 from common.simulator.jobs import ScriptedJob
 from common.simulator.life import Script
 from common.simulator.life import ScriptedLife
+from common.simulator.lost import Lost
+from common.simulator.matching import MatchLike
+from common.simulator.matching import match_of
 from common.simulator.messages import Request
 from common.simulator.messages import Response
 from common.simulator.messages import Scope
+from common.simulator.serving import LOOPBACK
 from common.simulator.serving import serving
 
 if TYPE_CHECKING:
@@ -31,18 +41,28 @@ if TYPE_CHECKING:
 
     import httpx
 
+CONTROL = "_sim"
+"""The first segment of the paths by which a simulator is told what to do."""
+
+Feature = Literal["filters", "pages", "tokens"]
+
 
 class Simulator:
     """An ASGI application that plays a system with jobs; subclasses decide what it answers.
 
     `jobs` holds the jobs by id (delete one, and the system has forgotten it), `journal` every
-    request in the order received, also those whose answer is outstanding. ``on_write`` says which
-    job a write starts; it may be replaced at any time. ``seed`` makes the ids repeatable. A
-    simulator belongs to one event loop.
+    request in the order received, also those whose answer is outstanding or was lost. ``faults`` are
+    those injected, in order. ``on_write`` says which job a write starts; it may be replaced at any
+    time. ``seed`` makes the ids, and which requests meet an improbable fault, repeatable. A simulator
+    belongs to one event loop. Below ``/_sim/`` it is told over HTTP what else its methods are for.
     """
 
     default_job: ClassVar[NewJob] = NewJob([("running", None)])
     """What a write starts unless ``on_write`` says otherwise."""
+    features: ClassVar[frozenset[Feature]] = frozenset()
+    """What its lists and its sign-in have, that faults can break."""
+    id_filter: ClassVar[str | None] = None
+    """The filter of its lists that asks for jobs by id."""
 
     def __init__(
         self,
@@ -55,6 +75,12 @@ class Simulator:
         self.clock: Clock = clock or Clock()
         self.jobs: dict[str, ScriptedJob] = {}
         self.journal: list[Request] = []
+        self.faults: list[Injection] = []
+        self.down_until: float | None = None
+        """Until when, on the simulator's clock, connections are refused; `Refuse` sets it."""
+        self._first_on_write = self.on_write
+        self._seed = seed
+        self._injected = 0
         self._random = Random(seed)  # noqa: S311 - ids, not secrets
         self._waiting: list[ScriptedJob] = []
 
@@ -69,19 +95,69 @@ class Simulator:
         """
         return self._put(script, id, fields).id
 
-    def transport(self) -> httpx.ASGITransport:
-        """Return an httpx transport that reaches this simulator without a socket."""
-        import httpx
+    def inject(
+        self,
+        match: MatchLike,
+        *faults: Fault,
+        times: int | None = 1,
+        after: int = 0,
+        after_seconds: float = 0.0,
+        probability: float = 1.0,
+    ) -> Injection:
+        """Let requests that match meet these faults, and return what tells which did (``met``).
 
-        return httpx.ASGITransport(app=self)
+        ``match`` is text such as ``"GET /api/*"``, a `Match`, a compiled pattern for the path, a
+        function of the request, or None for any. The faults show ``times`` times (None: always), not
+        in the first ``after`` requests that match nor within ``after_seconds`` on the simulator's
+        clock, and else with ``probability``, drawn by the simulator's seed. Of several faults in one
+        call the first is the outermost; of several calls, a request meets the first that takes it.
+        Raises `ValueError` for what makes no sense, or what this system does not have.
+        """
+        if not faults:
+            raise ValueError("name at least one fault to inject")
+        for fault in faults:
+            fault.check(self)
+        terms = Terms(times, after, after_seconds, probability)
+        number = self._injected + 1
+        random = Random(None if self._seed is None else f"{self._seed}/{number}")  # noqa: S311 - no secret
+        injection = Injection(number, match_of(match), faults, terms, random, self._now())
+        self._injected = number
+        self.faults.append(injection)
+        return injection
 
-    def serve(self, *, port: int = 0) -> AbstractAsyncContextManager[str]:
+    def verify(self) -> None:
+        """Raise `AssertionError`, with a sentence for each, where an injected fault was never met."""
+        said = complaints(self.faults)
+        if said:
+            raise AssertionError("\n".join(said))
+
+    def reset(self) -> None:
+        """Forget jobs, faults and journal, and begin again with the seed; the clock goes on."""
+        self.jobs.clear()
+        self.journal.clear()
+        self.faults.clear()
+        self._waiting.clear()
+        self.on_write = self._first_on_write
+        self.down_until = None
+        self._injected = 0
+        self._random = Random(self._seed)  # noqa: S311 - ids, not secrets
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """Return an httpx transport that reaches this simulator without a socket.
+
+        It raises httpx's own exceptions for lost connections, and for a client's read timeout.
+        """
+        from common.simulator.transport import SimulatorTransport  # needs httpx, which others don't
+
+        return SimulatorTransport(self.handle)
+
+    def serve(self, *, port: int = 0, host: str = LOOPBACK) -> AbstractAsyncContextManager[str]:
         """Serve on 127.0.0.1 within ``async with``, which gives the URL; port 0 is any free port.
 
         Requests still unanswered at the end get a 503. Raises `ImportError` without the extra
         ``simulator``, and `OSError` if the port is taken.
         """
-        return serving(self.handle, port)
+        return serving(self.handle, port, host)
 
     def wall(self, at: float) -> datetime:
         """Return the date, in UTC, of a moment on the simulator's clock (a request's ``at``)."""
@@ -95,11 +171,30 @@ class Simulator:
         """Answer one request: the one way in, whatever carried it."""
         await anyio.lowlevel.checkpoint()  # as a socket would, let others go on, and notice a cancellation
         request = Request.from_scope(scope, body, at=self.clock.now())
+        if request.segments[0] == CONTROL:
+            return self._finished(self._control(request))
+        if self.down_until is not None and request.at < self.down_until:
+            raise Lost("refused")
         self.journal.append(request)
         self._begin(request.at)
-        response = self._finished(await self.respond(request))
+        injection = taken_by(self.faults, self, request)
+        answer = self.respond(request) if injection is None else injection.meet(self, request)
+        response = self._finished(await answer)
         request.response = response
         return response
+
+    def is_list(self, request: Request) -> bool:
+        """Tell whether this asks for a list of jobs."""
+        return False
+
+    def expire_tokens(self, *authorizations: str) -> None:
+        """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
+        self.need("tokens")
+
+    def need(self, feature: Feature) -> None:
+        """Raise `ValueError` where this system lacks a feature."""
+        if feature not in self.features:
+            raise ValueError(f"{type(self).__name__} has no {feature}, so that none can go wrong")
 
     async def respond(self, request: Request) -> Response:
         """Return the system's answer to a request."""
@@ -126,12 +221,21 @@ class Simulator:
             raise ValueError(f"there is a job {job.id!r} already")
         self.jobs[job.id] = job
         self._waiting.append(job)
-        try:
-            now = self.clock.now()
-        except RuntimeError:  # no event loop yet
-            return job
-        self._begin(now)
+        now = self._now()
+        if now is not None:
+            self._begin(now)
         return job
+
+    def _now(self) -> float | None:
+        try:
+            return self.clock.now()
+        except RuntimeError:  # no event loop yet
+            return None
+
+    def _control(self, request: Request) -> Response:
+        from common.simulator.control import control  # only once somebody asks for it
+
+        return control(self, request)
 
     def _begin(self, now: float) -> None:
         for job in self._waiting:

@@ -1,39 +1,92 @@
-"""What time it is in a simulator: the event loop's clock, and a wall clock tied to it."""
+"""What time it is in a simulator: the event loop's clock, a faster one, or one that is stepped by hand."""
 
 from __future__ import annotations
 
+import math
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 
 import anyio
+import anyio.lowlevel
 
 
 class Clock:
     """The event loop's clock in seconds, and dates that keep pace with it.
 
     The two are tied together when the clock is read first: that moment is ``wall`` (default: the
-    real time then). So on a loop in virtual time, dates move with the loop. A clock belongs to one
-    event loop.
+    real time then). So on a loop in virtual time, dates move with the loop. ``scale`` is how many of
+    its seconds pass in one of the loop's; at 0 it stands still, and moves by `step` alone. A clock
+    belongs to one event loop. Raises `ValueError` for a scale below 0.
     """
 
-    def __init__(self, wall: datetime | None = None) -> None:
+    def __init__(self, wall: datetime | None = None, *, scale: float = 1.0) -> None:
         if wall is not None and wall.tzinfo is None:
             raise ValueError("the wall time of a simulator must be aware: give it a time zone")
         self._wall = wall
         self._anchor: tuple[float, datetime] | None = None
+        self._scale = _checked(scale)
+        self._base: tuple[float, float] | None = None
+        self._sleepers: set[anyio.Event] = set()
+
+    @classmethod
+    def scaled(cls, scale: float, wall: datetime | None = None) -> Clock:
+        """Return a clock on which ``scale`` seconds pass in one second of the loop's."""
+        return cls(wall, scale=scale)
+
+    @classmethod
+    def stepped(cls, wall: datetime | None = None) -> Clock:
+        """Return a clock that stands still until it is stepped."""
+        return cls(wall, scale=0.0)
+
+    @property
+    def scale(self) -> float:
+        """How many seconds pass on this clock in one of the loop's; 0 where it is stepped by hand."""
+        return self._scale
+
+    @scale.setter
+    def scale(self, scale: float) -> None:
+        checked = _checked(scale)
+        try:
+            self._base = self.read(), self.now()
+        except RuntimeError:  # no event loop yet, and so nothing that is to go on from here
+            self._base = None
+        self._scale = checked
+        self._wake()
+
+    def step(self, seconds: float) -> None:
+        """Move the clock ahead, and wake those whose time has come. Raises `ValueError` below 0."""
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"a clock goes ahead by 0 seconds or more, not by {seconds}")
+        self._base = self.read(), self.now() + seconds
+        self._wake()
 
     def now(self) -> float:
         """Return the current time in seconds. Raises `RuntimeError` outside an event loop."""
         return self._tied()[0]
 
     def read(self) -> float:
-        """Return the time of what this clock follows; a clock of another kind overrides this and `sleep`."""
+        """Return the time of what this clock follows; a clock of another kind overrides this."""
         return anyio.current_time()
+
+    def real(self, seconds: float) -> float:
+        """Return how long seconds of this clock take on the loop's; infinite where it stands still."""
+        return seconds / self._scale if self._scale else math.inf
 
     async def sleep(self, seconds: float) -> None:
         """Return once this many seconds have passed on this clock."""
-        await anyio.sleep(seconds)
+        await anyio.lowlevel.checkpoint()
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            changed = anyio.Event()
+            self._sleepers.add(changed)
+            try:
+                with anyio.move_on_after(self.real(left)) as timer:
+                    await changed.wait()
+            finally:
+                self._sleepers.discard(changed)
+            if timer.cancelled_caught:
+                return  # whatever rounding says of the time that is left
 
     def wall(self, at: float) -> datetime:
         """Return the date, in UTC, of a moment on this clock."""
@@ -41,6 +94,35 @@ class Clock:
         return date.astimezone(UTC) + timedelta(seconds=at - moment)
 
     def _tied(self) -> tuple[float, tuple[float, datetime]]:
-        now = self.read()
+        now = read = self.read()
+        if self._base is None and self._scale != 1:
+            self._base = read, read
+        if self._base is not None:
+            since, said = self._base
+            now = said + (read - since) * self._scale
         self._anchor = self._anchor or (now, self._wall or datetime.now(UTC))
         return now, self._anchor
+
+    def _wake(self) -> None:
+        for sleeper in self._sleepers:
+            sleeper.set()
+
+
+def parse_clock(text: str) -> Clock:
+    """Return the clock that ``loop``, ``stepped`` or ``scaled:60`` names. Raises `ValueError`."""
+    kind, _, scale = text.partition(":")
+    match kind, scale:
+        case "loop", "":
+            return Clock()
+        case "stepped", "":
+            return Clock.stepped()
+        case "scaled", _ if scale:
+            return Clock.scaled(float(scale))
+        case _:
+            raise ValueError(f"a clock is loop, stepped or scaled:<factor>, not {text!r}")
+
+
+def _checked(scale: float) -> float:
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"a clock's scale is 0 or more, not {scale}")
+    return float(scale)

@@ -29,7 +29,9 @@ class ScriptedJob:
     refuses: frozenset[str] = frozenset()
 
     def at(self, now: float) -> Moment | None:
-        """Return state and fields at this time, or None once the script has run out."""
+        """Return state and fields at this time, or None before it began and once its script has run out."""
+        if self.life.start is not None and now < self.life.start:
+            return None
         moment = self.life.at(now)
         if moment is None:
             return None

@@ -20,11 +20,20 @@ def _no_headers() -> Mapping[str, str]:
 
 @attrs.frozen
 class Response:
-    """What a simulator answers: a status, headers and the bytes of the body."""
+    """What a simulator answers: a status, headers and the bytes of the body.
+
+    ``cut`` is how many bytes of the body are sent before the connection closes; None: all, and it stays.
+    """
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=_no_headers)
     body: bytes = b""
+    cut: int | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def sent(self) -> bytes:
+        """As much of the body as is sent."""
+        return self.body[: self.cut]
 
     def json(self) -> Any:
         """Return the decoded body. Raises `ValueError` when it is not JSON."""
@@ -39,6 +48,12 @@ class Response:
         """Return the same response with these headers, where it does not have them already."""
         missing = {name: text for name, text in headers.items() if self.header(name) is None}
         return attrs.evolve(self, headers={**self.headers, **missing})
+
+    def replacing(self, headers: Mapping[str, str]) -> Response:
+        """Return the same response with these headers, in place of its own of these names."""
+        names = {name.lower() for name in headers}
+        kept = {name: text for name, text in self.headers.items() if name.lower() not in names}
+        return attrs.evolve(self, headers={**kept, **headers})
 
 
 def json_response(
@@ -58,6 +73,20 @@ def text_response(status: int, text: str) -> Response:
     return Response(status, {"Content-Type": "text/plain; charset=utf-8"}, text.encode())
 
 
+@attrs.frozen
+class Quirks:
+    """What a system does wrong with one request, because a test asked for it: simulators look here.
+
+    ``page`` is the most records on a page that ends early; ``ignores`` are filters that are not applied.
+    """
+
+    page: int | None = None
+    ignores: frozenset[str] = frozenset()
+
+
+NO_QUIRKS = Quirks()
+
+
 @attrs.define(eq=False, on_setattr=attrs.setters.frozen)
 class Request:
     """One request that a simulator received; `response` is set once it has been answered.
@@ -75,6 +104,7 @@ class Request:
     body: bytes = attrs.field(repr=False)
     at: float
     scheme: str = "http"
+    quirks: Quirks = attrs.field(default=NO_QUIRKS, repr=False, kw_only=True)
     response: Response | None = attrs.field(
         default=None, repr=False, on_setattr=attrs.setters.NO_OP, kw_only=True
     )

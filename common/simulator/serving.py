@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from contextlib import asynccontextmanager
 from contextlib import contextmanager
@@ -14,27 +13,22 @@ from typing import TYPE_CHECKING
 import anyio
 
 from common.simulator.asgi import Handle
-from common.simulator.asgi import Receive
-from common.simulator.asgi import Send
-from common.simulator.asgi import run_asgi
 from common.simulator.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from collections.abc import Generator
 
-    from common.simulator.messages import Scope
-
 LOOPBACK = "127.0.0.1"
 
 
 @asynccontextmanager
-async def serving(handle: Handle, port: int) -> AsyncGenerator[str, None]:
-    """Serve ``handle`` on 127.0.0.1 and give the URL. Raises `ImportError` without uvicorn."""
+async def serving(handle: Handle, port: int, host: str = LOOPBACK) -> AsyncGenerator[str, None]:
+    """Serve ``handle`` and give the URL. Raises `ImportError` without uvicorn."""
     _need_uvicorn()
     gate = Gate(handle)
-    with _listening(port) as listener, _quiet():
-        url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    with _listening(host, port) as listener, _quiet():
+        url = f"http://{host}:{listener.getsockname()[1]}"
         async with (_same_loop if _runs_asyncio() else _other_thread)(gate, listener):
             yield url
 
@@ -79,12 +73,13 @@ async def _uvicorn(handle: Handle, listener: socket.socket) -> AsyncGenerator[No
     """Run uvicorn on this asyncio loop: no signal handlers, no timer, no headers of its own."""
     import uvicorn
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        await run_asgi(handle, scope, receive, send)
+    from common.simulator.doors import Doors
+    from common.simulator.doors import Line
 
+    doors = Doors(handle, listener)
     config = uvicorn.Config(
-        application,
-        http="h11",
+        doors,
+        http=Line,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -98,21 +93,20 @@ async def _uvicorn(handle: Handle, listener: socket.socket) -> AsyncGenerator[No
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
+    doors.open(server)
     try:
         yield
     finally:
         with anyio.CancelScope(shield=True):
+            await doors.aclose()
             await server.shutdown(sockets=[listener])
 
 
 @contextmanager
-def _listening(port: int) -> Generator[socket.socket, None, None]:
-    # Bound here, for uvicorn ends the process when its port is taken. TCP is named, for asyncio sends small
-    # packets at once only on sockets that say so; without, each reply takes 40 ms.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        if os.name == "posix":  # elsewhere the option lets two servers share a port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
+def _listening(host: str, port: int) -> Generator[socket.socket, None, None]:
+    from common.simulator.doors import bound
+
+    with bound((host, port)) as listener:  # here, for uvicorn ends the process when its port is taken
         yield listener
 
 

@@ -168,6 +168,11 @@ def basic_pair(authorization: str) -> tuple[str, str] | None:
         return None
     return (user, password) if colon else None
 
+    def expire_all(self, *authorizations: str) -> None:
+        """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
+        brought = (text.partition(" ")[2].strip() for text in authorizations)
+        self._expiry = dict.fromkeys((*self._expiry, *filter(None, brought)), self._clock.now())
+
 
 def _parameters(request: Request) -> dict[str, Any]:
     if "json" not in request.headers.get("content-type", ""):

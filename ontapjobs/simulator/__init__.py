@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from common.simulator import faults
 from common.simulator.clock import Clock
 from common.simulator.jobs import NewJob
 from common.simulator.life import Script
+from common.simulator.matching import Match
 from common.simulator.messages import Request
 from common.simulator.messages import Response
 from ontapjobs.simulator.app import Batch
 from ontapjobs.simulator.app import OntapSimulator
 
-__all__ = ["Batch", "Clock", "NewJob", "OntapSimulator", "Request", "Response", "Script"]
+__all__ = [
+    "Batch",
+    "Clock",
+    "Match",
+    "NewJob",
+    "OntapSimulator",
+    "Request",
+    "Response",
+    "Script",
+    "faults",
+]

@@ -10,6 +10,7 @@ from typing import ClassVar
 from typing import Literal
 from uuid import UUID
 
+from common.simulator.base import Feature
 from common.simulator.base import Simulator
 from common.simulator.jobs import NewJob
 from common.simulator.life import Step
@@ -20,6 +21,7 @@ from ontapjobs.simulator.fields import ALL
 from ontapjobs.simulator.fields import parse_version
 from ontapjobs.simulator.fields import pick
 from ontapjobs.simulator.pages import after
+from ontapjobs.simulator.pages import cut_page
 from ontapjobs.simulator.pages import short_page
 from ontapjobs.simulator.pages import whole_page
 from ontapjobs.simulator.query import Query
@@ -84,6 +86,8 @@ class OntapSimulator(Simulator):
     """
 
     default_job: ClassVar[NewJob] = NewJob([("queued", 0.1), ("running", 0.5), ("success", None)])
+    features: ClassVar[frozenset[Feature]] = frozenset({"filters", "pages"})
+    id_filter: ClassVar[str | None] = "uuid"
 
     def __init__(
         self,
@@ -130,6 +134,10 @@ class OntapSimulator(Simulator):
         refuses = {"pause": not pausable, "cancel": not cancellable}
         refused = frozenset(action for action, refuse in refuses.items() if refuse)
         return self._put(script, id, fields, refuses=refused).id
+
+    def is_list(self, request: Request) -> bool:
+        """Tell whether this asks for a list of jobs."""
+        return request.method == "GET" and request.segments == ("api", "cluster", "jobs")
 
     async def respond(self, request: Request) -> Response:
         """Answer a request as ONTAP does."""
@@ -235,14 +243,19 @@ class OntapSimulator(Simulator):
         parameters = request.parameters
         if self.batch == "refuse" and any("|" in text for name, text in parameters if name == "uuid"):
             raise Refusal(400, INVALID_VALUE, "The filter takes one value only", "uuid")
-        if self.batch == "ignore":
-            parameters = tuple(pair for pair in parameters if pair[0] != "uuid")
+        ignored = request.quirks.ignores | ({"uuid"} if self.batch == "ignore" else set())
+        parameters = tuple(pair for pair in parameters if pair[0] not in ignored)
         query = parse_query(parameters, self.version)
         records = self._records(query, request.at)
         if not query.return_records:
             return reply(200, {"num_records": len(records)})
         size = min(query.max_records or self.page_size, self.page_size)
-        page, last = short_page(records, size, query.start) if self.short_pages else whole_page(records, size)
+        if request.quirks.page is not None:
+            page, last = cut_page(records, min(size, request.quirks.page), query.start)
+        elif self.short_pages:
+            page, last = short_page(records, size, query.start)
+        else:
+            page, last = whole_page(records, size)
         links = {"self": {"href": request.target}}
         if last is not None:
             links["next"] = {"href": next_href(JOBS, request.parameters, last)}

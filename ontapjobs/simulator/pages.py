@@ -38,3 +38,10 @@ def short_page(
         return [], FIRST
     page = records[: math.ceil(size / 2)]
     return page, str(page[-1]["uuid"]) if page else None
+
+
+def cut_page(records: Sequence[Record], size: int, start: str | None) -> tuple[Sequence[Record], str | None]:
+    """Return a page that ends before its time: as `whole_page`, but a first page may be empty."""
+    if size == 0 and start is None:
+        return [], FIRST
+    return whole_page(records, max(1, size))

@@ -1,0 +1,90 @@
+"""``python -m common.simulator --provider ontap``: a simulated system on a socket, for any client."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
+import anyio
+
+from common.errors import UsageError
+from common.registry import known_names
+from common.registry import provider
+from common.simulator.clock import parse_clock
+from common.simulator.serving import LOOPBACK
+
+if TYPE_CHECKING:
+    from common.simulator.base import Simulator
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted, and return the exit status: 0, 1 where it failed, 2 for a wrong call."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        simulator = _simulator(options)
+    except (UsageError, ValueError, TypeError) as error:
+        parser.error(str(error))
+    try:
+        anyio.run(_serve, simulator, options.host, options.port)
+    except KeyboardInterrupt:
+        return 0
+    except (ImportError, OSError) as error:
+        sys.stderr.write(f"{parser.prog}: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m common.simulator",
+        description="Serve a simulated job system. Below /_sim/ it takes jobs, faults and steps of time.",
+    )
+    parser.add_argument("--provider", required=True, choices=sorted(known_names()))
+    parser.add_argument("--port", type=int, default=0, help="0, the default, is any free port")
+    parser.add_argument(
+        "--host", default=LOOPBACK, help=f"an IPv4 address to listen on (default: {LOOPBACK})"
+    )
+    parser.add_argument("--seed", type=int, help="makes ids and improbable faults repeatable")
+    parser.add_argument("--clock", default="loop", help="loop (real time), scaled:60 or stepped")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the simulator, its value as JSON or text, such as retention=30; may be repeated",
+    )
+    return parser
+
+
+def _simulator(options: argparse.Namespace) -> Simulator:
+    found = provider(options.provider).simulator
+    if found is None:
+        raise UsageError(f"the provider {options.provider!r} has no simulator")
+    settings = dict(_setting(text) for text in options.set)
+    return found()(clock=parse_clock(options.clock), seed=options.seed, **settings)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ValueError(f"--set takes NAME=VALUE, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+async def _serve(simulator: Simulator, host: str, port: int) -> None:
+    async with simulator.serve(host=host, port=port) as url:
+        sys.stdout.write(f"{url}\n")
+        sys.stdout.flush()
+        await anyio.sleep_forever()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,140 @@
+"""What a JSON body sent to ``/_sim/`` asks for, or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import cast
+
+import attrs
+
+from common.simulator.faults import KINDS
+from common.simulator.faults import Fault
+from common.simulator.injection import Injection
+from common.simulator.jobs import NewJob
+from common.simulator.life import ScriptedLife
+from common.simulator.life import Step
+from common.simulator.matching import Match
+from common.simulator.matching import match_of
+
+if TYPE_CHECKING:
+    from common.simulator.base import Simulator
+    from common.simulator.messages import Request
+
+Data = Mapping[str, Any]
+
+JOB_KEYS = ("script", "id", "fields", "warnings")
+STEP_KEYS = ("state", "seconds", "changes")
+TERM_KEYS = {"times": int, "after": int, "after_seconds": float, "probability": float}
+MATCH_KEYS = {"method": str, "path": str, "regex": str, "query": dict, "job": str, "nth": int}
+
+
+def body_of(request: Request, keys: Collection[str]) -> Data:
+    """Return the JSON object in a body. Raises `ValueError` for anything else, and for keys not named."""
+    try:
+        data = request.json()
+    except ValueError as error:
+        raise ValueError(f"the body is not JSON: {error}") from None
+    return _object(data, "the body", keys)
+
+
+def number_of(data: Data, key: str) -> float:
+    """Return a number. Raises `ValueError` where there is none."""
+    return float(_typed(data[key], float, key))
+
+
+def job_of(data: Data) -> NewJob:
+    """Return the job that is described. Raises `ValueError` for a script without sense."""
+    if "script" not in data:
+        raise ValueError('a job needs a script: {"script": [["queued", 1], ["success", null]]}')
+    script = [_step(step) for step in _typed(data["script"], list, "script")]
+    ScriptedLife.of(script)
+    fields = _typed(data.get("fields") or {}, dict, "fields")
+    for name in ("script", "id"):
+        if name in fields:
+            raise ValueError(f"{name!r} stands beside the fields, not among them")
+    id = data.get("id")
+    warnings = [
+        _typed(each, str, "a warning") for each in _typed(data.get("warnings") or [], list, "warnings")
+    ]
+    return NewJob(script, fields, None if id is None else _typed(id, str, "id"), tuple(warnings))
+
+
+def injected_by(system: Simulator, data: Data) -> Injection:
+    """Inject the faults that are described. Raises `ValueError` for those that make no sense."""
+    asked = data.get("faults")
+    faults = [_fault(each) for each in (asked if isinstance(asked, list) else [asked])]
+    terms = {
+        name: _typed(data[name], kind, name)
+        for name, kind in TERM_KEYS.items()
+        if name in data and not (name == "times" and data[name] is None)
+    }
+    if "times" in data:
+        terms.setdefault("times", None)
+    return system.inject(_match(data.get("match")), *faults, **terms)
+
+
+def _fault(data: object) -> Fault:
+    described = _object(data, "a fault", None)
+    kind = KINDS.get(str(described.get("kind")))
+    if kind is None:
+        raise ValueError(f"a fault's kind is one of {', '.join(KINDS)}, not {described.get('kind')!r}")
+    given = {name: value for name, value in described.items() if name != "kind"}
+    fields = attrs.fields_dict(kind)
+    _object(given, f"{kind.__name__}", fields)
+    missing = [name for name, field in fields.items() if field.default is attrs.NOTHING and name not in given]
+    if missing:
+        raise ValueError(f"{kind.__name__} needs {', '.join(missing)}")
+    for name, value in given.items():
+        if name in {"date", "acts"}:
+            _typed(value, bool, name)
+        elif name == "headers":
+            for text in _typed(value, dict, name).values():
+                _typed(text, str, "a header")
+        elif name in {"type", "job", "name"} and value is not None:
+            _typed(value, str, name)
+    return kind(**given)
+
+
+def _match(data: object) -> Match:
+    if data is None or isinstance(data, str):
+        return match_of(data)
+    described = _object(data, "a match", MATCH_KEYS)
+    given = {
+        name: _typed(value, MATCH_KEYS[name], name) for name, value in described.items() if value is not None
+    }
+    for text in given.get("query", {}).values():
+        _typed(text, str, "the pattern of a parameter")
+    return Match(**given)
+
+
+def _step(data: object) -> Step:
+    if isinstance(data, list) and 1 <= len(data) <= len(STEP_KEYS):
+        data = dict(zip(STEP_KEYS, data, strict=False))
+    step = _object(data, "a step", STEP_KEYS)
+    state, seconds = step.get("state"), step.get("seconds")
+    return Step(
+        None if state is None else _typed(state, str, "state"),
+        None if seconds is None else _typed(seconds, float, "seconds"),
+        _typed(step.get("changes") or {}, dict, "changes"),
+    )
+
+
+def _object(data: object, what: str, keys: Collection[str] | None) -> Data:
+    known = cast("dict[str, Any]", _typed(data, dict, what))
+    for name in known:
+        if keys is not None and name not in keys:
+            raise ValueError(f"{what} has no {name!r}; it takes {', '.join(keys) or 'nothing'}")
+    return known
+
+
+_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "an array"}
+
+
+def _typed(value: object, kind: type[Any], what: str) -> Any:
+    fits = isinstance(value, (int, float) if kind is float else kind)
+    if not fits or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{what} must be {_NAMES.get(kind, 'a JSON object')}, not {value!r:.60}")
+    return value

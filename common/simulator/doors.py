@@ -1,0 +1,124 @@
+"""How uvicorn's connections are lost, and its door is shut for a while, as a test asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+from typing import cast
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from common.simulator.asgi import Handle
+from common.simulator.asgi import Receive
+from common.simulator.asgi import Send
+from common.simulator.asgi import run_asgi
+from common.simulator.lost import Lost
+from common.simulator.messages import Scope
+
+LINE = "jobsource.line"
+"""The key under which a scope has the transport of its connection."""
+RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""To linger for 0 seconds: the connection is reset, not closed in order."""
+
+
+class Line(H11Protocol):
+    """One connection, which tells the application the transport that it is on."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Let the requests of this connection know it."""
+        super().connection_made(transport)
+        application: Callable[..., Any] = self.app
+
+        async def on_this_line(scope: Any, receive: Any, send: Any) -> None:
+            await application({**scope, LINE: transport}, receive, send)
+
+        self.app = cast("Any", on_this_line)
+
+
+class Doors:
+    """An ASGI application for uvicorn that answers by ``handle`` and makes lost connections true."""
+
+    def __init__(self, handle: Handle, listener: socket.socket) -> None:
+        self._handle = handle
+        self._address: tuple[str, int] = listener.getsockname()
+        self._server: uvicorn.Server | None = None
+        self._held: socket.socket | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    def open(self, server: uvicorn.Server) -> None:
+        """Say whose doors these are."""
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak ASGI 3."""
+        try:
+            await run_asgi(self._handle, scope, receive, send)
+        except Lost as lost:
+            line: asyncio.Transport = scope[LINE]
+            if lost.how == "cut":
+                line.close()  # in order: what was written before is still sent
+            else:
+                _reset(line)
+            if lost.seconds:
+                self._shut(lost.seconds)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+    async def aclose(self) -> None:
+        """Forget about opening again."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        if self._held is not None:
+            self._held.close()
+
+    def _shut(self, seconds: float) -> None:
+        """Take no connection for so many seconds, and lose those that there are."""
+        server = self._server
+        if server is None or self._held is not None:
+            return
+        for door in server.servers:
+            door.close()
+        for line in list(server.server_state.connections):
+            _reset(cast("Line", line).transport)
+        self._held = bound(self._address)  # nobody listens, but nobody else can take the port
+        self._opening = asyncio.get_running_loop().create_task(self._open_after(seconds, server, self._held))
+
+    async def _open_after(self, seconds: float, server: uvicorn.Server, held: socket.socket) -> None:
+        await asyncio.sleep(seconds)
+
+        def line() -> asyncio.Protocol:
+            return Line(server.config, server.server_state, server.lifespan.state)
+
+        opened = await asyncio.get_running_loop().create_server(
+            line, sock=held, backlog=server.config.backlog
+        )
+        server.servers = [opened]
+        self._held = None
+
+
+def bound(address: tuple[str, int]) -> socket.socket:
+    """Return a socket that has this address, and does not listen yet."""
+    # TCP is named, for asyncio sends small packets at once only on sockets that say so; without, each reply
+    # takes 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":  # elsewhere the option lets two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _reset(line: asyncio.Transport) -> None:
+    wire = line.get_extra_info("socket")
+    if wire is not None and not line.is_closing():
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    line.abort()
