@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from importlib import import_module
 from typing import Any
 
 import anyio
@@ -14,11 +14,9 @@ import anyio
 from common.errors import UsageError
 from common.registry import known_names
 from common.registry import provider
+from common.simulator.base import Simulator
 from common.simulator.clock import parse_clock
 from common.simulator.serving import LOOPBACK
-
-if TYPE_CHECKING:
-    from common.simulator.base import Simulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         simulator = _simulator(options)
-    except (UsageError, ValueError, TypeError) as error:
+    except (UsageError, ImportError, ValueError, TypeError) as error:
         parser.error(str(error))
     try:
         anyio.run(_serve, simulator, options.host, options.port)
@@ -44,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m common.simulator",
         description="Serve a simulated job system. Below /_sim/ it takes jobs, faults and steps of time.",
     )
-    parser.add_argument("--provider", required=True, choices=sorted(known_names()))
+    names = ", ".join(sorted(known_names()))
+    parser.add_argument("--provider", required=True, help=f"{names}, or a simulator's class as module:Class")
     parser.add_argument("--port", type=int, default=0, help="0, the default, is any free port")
     parser.add_argument(
         "--host", default=LOOPBACK, help=f"an IPv4 address to listen on (default: {LOOPBACK})"
@@ -62,11 +61,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _simulator(options: argparse.Namespace) -> Simulator:
-    found = provider(options.provider).simulator
-    if found is None:
-        raise UsageError(f"the provider {options.provider!r} has no simulator")
     settings = dict(_setting(text) for text in options.set)
-    return found()(clock=parse_clock(options.clock), seed=options.seed, **settings)
+    kind = _class(options.provider)
+    return kind(clock=parse_clock(options.clock), seed=options.seed, **settings)
+
+
+def _class(name: str) -> type[Simulator]:
+    module, colon, attribute = name.partition(":")
+    if colon:
+        found = getattr(import_module(module), attribute, None)
+        if not (isinstance(found, type) and issubclass(found, Simulator)):
+            raise UsageError(f"{name} is no simulator")
+        return found
+    simulator = provider(name).simulator
+    if simulator is None:
+        raise UsageError(f"the provider {name!r} has no simulator")
+    return simulator()
 
 
 def _setting(text: str) -> tuple[str, Any]:

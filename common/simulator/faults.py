@@ -72,8 +72,8 @@ class Fault:
         said: list[str] = []
         for field in attrs.fields(type(self)):
             value, default = getattr(self, field.name), field.default
-            if isinstance(default, attrs.Factory):
-                default = default.factory()  # type: ignore[union-attr]
+            make = getattr(default, "factory", None)
+            default = default if make is None else make()
             if default is attrs.NOTHING:
                 said.append(repr(value))
             elif value != default:

@@ -44,7 +44,7 @@ class Terms:
         said = ["any number of times" if self.times is None else f"{self.times}x"]
         said += [f"after {self.after} requests"] if self.after else []
         said += [f"after {self.after_seconds:g} s"] if self.after_seconds else []
-        said += [f"with probability {self.probability:g}"] if self.probability < 1 else []
+        said += [f"p={self.probability:g}"] if self.probability < 1 else []
         return ", ".join(said)
 
 

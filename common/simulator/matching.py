@@ -91,7 +91,8 @@ def match_of(like: MatchLike) -> Match:
     if callable(like):
         return Match(chooser=like)
     method, _, path = ("", "", like) if like[:1] in {"/", "*"} else like.partition(" ")
-    if (method and not (method.isalpha() and method.isupper())) or (path and path[0] not in "/*"):
+    sane = not method or (method.isalpha() and method.isupper())
+    if not like or not sane or (path and path[0] not in "/*"):
         raise ValueError(f"neither a method, nor a path, nor both: {like!r}; say 'GET /jobs/*'")
     return Match(method=method or None, path=path or None)
 

@@ -1,0 +1,86 @@
+"""BlueXP's own trouble, injected, and what a source makes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bluexp_jobs import BlueXPJobs
+from bluexp_jobs import JobGone
+from bluexp_jobs import ServiceAccount
+from bluexp_jobs.simulator import BlueXPSimulator
+from bluexp_jobs.simulator import faults
+from common import Bearer
+from tests.common.virtual import Backend
+from tests.common.virtual import virtual_time
+
+pytestmark = pytest.mark.anyio
+
+
+@virtual_time
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    backend: Backend = request.param()
+    return backend
+
+
+def connect(sim: BlueXPSimulator, auth: Bearer | ServiceAccount | None = None) -> BlueXPJobs:
+    return BlueXPJobs(
+        account=sim.account, agent=sim.agent, auth=auth or Bearer("t"), transport=sim.transport()
+    )
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        faults.RetryAfter(5),
+        faults.RetryAfter(5, date=True, status=429),
+        faults.Html(504),
+        faults.Hang(),
+        faults.CutBody(7),
+        faults.Reset(),
+        faults.Refuse(9),
+        faults.ContentType("text/plain"),
+    ],
+    ids=str,
+)
+async def test_a_wait_bears_with_it(trouble: faults.Fault) -> None:
+    sim = BlueXPSimulator()
+    id = sim.add_job([("PENDING", 5), ("IN_PROGRESS", 30), ("COMPLETED", None)])
+    sim.inject("GET", trouble, times=2, after=1)
+    async with connect(sim) as jobs:
+        assert (await jobs.wait(id, timeout=600)).succeeded
+    sim.verify()
+
+
+async def test_a_filter_that_is_ignored() -> None:
+    sim = BlueXPSimulator()
+    for state in ("FAILED", "COMPLETED"):
+        sim.add_job([(state, None)], id=state)
+    sim.inject("GET", faults.IgnoreFilter("status"))
+    async with connect(sim) as jobs:
+        assert [[job.id async for job in jobs.list(status="FAILED")] for _ in range(2)] == [
+            ["FAILED", "COMPLETED"],
+            ["FAILED"],
+        ]
+    with pytest.raises(ValueError, match="no filter by id"):
+        sim.inject("GET", faults.IgnoreFilter())
+    with pytest.raises(ValueError, match="no pages"):
+        sim.inject("GET", faults.ShortPage())
+
+
+async def test_an_expired_token_is_renewed() -> None:
+    sim = BlueXPSimulator(clients={"id": "secret"}, strict=True)
+    id = sim.add_job([("IN_PROGRESS", 30), ("COMPLETED", None)])
+    sim.inject("GET *job*", faults.ExpireTokens(), after=2)
+    async with connect(sim, ServiceAccount("id", "secret")) as jobs:
+        assert (await jobs.wait(id, timeout=600)).succeeded
+    sim.verify()
+    assert [entry.path for entry in sim.journal].count("/oauth/token") == 2
+
+
+async def test_a_job_that_vanishes_early_is_gone() -> None:
+    sim = BlueXPSimulator()
+    id = sim.add_job([("IN_PROGRESS", None)])
+    sim.inject("GET", faults.Forget(), after=1)
+    async with connect(sim) as jobs:
+        with pytest.raises(JobGone):
+            await jobs.wait(id, timeout=600)

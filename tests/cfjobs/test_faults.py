@@ -1,0 +1,105 @@
+"""Cloud Foundry's own trouble, injected, and what a source makes of it."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from cfjobs import CFJobs
+from cfjobs import JobGone
+from cfjobs.simulator import CFSimulator
+from cfjobs.simulator import Match
+from cfjobs.simulator import faults
+from common import AuthenticationError
+from common import Bearer
+from tests.common.virtual import Backend
+from tests.common.virtual import virtual_time
+
+pytestmark = pytest.mark.anyio
+
+LIMITED = {"errors": [{"code": 10013, "title": "CF-RateLimitExceeded", "detail": "Rate Limit Exceeded"}]}
+
+
+@virtual_time
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    backend: Backend = request.param()
+    return backend
+
+
+def connect(sim: CFSimulator, auth: Bearer | None = None) -> CFJobs:
+    return CFJobs("https://api.example.org", auth=auth or Bearer("t"), transport=sim.transport())
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        faults.RetryAfter(5),
+        faults.RetryAfter(5, date=True, status=429),
+        faults.Status(429, {"Content-Type": "text/plain", "Retry-After": "7"}, LIMITED),
+        faults.Html(502),
+        faults.Hang(),
+        faults.CutBody(7),
+        faults.Reset(),
+        faults.Refuse(9),
+        faults.ContentType("text/plain"),
+    ],
+    ids=str,
+)
+async def test_a_wait_bears_with_it(trouble: faults.Fault) -> None:
+    sim = CFSimulator()
+    guid = sim.add_job([("PROCESSING", 5), ("POLLING", 30), ("COMPLETE", None)])
+    sim.inject("GET /v3/jobs/*", trouble, times=2, after=1)
+    async with connect(sim) as jobs:
+        assert (await jobs.wait(guid, timeout=600)).succeeded
+    sim.verify()
+
+
+async def test_a_late_429_is_kept_to() -> None:
+    sim = CFSimulator()
+    guid = sim.add_job([("PROCESSING", 5), ("COMPLETE", None)])
+    met = sim.inject(Match(job=guid), faults.RetryAfter(40, status=429))
+    async with connect(sim) as jobs:
+        await jobs.wait(guid, timeout=600)
+    first, second = sim.journal
+    assert [first] == met.met
+    assert second.at - first.at >= 40
+
+
+async def test_an_expired_token_costs_one_401() -> None:
+    sim = CFSimulator()
+    guid = sim.add_job([("PROCESSING", 30), ("COMPLETE", None)])
+
+    async def token() -> str:
+        async with httpx.AsyncClient(transport=sim.transport(), base_url="https://api.example.org") as http:
+            reply = await http.post("/oauth/token", data={"grant_type": "client_credentials"})
+        return str(reply.json()["access_token"])
+
+    sim.inject("GET /v3/jobs/*", faults.ExpireTokens(), after=2)
+    async with connect(sim, Bearer(token)) as jobs:
+        assert (await jobs.wait(guid, timeout=600)).succeeded
+    sim.verify()
+    assert [entry.status for entry in sim.journal].count(401) == 1
+
+
+async def test_a_token_that_cannot_be_renewed_ends_the_wait() -> None:
+    sim = CFSimulator()
+    guid = sim.add_job([("PROCESSING", None)])
+    sim.inject("GET", faults.ExpireTokens(), after=2)
+    async with connect(sim, Bearer("mine")) as jobs:
+        with pytest.raises(AuthenticationError):
+            await jobs.wait(guid, timeout=600)
+
+
+async def test_a_job_that_vanishes_early_is_gone() -> None:
+    sim = CFSimulator()
+    guid = sim.add_job([("PROCESSING", None)])
+    sim.inject("GET", faults.Forget(guid), after=1)
+    async with connect(sim) as jobs:
+        with pytest.raises(JobGone):
+            await jobs.wait(guid, timeout=600)
+
+
+def test_there_are_no_lists_that_could_be_wrong() -> None:
+    for fault in (faults.ShortPage(), faults.IgnoreFilter("x")):
+        with pytest.raises(ValueError, match="CFSimulator has no"):
+            CFSimulator().inject(None, fault)

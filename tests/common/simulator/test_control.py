@@ -1,0 +1,290 @@
+"""What a simulator does when it is told over HTTP, below ``/_sim/``, and as a program of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import attrs
+import httpx
+import pytest
+
+import bluexp_jobs.provider
+import cfjobs.provider
+import ontapjobs.provider
+from common.registry import Provider
+from common.simulator import Clock
+from common.simulator.__main__ import main
+from tests.common.simulator.echoing import Echo
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[3]
+PROVIDERS: list[Provider] = [
+    bluexp_jobs.provider.PROVIDER,
+    cfjobs.provider.PROVIDER,
+    ontapjobs.provider.PROVIDER,
+]
+SCRIPT = [["queued", 5], ["done", None, {"message": "end"}]]
+
+
+def ask(url: str, method: str = "GET", data: Any = None) -> tuple[int, Any]:
+    """Talk to a simulator with nothing but the standard library."""
+    body = None if data is None else json.dumps(data).encode()
+    request = urllib.request.Request(url, body, method=method)  # noqa: S310  # loopback
+    try:
+        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@attrs.frozen
+class Far:
+    """A simulator at an address, and orders to it."""
+
+    url: str
+
+    async def __call__(self, order: str, data: Any = None) -> tuple[int, Any]:
+        method, path = order.split(" ")
+        return await anyio.to_thread.run_sync(partial(ask, self.url + path, method, data))
+
+
+async def test_a_test_in_another_language_runs_over_the_socket_alone() -> None:
+    sim = Echo(clock=Clock.stepped(), seed=3)
+    async with sim.serve() as url:
+        far = Far(url)
+        status, job = await far("POST /_sim/jobs", {"script": SCRIPT, "id": "j1", "fields": {"svm": "a"}})
+        assert (status, job["id"], job["state"], job["fields"]) == (201, "j1", "queued", {"svm": "a"})
+        fault = {"kind": "RetryAfter", "seconds": 9, "status": 429}
+        status, injected = await far("POST /_sim/faults", {"match": "GET /", "faults": fault, "after": 1})
+        assert (status, injected["id"], injected["met"]) == (201, 1, 0)
+        status, unmet = await far("GET /_sim/verify")
+        assert status == 409
+        assert "never met: RetryAfter(9, status=429) on GET /" in unmet["unmet"][0]
+        assert await far("GET /") == (200, {"j1": "queued"})
+        assert (await anyio.to_thread.run_sync(_status, url)) == (429, "9")
+        assert await far("POST /_sim/verify") == (200, {"unmet": []})
+        assert (await far("POST /_sim/clock", {"step": 5}))[0] == 200
+        assert await far("GET /") == (200, {"j1": "done"})
+        status, journal = await far("GET /_sim/journal")
+        assert [(e["method"], e["target"], e["status"], e["fault"]) for e in journal["journal"]] == [
+            ("GET", "/", 200, None),
+            ("GET", "/", 429, 1),
+            ("GET", "/", 200, None),
+        ]
+        assert await far("POST /_sim/reset") == (200, {})
+        assert await far("GET /") == (200, {})
+
+
+def _status(url: str) -> tuple[int, str | None]:
+    try:
+        urllib.request.urlopen(url, timeout=10)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Retry-After"]
+    return 0, None
+
+
+@attrs.frozen
+class Near:
+    """The same orders, in process: it is the same application."""
+
+    http: httpx.AsyncClient
+
+    async def __call__(self, order: str, data: Any = None) -> tuple[int, Any]:
+        method, path = order.split(" ")
+        content = None if data is None else json.dumps(data)
+        reply = await self.http.request(method, path, content=content)
+        return reply.status_code, reply.json()
+
+
+def near(sim: Echo) -> Near:
+    return Near(httpx.AsyncClient(transport=sim.transport(), base_url="http://sim"))
+
+
+async def test_jobs_come_and_go() -> None:
+    sim = Echo(seed=1)
+    tell = near(sim)
+    script = [{"state": "a", "changes": {"x": 1}, "seconds": None}]
+    status, job = await tell("POST /_sim/jobs", {"script": script})
+    assert (status, job["state"], job["fields"], job["gone"]) == (201, "a", {"x": 1}, False)
+    assert (await tell("GET /_sim/jobs"))[1]["jobs"] == [job]
+    assert await tell(f"GET /_sim/jobs/{job['id']}") == (200, job)
+    assert (await tell(f"DELETE /_sim/jobs/{job['id']}"))[0] == 200
+    assert (await tell(f"GET /_sim/jobs/{job['id']}"))[0] == 404
+    await tell("POST /_sim/jobs", {"script": [[None, 0]], "id": "over"})
+    assert (await tell("GET /_sim/jobs/over"))[1]["gone"] is True
+    assert (await tell("DELETE /_sim/jobs"))[0] == 200
+    assert sim.jobs == {}
+
+
+async def test_what_a_write_starts_can_be_said() -> None:
+    sim = Echo()
+    tell = near(sim)
+    assert (await tell("PUT /_sim/writes", {"script": SCRIPT, "id": "mine"}))[0] == 200
+    assert await tell("POST /", {}) == (202, {"id": "mine"})
+    assert sim.jobs["mine"].life.steps[1].changes == {"message": "end"}
+
+
+async def test_faults_come_and_go() -> None:
+    sim = Echo()
+    tell = near(sim)
+    match = {"method": "get", "regex": "^/x", "query": {"q": "1*"}, "job": "j1", "nth": 2}
+    faults = [{"kind": "Delay", "seconds": 0.5}, {"kind": "Status", "status": 500, "body": {"a": 1}}]
+    told = {
+        "match": match,
+        "faults": faults,
+        "times": None,
+        "after": 2,
+        "after_seconds": 1,
+        "probability": 0.5,
+    }
+    assert (await tell("POST /_sim/faults", told))[0] == 201
+    assert str(sim.faults[0]) == (
+        "Delay(0.5) and Status(500, body={'a': 1}) on GET /^/x/ with q=1* about job j1 number 2"
+        " (any number of times, after 2 requests, after 1 s, p=0.5)"
+    )
+    for kind in ("Reset", "Hang", "Html", "CutBody", "ShortPage", "IgnoreFilter", "ExpireTokens", "Forget"):
+        assert (await tell("POST /_sim/faults", {"faults": {"kind": kind}}))[0] == 201
+    assert len((await tell("GET /_sim/faults"))[1]["faults"]) == 9
+    assert (await tell("GET /_sim/faults/2"))[1]["fault"].startswith("Reset() on any method")
+    assert (await tell("DELETE /_sim/faults/2"))[0] == 200
+    assert (await tell("DELETE /_sim/faults/2"))[0] == 404
+    assert (await tell("DELETE /_sim/faults"))[0] == 200
+    assert sim.faults == []
+
+
+async def test_time_is_told_stepped_and_scaled() -> None:
+    tell = near(Echo())
+    _, before = await tell("GET /_sim/clock")
+    assert before["scale"] == 1
+    _, after = await tell("PUT /_sim/clock", {"step": 3600, "scale": 0})
+    assert after["scale"] == 0
+    assert after["now"] - before["now"] >= 3600
+    assert (await tell("GET /_sim/clock"))[1] == after
+
+
+async def test_the_journal_keeps_secrets_and_orders_are_not_in_it() -> None:
+    sim = Echo()
+    tell = near(sim)
+    await tell.http.post("/x", headers={"Authorization": "Bearer s3cret", "X-One": "1"}, content="hello")
+    await tell.http.post("/oauth/token", data={"password": "s3cret"})
+    _, said = await tell("GET /_sim/journal")
+    assert "s3cret" not in json.dumps(said)
+    first, second = said["journal"]
+    assert (first["headers"]["x-one"], first["headers"]["authorization"], first["body"]) == (
+        "1",
+        "…",
+        "hello",
+    )
+    assert second["body"] == "…"
+    assert (await tell("DELETE /_sim/journal"))[0] == 200
+    assert sim.journal == []
+
+
+WRONG = [
+    ("POST /_sim/jobs", [], "the body must be a JSON object"),
+    ("POST /_sim/jobs", {}, "a job needs a script"),
+    ("POST /_sim/jobs", {"script": "x"}, "script must be an array"),
+    ("POST /_sim/jobs", {"script": []}, "at least one step"),
+    ("POST /_sim/jobs", {"script": [["a", "1"]]}, "seconds must be a number"),
+    ("POST /_sim/jobs", {"script": [[1, 1]]}, "state must be text"),
+    ("POST /_sim/jobs", {"script": [{"stat": "a"}]}, "a step has no 'stat'; it takes state, seconds"),
+    ("POST /_sim/jobs", {"script": SCRIPT, "id": 7}, "id must be text"),
+    ("POST /_sim/jobs", {"script": SCRIPT, "id": "taken"}, "there is a job 'taken' already"),
+    ("POST /_sim/jobs", {"script": SCRIPT, "fields": {"id": "x"}}, "'id' stands beside the fields"),
+    ("POST /_sim/faults", {}, "a fault must be a JSON object"),
+    ("POST /_sim/faults", {"faults": {"kind": "Florb"}}, "a fault's kind is one of Status, RetryAfter"),
+    ("POST /_sim/faults", {"faults": {"kind": "Status"}}, "Status needs status"),
+    ("POST /_sim/faults", {"faults": {"kind": "Status", "code": 1}}, "Status has no 'code'; it takes status"),
+    ("POST /_sim/faults", {"faults": {"kind": "Status", "status": "500"}}, "from 200 to 599, not '500'"),
+    ("POST /_sim/faults", {"faults": {"kind": "Status", "status": 500, "headers": {"a": 1}}}, "a header"),
+    ("POST /_sim/faults", {"faults": {"kind": "Hang", "acts": 1}}, "acts must be true or false"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "tims": 1}, "the body has no 'tims'"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "times": True}, "times must be a whole number"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "match": "x"}, "neither a method, nor a path"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "match": {"path": 1}}, "path must be text"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "match": {"query": {"a": 1}}}, "the pattern of a"),
+    ("POST /_sim/clock", {}, "say {"),
+    ("POST /_sim/clock", {"step": -1}, "0 seconds or more"),
+    ("POST /_sim/clock", {"scale": None}, "scale must be a number"),
+]
+
+
+@pytest.mark.parametrize(("order", "data", "complaint"), WRONG, ids=[wrong[2] for wrong in WRONG])
+async def test_a_wrong_order_is_a_400_that_says_why(order: str, data: Any, complaint: str) -> None:
+    sim = Echo()
+    sim.add_job([("a", None)], id="taken")
+    status, said = await near(sim)(order, data)
+    assert (status, complaint in said["error"]) == (400, True), said
+    assert (len(sim.jobs), sim.faults) == (1, [])
+
+
+async def test_a_body_that_is_not_json_and_a_path_that_is_not_there() -> None:
+    tell = near(Echo())
+    reply = await tell.http.post("/_sim/jobs", content="{")
+    assert (reply.status_code, "not JSON" in reply.json()["error"]) == (400, True)
+    status, said = await tell("PATCH /_sim/jobs")
+    assert (status, "jobs, writes, faults" in said["error"]) == (404, True)
+    assert (await tell("GET /_sim"))[1]["simulator"] == "Echo"
+
+
+# --- the program
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda each: each.name)
+def test_a_program_of_its_own_prints_its_address_and_serves(provider: Provider) -> None:
+    assert provider.simulator is not None
+    kind = provider.simulator()  # by its class, for nothing may be installed here
+    command = ["-m", "common.simulator", "--provider", f"{kind.__module__}:{kind.__name__}"]
+    more = ["--clock", "stepped", "--seed", "1", "--set", "on_write=null"]
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, *command, *more], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as program:
+        try:
+            assert program.stdout is not None
+            url = program.stdout.readline().strip()
+            assert url.startswith("http://127.0.0.1:")
+            assert ask(f"{url}/_sim/jobs", "POST", {"script": [["a", None]]})[0] == 201
+            assert ask(f"{url}/_sim/clock")[1]["scale"] == 0
+        finally:
+            program.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "--provider"),
+        (["--provider", "nas"], "no provider 'nas' is installed; there are: "),
+        (["--provider", "ontap", "--clock", "fast"], "a clock is loop, stepped or scaled"),
+        (["--provider", "ontap", "--set", "x"], "--set takes NAME=VALUE"),
+        (["--provider", "ontap", "--set", "florb=1"], "florb"),
+        (["--provider", "json:JSONDecoder"], "json:JSONDecoder is no simulator"),
+        (["--provider", "florb:Florb"], "No module named 'florb'"),
+    ],
+)
+def test_a_wrong_call_is_explained(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+async def test_a_port_that_is_taken_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    async with Echo().serve() as url:
+        port = url.rpartition(":")[2]
+        arguments = ["--provider", "ontap", "--port", port]
+        assert await anyio.to_thread.run_sync(main, arguments) == 1
+    assert "ddress" in capsys.readouterr().err
