@@ -103,7 +103,12 @@ class TokenDesk:
 
     def revoke(self) -> None:
         """Refuse all access tokens issued so far from now on; the refresh tokens stay good."""
-        self._expiry = dict.fromkeys(self._expiry, float("-inf"))
+        self.expire_all()
+
+    def expire_all(self, *authorizations: str) -> None:
+        """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
+        brought = (text.partition(" ")[2].strip() for text in authorizations)
+        self._expiry = dict.fromkeys((*self._expiry, *filter(None, brought)), self._clock.now())
 
     def revoke_refresh(self) -> None:
         """Refuse all refresh tokens issued so far from now on."""
@@ -167,11 +172,6 @@ def basic_pair(authorization: str) -> tuple[str, str] | None:
     except (binascii.Error, ValueError):
         return None
     return (user, password) if colon else None
-
-    def expire_all(self, *authorizations: str) -> None:
-        """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
-        brought = (text.partition(" ")[2].strip() for text in authorizations)
-        self._expiry = dict.fromkeys((*self._expiry, *filter(None, brought)), self._clock.now())
 
 
 def _parameters(request: Request) -> dict[str, Any]:
