@@ -1,10 +1,8 @@
-"""Virtual time for both event loops, and the means to cancel a coroutine at each of its awaits."""
+"""Virtual time for tests: what lives on a loop, and the means to cancel a coroutine at each of its awaits."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import selectors
 import types
 from collections.abc import Callable
 from collections.abc import Coroutine
@@ -20,7 +18,9 @@ import anyio
 import attrs
 import pytest
 import trio
-import trio.testing
+
+from common.testing import VirtualTimeLoop
+from common.testing import virtual_clock
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
@@ -29,41 +29,12 @@ Backend = tuple[str, dict[str, Any]]
 """What anyio calls a backend: its name and its options."""
 
 
-SPINS = 100_000
-"""So many rounds of the loop without an instant's sleep are no progress."""
-
-
-class _Jump(selectors.SelectSelector):
-    """Instead of sleeping until the next timer, moves the clock there."""
-
-    def __init__(self, start: float) -> None:
-        super().__init__()
-        self.now = start
-        self.rounds = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout is None:
-            raise RuntimeError("deadlock: every task waits, and no timer is set")
-        self.rounds = 0 if timeout else self.rounds + 1
-        if self.rounds > SPINS:
-            raise RuntimeError(f"a spin: {SPINS} rounds of the loop, and time stands still at {self.now}")
-        if not ready and timeout:
-            # A time so short that it changes nothing in the sum would otherwise be slept through for ever.
-            self.now = max(self.now + timeout, math.nextafter(self.now, math.inf))
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop whose clock stands still until every task waits, and then jumps to the next timer."""
+class VirtualLoop(VirtualTimeLoop):
+    """The public loop, which knows its next timer too."""
 
     def __init__(self, start: float = 0.0) -> None:
-        self._jump = _Jump(start)
         self._timers: list[asyncio.TimerHandle] = []
-        super().__init__(self._jump)
-
-    def time(self) -> float:
-        return self._jump.now
+        super().__init__(start)
 
     def call_at(
         self,
@@ -89,9 +60,7 @@ def virtual_asyncio(start: float = 0.0) -> Backend:
 
 
 def virtual_trio(start: float = 0.0) -> Backend:
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    clock.jump(start)
-    return "trio", {"clock": clock}
+    return "trio", {"clock": virtual_clock(start)}
 
 
 virtual_time = pytest.fixture(
