@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from common.testing.lives import JobScript
 from common.testing.loops import VirtualTimeLoop
 from common.testing.loops import virtual_time_loop
 from common.testing.running import run
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Asked",
+    "JobScript",
     "ScriptedSource",
     "VirtualTimeError",
     "VirtualTimeLoop",

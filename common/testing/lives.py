@@ -8,9 +8,13 @@ from typing import Any
 
 import attrs
 
+from common.errors import JobNotFound
 from common.errors import UsageError
+from common.faults import Fault
+from common.faults import api_error
 from common.model import Job
 from common.model import JobRef
+from common.replies import Reply
 from common.simulator.life import ScriptedLife
 from common.simulator.life import Step
 from common.states import Action
@@ -22,6 +26,8 @@ JobStep = Look | tuple[Look, float | None] | tuple[Look, float | None, Mapping[s
 """``(state, seconds)``, ``(state, seconds, {fields that change})``, or what the job stays."""
 JobScript = Look | Sequence[JobStep]
 """The steps of a life, or what the job is for ever."""
+Failure = Exception | int
+"""What a request fails with: an exception, or the HTTP status that a source makes one of."""
 
 _FIELDS = frozenset(attrs.fields_dict(Job)) - {"ref", "state"}
 _JOB = "a whole job"
@@ -34,7 +40,7 @@ class Life:
 
     life: ScriptedLife
     fields: Mapping[str, Any]
-    errors: Mapping[int, Exception]
+    errors: Mapping[int, Failure]
     refuses: Mapping[Action, Exception]
     asked: int = 0
 
@@ -43,7 +49,7 @@ class Life:
         cls,
         script: JobScript,
         fields: Mapping[str, Any],
-        errors: Mapping[int, Exception],
+        errors: Mapping[int, Failure],
         refuses: Mapping[Action, Exception],
     ) -> Life:
         """A life that has not begun. Raises `UsageError` for what makes no sense."""
@@ -58,10 +64,15 @@ class Life:
         """Begin to live, if that has not happened yet."""
         self.life = self.life.begun(now)
 
-    def next_error(self) -> Exception | None:
+    def next_error(self, ref: JobRef) -> Exception | None:
         """What one more request for this job fails with."""
         self.asked += 1
-        return self.errors.get(self.asked)
+        failure = self.errors.get(self.asked)
+        if failure == 404:
+            return JobNotFound(f"no such job, says the script of {ref.id!r}", ref=ref)
+        if isinstance(failure, int):
+            return api_error(Reply(failure), Fault(message="so says the script"), asked=f"GET {ref.id}")
+        return failure
 
     def act(self, action: Action, now: float) -> None:
         """Do what is asked, at once."""

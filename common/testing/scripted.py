@@ -30,6 +30,7 @@ from common.registry import register_provider
 from common.states import Action
 from common.states import Capability
 from common.states import JobState
+from common.testing.lives import Failure
 from common.testing.lives import JobScript
 from common.testing.lives import Life
 from common.waiters import Reading
@@ -94,7 +95,7 @@ class ScriptedSource(BaseSource):
         script: JobScript,
         *,
         id: str | None = None,
-        errors: Mapping[int, Exception] | None = None,
+        errors: Mapping[int, Failure] | None = None,
         refuses: Mapping[Action, Exception] | None = None,
         **fields: Any,
     ) -> JobRef:
@@ -105,9 +106,10 @@ class ScriptedSource(BaseSource):
         says the same; after a last step with seconds the server has forgotten the job. Outside an event loop,
         the life begins with the first request. ``fields`` are those of a `Job`: ``message=``, ``progress=``.
 
-        ``errors`` has what the n-th request for this job fails with, counted from 1. ``refuses`` has what an
-        action raises; those not named are taken. Raises `UsageError` for a script that makes no sense, for a
-        field that a job does not have, and for an id that is taken.
+        ``errors`` has what the n-th request for this job fails with, counted from 1: an exception, or the
+        HTTP status of which any source would make one (404: `JobNotFound`). ``refuses`` has what an action
+        raises; those not named are taken. Raises `UsageError` for a script that makes no sense, for a field
+        that a job does not have, and for an id that is taken.
         """
         ref = self.ref(f"job-{len(self._lives) + 1}" if id is None else id)
         if ref.id in self._lives:
@@ -174,7 +176,7 @@ class ScriptedSource(BaseSource):
         return await self.get(ref)
 
     def list(
-        self, *args: Any, state: JobState | Collection[JobState] | None = None, **filters: Any
+        self, *args: Any, state: JobState | str | Collection[JobState | str] | None = None, **filters: Any
     ) -> AsyncIterator[Job]:
         """The jobs in these states, all by default. Other filters compare with a job's fields.
 
@@ -201,11 +203,10 @@ class ScriptedSource(BaseSource):
         lives = [self._lives[id] for id in ids if id in self._lives]
         for life in lives:
             life.begin(now)
-        failures = [life.next_error() for life in lives if what == "get"]
+        failure = lives[0].next_error(self.ref(ids[0])) if lives and what == "get" else None
         await anyio.sleep(self.latency)
-        for failure in failures:
-            if failure is not None:
-                raise failure
+        if failure is not None:
+            raise failure
 
     def _life(self, ref: JobRef) -> Life:
         if ref.id not in self._lives:

@@ -178,6 +178,15 @@ print(*map(is_ref, ["{name}://h/id", "{name}+http://h/id", "id"]), provider({nam
     assert printed(code, ROOT) == f"True True False {name}"
 
 
+def test_what_tests_need_imports_neither_pytest_nor_a_library_that_is_not_used() -> None:
+    code = f"""
+import sys
+import common.testing
+print(*sorted({{"pytest", "_pytest", *{HEAVY!r}}} & set(sys.modules)))
+"""
+    assert printed(code, ROOT) == ""
+
+
 def test_decoding_alone_needs_no_http_library() -> None:
     code = """
 import sys

@@ -21,6 +21,7 @@ from common.registry import known_names
 from common.registry import provider
 from common.registry import register_provider
 from common.registry import usable
+from common.simulator import Simulator
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -126,6 +127,8 @@ def test_each_entry_point_of_this_project_names_its_provider(name: str, value: s
     assert isinstance(found, Provider)
     assert found.name == name
     assert found.source().provider == name
+    assert found.simulator is not None
+    assert isinstance(found.simulator()(), Simulator)
 
 
 def test_the_three_systems_are_entry_points() -> None:

@@ -236,7 +236,7 @@ def test_asyncios_own_threads_are_known_and_joined_in_real_time() -> None:
             await asyncio.gather(asyncio.to_thread(time.sleep, A_MOMENT), asyncio.sleep(0.05))
         loop = asyncio.get_running_loop()
         assert await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
-        loop.run_in_executor(None, time.sleep, A_MOMENT)  # which the loop's end waits for
+        _ = loop.run_in_executor(None, time.sleep, A_MOMENT)  # which the loop's end waits for
         return anyio.current_time()
 
     assert A_MOMENT * 0.9 <= run(main) < 30
