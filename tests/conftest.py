@@ -10,6 +10,8 @@ from hypothesis import settings
 
 from tests.profiles import Desk
 
+pytest_plugins = ["pytester"]
+
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
 

@@ -1,0 +1,128 @@
+"""Opt-in pytest fixtures: a simulator of each system, and virtual time.
+
+In the ``conftest.py`` at the root of the tests: ``pytest_plugins = ["common.testing.plugin"]``. Nothing loads
+it by itself. The fixtures are ``ontap_simulator``, ``bluexp_simulator`` and ``cf_simulator``, one for each
+installed provider and new for each test, and ``virtual_time``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from collections.abc import Generator
+from collections.abc import Mapping
+from inspect import isasyncgenfunction
+from inspect import iscoroutinefunction
+from typing import Any
+
+import anyio
+import pytest
+
+from common.errors import UsageError
+from common.registry import known_names
+from common.registry import provider
+from common.simulator.base import Simulator
+from common.testing.loops import virtual_time_loop
+from common.testing.virtualanyio import VirtualAnyio
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+VirtualTime = Callable[[], float]
+"""What the fixture ``virtual_time`` gives: the time on the test's event loop, in seconds."""
+
+FIXTURE = "virtual_time"
+_by_pytest_asyncio = pytest.StashKey[set[str]]()
+_by_anyio = pytest.StashKey[VirtualAnyio]()
+
+
+@pytest.fixture
+def virtual_time(request: pytest.FixtureRequest) -> VirtualTime:
+    """Run this async test in virtual time: a wait of hours takes milliseconds, and no code changes.
+
+    For tests run by pytest-asyncio (1.4 or later) or anyio's plugin. The value tells the time on the test's
+    event loop in seconds, which begins at 0.0 where the loop is the test's own.
+    """
+    item = request.node
+    if not _is_async(item):
+        pytest.fail(
+            f"{FIXTURE} is for async tests, and {item.name} is none: there, common.testing.run(main) runs an "
+            "async function in virtual time",
+            pytrace=False,
+        )
+    if item.get_closest_marker("asyncio") is not None and item.config.pluginmanager.has_plugin("asyncio"):
+        if item.nodeid.partition("[")[0] not in item.config.stash.get(_by_pytest_asyncio, set()):
+            pytest.fail(
+                f"{FIXTURE} cannot reach the event loop of {item.name}: it needs pytest-asyncio 1.4 or "
+                "later, and to be named by the test, by a fixture that the test names, or by usefixtures",
+                pytrace=False,
+            )
+    elif "anyio_backend" in item.fixturenames and (switched := item.stash.get(_by_anyio, None)):
+        switched.check(item.name)
+    else:
+        pytest.fail(
+            f"{FIXTURE} knows no plugin that runs {item.name}: mark it with pytest.mark.asyncio "
+            "(pytest-asyncio 1.4 or later) or pytest.mark.anyio",
+            pytrace=False,
+        )
+    return anyio.current_time
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Generator[None, Mapping[str, LoopFactory] | None, Mapping[str, LoopFactory]]:
+    """Called by pytest-asyncio: which loops a test runs on. Other tests keep theirs."""
+    factories = yield
+    if not _wants(item):
+        return {"asyncio": asyncio.new_event_loop} if factories is None else factories
+    config.stash.setdefault(_by_pytest_asyncio, set()).add(item.nodeid)
+    return dict.fromkeys(factories or ["virtual"], virtual_time_loop)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Called by pytest for each test: anyio's backends are virtual while one runs that wants them to be."""
+    if not _wants(item) or not item.config.pluginmanager.has_plugin("anyio"):
+        return (yield)
+    with VirtualAnyio() as switched:
+        item.stash[_by_anyio] = switched
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # anyio's own wrapper hides what the fixture is
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Called by pytest: an async fixture that outlives the test would take virtual time to others."""
+    func = fixturedef.func
+    shared = fixturedef.scope != "function" and (iscoroutinefunction(func) or isasyncgenfunction(func))
+    if VirtualAnyio.running and shared and "anyio_backend" in request.fixturenames:
+        pytest.fail(
+            f"{FIXTURE} cannot be had beside the {fixturedef.scope}-scoped async fixture "
+            f"{fixturedef.argname!r}, whose event loop other tests use too: give it the scope 'function'",
+            pytrace=False,
+        )
+    return (yield)
+
+
+def _wants(item: pytest.Item) -> bool:
+    return FIXTURE in getattr(item, "fixturenames", ())
+
+
+def _is_async(item: Any) -> bool:
+    function = getattr(item, "function", None)
+    hypothesis = getattr(function, "hypothesis", None)
+    return iscoroutinefunction(getattr(hypothesis, "inner_test", function))
+
+
+def _simulator_fixture(name: str) -> Any:
+    def simulator() -> Simulator:
+        found = provider(name).simulator
+        if found is None:
+            raise UsageError(f"the provider {name!r} brings no simulator")
+        return found()()
+
+    simulator.__doc__ = f"A new simulator of the provider {name!r} for each test, without any job."
+    return pytest.fixture(name=f"{name}_simulator")(simulator)
+
+
+globals().update({f"{name}_simulator": _simulator_fixture(name) for name in sorted(known_names())})
