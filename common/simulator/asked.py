@@ -27,8 +27,20 @@ Data = Mapping[str, Any]
 
 JOB_KEYS = ("script", "id", "fields", "warnings")
 STEP_KEYS = ("state", "seconds", "changes")
-TERM_KEYS = {"times": int, "after": int, "after_seconds": float, "probability": float}
-MATCH_KEYS = {"method": str, "path": str, "regex": str, "query": dict, "job": str, "nth": int}
+TERM_KEYS: Mapping[str, type[object]] = {
+    "times": int,
+    "after": int,
+    "after_seconds": float,
+    "probability": float,
+}
+MATCH_KEYS: Mapping[str, type[object]] = {
+    "method": str,
+    "path": str,
+    "regex": str,
+    "query": dict,
+    "job": str,
+    "nth": int,
+}
 
 
 def body_of(request: Request, keys: Collection[str]) -> Data:

@@ -37,7 +37,7 @@ class Line(H11Protocol):
         async def on_this_line(scope: Any, receive: Any, send: Any) -> None:
             await application({**scope, LINE: transport}, receive, send)
 
-        self.app = cast("Any", on_this_line)
+        self.app: Any = on_this_line
 
 
 class Doors:
