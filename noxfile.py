@@ -1,4 +1,4 @@
-"""The project's checks, one session each: tests, lint and types by default, demo and bench on request.
+"""The project's checks, one session each: tests, lint and types by default, the others on request.
 
 What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k waiting``.
 """
@@ -59,3 +59,11 @@ def bench(session: nox.Session) -> None:
     """Measure against the peers: a quick look at everything by default, --help tells of more."""
     session.install("-e", ".[all]", *group("bench"))
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Let other people's clients, as released, wait beside ours on the simulators: both must see the same."""
+    session.install("-e", ".[all]", *group("test"), *group("clients"))
+    session.run("python", "-c", "import cloudfoundry_client, netapp_ontap")  # without them, pytest would skip
+    session.run("pytest", "tests/clients", *session.posargs)
