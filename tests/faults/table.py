@@ -1,0 +1,408 @@
+"""What must come of each fault, in each phase, on each system: data alone.
+
+A wait is for a job that takes 9.5 s, is asked about once a second, and has a deadline of 60 s; requests time
+out after 5 s. Credentials are renewed after a 401.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from bluexp_jobs.wire import PROVIDER as BLUEXP
+from cfjobs.wire import PROVIDER as CF
+from common import ActionRefused
+from common import ActionUncertain
+from common import ApiError
+from common import AuthenticationError
+from common import JobGone
+from common import JobNotFound
+from common import JobState
+from common import PermissionDenied
+from common import RateLimited
+from common import ServerError
+from common import TransportError
+from common import WaitTimeout
+from common.errors import SourceError
+from common.simulator import ContentType
+from common.simulator import CutBody
+from common.simulator import Delay
+from common.simulator import ExpireTokens
+from common.simulator import Fault
+from common.simulator import Forget
+from common.simulator import Hang
+from common.simulator import Html
+from common.simulator import IgnoreFilter
+from common.simulator import Refuse
+from common.simulator import Reset
+from common.simulator import RetryAfter
+from common.simulator import ShortPage
+from common.simulator import Stale
+from ontapjobs.wire import PROVIDER as ONTAP
+from tests.faults.benches import Outcome
+
+PAUSED, RUNNING, SUCCEEDED, UNKNOWN = (
+    JobState.PAUSED,
+    JobState.RUNNING,
+    JobState.SUCCEEDED,
+    JobState.UNKNOWN,
+)
+MANY = "ontap-many"
+ASKED = "A succeeded, B running"
+
+
+@attrs.frozen
+class Cell:
+    """One outcome. ``sent``: at most so many requests from the first that met the fault on, with that one."""
+
+    outcome: Outcome
+    sent: int = 1
+    by: float = 60.0
+    """Seconds after which it is there at the latest; a `WaitTimeout` comes at 60 exactly."""
+    cause: type[SourceError] | None = None
+    """What a `WaitTimeout` names as its reason."""
+
+
+@attrs.frozen
+class Polls:
+    """The cells of the first poll, of one mid-wait (at 5 s) and of the last (at 10 s)."""
+
+    first: Cell
+    mid: Cell
+    last: Cell
+
+    def of(self, phase: str) -> Cell:
+        return {"first poll": self.first, "mid-wait": self.mid, "last poll": self.last}[phase]
+
+
+def ends(outcome: Outcome, sent: tuple[int, int, int], by: tuple[float, float, float]) -> Polls:
+    return Polls(*(Cell(outcome, most, late) for most, late in zip(sent, by, strict=True)))
+
+
+def times_out(cause: type[SourceError], sent: int) -> Polls:
+    """Backoff doubles, less up to half for jitter: no more than 13 tries in 60 s."""
+    cell = Cell(WaitTimeout, sent, 60.0, cause)
+    return Polls(cell, cell, cell)
+
+
+def at_once(outcome: Outcome, sent: int) -> Polls:
+    return ends(outcome, (sent, sent, sent), (0, 5, 10))
+
+
+@attrs.frozen
+class Row:
+    """What a fault leads to where it shows once, and where it never ends; None where it cannot occur."""
+
+    fault: Fault | int
+    """A number is a status with the provider's own words."""
+    once: Polls | None
+    ever: Polls | None
+    act: Cell | None
+    re_read: Cell | None
+    list: Cell | None
+    start: Cell | None
+    once_many: Polls | None = None
+    """For three jobs of ONTAP that are asked about in one request, where that makes a difference."""
+    ever_many: Polls | None = None
+    fault_on: Mapping[str, Fault] = attrs.field(factory=dict[str, Fault])
+
+    def cell(self, phase: str, column: str, *, ever: bool) -> Cell | None:
+        match phase:
+            case "act":
+                return self.act
+            case "re-read":
+                return self.re_read
+            case "list":
+                return self.list
+            case "start":
+                return self.start
+            case _:
+                many = (self.ever_many if ever else self.once_many) if column == MANY else None
+                polls = many or (self.ever if ever else self.once)
+                return polls and polls.of(phase)
+
+
+PASSES = ends(SUCCEEDED, (11, 6, 2), (10, 10, 11))
+"""One poll more, after half a second to a second."""
+HARMLESS = ends(SUCCEEDED, (11, 6, 1), (10, 10, 10))
+HELD = ends(SUCCEEDED, (7, 2, 2), (10, 10, 15))
+"""One poll more, after 5 s: the others would have come within them."""
+SENT_AGAIN = ends(SUCCEEDED, (12, 7, 2), (10, 10, 10))
+"""Sent once more in the same breath: a read whose connection dropped, or a 401."""
+ONE_BY_ONE = ends(SUCCEEDED, (34, 19, 4), (10, 10, 10))
+"""The request for many is not to be trusted: three requests, for a minute, in place of one."""
+
+TABLE: Mapping[str, Row] = {
+    "503, Retry-After in seconds": Row(
+        RetryAfter(5),
+        once=HELD,
+        ever=times_out(ServerError, 8),
+        act=Cell(ActionUncertain, by=0),
+        re_read=Cell(PAUSED, 2, by=5),
+        list=Cell(ServerError, by=5),
+        start=Cell(ActionUncertain, by=0),
+    ),
+    "503, Retry-After as a date": Row(
+        RetryAfter(5, date=True),
+        once=HELD,
+        ever=times_out(ServerError, 8),
+        act=Cell(ActionUncertain, by=0),
+        re_read=Cell(PAUSED, 2, by=5),
+        list=Cell(ServerError, by=5),
+        start=Cell(ActionUncertain, by=0),
+    ),
+    "429": Row(
+        429,
+        once=PASSES,
+        ever=times_out(RateLimited, 13),
+        act=Cell(RateLimited, by=0),
+        re_read=Cell(PAUSED, 2, by=1),
+        list=Cell(RateLimited, by=5),
+        start=Cell(RateLimited, by=0),
+    ),
+    "HTML 504": Row(
+        Html(504),
+        once=PASSES,
+        ever=times_out(ServerError, 13),
+        act=Cell(ActionUncertain, by=0),
+        re_read=Cell(PAUSED, 2, by=1),
+        list=Cell(ServerError, by=5),
+        start=Cell(ActionUncertain, by=0),
+    ),
+    "HTML 504 after the deed": Row(
+        Html(504, acts=True),
+        once=PASSES,
+        ever=times_out(ServerError, 13),
+        act=Cell(ActionUncertain, by=0),
+        re_read=Cell(PAUSED, 2, by=1),
+        list=Cell(ServerError, by=5),
+        start=Cell(ActionUncertain, by=0),
+    ),
+    "JSON as text/plain": Row(
+        ContentType("text/plain"),
+        once=HARMLESS,
+        ever=HARMLESS,
+        act=Cell(RUNNING, 2, by=0),
+        re_read=Cell(RUNNING, by=0),
+        list=Cell(ASKED, by=5),
+        start=Cell("started", by=0),
+    ),
+    "wrong content type": Row(
+        ContentType("text/html"),
+        once=HARMLESS,
+        ever=HARMLESS,
+        act=Cell(RUNNING, 2, by=0),
+        re_read=Cell(RUNNING, by=0),
+        list=Cell(ASKED, by=5),
+        start=Cell("started", by=0),
+    ),
+    "delay": Row(
+        Delay(3),
+        once=ends(SUCCEEDED, (9, 4, 1), (10, 10, 13)),
+        ever=ends(SUCCEEDED, (5, 3, 1), (15, 14, 13)),
+        act=Cell(PAUSED, 2, by=3),
+        re_read=Cell(RUNNING, by=3),
+        list=Cell(ASKED, by=8),
+        start=Cell("started", by=3),
+    ),
+    "hang": Row(
+        Hang(),
+        once=HELD,
+        ever=times_out(TransportError, 7),
+        act=Cell(ActionUncertain, by=5),
+        re_read=Cell(PAUSED, 2, by=6),
+        list=Cell(TransportError, by=10),
+        start=Cell(ActionUncertain, by=5),
+    ),
+    "hang after the deed": Row(
+        Hang(acts=True),
+        once=HELD,
+        ever=times_out(TransportError, 7),
+        act=Cell(ActionUncertain, by=5),
+        re_read=Cell(PAUSED, 2, by=6),
+        list=Cell(TransportError, by=10),
+        start=Cell(ActionUncertain, by=5),
+    ),
+    "cut body": Row(
+        CutBody(20),
+        once=SENT_AGAIN,
+        ever=times_out(TransportError, 26),
+        act=Cell(ActionUncertain, by=0),
+        re_read=Cell(RUNNING, 2, by=0),
+        list=Cell(ASKED, 2, by=5),
+        start=Cell(ActionUncertain, by=0),
+    ),
+    "connection reset": Row(
+        Reset(),
+        once=SENT_AGAIN,
+        ever=times_out(TransportError, 26),
+        act=Cell(ActionUncertain, by=0),
+        re_read=Cell(RUNNING, 2, by=0),
+        list=Cell(ASKED, 2, by=5),
+        start=Cell(ActionUncertain, by=0),
+    ),
+    "connection reset after the deed": Row(
+        Reset(acts=True),
+        once=SENT_AGAIN,
+        ever=times_out(TransportError, 26),
+        act=Cell(ActionUncertain, by=0),
+        re_read=Cell(RUNNING, 2, by=0),
+        list=Cell(ASKED, 2, by=5),
+        start=Cell(ActionUncertain, by=0),
+    ),
+    "refused for 7 s": Row(
+        Refuse(7),
+        once=ends(SUCCEEDED, (12, 9, 9), (14, 19, 24)),
+        ever=times_out(TransportError, 13),
+        act=Cell(TransportError, by=0),
+        re_read=Cell(UNKNOWN, 3, by=3),
+        list=Cell(TransportError, by=5),
+        start=Cell(TransportError, by=0),
+    ),
+    "stale by 3 s": Row(
+        Stale(3),
+        once=ends(SUCCEEDED, (11, 6, 2), (10, 10, 11)),
+        once_many=ends(SUCCEEDED, (34, 6, 2), (10, 10, 11)),
+        ever=Polls(Cell(JobNotFound, 3, by=2), Cell(SUCCEEDED, 10, by=14), Cell(SUCCEEDED, 5, by=14)),
+        ever_many=Polls(Cell(JobNotFound, 12, by=2), Cell(SUCCEEDED, 10, by=14), Cell(SUCCEEDED, 5, by=14)),
+        act=None,
+        re_read=Cell(UNKNOWN, by=0),
+        list=Cell("A running, B running", by=5),
+        start=None,
+    ),
+    "short page": Row(
+        ShortPage(1),
+        once=None,
+        once_many=ends(SUCCEEDED, (12, 7, 2), (10, 10, 10)),
+        ever=None,
+        ever_many=ends(SUCCEEDED, (33, 18, 3), (10, 10, 10)),
+        act=None,
+        re_read=None,
+        list=Cell(ASKED, 2, by=5),
+        start=None,
+    ),
+    "empty page": Row(
+        ShortPage(),
+        once=None,
+        once_many=ends(SUCCEEDED, (12, 7, 2), (10, 10, 10)),
+        ever=None,
+        ever_many=ends(SUCCEEDED, (44, 24, 4), (10, 10, 10)),
+        act=None,
+        re_read=None,
+        list=Cell(ASKED, 2, by=5),
+        start=None,
+    ),
+    "ignored filter": Row(
+        IgnoreFilter(),
+        fault_on={BLUEXP: IgnoreFilter("type")},
+        once=None,
+        once_many=ONE_BY_ONE,
+        ever=None,
+        ever_many=ONE_BY_ONE,
+        act=None,
+        re_read=None,
+        list=Cell("A succeeded, B running, C running", by=5),
+        start=None,
+    ),
+    "expired tokens": Row(
+        ExpireTokens(),
+        once=SENT_AGAIN,
+        ever=at_once(AuthenticationError, 2),
+        act=None,
+        re_read=None,
+        list=Cell(ASKED, 2, by=5),
+        start=Cell("started", 2, by=0),
+    ),
+    "a job vanishes": Row(
+        Forget(),
+        once=Polls(Cell(JobNotFound, 3, by=2), Cell(JobGone, by=5), Cell(JobGone, by=10)),
+        once_many=Polls(Cell(JobNotFound, 12, by=2), Cell(JobGone, 4, by=5), Cell(JobGone, 4, by=10)),
+        ever=Polls(Cell(JobNotFound, 3, by=2), Cell(JobGone, by=5), Cell(JobGone, by=10)),
+        ever_many=Polls(Cell(JobNotFound, 12, by=2), Cell(JobGone, 4, by=5), Cell(JobGone, 4, by=10)),
+        act=Cell(JobNotFound, by=0),
+        re_read=Cell(UNKNOWN, by=0),
+        list=Cell("B running", by=5),
+        start=None,
+    ),
+    "401": Row(
+        401,
+        once=SENT_AGAIN,
+        ever=at_once(AuthenticationError, 2),
+        act=Cell(RUNNING, 3, by=0),
+        re_read=Cell(RUNNING, 2, by=0),
+        list=Cell(ASKED, 2, by=5),
+        start=Cell("started", 2, by=0),
+    ),
+    "403": Row(
+        403,
+        once=at_once(PermissionDenied, 1),
+        once_many=ONE_BY_ONE,
+        ever=at_once(PermissionDenied, 1),
+        ever_many=at_once(PermissionDenied, 4),
+        act=Cell(PermissionDenied, by=0),
+        re_read=Cell(UNKNOWN, by=0),
+        list=Cell(PermissionDenied, by=5),
+        start=Cell(PermissionDenied, by=0),
+    ),
+    "400": Row(
+        400,
+        once=at_once(ApiError, 1),
+        once_many=ONE_BY_ONE,
+        ever=at_once(ApiError, 1),
+        ever_many=at_once(ApiError, 4),
+        act=Cell(ActionRefused, by=0),
+        re_read=Cell(UNKNOWN, by=0),
+        list=Cell(ApiError, by=5),
+        start=Cell(ApiError, by=0),
+    ),
+    "500": Row(
+        500,
+        once=PASSES,
+        ever=times_out(ServerError, 13),
+        act=Cell(ServerError, by=0),
+        re_read=Cell(PAUSED, 2, by=1),
+        list=Cell(ServerError, by=5),
+        start=Cell(ServerError, by=0),
+    ),
+}
+
+
+@attrs.frozen
+class Never:
+    """Where a fault cannot occur. An empty set stands for all kinds, phases or columns."""
+
+    why: str
+    kinds: frozenset[str] = frozenset()
+    phases: frozenset[str] = frozenset()
+    columns: frozenset[str] = frozenset()
+
+    def covers(self, kind: str, phase: str, column: str) -> bool:
+        return (
+            kind in (self.kinds or {kind})
+            and phase in (self.phases or {phase})
+            and column in (self.columns or {column})
+        )
+
+
+UNSUPPORTED = "raises Unsupported, and sends nothing"
+NO_SUCH_FEATURE = "the system lacks what could go wrong, and inject() says so"
+DOES_NOT_FIT = "no request of this phase can meet it"
+SAME_AS_ONE = "the same as with one job"
+
+POLLING = frozenset({"first poll", "mid-wait", "last poll"})
+OF_LISTS = frozenset({"short page", "empty page", "ignored filter"})
+
+NEVER = (
+    Never(UNSUPPORTED, phases=frozenset({"act", "re-read"}), columns=frozenset({BLUEXP, CF})),
+    Never(UNSUPPORTED, phases=frozenset({"list"}), columns=frozenset({CF})),
+    Never(SAME_AS_ONE, phases=frozenset({"act", "re-read", "list", "start"}), columns=frozenset({MANY})),
+    Never(NO_SUCH_FEATURE, kinds=frozenset({"expired tokens"}), columns=frozenset({ONTAP, MANY})),
+    Never(NO_SUCH_FEATURE, kinds=frozenset({"short page", "empty page"}), columns=frozenset({BLUEXP, CF})),
+    Never(NO_SUCH_FEATURE, kinds=frozenset({"ignored filter"}), columns=frozenset({CF})),
+    Never(DOES_NOT_FIT, OF_LISTS, POLLING, frozenset({ONTAP, BLUEXP})),
+    Never(DOES_NOT_FIT, OF_LISTS, frozenset({"act", "re-read", "start"})),
+    Never(DOES_NOT_FIT, frozenset({"stale by 3 s"}), frozenset({"act", "start"})),
+    Never(DOES_NOT_FIT, frozenset({"a job vanishes"}), frozenset({"start"})),
+)
+"""The first that covers a case says why."""
