@@ -126,7 +126,7 @@ class BlueXPJobs(HttpSource):
         async def fetch(target: str) -> tuple[Iterable[Job], None]:
             reply = await self._client.send("GET", target)
             if reply.status != 200:
-                raise self.failure(reply, "GET jobs")
+                raise self.heeded(reply, "GET jobs")
             jobs = parse_jobs(reply.body, endpoint=self.endpoint, scope=self.scope, states=self.states)
             return [job for job in jobs if wanted is None or job.state is wanted], None
 

@@ -255,6 +255,13 @@ class HttpSource(BaseSource):
         error.ref = ref
         return error
 
+    def heeded(self, reply: Reply, asked: str, ref: JobRef | None = None) -> JobsError:
+        """`failure` of a request that no poll is, kept to by all polls: ``Retry-After`` is for the source."""
+        error = self.failure(reply, asked, ref)
+        if isinstance(error, SourceError):
+            self.heed(error)
+        return error
+
     def clean_fault(self, reply: Reply) -> Fault:
         """`fault`, without what the server quotes of the request's secrets; numbers stay as they are."""
         fault = self.fault(reply)

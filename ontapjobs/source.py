@@ -288,7 +288,7 @@ class OntapJobs(HttpSource):
                 retryable=known.retryable,
                 ref=ref,
             )
-        failure = self.failure(reply, f"PATCH job {ref.id} {action}", ref)
+        failure = self.heeded(reply, f"PATCH job {ref.id} {action}", ref)
         if may_be_taken(reply.status, fault):
             return self._uncertain(ref, action, failure)
         if isinstance(failure, ApiError) and reply.status in (400, 405, 409, 422):
@@ -303,6 +303,7 @@ class OntapJobs(HttpSource):
         )
 
     async def _after(self, ref: JobRef, action: Action) -> Job:
+        self._settle()  # a floor of another event loop's clock says nothing on this one
         reason = ""
         for attempt in range(RE_READS):
             pause = max(self.held_until() - anyio.current_time(), attempt * self.policy.initial)
@@ -341,7 +342,7 @@ class OntapJobs(HttpSource):
     async def _get(self, target: str) -> Reply:
         reply = await self._client.send("GET", target)
         if reply.status != 200:
-            raise self.failure(reply, f"GET {JOBS}")
+            raise self.heeded(reply, f"GET {JOBS}")
         return reply
 
     def _next_target(self, href: str) -> str:

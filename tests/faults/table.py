@@ -120,7 +120,7 @@ class Row:
             case _:
                 many = (self.ever_many if ever else self.once_many) if column == MANY else None
                 polls = many or (self.ever if ever else self.once)
-                return polls and polls.of(phase)
+                return None if polls is None else polls.of(phase)
 
 
 PASSES = ends(SUCCEEDED, (11, 6, 2), (10, 10, 11))
