@@ -1,4 +1,4 @@
-"""Seeded storms: crowds of waits under mixed faults, in virtual time, held to what the server's journal shows."""
+"""Seeded storms: crowds of waits under mixed faults, in virtual time, held to the journal of the server."""
 
 from __future__ import annotations
 

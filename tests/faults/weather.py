@@ -1,6 +1,6 @@
 """What storms are made of: the three systems under random faults, and what their journals show.
 
-``JOBSOURCE_STORM_SEEDS`` and ``JOBSOURCE_STORM_WAITS`` make longer and larger storms; a failure names its seed.
+``JOBSOURCE_STORM_SEEDS`` and ``JOBSOURCE_STORM_WAITS`` make longer and larger ones; a failure names its seed.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Place:
 
 @attrs.frozen
 class Record:
-    """What a journal shows: which states of which jobs left the server whole, and when they were asked for."""
+    """What a journal shows: which states of which jobs left the server whole, and when they were asked."""
 
     said: Mapping[str, Sequence[Answered]]
     missing: Mapping[str, Sequence[float]]
