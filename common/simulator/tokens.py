@@ -102,7 +102,7 @@ class TokenDesk:
         return not self.strict if expiry is None else self._clock.now() < expiry
 
     def revoke(self) -> None:
-        """Refuse all access tokens issued so far from now on; the refresh tokens stay good. Any thread may."""
+        """Refuse all access tokens issued so far; the refresh tokens stay good. Any thread may call it."""
         self._expiry = dict.fromkeys(self._expiry, float("-inf"))
 
     def expire_all(self, *authorizations: str) -> None:
