@@ -9,6 +9,7 @@ import anyio
 import attrs
 import pytest
 
+from common import AuthenticationError
 from common import Job
 from common import JobFailed
 from common import JobGone
@@ -166,6 +167,8 @@ def check(course: Course, record: Record) -> None:
             case WaitTimeout():
                 assert plan.timeout is not None
                 assert at - course.began >= plan.timeout - GRACE, plan
+            case AuthenticationError():
+                assert record.refuses(id, at), (plan, ended)
             case _:
                 raise AssertionError((plan, ended)) from ended
 

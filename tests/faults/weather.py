@@ -124,18 +124,20 @@ class Place:
     simulator: Simulator
     way: Way
     concurrency: int = 8
+    seed: int | None = None
     events: Counter[EventKind] = attrs.field(factory=Counter[EventKind])
 
     @classmethod
     def of(cls, system: System, seed: int | None = None, *, concurrency: int = 8, **options: Any) -> Place:
         simulator = SIMULATE[system.name](seed=seed, **options)
-        return cls(system, simulator, Way(simulator), concurrency)
+        return cls(system, simulator, Way(simulator), concurrency, seed)
 
     @asynccontextmanager
     async def source(self, **options: Unpack[SourceOptions]) -> AsyncGenerator[HttpSource, None]:
         connect = CONNECT[self.system.name]
         options.setdefault("concurrency", self.concurrency)
         async with connect(transport=self.way, observer=self._note, **options) as source:
+            vars(source)["_random"].seed(self.seed)  # jitter too is the same in each run of a seed
             yield source
 
     def _note(self, event: Event) -> None:
@@ -165,16 +167,22 @@ class Record:
     said: Mapping[str, Sequence[Answered]]
     missing: Mapping[str, Sequence[float]]
     """When the server said by itself that it has no such job."""
+    refused: Mapping[str, Sequence[float]]
+    """When it refused the credentials."""
 
     @classmethod
     def of(cls, system: System, journal: Sequence[Request]) -> Record:
         states = {word.casefold(): state for state, word in system.words.items()}
         said: defaultdict[str, list[Answered]] = defaultdict(list)
         missing: defaultdict[str, list[float]] = defaultdict(list)
+        refused: defaultdict[str, list[float]] = defaultdict(list)
         for request in journal:
             response = request.response
             if response is None or response.cut is not None:
                 continue
+            if response.status == 401:
+                for id in ids_in(request):
+                    refused[id].append(request.at)
             try:
                 data = response.json()
             except ValueError:
@@ -186,7 +194,7 @@ class Record:
                 for id, word in _records(data):
                     if word.casefold() in states:
                         said[id].append((request.at, states[word.casefold()]))
-        return cls(said, missing)
+        return cls(said, missing, refused)
 
     def shows(self, id: str, state: JobState, until: float) -> bool:
         """Whether the server had said so of this job when it was asked up to this moment."""
@@ -195,6 +203,10 @@ class Record:
     def lacks(self, id: str, until: float) -> bool:
         """Whether the server had said that it knows no such job."""
         return any(at <= until for at in self.missing.get(id, ()))
+
+    def refuses(self, id: str, until: float) -> bool:
+        """Whether the server had refused two tokens in a row, as a second one can expire on its way."""
+        return sum(at <= until for at in self.refused.get(id, ())) > 1
 
 
 def _records(data: Any) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,109 @@
+"""An outage under thousands of waits: all go on after it, and they do not come back as a herd."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import anyio
+import pytest
+
+from common import Job
+from common import JobState
+from common import PollPolicy
+from common.httpsource import HttpSource
+from common.simulator import faults
+from common.simulator.faults import Fault
+from tests.common.scripted import outcome
+from tests.common.virtual import Backend
+from tests.common.virtual import Footprint
+from tests.common.virtual import virtual_time
+from tests.contract.systems import System
+from tests.contract.systems import name_of
+from tests.faults.weather import SOURCES
+from tests.faults.weather import WAITS
+from tests.faults.weather import Place
+
+pytestmark = pytest.mark.anyio
+
+POLICY = PollPolicy(initial=1, maximum=30)
+BEGINS = 100.0
+LASTS = 300.0
+LATENCY = 0.02
+AT_ONCE = 8
+"""Requests in flight, at most."""
+
+
+@virtual_time
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    backend: Backend = request.param()
+    return backend
+
+
+async def crowd(place: Place, source: HttpSource, ids: list[str], random: Random) -> list[Job | Exception]:
+    """Wait for every job; the waits begin within half a minute."""
+    ended: list[Job | Exception] = []
+
+    async def one(id: str, starts: float) -> None:
+        await anyio.sleep(starts)
+        ended.append(await outcome(source.wait(id, timeout=3_000.0, policy=POLICY)))
+
+    before = Footprint.now()
+    async with anyio.create_task_group() as group:
+        for id in ids:
+            group.start_soon(one, id, random.random() * 30)
+    assert source.poller.idle
+    assert place.way.most <= AT_ONCE
+    assert Footprint.now() == before
+    return ended
+
+
+async def after(place: Place, trouble: Fault, waits: int) -> tuple[int, float]:
+    """The peak of requests a second once the outage is over, and the time at which it was."""
+    random = Random(waits)  # noqa: S311
+    place.way.latency = lambda: LATENCY
+    began = anyio.current_time()
+    until = began + BEGINS + LASTS
+
+    def down(_: object) -> bool:
+        return began + BEGINS <= anyio.current_time() < until
+
+    place.simulator.inject(down, trouble, times=None)
+    ids = [place.job(LASTS + 200 + random.random() * 300, JobState.SUCCEEDED) for _ in range(waits)]
+    async with place.source(concurrency=AT_ONCE) as source:
+        ended = await crowd(place, source, ids, random)
+    assert len(ended) == waits
+    assert all(isinstance(each, Job) and each.succeeded for each in ended)
+    place.simulator.verify()
+    return place.way.peak(until, until + 2 * POLICY.maximum), until
+
+
+def spread(place: Place, waits: int) -> float:
+    """Requests a second where ``waits`` are evenly spread over what backoff leaves between two tries."""
+    batch = 150 if place.system.name == "ontap" else 1
+    return math.ceil(waits / batch) / (POLICY.maximum / 2)
+
+
+@pytest.mark.parametrize("system", SOURCES, ids=name_of)
+@pytest.mark.parametrize(
+    "trouble", [faults.Reset(), faults.Status(503), faults.Html(502)], ids=str
+)
+async def test_after_an_outage_waits_come_back_spread_over_time(system: System, trouble: Fault) -> None:
+    place = Place.of(system, 1)
+    peak, _ = await after(place, trouble, WAITS)
+    print(f"{system.name} after {trouble}: {WAITS} waits, at most {peak} requests a second")  # noqa: T201
+    assert peak <= max(8, 3 * spread(place, WAITS))
+
+
+@pytest.mark.parametrize("system", SOURCES, ids=name_of)
+@pytest.mark.parametrize("trouble", [faults.RetryAfter(45), faults.Hang()], ids=str)
+async def test_where_polls_were_held_back_the_limit_of_those_in_flight_bounds_the_peak(
+    system: System, trouble: Fault
+) -> None:
+    # What fell due meanwhile goes out at once: as many at a time as ever, each once.
+    place = Place.of(system, 1)
+    peak, until = await after(place, trouble, WAITS)
+    print(f"{system.name} after {trouble}: {WAITS} waits, at most {peak} requests a second")  # noqa: T201
+    assert peak <= min(WAITS, AT_ONCE / LATENCY) + AT_ONCE
+    # The server was left alone meanwhile.
+    assert place.way.peak(until - LASTS + 50, until) <= AT_ONCE
