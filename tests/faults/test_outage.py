@@ -26,9 +26,10 @@ from tests.faults.weather import Place
 
 pytestmark = pytest.mark.anyio
 
-POLICY = PollPolicy(initial=1, maximum=30)
-BEGINS = 100.0
-LASTS = 300.0
+POLICY = PollPolicy(initial=5, maximum=30)
+CROWD = max(40, WAITS // 3)
+BEGINS = 50.0
+LASTS = 150.0
 LATENCY = 0.02
 AT_ONCE = 8
 """Requests in flight, at most."""
@@ -69,7 +70,7 @@ async def after(place: Place, trouble: Fault, waits: int) -> tuple[int, float]:
         return began + BEGINS <= anyio.current_time() < until
 
     place.simulator.inject(down, trouble, times=None)
-    ids = [place.job(LASTS + 200 + random.random() * 300, JobState.SUCCEEDED) for _ in range(waits)]
+    ids = [place.job(BEGINS + LASTS + 20 + random.random() * 60, JobState.SUCCEEDED) for _ in range(waits)]
     async with place.source(concurrency=AT_ONCE) as source:
         ended = await crowd(place, source, ids, random)
     assert len(ended) == waits
@@ -85,14 +86,12 @@ def spread(place: Place, waits: int) -> float:
 
 
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
-@pytest.mark.parametrize(
-    "trouble", [faults.Reset(), faults.Status(503), faults.Html(502)], ids=str
-)
+@pytest.mark.parametrize("trouble", [faults.Reset(), faults.Status(503)], ids=str)
 async def test_after_an_outage_waits_come_back_spread_over_time(system: System, trouble: Fault) -> None:
     place = Place.of(system, 1)
-    peak, _ = await after(place, trouble, WAITS)
-    print(f"{system.name} after {trouble}: {WAITS} waits, at most {peak} requests a second")  # noqa: T201
-    assert peak <= max(8, 3 * spread(place, WAITS))
+    peak, _ = await after(place, trouble, CROWD)
+    print(f"{system.name} after {trouble}: {CROWD} waits, at most {peak} requests a second")  # noqa: T201
+    assert peak <= max(8, 3 * spread(place, CROWD))
 
 
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
@@ -102,8 +101,8 @@ async def test_where_polls_were_held_back_the_limit_of_those_in_flight_bounds_th
 ) -> None:
     # What fell due meanwhile goes out at once: as many at a time as ever, each once.
     place = Place.of(system, 1)
-    peak, until = await after(place, trouble, WAITS)
-    print(f"{system.name} after {trouble}: {WAITS} waits, at most {peak} requests a second")  # noqa: T201
-    assert peak <= min(WAITS, AT_ONCE / LATENCY) + AT_ONCE
+    peak, until = await after(place, trouble, CROWD)
+    print(f"{system.name} after {trouble}: {CROWD} waits, at most {peak} requests a second")  # noqa: T201
+    assert peak <= min(CROWD, AT_ONCE / LATENCY) + AT_ONCE
     # The server was left alone meanwhile.
     assert place.way.peak(until - LASTS + 50, until) <= AT_ONCE
