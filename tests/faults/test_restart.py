@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import anyio
 import pytest
@@ -118,7 +119,7 @@ async def test_restarts_in_a_storm_lose_no_job_and_tell_of_none_twice(
 ) -> None:
     random = Random(f"{system.name}/{seed}")  # noqa: S311
     # A server that keeps its jobs until the last process has asked for them; the other one comes below.
-    kept = {} if system.name == "cf" else {"retention": 1e6}
+    kept: dict[str, Any] = {} if system.name == "cf" else {"retention": 1e6}
     place = Place.of(system, seed, **kept)
     place.way.latency = lambda: random.choice([0.05, 0.5, 2.0])
     brew(random, place)
@@ -139,10 +140,10 @@ async def test_restarts_in_a_storm_lose_no_job_and_tell_of_none_twice(
     assert disk.ends.keys() == truth.keys()
     record = place.record()
     for id, ended in disk.ends.items():
-        [end] = ended
-        assert isinstance(end, Job), end
-        assert end.state is truth[id]
-        assert record.shows(id, end.state, anyio.current_time())
+        [job] = ended
+        assert isinstance(job, Job), job
+        assert job.state is truth[id]
+        assert record.shows(id, job.state, anyio.current_time())
 
 
 @pytest.mark.parametrize("write", [text_of_ref, text_of_job])

@@ -133,7 +133,7 @@ class Place:
         return cls(system, simulator, Way(simulator), concurrency, seed)
 
     @asynccontextmanager
-    async def source(self, **options: Unpack[SourceOptions]) -> AsyncGenerator[HttpSource, None]:
+    async def source(self, **options: Any) -> AsyncGenerator[HttpSource, None]:
         connect = CONNECT[self.system.name]
         options.setdefault("concurrency", self.concurrency)
         async with connect(transport=self.way, observer=self._note, **options) as source:
