@@ -1,4 +1,4 @@
-"""A week of polling in virtual time, with jobs that end and come: memory stays where it was, and nothing is left.
+"""A week of polling in virtual time, while jobs end and come: memory stays where it was, nothing is left.
 
 ``JOBSOURCE_FLAT_JOBS=1000`` is the full size.
 """

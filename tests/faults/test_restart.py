@@ -139,11 +139,11 @@ async def test_restarts_in_a_storm_lose_no_job_and_tell_of_none_twice(
     assert not disk.parked
     assert disk.ends.keys() == truth.keys()
     record = place.record()
-    for id, ended in disk.ends.items():
-        [job] = ended
-        assert isinstance(job, Job), job
-        assert job.state is truth[id]
-        assert record.shows(id, job.state, anyio.current_time())
+    for id, ends in disk.ends.items():
+        [ended] = ends
+        assert isinstance(ended, Job), ended
+        assert ended.state is truth[id]
+        assert record.shows(id, ended.state, anyio.current_time())
 
 
 @pytest.mark.parametrize("write", [text_of_ref, text_of_job])
