@@ -6,7 +6,6 @@ read, and what is not known, stays in ``extra``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
@@ -16,6 +15,7 @@ import attrs
 
 from common.decoding import Fields
 from common.decoding import Object
+from common.decoding import as_json
 from common.decoding import finite
 from common.decoding import integer
 from common.decoding import kind
@@ -263,7 +263,7 @@ def _error(fields: Fields) -> str | None:
     value = fields.data.get("error")
     if value is None or isinstance(value, str):
         return fields.text("error")
-    return fields.take("error", json.dumps(value, ensure_ascii=False))
+    return fields.take("error", as_json(value))
 
 
 def _one(fields: Fields, key: str, path: str) -> Object | None:

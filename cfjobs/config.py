@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -148,7 +149,8 @@ def seconds_left(token: str) -> float | None:
         return None
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        return float(claims["exp"]) - datetime.now(UTC).timestamp()
+        left = float(claims["exp"]) - datetime.now(UTC).timestamp()
+        return left if math.isfinite(left) else None
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
 

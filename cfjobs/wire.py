@@ -6,7 +6,6 @@ traffic.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
@@ -17,6 +16,7 @@ import attrs
 
 from common.decoding import Fields
 from common.decoding import Object
+from common.decoding import as_json
 from common.decoding import integer
 from common.decoding import objects
 from common.decoding import root_object
@@ -46,6 +46,8 @@ STATES: Mapping[str, JobState] = {
 """POLLING is re-queued work, mostly while the controller polls a service broker."""
 
 LIMITS = ("limit", "remaining", "reset")
+HIGHEST_COUNT = 10**15
+"""Beyond it a header holds no count and no time, but what a proxy made of one."""
 LONGEST_WINDOW = 86_400.0
 """Seconds; a reset further away is a clock that is wrong."""
 NOT_FOUND = "10010"
@@ -181,11 +183,16 @@ def parse_budget(reply: Reply) -> Budget | None:
 
     The remaining count is an estimate that jumps.
     """
-    limit, remaining, reset = (integer(reply.header(f"x-ratelimit-{name}")) for name in LIMITS)
+    limit, remaining, reset = (_count(reply.header(f"x-ratelimit-{name}")) for name in LIMITS)
     if limit is None or remaining is None or reset is None or limit <= 0:
         return None
     now = (reply.date or datetime.now(UTC)).timestamp()
     return Budget(limit, max(0, remaining), min(max(0.0, reset - now), LONGEST_WINDOW))
+
+
+def _count(value: str | None) -> int | None:
+    number = integer(value)
+    return None if number is None or abs(number) > HIGHEST_COUNT else number
 
 
 def parse_warnings(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,7 +231,7 @@ def _warnings(fields: Fields) -> tuple[str, ...]:
 
 def _as_text(item: Any) -> str:
     # An error or a warning in a form that nobody has seen yet is still one: it is told as it came.
-    return text(item) or json.dumps(item, ensure_ascii=False)
+    return text(item) or as_json(item)
 
 
 def _detail(error: JobError) -> ErrorDetail:

@@ -5,6 +5,7 @@ What a reader cannot use stays in ``extra``, so a record always holds everything
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -114,6 +115,14 @@ def finite(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def as_json(value: object) -> str:
+    """What was read, as JSON again. Raises `DecodeError` where it is nested deeper than can be written."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # what was read with msgspec may be
+        raise DecodeError("the JSON is nested too deep", transient=True) from None
 
 
 class Fields:

@@ -11,6 +11,7 @@ from typing import Protocol
 import attrs
 
 from common.auth import bare_token
+from common.decoding import finite
 from common.errors import DecodeError
 from common.errors import SourceError
 from common.errors import TransportError
@@ -118,11 +119,8 @@ def no_token(text: str) -> NoReturn:
 
 
 def _seconds(value: object) -> float | None:
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        return None
-    return seconds if 0 < seconds < 1e9 else None
+    seconds = finite(value)
+    return seconds if seconds is not None and 0 < seconds < 1e9 else None
 
 
 def read_refusal(reply: Reply, what: str, remedy: str, desk: SignIn) -> SourceError:

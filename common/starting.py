@@ -20,6 +20,7 @@ RESERVED = frozenset(
 
 _PATH = re.compile(r"(?:[\w\-.~!$&'()*+,;=:@/?|\[\]]|%[0-9A-Fa-f]{2})+", re.ASCII)
 """RFC 3986 and what both HTTP libraries send as it is: ``|``, which ONTAP's queries hold, and brackets."""
+_PERCENT = re.compile(r"%(?:25)+")
 _NAME = re.compile(r"[\w!#$%&'*+\-.^`|~]+", re.ASCII)
 _VALUE = re.compile(r"[\t -~]*")
 
@@ -57,7 +58,8 @@ def read_path(path: object) -> str:
 
 
 def _climbs(path: str) -> bool:
-    while (decoded := unquote(path)) != path:
+    # Many encodings of one percent sign are one step: else a long path would take its square in time.
+    while (decoded := unquote(_PERCENT.sub("%", path))) != path:
         path = decoded
     return any(segment.partition(";")[0] in (".", "..") for segment in re.split(r"[/\\]", path))
 

@@ -42,8 +42,11 @@ def test_the_budget_is_read_from_the_headers_against_the_servers_own_clock() -> 
         {"limit": "5"},
         {"limit": "x", "remaining": "1", "reset": "1"},
         {"limit": "0", "remaining": "0", "reset": "9"},
+        {"limit": "9", "remaining": "1", "reset": "9" * 400},
+        {"limit": "9", "remaining": "1", "reset": "-" + "9" * 400},
+        {"limit": "9" * 400, "remaining": "1", "reset": "9"},
     ],
-    ids=str,
+    ids=lambda values: str(values)[:60],
 )
 def test_a_budget_that_is_not_told_whole_is_none(values: dict[str, str]) -> None:
     assert parse_budget(Reply(200, headers(**values))) is None
