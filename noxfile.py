@@ -13,6 +13,13 @@ nox.options.sessions = ["tests", "lint", "types"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 PACKAGES: list[str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+FUZZED = (
+    "tests/fuzz",
+    *(f"tests/{package}/test_wire.py" for package in ("ontapjobs", "bluexp_jobs", "cfjobs")),
+    "tests/ontapjobs/test_plain.py",
+    *(f"tests/common/test_{name}.py" for name in ("decoding", "refs", "replies", "serial")),
+)
+"""Where the property tests are that read what others wrote."""
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -59,6 +66,13 @@ def bench(session: nox.Session) -> None:
     """Measure against the peers: a quick look at everything by default, --help tells of more."""
     session.install("-e", ".[all]", *group("bench"))
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Feed every reader 20,000 odd inputs a test, for hours; with JOBSOURCE_FUZZ=1000 set, for minutes."""
+    session.install("-e", ".[all]", *group("test"))
+    session.run("pytest", "--hypothesis-profile=fuzz", "-m", "hypothesis", *FUZZED, *session.posargs)
 
 
 @nox.session

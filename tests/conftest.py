@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings
 
 from tests.profiles import Desk
@@ -13,6 +14,14 @@ from tests.profiles import Desk
 pytest_plugins = ["pytester"]
 
 settings.register_profile("default", deadline=None)
+# For `nox -s fuzz`: hours rather than seconds, unless the variable asks for fewer examples.
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=int(os.environ.get("JOBSOURCE_FUZZ", "20000")),
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
 settings.load_profile("default")
 
 # Also where aiohttp is installed; test_aiohttp.py asks for it. JOBSOURCE_HTTP=aiohttp runs the whole

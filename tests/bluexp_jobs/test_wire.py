@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import reject
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from bluexp_jobs.wire import STATES
@@ -28,6 +27,7 @@ from common.model import JobItem
 from common.model import JobRef
 from common.model import JobState
 from common.replies import Reply
+from tests.examples import at_least
 from tests.jsonvalues import LEAF
 from tests.jsonvalues import TEXTS
 from tests.jsonvalues import WORD
@@ -462,7 +462,7 @@ RECORD: Values = shaped(
 )
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
     try:
@@ -562,7 +562,7 @@ def test_a_bad_record_in_a_list_is_named_by_its_path() -> None:
     assert caught.value.path == "$.job[1].id"
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(
     written(json_values(KEYS, ["COMPLETED", "FAILED", ID]).map(lambda value: {"job": value}) | json_values())
 )
@@ -587,7 +587,7 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
             parse(data)
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(mutated({"job": [{**FULL, "status": "IN_PROGRESS"}]}))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     try:

@@ -12,7 +12,6 @@ from urllib.parse import quote_plus
 import pytest
 from hypothesis import given
 from hypothesis import reject
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from cfjobs.wire import STATES
@@ -26,6 +25,7 @@ from common.model import Job
 from common.model import JobRef
 from common.model import JobState
 from common.replies import Reply
+from tests.examples import at_least
 from tests.jsonvalues import LEAF
 from tests.jsonvalues import TEXTS
 from tests.jsonvalues import WORD
@@ -294,7 +294,7 @@ RECORD: Values = shaped(
 )
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
     try:
@@ -339,7 +339,7 @@ def test_what_cannot_be_a_job_is_refused_as_not_the_apis(data: Any) -> None:
     assert (caught.value.path, caught.value.transient) == ("$", True)
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(written(json_values(KEYS, ["COMPLETE", "FAILED", GUID])))
 def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
     for id in ("", GUID):
@@ -356,7 +356,7 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
         parse_job(data)
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(mutated({**FULL, "state": "POLLING"}))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     try:

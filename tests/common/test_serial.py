@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import given
-from hypothesis import settings
 
 from common import from_dict
 from common import to_dict
@@ -22,6 +21,7 @@ from common.model import Job
 from common.model import JobItem
 from common.model import JobRef
 from common.model import JobState
+from tests.examples import at_least
 from tests.jobvalues import JOBS
 from tests.jsonvalues import json_values
 from tests.jsonvalues import mutated
@@ -94,7 +94,7 @@ def through_json(job: Job) -> Job:
     return from_dict(json.loads(json.dumps(to_dict(job))))
 
 
-@settings(max_examples=150)
+@at_least(150)
 @given(JOBS)
 def test_a_job_survives_the_trip_through_json(job: Job) -> None:
     again = through_json(job)
@@ -191,7 +191,7 @@ def test_what_is_no_object_is_refused(data: Any) -> None:
         from_dict(data)
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(mutated(STORED))
 def test_damaged_data_gives_a_job_or_a_typed_error(data: Any) -> None:
     try:

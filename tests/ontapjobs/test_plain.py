@@ -13,7 +13,6 @@ import attrs
 import pytest
 from hypothesis import example
 from hypothesis import given
-from hypothesis import settings
 
 from common.errors import JobsError
 from common.model import Job
@@ -24,6 +23,7 @@ from ontapjobs import plain
 from ontapjobs.records import JobRecord
 from ontapjobs.wire import parse_job
 from ontapjobs.wire import parse_jobs
+from tests.examples import at_least
 from tests.jsonvalues import mutated
 
 HOST = "https://cluster.example"
@@ -67,7 +67,7 @@ def told(read: Any) -> str:
     return repr([(attrs.evolve(job, observed_at=NOON), job.record) for job in jobs])
 
 
-@settings(max_examples=300)
+@at_least(300)
 @given(mutated(RUNNING))
 @example(PLAIN)
 @example({**PLAIN, "state": "ODD"})

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import reject
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from common.errors import DecodeError
@@ -31,6 +30,7 @@ from ontapjobs.wire import parse_handover
 from ontapjobs.wire import parse_job
 from ontapjobs.wire import parse_jobs
 from ontapjobs.wire import parse_page
+from tests.examples import at_least
 from tests.jsonvalues import LEAF
 from tests.jsonvalues import TEXTS
 from tests.jsonvalues import WORD
@@ -329,7 +329,7 @@ RECORD: Values = shaped(
 )
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
     try:
@@ -368,7 +368,7 @@ def test_what_cannot_be_a_job_is_refused_as_not_the_apis(data: Any) -> None:
     assert caught.value.transient
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(written(json_values(KEYS, [*STATES, UUID])))
 def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
     parsers: list[Callable[[], list[Job]]] = [
@@ -391,7 +391,7 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
             parse(data)
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(mutated(FULL))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     try:
@@ -401,7 +401,7 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     assert found.done <= (str(found.native_state).casefold() in ("success", "failure"))
 
 
-@settings(max_examples=200)
+@at_least(200)
 @given(mutated(PAGE))
 def test_a_damaged_page_gives_jobs_or_a_decode_error(data: Any) -> None:
     try:

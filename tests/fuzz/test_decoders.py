@@ -1,0 +1,369 @@
+"""Every decoder on what a broken or hostile server could send: a typed error, or a job that says no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import example
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bluexp_jobs.wire as bluexp
+import cfjobs.wire as cf
+import ontapjobs.wire as ontap
+from common import replies
+from common.errors import DecodeError
+from common.errors import JobsError
+from common.errors import TransportError
+from common.faults import api_error
+from common.grants import Token
+from common.grants import read_token
+from common.handover import Handover
+from common.model import Job
+from common.model import JobState
+from common.pacing import Budget
+from common.replies import Reply
+from common.replies import read_json
+from common.serial import to_dict
+from tests.fuzz.payloads import bodies
+from tests.fuzz.payloads import check_job
+from tests.fuzz.payloads import listed
+from tests.fuzz.payloads import tried
+
+ONTAP_UUID = "5d0f3f0e-77aa-11ee-9c31-005056a1b2c3"
+ONTAP: dict[str, Any] = {
+    "uuid": ONTAP_UUID,
+    "description": "POST /api/storage/volumes",
+    "state": "failure",
+    "message": "the volume exists already",
+    "code": 917927,
+    "start_time": "2026-02-03T10:00:00+01:00",
+    "end_time": "2026-02-03T10:00:09+01:00",
+    "svm": {"name": "svm1", "uuid": "aa-11", "_links": {"self": {"href": "/api/svm/svms/aa-11"}}},
+    "node": {"name": "node-a"},
+    "error": {
+        "message": "exists",
+        "code": "917927",
+        "target": "name",
+        "arguments": [{"code": "1", "message": "v"}],
+    },
+    "_links": {"self": {"href": f"/api/cluster/jobs/{ONTAP_UUID}"}},
+}
+PAGE: dict[str, Any] = {
+    "records": [{**ONTAP, "state": "success"}, {"uuid": "6e1a4a1f", "state": "running", "code": "0"}],
+    "num_records": 2,
+    "_links": {"self": {"href": "/api/cluster/jobs"}, "next": {"href": "/api/cluster/jobs?start.uuid=x"}},
+}
+CF: dict[str, Any] = {
+    "guid": "c3b8e0aa",
+    "created_at": "2026-03-01T08:00:00Z",
+    "updated_at": "2026-03-01T08:00:30Z",
+    "operation": "space.delete",
+    "state": "FAILED",
+    "errors": [
+        {"code": 10008, "title": "CF-Unprocessable", "detail": "in use"},
+        {"code": 60030, "title": "CF-X"},
+    ],
+    "warnings": [{"detail": "first"}, {"detail": "second"}],
+    "links": {
+        "self": {"href": "https://api.example.org/v3/jobs/c3b8e0aa"},
+        "space": {"href": "/v3/spaces/s-1"},
+    },
+}
+BLUEXP: dict[str, Any] = {
+    "job": [
+        {
+            "id": "7a1c40de",
+            "working-environment-id": "we-1",
+            "type": "backup-working-environment",
+            "status": "COMPLETED",
+            "error": "",
+            "time": 1700000000000,
+            "data": {
+                "multi-volume-backup": {"volume": [{"id": "v-1", "status": "SUCCESS", "error": ""}]},
+                "restore": {
+                    "type": "file",
+                    "source": {"bucket": "b-1", "volume-id": "v-1"},
+                    "target": {"svm": "s", "volume-size": 107374182400, "path": "/restored"},
+                    "batch": [
+                        {
+                            "id": "b-1",
+                            "status": "SUCCESS",
+                            "error": None,
+                            "time": 1700000001000,
+                            "file": [
+                                {"inode": 96, "path": "/a", "type": "file", "size": 10, "mtime": 1700000002}
+                            ],
+                        }
+                    ],
+                },
+            },
+        }
+    ]
+}
+WORDS = [
+    *listed("state status job jobs records error errors id uuid guid"),
+    *listed("COMPLETED FAILED success failure c3b8e0aa"),
+    *ontap.STATES,
+    *cf.STATES,
+    *bluexp.STATES,
+    ONTAP_UUID,
+]
+
+Parse = Callable[..., Job]
+
+
+def record_of(data: Mapping[str, Any], id: str, key: str) -> Any:
+    """The job in decoded JSON as a plain reader finds it."""
+    if key not in data:
+        return data
+    found = data[key] if isinstance(data[key], list) else [data[key]]
+    found = [item for item in found if isinstance(item, dict)]
+    return found[0] if len(found) == 1 else next((item for item in found if str(item.get("id")) == id), None)
+
+
+def check_said(job: Job, sent: Any, key: str, states: Mapping[str, JobState]) -> None:
+    """The state is the payload's own word, and an end is nothing that it does not say."""
+    assert isinstance(sent, dict)
+    assert job.native_state == sent.get(key)
+    word = job.native_state
+    said = states.get(word.lower(), JobState.UNKNOWN) if word is not None else JobState.UNKNOWN
+    assert job.state is said or (job.state is JobState.PARTIAL and said is JobState.SUCCEEDED)
+
+
+@given(body=bodies(ONTAP, WORDS), quick=st.booleans())
+def test_ontaps_job(body: bytes, quick: bool) -> None:
+    with reading(quick):
+        found = tried(lambda: ontap.parse_job(body, endpoint="https://h", id="asked"))
+        if isinstance(found, Job):
+            check_job(found)
+            check_said(found, json.loads(body), "state", ontap.STATES)
+            # Read from decoded data, the long way, it is the same.
+            assert ontap.parse_job(json.loads(body), endpoint="https://h", id="asked") == found
+        else:
+            assert isinstance(found, DecodeError)
+
+
+@given(body=bodies(PAGE, WORDS), quick=st.booleans())
+def test_ontaps_page(body: bytes, quick: bool) -> None:
+    with reading(quick):
+        page = tried(lambda: ontap.parse_page(body, endpoint="https://h"))
+        jobs = tried(lambda: ontap.parse_jobs(body, endpoint="https://h"))
+        raw = tried(lambda: ontap.raw_page(body))
+        if isinstance(page, DecodeError):
+            assert isinstance(jobs, DecodeError)
+            assert str(jobs) == str(page)
+            return
+        assert jobs == page.jobs
+        assert len(raw[0]) == len(jobs)
+        assert raw[1] == page.next
+        for job, record in zip(jobs, raw[0], strict=True):
+            check_job(job)
+            check_said(job, record, "state", ontap.STATES)
+            assert job.id == str(record["uuid"])
+
+
+@given(body=bodies(CF, WORDS), quick=st.booleans())
+def test_cloud_foundrys_job(body: bytes, quick: bool) -> None:
+    with reading(quick):
+        found = tried(lambda: cf.parse_job(body, endpoint="https://h", id="asked"))
+        if isinstance(found, Job):
+            check_job(found)
+            sent = json.loads(body)
+            check_said(found, sent, "state", cf.STATES)
+            for key, said in (("errors", found.errors), ("warnings", found.record.warnings)):
+                there = sent.get(key)
+                there = there if isinstance(there, list) else [there]
+                assert len(said) == sum(item is not None for item in there)
+        else:
+            assert isinstance(found, DecodeError)
+
+
+@given(body=bodies(BLUEXP, WORDS), quick=st.booleans())
+def test_bluexps_job(body: bytes, quick: bool) -> None:
+    with reading(quick):
+        found = tried(lambda: bluexp.parse_job(body, endpoint="https://h", id="7a1c40de"))
+        if isinstance(found, Job):
+            check_job(found)
+            sent = record_of(json.loads(body), "7a1c40de", "job")
+            check_said(found, sent, "status", bluexp.STATES)
+            assert not (found.succeeded and any(_failed(sent)))
+        else:
+            assert isinstance(found, DecodeError)
+        several = tried(lambda: bluexp.parse_jobs(body, endpoint="https://h"))
+        for job in several if isinstance(several, list) else ():
+            check_job(job)
+
+
+def _failed(value: Any, key: str = "") -> list[bool]:
+    """Whether each item of a job has failed, on the way down to where items are."""
+    below: list[bool] = []
+    if isinstance(value, list):
+        return [each for item in value for each in _failed(item, key)]
+    if isinstance(value, dict):
+        if key in ("volume", "batch"):
+            below.append(str(value.get("status")).lower() in ("failed", "cancelled", "warning"))
+        for name in ("data", "multi-volume-backup", "restore", "volume", "batch"):
+            where = {"data": "", "multi-volume-backup": "data", "restore": "data"}.get(name)
+            where = (
+                where if where is not None else {"volume": "multi-volume-backup", "batch": "restore"}[name]
+            )
+            if name in value and key == where:
+                below += _failed(value[name], name)
+    return below
+
+
+STATUSES = st.sampled_from(
+    [200, 201, 202, 204, 304, 400, 401, 403, 404, 409, 414, 420, 422, 429, 500, 503, 599]
+)
+NAMES = st.sampled_from(
+    listed(
+        "retry-after date location content-type x-cf-warnings x-cf-routererror x-vcap-request-id "
+        "x-response_id x-ratelimit-limit x-ratelimit-remaining x-ratelimit-reset"
+    )
+)
+NUMBERS = st.integers().map(str) | st.sampled_from(
+    ["9" * 400, "-" + "9" * 400, "1e400", "NaN", "٣", "9" * 5000]
+)
+DATES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(  # noqa: DTZ001
+    lambda moment: f"{moment:%a, %d %b %Y %H:%M:%S} GMT"
+)
+PLAIN = NUMBERS | DATES | st.text(st.characters(max_codepoint=255), max_size=30)
+VALUES = st.one_of(
+    PLAIN,
+    st.builds("/v3/jobs/{}".format, PLAIN),
+    st.builds("https://[{}/v3/jobs/{}".format, PLAIN, PLAIN),
+)
+HEADERS = st.lists(st.tuples(NAMES, VALUES), max_size=5).map(tuple)
+HUGE = (("x-ratelimit-limit", "9"), ("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "9" * 400))
+ERROR: dict[str, Any] = {
+    "error": {"message": "entry doesn't exist", "code": "4", "target": "uuid"},
+    "errors": [{"code": 10010, "title": "CF-ResourceNotFound", "detail": "Job not found"}],
+    "statusCode": 404,
+    "message": "no such job",
+    "job": {"uuid": ONTAP_UUID, "_links": {"self": {"href": f"/api/cluster/jobs/{ONTAP_UUID}"}}},
+    "jobs": [ONTAP],
+    "job-id": "7a1c40de",
+}
+
+
+@given(status=STATUSES, headers=HEADERS, body=bodies(ERROR, WORDS), quick=st.booleans())
+def test_a_reply_that_says_no(
+    status: int, headers: tuple[tuple[str, str], ...], body: bytes, quick: bool
+) -> None:
+    reply = Reply(status, headers, body)
+    with reading(quick):
+        for parse in (ontap.parse_fault, cf.parse_fault, bluexp.parse_fault):
+            fault = parse(reply)
+            assert not fault.missing or (fault.spoken and status == 404)
+            assert not (fault.certain and not fault.missing)
+            error = api_error(reply, fault, asked="GET /x")
+            assert tried(lambda: _raise(error)) is error  # noqa: B023
+            assert len(error.body) <= 500
+            assert error.retry_after is None or 0 <= error.retry_after < 1e12
+
+
+@given(status=STATUSES, headers=HEADERS, body=bodies(ERROR, WORDS), quick=st.booleans())
+def test_a_reply_to_a_write(
+    status: int, headers: tuple[tuple[str, str], ...], body: bytes, quick: bool
+) -> None:
+    reply = Reply(status, headers, body)
+    with reading(quick):
+        told: list[Handover | JobsError] = [
+            tried(lambda: ontap.parse_handover(reply, endpoint="https://h")),
+            tried(lambda: cf.parse_handover(reply)),
+            tried(lambda: bluexp.parse_handover(reply)),
+        ]
+        for handover in told:
+            assert isinstance(handover, Handover | JobsError)
+            if isinstance(handover, Handover):
+                assert all(handover.ids)
+                for job in handover.jobs:
+                    check_job(job)
+                    assert job.id in handover.ids
+        assert isinstance(told[1], Handover)
+        assert not told[1].ids or status == 202
+
+
+@example(headers=HUGE)
+@example(headers=(HUGE[2], HUGE[1], ("x-ratelimit-limit", "9" * 400)))
+@example(headers=(HUGE[0], HUGE[1], ("x-ratelimit-reset", "-" + "9" * 400)))
+@given(
+    headers=st.lists(st.tuples(NAMES.filter(lambda name: "limit" in name), NUMBERS), max_size=6).map(tuple)
+    | HEADERS
+)
+def test_a_request_budget(headers: tuple[tuple[str, str], ...]) -> None:
+    budget = cf.parse_budget(Reply(200, headers))
+    assert budget is None or isinstance(budget, Budget)
+    if budget is not None:
+        assert budget.limit > 0
+        assert budget.remaining >= 0
+        assert 0 <= budget.seconds <= cf.LONGEST_WINDOW
+        assert 0 <= budget.interval() <= cf.LONGEST_WINDOW
+
+
+@given(body=bodies(PAGE, WORDS))
+def test_json_is_the_same_with_and_without_msgspec(body: bytes) -> None:
+    pytest.importorskip("msgspec")
+    said = [_read(body, quick=quick) for quick in (True, False)]
+    if said[0] != said[1]:  # they give up on nesting at different depths, and on nothing else
+        assert "nested too deep" in said[0] + said[1]
+
+
+def _read(body: bytes, *, quick: bool) -> str:
+    with reading(quick):
+        found = tried(lambda: read_json(body))
+    try:
+        return repr(found)
+    except RecursionError:
+        return "nested too deep to print"
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("quick", [True, False], ids=["msgspec", "json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"guid": "g", "state": "COMPLETE", "warnings": [%s]}',
+        '{"guid": "g", "state": "FAILED", "errors": [%s]}',
+        '{"job": [{"id": "g", "status": "FAILED", "error": %s}]}',
+        '{"uuid": "g", "state": "failure", "error": %s}',
+        '{"uuid": "g", "state": "running", "svm": %s}',
+        '{"access_token": "t", "expires_in": %s}',
+    ],
+)
+def test_nesting_of_any_depth(text: str, quick: bool) -> None:
+    # Found: msgspec reads deeper than json writes, and an error is told as the JSON that it came as.
+    with reading(quick):
+        for depth in (*range(0, 800, 100), *range(870, 990, 2)):
+            body = (text % ("[" * depth + "]" * depth)).encode()
+            for parse in (ontap.parse_job, cf.parse_job, bluexp.parse_job):
+                found = tried(lambda: parse(body, endpoint="https://h"))  # noqa: B023
+                assert isinstance(found, Job | DecodeError)
+                if isinstance(found, Job):
+                    assert to_dict(found)
+            token = tried(lambda: read_token(Reply(200, (), body), "signing in"))  # noqa: B023
+            assert isinstance(token, Token | TransportError)
+
+
+class reading:  # noqa: N801  # reads as a statement
+    """JSON is read with msgspec where it is installed, or without."""
+
+    def __init__(self, quick: bool) -> None:
+        self._quick = quick
+        self._patch = pytest.MonkeyPatch()
+
+    def __enter__(self) -> None:
+        if not self._quick:
+            self._patch.setattr(replies, "_quick_loads", lambda: None)
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
