@@ -62,7 +62,12 @@ def damaged(draw: DrawFn, payload: Any, words: list[str]) -> Any:
     for _ in range(draw(st.integers(0, 5))):
         spots = list(_spots(root))
         holder, key = draw(st.sampled_from(spots))
-        change = draw(st.sampled_from(["odd", "odd", "word", "remove", "wrap", "twice", "move", "rename"]))
+        change = draw(
+            st.sampled_from(["odd", "odd", "word", "word", "remove", "wrap", "twice", "move", "rename"])
+        )
+        states = [spot for spot in spots if spot[1] in ("state", "status")]
+        if draw(st.booleans()) and states:  # more hangs on these than on the rest
+            holder, key = draw(st.sampled_from(states))
         if change == "odd":
             holder[key] = draw(_ODD)
         elif change == "word":

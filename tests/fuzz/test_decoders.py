@@ -184,6 +184,7 @@ def test_cloud_foundrys_job(body: bytes, quick: bool) -> None:
             assert isinstance(found, DecodeError)
 
 
+@example(body=json.dumps(BLUEXP).replace("SUCCESS", "FAILED", 1).encode(), quick=True)
 @given(body=bodies(BLUEXP, WORDS), quick=st.booleans())
 def test_bluexps_job(body: bytes, quick: bool) -> None:
     with reading(quick):
