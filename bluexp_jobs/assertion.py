@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from typing import TypeAlias
 
@@ -67,7 +68,7 @@ def _read_pem(given: object) -> bytes:
     if not isinstance(given, str | os.PathLike) or not given:
         raise UsageError("private_key= must be a key in PEM form: its text, its bytes, or a file's path")
     try:
-        with open(given, "rb") as file:  # noqa: PTH123  # a path of any kind
+        with Path(os.fsdecode(given)).open("rb") as file:
             return file.read(LARGEST_FILE)
     except (OSError, ValueError) as error:
         # Raised below, and without the name: it may be a key that lost its first and last line.

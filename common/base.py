@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import random
 from collections.abc import AsyncIterator
 from collections.abc import Collection
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import anyio
 import anyio.lowlevel
 from anyio.lowlevel import current_token
 
+from common.chance import dice
 from common.errors import DecodeError
 from common.errors import RateLimited
 from common.errors import SourceError
@@ -86,7 +86,7 @@ class BaseSource(abc.ABC):
         self._shared_for: tuple[object, ...] = ()
         self._shared_spec: WaitSpec | None = None
         self.pacer: Pacer = Pacer(concurrency)
-        self._random = random.Random()  # noqa: S311  # jitter is no secret
+        self._random = dice()
 
     @abc.abstractmethod
     async def read_once(self, ref: JobRef) -> Reading:

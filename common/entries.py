@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from common.errors import UsageError
+from common.paths import named_file
 from common.secretrefs import HOW
 from common.secretrefs import check_reference
 from common.secretrefs import find_secret
@@ -52,8 +53,10 @@ class Entry:
             return path
         if not isinstance(self.value, str) or not self.value or "\0" in self.value:
             raise UsageError(f"{self.label} must be the path of a file")
-        expanded = os.path.expanduser(self.value) if self.folder or self.variable else self.value  # noqa: PTH111
-        return str(self.folder / expanded) if self.folder else expanded
+        if self.folder is None and not self.variable:
+            return self.value
+        named = named_file(self.value)
+        return str(self.folder / named if self.folder else named)
 
     def flag(self) -> bool:
         """True or false."""

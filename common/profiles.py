@@ -14,6 +14,7 @@ import attrs
 from common.errors import UsageError
 from common.options import read_aliases
 from common.origins import origin
+from common.paths import named_file
 
 CONFIG = "JOBSOURCE_CONFIG"
 """The variable that names the file."""
@@ -88,7 +89,7 @@ def read_profiles() -> Profiles:
 def _file() -> Path | None:
     stated = os.environ.get(CONFIG)
     if stated:
-        return Path(os.path.abspath(os.path.expanduser(stated)))  # noqa: PTH100, PTH111  # neither may raise
+        return named_file(stated).absolute()
     try:
         platformdirs: Any = importlib.import_module("platformdirs")
     except ImportError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UsageError
+from common.paths import named_file
 
 HOW = '{ env = "NAME" }, { file = "/run/secrets/name" } or { keyring = "service", user = "name" }'
 """How a profile names a secret."""
@@ -42,7 +43,7 @@ def find_secret(label: str, reference: Mapping[str, Any], folder: Path) -> str:
         name = reference["env"]
         found, where = os.environ.get(name, ""), f"the variable {name}"
     elif "file" in reference:
-        path = folder / os.path.expanduser(reference["file"])  # noqa: PTH111  # pathlib's raises for an unknown user
+        path = folder / named_file(reference["file"])
         found, where = _read(label, path), str(path)
     else:
         service, user = reference["keyring"], reference["user"]

@@ -59,8 +59,9 @@ def _context(verify: bool | str, chain: tuple[str, ...], public: bool) -> ssl.SS
 
 def _with_ca(path: str, context: ssl.SSLContext | None) -> ssl.SSLContext:
     import ssl
+    from pathlib import Path  # lazily too
 
-    folder = os.path.isdir(path)  # noqa: PTH112  # pathlib takes longer to import than this file
+    folder = Path(path).is_dir()
     file, folder_path = (None, path) if folder else (path, None)
     try:
         if context is None:

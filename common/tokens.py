@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import inspect
-import random
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import attrs
 from anyio.lowlevel import current_token
 
 from common.auth import HeaderAuth
+from common.chance import dice
 from common.errors import AuthenticationError
 from common.errors import SourceError
 from common.errors import UsageError
@@ -116,6 +116,7 @@ class TokenAuth(Unpicklable, abc.ABC):
         if on_rotate is not None and not callable(on_rotate):
             raise UsageError("on_rotate= must be a function of the new refresh token, or left out")
         self._on_rotate = on_rotate
+        self._dice = dice()
         self._refresh_token = refresh_token
         self._held: _Held | None = None
         self._attempt: _Attempt | None = None
@@ -246,7 +247,7 @@ class TokenAuth(Unpicklable, abc.ABC):
             try:
                 return await self._sign_in(desk)
             except SourceError as error:
-                pause = PAUSE * 2 ** (tries - 1) * (1 - random.random() / 2)  # noqa: S311  # jitter is no secret
+                pause = PAUSE * 2 ** (tries - 1) * (1 - self._dice.random() / 2)
                 pause = max(pause, error.retry_after or 0.0)
                 if not error.transient or tries >= TRIES or pause > LONGEST_PAUSE:
                     raise

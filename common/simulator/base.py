@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from email.utils import format_datetime
-from random import Random
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
@@ -12,6 +11,7 @@ from uuid import UUID
 
 import anyio.lowlevel
 
+from common.chance import dice
 from common.simulator.asgi import Receive
 from common.simulator.asgi import Send
 from common.simulator.asgi import run_asgi
@@ -81,7 +81,7 @@ class Simulator:
         self._first_on_write = self.on_write
         self._seed = seed
         self._injected = 0
-        self._random = Random(seed)  # noqa: S311 - ids, not secrets
+        self._random = dice(seed)
         self._waiting: list[ScriptedJob] = []
 
     def add_job(self, script: Script, *, id: str | None = None, **fields: Any) -> str:
@@ -119,7 +119,7 @@ class Simulator:
             fault.check(self)
         terms = Terms(times, after, after_seconds, probability)
         number = self._injected + 1
-        random = Random(None if self._seed is None else f"{self._seed}/{number}")  # noqa: S311 - no secret
+        random = dice(None if self._seed is None else f"{self._seed}/{number}")
         injection = Injection(number, match_of(match), faults, terms, random, self._now())
         self._injected = number
         self.faults.append(injection)
@@ -140,7 +140,7 @@ class Simulator:
         self.on_write = self._first_on_write
         self.down_until = None
         self._injected = 0
-        self._random = Random(self._seed)  # noqa: S311 - ids, not secrets
+        self._random = dice(self._seed)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return an httpx transport that reaches this simulator without a socket.

@@ -29,9 +29,9 @@ RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 class Line(H11Protocol):
     """One connection, which tells the application the transport that it is on."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the requests of this connection know it."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", transport))
         application: Callable[..., Any] = self.app
 
         async def on_this_line(scope: Any, receive: Any, send: Any) -> None:

@@ -99,7 +99,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         if self.error is not None:
             raise error  # the main task had its chance: this ends the run, tidy or not
         self.error = error
-        nursery = trio.lowlevel.current_root_task().child_nurseries[-1]  # type: ignore[union-attr]
+        nursery = _nurseries()[-1]
         main: Any = next(iter(nursery.child_tasks))
 
         def raise_it() -> NoReturn:
@@ -136,9 +136,14 @@ def _sockets() -> int:
     return sum(count for count in waiting.values() if isinstance(count, int))
 
 
+def _nurseries() -> list[trio.Nursery]:
+    root = trio.lowlevel.current_root_task()
+    return [] if root is None else list(root.child_nurseries)
+
+
 def _user_tasks() -> list[trio.lowlevel.Task]:
     found: list[trio.lowlevel.Task] = []
-    nurseries = list(trio.lowlevel.current_root_task().child_nurseries[-1:])  # type: ignore[union-attr]
+    nurseries = _nurseries()[-1:]
     while nurseries:
         for task in nurseries.pop().child_tasks:
             found.append(task)
