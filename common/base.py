@@ -17,6 +17,7 @@ from anyio.lowlevel import current_token
 
 from common.chance import dice
 from common.errors import DecodeError
+from common.errors import JobNotFound
 from common.errors import RateLimited
 from common.errors import SourceError
 from common.errors import Unsupported
@@ -217,12 +218,21 @@ class BaseSource(abc.ABC):
         except SourceError as error:
             self.heed(error)
             raise
-        self.pacer.answered()
+        except JobNotFound:
+            self.answered()
+            raise
+        self.answered()
         return reading
+
+    def answered(self) -> None:
+        """A request brought the server's own word."""
+        self.pacer.answered(anyio.current_time())
 
     def heed(self, error: SourceError) -> None:
         """Keep to what the server asks for when it fails: fewer requests, or none for a while."""
         self._settle()
+        if error.transient:
+            self.pacer.failed()
         if isinstance(error, RateLimited):
             self.pacer.limited()
         if error.retry_after is not None:
@@ -250,6 +260,11 @@ class BaseSource(abc.ABC):
     def open_at(self, now: float, flying: int) -> float:
         """The earliest time for one more poll: ``Retry-After`` and the number in flight are the limits."""
         return self.pacer.open_at(now, flying)
+
+    @property
+    def resumed(self) -> float:
+        """When the server was to be had again, after a ``Retry-After`` or an outage."""
+        return self.pacer.resumed
 
     def departing(self, now: float) -> None:
         """A poll leaves."""

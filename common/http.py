@@ -100,6 +100,7 @@ class ApiClient:
         self._connection: _Connection | None = None
         self._closed = False
         self._sent: set[str] = set()
+        self._down = False
         self._proxy_secrets = proxy_secrets(options.proxy)
         if options.http is None and options.transport is None and endpoint.startswith("https:"):
             # Now, so that a CA file that cannot be read is an error here and not in the middle of a wait.
@@ -119,7 +120,8 @@ class ApiClient:
 
         ``target`` is the path with its query, percent-encoded. ``timeout`` is in seconds, for all of the
         request but its turn in the queue; None takes the source's. A GET that met a dropped connection is
-        sent once more, and any request once more after a 401 that the credentials could be refreshed for.
+        sent once more, unless that failed the last time, and any request once more after a 401 that the
+        credentials could be refreshed for.
         Raises `TransportError` without a reply, `DecodeError` for a body that is too large.
         """
         connection = self._connected()
@@ -207,11 +209,14 @@ class ApiClient:
     async def _twice(self, client: Exchanger, request: Outgoing) -> Reply:
         exchange = watched(client, self.clean)
         answer = await exchange(request)
-        if isinstance(answer, Failed) and answer.dropped and request.method in _IDEMPOTENT:
+        if isinstance(answer, Failed) and answer.dropped and request.method in _IDEMPOTENT and not self._down:
             # A server drops idle connections (ONTAP after 5 s): not trouble, but a matter of timing.
             answer = await exchange(request)
+            # A fresh one dropped as well is an outage: until a reply comes, each poll is one request.
+            self._down = isinstance(answer, Failed)
         if isinstance(answer, Failed):
             raise self._failed(answer, request.method, self.endpoint)
+        self._down = False
         if answer.reply.status >= 400:
             self._sent = secrets_in(answer.sent)
         return answer.reply

@@ -3,6 +3,7 @@
 Pure arithmetic on the loop's clock. A healthy server without a count is asked ``concurrency`` at a time; one
 that says 429 half as many, and one more again after each round of good answers. Of a budget that is half used
 up, half of what is left is kept for everybody else: a wait slows down and never uses a foundation's hour up.
+What piled up while the server asked to be left alone, or was away, does not go out in one heap afterwards.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class Pacer:
     """When the next poll of one source may leave."""
 
     most: int
-    held_until: float = 0.0
+    held_until: float = -math.inf
     """Asked for by ``Retry-After``."""
+    _recovered: float = attrs.field(default=-math.inf, init=False)
+    _failed: int = attrs.field(default=0, init=False)
     _allowed: float = attrs.field(init=False)
     _interval: float = attrs.field(default=0.0, init=False)
     _next: float = attrs.field(default=0.0, init=False)
@@ -60,8 +63,20 @@ class Pacer:
         if self._interval:
             self._next = max(now, self._next) + self._interval
 
-    def answered(self) -> None:
-        """A poll was answered."""
+    @property
+    def resumed(self) -> float:
+        """When the server was to be had again: what fell due before then is to come back spread over time."""
+        return max(self.held_until, self._recovered)
+
+    def failed(self) -> None:
+        """A poll met trouble of the server's or on the way to it."""
+        self._failed += 1
+
+    def answered(self, now: float) -> None:
+        """A poll was answered. After as many failures as may be under way at once, an outage has ended."""
+        if self._failed >= self.allowed:
+            self._recovered = now
+        self._failed = 0
         self._allowed = min(float(self.most), self._allowed + 1.0 / self._allowed)
 
     def limited(self) -> None:

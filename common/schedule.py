@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
+from common.returning import Return
 from common.waiters import Entry
 from common.waiters import Waiter
 
@@ -31,6 +32,7 @@ class Queue:
     def __init__(self) -> None:
         self._heap: list[_Item] = []
         self._numbers = itertools.count()
+        self._return = Return()
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -47,8 +49,14 @@ class Queue:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
-    def board(self, room: int, now: float, *, batch: bool) -> list[Entry]:
-        """The jobs of the next request: one that is due, if any, and what has ``room`` beside it."""
+    def board(self, room: int, now: float, *, batch: bool, resumed: float = -math.inf) -> list[Entry]:
+        """The jobs of the next request: one that is due, if any, and what has ``room`` beside it.
+
+        What fell due before ``resumed`` while the server was not to be had is spread over the time after it.
+        """
+        while self.first_due() < min(now, resumed):
+            entry = self._take()
+            self.put(entry, self._return.due(entry, resumed, room if batch else 0))
         if self.first_due() > now:
             return []
         first = self._take()

@@ -88,6 +88,15 @@ class Pollable(Protocol):
         """One more request leaves."""
         ...
 
+    def answered(self) -> None:
+        """A request brought the server's own word."""
+        ...
+
+    @property
+    def resumed(self) -> float:
+        """When the server was to be had again: what fell due before then comes back spread over time."""
+        ...
+
     def heed(self, error: SourceError) -> None:
         """Keep to what the server asks for when a request fails."""
         ...

@@ -13,30 +13,18 @@ import itertools
 import math
 from collections.abc import Awaitable
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
 
 import anyio
 
-from common.errors import DecodeError
-from common.errors import JobNotFound
-from common.errors import SourceError
-from common.errors import UnexpectedState
+from common.asking import Asking
 from common.errors import UsageError
-from common.events import EventKind
-from common.events import tell
-from common.model import Job
 from common.parking import parking
 from common.schedule import Deadlines
 from common.schedule import Queue
-from common.waiters import BatchRefused
 from common.waiters import Entry
 from common.waiters import Flight
 from common.waiters import Pollable
 from common.waiters import Waiter
-
-BATCH_AGAIN = 60.0
-"""Seconds after which a server that refused a request for many ids is tried with one again."""
 
 
 class Poller:
@@ -46,6 +34,7 @@ class Poller:
         self._source = source
         self._parking = parking()
         self.now: Callable[[], float] = self._parking.now
+        self._asking = Asking(source, self.now, self._wake)
         self._entries: dict[str, Entry] = {}
         self._queue = Queue()
         self._deadlines = Deadlines()
@@ -55,7 +44,6 @@ class Poller:
         self._inside = 0
         self._flying = 0
         self._numbers = itertools.count(1)
-        self._batch_after = -math.inf
         self._closed = False
 
     @property
@@ -187,7 +175,8 @@ class Poller:
                 waiter.fail(waiter.expired())
                 self._wake(waiter)
         while self._source.open_at(now, self._flying) <= now:
-            entries = self._queue.board(self._source.room, now, batch=now >= self._batch_after)
+            batch = now >= self._asking.batch_after
+            entries = self._queue.board(self._source.room, now, batch=batch, resumed=self._source.resumed)
             if not entries:
                 return
             self._source.departing(now)
@@ -215,7 +204,7 @@ class Poller:
         try:
             with anyio.CancelScope(deadline=pilot.cut) as scope:
                 flight.scope = scope
-                await self._ask(flight)
+                await self._asking.carry(flight)
             if scope.cancelled_caught and not pilot.ready:
                 pilot.fail(pilot.expired())
         except BaseException:
@@ -245,109 +234,3 @@ class Poller:
         entry = self._entries[waiter.ref.id]
         if not entry.flying and now < self._source.open_at(now, self._flying) < math.inf:
             self._take_off([entry])
-
-    async def _ask(self, flight: Flight) -> None:
-        dispatched = self.now()
-        for entry in flight.entries:
-            for waiter in entry.waiters:
-                waiter.polls += 1
-        try:
-            if len(flight.entries) > 1:
-                await self._sweep(flight, dispatched)
-            else:
-                entry = flight.entries[0]
-                reading = entry.reading = await self._source.read(entry.ref, entry.reading)
-                if entry.alone_until == math.inf:
-                    # A sweep could not tell of it, and yet it is there: sweeps are not to be trusted with it.
-                    entry.alone_until = dispatched + BATCH_AGAIN
-                self._seen(flight, entry, reading.job, reading.date, dispatched, reading.at)
-        except JobNotFound as error:
-            self._missing(flight, error, dispatched)
-        except SourceError as error:
-            self._troubled(flight, error, dispatched)
-
-    async def _sweep(self, flight: Flight, dispatched: float) -> None:
-        entries = flight.entries
-        try:
-            sweep = await self._source.sweep([entry.ref for entry in entries])
-        except SourceError as error:
-            self._source.heed(error)
-            raise
-        except BatchRefused as refusal:
-            if not refusal.smaller or self._source.room >= flight.room:  # or the same would be asked for ever
-                self._batch_after = self.now() + BATCH_AGAIN
-            return  # all of them are still due, and go out one by one or in smaller parts
-        now = datetime.now(UTC)
-        for entry in entries:
-            record = sweep.found.get(entry.ref.id.lower())
-            if record is None:
-                entry.alone_until = math.inf  # only a single GET is the API's own word for "absent"
-                continue
-            at = None
-            try:
-                if entry.job is None or record != entry.record:
-                    entry.job = self._source.decode_record(entry.ref, record)
-                    entry.record = record
-                else:
-                    at = now
-            except DecodeError:
-                entry.alone_until = math.inf
-            else:
-                self._seen(flight, entry, entry.job, sweep.date, dispatched, at)
-
-    # Telling the waiters
-
-    def _seen(
-        self,
-        flight: Flight,
-        entry: Entry,
-        job: Job,
-        date: datetime | None,
-        dispatched: float,
-        at: datetime | None = None,
-    ) -> None:
-        for waiter in entry.waiters:
-            if waiter.ready or (waiter.number > flight.number and not job.done):
-                continue  # a newcomer's state must be newer than itself, unless it is an end
-            try:
-                news = waiter.saw(job, dispatched=dispatched, date=date, at=at)
-            except UnexpectedState as error:
-                waiter.fail(error)
-                news = False
-            tell(self._source.observer, EventKind.SEEN, waiter.ref, job)
-            if news:
-                tell(self._source.observer, EventKind.CHANGED, waiter.ref, job)
-            waiter.ready = waiter.ready or waiter.ended or (news and not waiter.only_end)
-            self._told(waiter, entry, dispatched)
-
-    def _missing(self, flight: Flight, error: JobNotFound, dispatched: float) -> None:
-        for entry in flight.entries:
-            entry.alone_until = -math.inf
-            for waiter in entry.waiters:
-                if waiter.ready or waiter.number > flight.number:
-                    continue
-                ending = waiter.missing(error, dispatched=dispatched)
-                if ending is not None:
-                    waiter.absent = True
-                    waiter.fail(ending)
-                self._told(waiter, entry, dispatched)
-
-    def _troubled(self, flight: Flight, error: SourceError, dispatched: float) -> None:
-        now, draw = self.now(), self._source.draw()
-        for entry in flight.entries:
-            for waiter in entry.waiters:
-                if waiter.ready or waiter.number > flight.number:
-                    continue
-                ending = waiter.troubled(error, dispatched=dispatched, now=now, draw=draw)
-                if ending is not None:
-                    waiter.fail(ending)
-                else:
-                    tell(self._source.observer, EventKind.TROUBLE, waiter.ref, waiter.last, error)
-                self._told(waiter, entry, dispatched)
-
-    def _told(self, waiter: Waiter, entry: Entry, dispatched: float) -> None:
-        entry.delay = waiter.due - dispatched
-        if waiter.one_read and not waiter.ready:
-            waiter.fail(waiter.expired())
-        if waiter.ready:
-            self._wake(waiter)

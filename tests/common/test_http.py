@@ -301,6 +301,18 @@ async def test_a_get_is_not_sent_a_third_time() -> None:
     assert caught.value.transient
 
 
+async def test_in_an_outage_each_get_is_one_request_until_a_reply_comes() -> None:
+    with Loopback(dropping(0, 1, 2, 3, 5)) as server:
+        async with OntapJobs(server.url, auth=AUTH) as source:
+            for sent in (2, 3, 4):
+                with pytest.raises(TransportError):
+                    await source.get("j1")
+                assert len(server.heads) == sent
+            assert (await source.get("j1")).succeeded
+            assert (await source.get("j1")).succeeded
+        assert len(server.heads) == 7
+
+
 async def test_a_write_that_met_a_dropped_connection_is_never_sent_again() -> None:
     with Loopback(dropping(0)) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:

@@ -690,7 +690,8 @@ async def test_retry_after_is_a_floor_for_every_wait_of_the_source() -> None:
     before, after = script.sent[:3], script.sent[3:]
     assert sorted(sent.id for sent in before) == sorted([JOB, JOB, OTHER])
     assert sorted(sent.id for sent in after) == sorted([JOB, OTHER, "later"])
-    assert [sent.at for sent in after] == [about(51)] * 3
+    # The server asked to be left alone: they do not come back in the same moment, but within their delays.
+    assert [51 <= sent.at < 52 for sent in after] == [True] * 3
 
 
 async def test_the_floor_that_a_single_read_met_holds_for_later_waits() -> None:
