@@ -20,7 +20,6 @@ from bluexp_jobs.wire import parse_handover
 from bluexp_jobs.wire import parse_job
 from bluexp_jobs.wire import parse_jobs
 from common.auth import AuthLike
-from common.base import MAX_ID
 from common.errors import JobNotFound
 from common.errors import UsageError
 from common.faults import Fault
@@ -33,6 +32,7 @@ from common.model import JobLike
 from common.model import JobRef
 from common.model import JobState
 from common.options import SourceOptions
+from common.owner import MAX_ID
 from common.paging import Pages
 from common.refs import ACCOUNT
 from common.refs import Scope

@@ -1,4 +1,4 @@
-"""What every source has in common, whatever it talks to: whose job it is, reading, watching, waiting."""
+"""What every source has in common, whatever it talks to: reading, watching, waiting."""
 
 from __future__ import annotations
 
@@ -22,19 +22,17 @@ from common.errors import RateLimited
 from common.errors import SourceError
 from common.errors import Unsupported
 from common.errors import UsageError
-from common.errors import WrongSource
 from common.events import Observer
 from common.model import Job
 from common.model import JobLike
 from common.model import JobRef
-from common.options import read_aliases
 from common.options import read_timeout
 from common.options import read_until
+from common.owner import Owner
 from common.pacing import Pacer
 from common.polling import PollPolicy
 from common.polling import healthy_delay
 from common.refs import Scope
-from common.registry import is_ref
 from common.source import OnCancel
 from common.source import Probe
 from common.states import Action
@@ -48,16 +46,10 @@ from common.waiting import WaitSpec
 from common.waiting import Watch
 from common.watching import Poller
 
-BRIEF = 200
-"""How many characters of a ref that is not ours an error quotes."""
-MAX_ID = 1024
-"""No id of any provider comes near so many characters."""
 
-
-class BaseSource(abc.ABC):
+class BaseSource(Owner, abc.ABC):
     """A `JobSource` for one endpoint. A provider adds how to read a job, and what else its server can do."""
 
-    provider: ClassVar[str]
     capabilities: frozenset[Capability] = frozenset()
     room: int = 0
     """Bytes of ids that one request for many jobs can hold; 0 where the server has no such request."""
@@ -74,13 +66,10 @@ class BaseSource(abc.ABC):
         observer: Observer | None = None,
         concurrency: int = 8,
     ) -> None:
-        self.endpoint = endpoint
-        self.scope = scope
-        self.aliases: frozenset[str] = read_aliases(aliases)
+        super().__init__(endpoint, scope=scope, aliases=aliases)
         self.policy: PollPolicy = self.check_policy(policy or self.default_policy())
         self.observer = observer
         self.concurrency = concurrency
-        self._first: JobRef | None = None
         self._loop: object = None
         self._closed = False
         self._poller: Poller | None = None
@@ -106,36 +95,6 @@ class BaseSource(abc.ABC):
         """Seconds until the next poll of a job that has been running for ``ran`` seconds."""
         del job
         return healthy_delay(policy, ran)
-
-    @classmethod
-    def canonical_scope(cls, scope: Scope) -> Scope:
-        """The one form of a scope that may be written in several."""
-        return scope
-
-    def ref(self, job: JobLike) -> JobRef:
-        """The ref of a job of this source, complete. No I/O.
-
-        Raises `WrongSource` where it belongs to another provider, endpoint or scope, `UsageError` where it
-        is no job's name at all.
-        """
-        if isinstance(job, Job):
-            job = job.ref
-        elif isinstance(job, str):
-            if not is_ref(job):
-                return self._own(job)
-            job = JobRef.parse(job)
-        elif not isinstance(job, JobRef):
-            raise UsageError(
-                f"a job is named by a JobRef, its text, an id or a Job, not by {type(job).__name__}"
-            )
-        self._check_owner(job)
-        return self._own(job.id)
-
-    def _own(self, id: str) -> JobRef:
-        _check_id(id)
-        if self._first is None:
-            self._first = JobRef(self.provider, self.endpoint, id, self.scope)
-        return self._first.sibling(id)
 
     async def get(self, job: JobLike) -> Job:
         """One observation of one job, in one request.
@@ -345,38 +304,3 @@ class BaseSource(abc.ABC):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-    def __repr__(self) -> str:
-        scope = "".join(f", {name}={value!r}" for name, value in self.scope)
-        return f"<{type(self).__name__} {self.endpoint!r}{scope}>"
-
-    def _check_owner(self, ref: JobRef) -> None:
-        if ref.provider != self.provider:
-            raise WrongSource(
-                f"{_brief(ref)}: a job of {ref.provider!r}, asked of {self.provider!r}", ref=ref
-            )
-        if ref.endpoint and ref.endpoint != self.endpoint and ref.endpoint not in self.aliases:
-            raise WrongSource(
-                f"{_brief(ref)}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are one system, "
-                "name the other one in aliases=",
-                ref=ref,
-            )
-        own = dict(self.canonical_scope(self.scope))
-        foreign = [name for name, part in self.canonical_scope(ref.scope) if own.get(name) != part]
-        if foreign:
-            raise WrongSource(f"{_brief(ref)}: a job of another {' and '.join(foreign)}", ref=ref)
-
-
-def _brief(ref: JobRef) -> str:
-    text = str(ref)
-    return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"
-
-
-def _check_id(id: str) -> None:
-    if not id:
-        raise UsageError("the job's id is empty: pass the id that the server gave, as text")
-    if len(id) > MAX_ID:
-        raise UsageError(f"the job's id is {len(id)} characters long: pass the id, not a reply or a document")
-    if id in (".", ".."):
-        # The one text that no encoding keeps from being read as a folder on the way.
-        raise UsageError(f"{id!r} is no job's id: pass the id that the server gave")

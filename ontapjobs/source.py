@@ -11,34 +11,20 @@ from typing import ClassVar
 from typing import Unpack
 from urllib.parse import urlsplit
 
-import anyio
 import attrs
 
 from common.auth import AuthLike
 from common.decoding import Fields
 from common.decoding import root_object
-from common.errors import ActionRefused
-from common.errors import ActionUncertain
-from common.errors import AlreadyFinished
-from common.errors import ApiError
 from common.errors import DecodeError
-from common.errors import JobNotFound
-from common.errors import JobsError
-from common.errors import SourceError
-from common.errors import TransportError
 from common.errors import UsageError
 from common.faults import Fault
-from common.faults import may_be_taken
 from common.faults import passes
 from common.handover import Handover
 from common.http import user_agent
-from common.httpsource import HttpSource
-from common.model import Action
 from common.model import Capability
 from common.model import Job
-from common.model import JobLike
 from common.model import JobRef
-from common.model import JobState
 from common.options import SourceOptions
 from common.origins import origin
 from common.paging import Pages
@@ -47,12 +33,13 @@ from common.refs import encode_segment
 from common.replies import Reply
 from common.waiters import BatchRefused
 from common.waiters import Sweep
+from ontapjobs.acting import Acting
 from ontapjobs.query import Filters
 from ontapjobs.query import encode
 from ontapjobs.query import filter_query
 from ontapjobs.query import inlined
 from ontapjobs.query import option_query
-from ontapjobs.refusals import refusal
+from ontapjobs.wire import JOBS
 from ontapjobs.wire import PROVIDER
 from ontapjobs.wire import Page
 from ontapjobs.wire import parse_fault
@@ -61,15 +48,12 @@ from ontapjobs.wire import parse_job
 from ontapjobs.wire import parse_page
 from ontapjobs.wire import raw_page
 
-JOBS = "/api/cluster/jobs"
 FORGOTTEN_AFTER = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""
 LONGEST_GAP = 240.0
 """A policy may not leave more seconds than this between two polls: the job could end and vanish in there."""
 MAX_PAGES = 10_000
 NEXT = "$._links.next.href"
-RE_READS = 3
-"""How often a job is read again after an action, before its state is left open."""
 ROOM = 6_000
 """Bytes of ids in one request: gateways stop at 7 to 8 kB of URL."""
 MIN_ROOM = 100
@@ -78,7 +62,7 @@ UUID_SHAPE = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 TOO_LONG = frozenset({413, 414, 431})
 
 
-class OntapJobs(HttpSource):
+class OntapJobs(Acting):
     """The jobs of one ONTAP cluster.
 
     ``endpoint`` is the cluster's management address; a bare host name gets ``https://``. ``auth`` is
@@ -164,44 +148,6 @@ class OntapJobs(HttpSource):
             total += 1
         return total
 
-    async def pause(self, job: JobLike) -> Job:
-        """`act` with PAUSE."""
-        return await self.act(job, Action.PAUSE)
-
-    async def resume(self, job: JobLike) -> Job:
-        """`act` with RESUME."""
-        return await self.act(job, Action.RESUME)
-
-    async def cancel(self, job: JobLike) -> Job:
-        """`act` with CANCEL. A cancelled job ends as SUCCEEDED or FAILED: ONTAP has no third end."""
-        return await self.act(job, Action.CANCEL)
-
-    async def act(self, job: JobLike, action: Action) -> Job:
-        """Pause, resume or cancel a job, then read it again.
-
-        Actions are eventual: the job still reads RUNNING for a while. Where the server took the action and
-        the job could not be read afterwards, the result is UNKNOWN, with a warning that says so.
-
-        Raises `AlreadyFinished` where the job has ended, `ActionRefused` with the server's ``code``
-        (``retryable`` for one that passes), `ActionUncertain` where the reply was lost, `JobNotFound`,
-        `SourceError`. The request is never sent twice.
-        """
-        ref = self.ref(job)
-        try:
-            action = Action(action)
-        except ValueError:
-            raise UsageError(f"unknown action {action!r}: pass Action.PAUSE, RESUME or CANCEL") from None
-        try:
-            reply = await self._client.send("PATCH", f"{JOBS}/{encode_segment(ref.id)}?action={action}")
-        except (TransportError, DecodeError) as error:
-            if not error.sent:
-                error.ref = ref
-                raise
-            raise self._uncertain(ref, action, error) from error
-        if not reply.ok:
-            raise self._refused(reply, ref, action)
-        return await self._after(ref, action)
-
     def write_target(self, path: str, inline: float | None) -> tuple[str, float]:
         """``inline`` becomes ``return_timeout``; one that is in the path's query already counts as well."""
         return inlined(path, inline)
@@ -275,48 +221,6 @@ class OntapJobs(HttpSource):
     def handover(self, reply: Reply) -> Handover:
         """The jobs of a write."""
         return parse_handover(reply, endpoint=self.endpoint, states=self.states)
-
-    def _refused(self, reply: Reply, ref: JobRef, action: Action) -> JobsError:
-        fault = self.clean_fault(reply)
-        known = refusal(fault.code)
-        if known is not None:
-            cls = AlreadyFinished if known.finished else ActionRefused
-            said = f" ({fault.message})" if fault.message else ""
-            return cls(
-                f"{ref}: cannot {action}: {known.sentence}{said}",
-                code=fault.code,
-                retryable=known.retryable,
-                ref=ref,
-            )
-        failure = self.heeded(reply, f"PATCH job {ref.id} {action}", ref)
-        if may_be_taken(reply.status, fault):
-            return self._uncertain(ref, action, failure)
-        if isinstance(failure, ApiError) and reply.status in (400, 405, 409, 422):
-            return ActionRefused(f"{ref}: cannot {action}: {failure}", code=fault.code, ref=ref)
-        return failure
-
-    def _uncertain(self, ref: JobRef, action: Action, error: JobsError) -> ActionUncertain:
-        return ActionUncertain(
-            f"{ref}: the reply to {action} was lost ({error}); it may have been taken: read the job "
-            "before asking again",
-            ref=ref,
-        )
-
-    async def _after(self, ref: JobRef, action: Action) -> Job:
-        self._settle()  # a floor of another event loop's clock says nothing on this one
-        reason = ""
-        for attempt in range(RE_READS):
-            pause = max(self.held_until() - anyio.current_time(), attempt * self.policy.initial)
-            if pause > 0:
-                await anyio.sleep(pause)
-            try:
-                return (await self.read(ref)).job
-            except (SourceError, JobNotFound) as error:
-                reason = str(error)
-                if not getattr(error, "transient", False):
-                    break
-        warning = f"the server took the {action}, but the job could not be read afterwards: {reason}"
-        return Job(ref, JobState.UNKNOWN, warnings=(warning,))
 
     def _pages(self, first: str) -> Pages:
         seen: list[str] = []

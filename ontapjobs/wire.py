@@ -30,6 +30,7 @@ from ontapjobs.records import JobRecord
 from ontapjobs.records import parse_record
 
 PROVIDER = "ontap"
+JOBS = "/api/cluster/jobs"
 
 STATES: Mapping[str, JobState] = {
     "queued": JobState.QUEUED,
