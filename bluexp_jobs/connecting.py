@@ -16,12 +16,13 @@ def connect(settings: Settings) -> BlueXPJobs:
 
     Keys: ``account`` and ``agent``, where the target does not name them; ``token``; ``refresh_token``, with
     the ``client_id`` that it was given to, if it is not the public one; ``client_id`` and ``client_secret``,
-    or ``private_key`` with its ``key_id``, for a service account; ``user`` and ``password`` in private mode,
-    where the endpoint is the agent's.
+    or ``private_key`` with its ``key_id``, for a service account; with these and a refresh token
+    ``token_url``, for another issuer; ``user`` and ``password`` in private mode, where the endpoint is the
+    agent's.
     """
     endpoint = settings.endpoint
     given = settings.read(
-        text=("user", "client_id", "key_id"),
+        text=("user", "client_id", "key_id", "token_url"),
         secret=("password", "token", "client_secret", "refresh_token", "private_key"),
         scope=("account", "agent"),
     )
@@ -44,29 +45,34 @@ def connect(settings: Settings) -> BlueXPJobs:
     )
 
 
-def _refresh_token(token: str, client_id: str | None) -> AuthLike:
+def _refresh_token(token: str, client_id: str | None, token_url: str | None) -> AuthLike:
+    from bluexp_jobs.auth import ISSUER_URL
+    from bluexp_jobs.auth import PUBLIC_CLIENT
     from bluexp_jobs.auth import RefreshToken
 
-    return RefreshToken(token) if client_id is None else RefreshToken(token, client_id=client_id)
+    return RefreshToken(token, client_id=client_id or PUBLIC_CLIENT, token_url=token_url or ISSUER_URL)
 
 
-def _service_account(client_id: str, client_secret: str) -> AuthLike:
+def _service_account(client_id: str, client_secret: str, token_url: str | None) -> AuthLike:
+    from bluexp_jobs.auth import ISSUER_URL
     from bluexp_jobs.auth import ServiceAccount
 
-    return ServiceAccount(client_id, client_secret)
+    return ServiceAccount(client_id, client_secret, token_url=token_url or ISSUER_URL)
 
 
-def _service_key(client_id: str, private_key: str, key_id: str | None) -> AuthLike:
+def _service_key(client_id: str, private_key: str, key_id: str | None, token_url: str | None) -> AuthLike:
+    from bluexp_jobs.auth import ISSUER_URL
     from bluexp_jobs.auth import ServiceAccount
 
     # As bytes: text could be taken for a path, and be quoted as one that is not there.
-    return ServiceAccount(client_id, private_key=private_key.encode(), key_id=key_id)
+    key = private_key.encode()
+    return ServiceAccount(client_id, private_key=key, key_id=key_id, token_url=token_url or ISSUER_URL)
 
 
 WAYS: tuple[Way, ...] = (
     Way(("token",), Bearer),
-    Way(("refresh_token",), _refresh_token, ("client_id",)),
-    Way(("client_id", "client_secret"), _service_account),
-    Way(("client_id", "private_key"), _service_key, ("key_id",)),
+    Way(("refresh_token",), _refresh_token, ("client_id", "token_url")),
+    Way(("client_id", "client_secret"), _service_account, ("token_url",)),
+    Way(("client_id", "private_key"), _service_key, ("key_id", "token_url")),
 )
 """How BlueXP's users sign in, at any endpoint."""

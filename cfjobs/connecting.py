@@ -26,13 +26,14 @@ class CommandHome:
 def connect(settings: Settings) -> CFJobs:
     """The source that these settings describe. Raises `UsageError`; sends nothing.
 
-    Keys: ``token``; ``user`` and ``password``, with ``origin`` (the user's identity provider);
-    ``client_id`` and ``client_secret``; ``refresh_token``, with the ``client_id`` and ``client_secret`` that
-    it was given to; ``cf_home``, for the cf command's login in that folder. A ``cert`` signs in by itself
-    (Korifi). Where none of these is given, the cf command's login is used if it is one at this endpoint.
+    Keys: ``token``; ``user`` and ``password``, with ``origin`` (the user's identity provider); ``client_id``
+    and ``client_secret``; ``refresh_token``, with the ``client_id`` and ``client_secret`` that it was given
+    to; with each of them ``login_url``, where the API is not to be asked where its UAA is; ``cf_home``, for
+    the cf command's login in that folder. A ``cert`` signs in by itself (Korifi). Where none of these is
+    given, the cf command's login is used if it is one at this endpoint.
     """
     given = settings.read(
-        text=("user", "origin", "client_id"),
+        text=("user", "origin", "client_id", "login_url"),
         secret=("password", "token", "client_secret", "refresh_token"),
         path=("cf_home",),
     )
@@ -62,29 +63,33 @@ def _logged_in(settings: Settings, given: Given, home: CommandHome) -> CFJobs:
     return source
 
 
-def _password(user: str, password: str, origin: str | None) -> AuthLike:
+def _password(user: str, password: str, origin: str | None, login_url: str | None) -> AuthLike:
     from cfjobs.auth import UAAPassword  # lazily, here and below: only for those who use it
 
-    return UAAPassword(user, password, origin=origin)
+    return UAAPassword(user, password, origin=origin, login_url=login_url)
 
 
-def _client_credentials(client_id: str, client_secret: str) -> AuthLike:
+def _client_credentials(client_id: str, client_secret: str, login_url: str | None) -> AuthLike:
     from cfjobs.auth import UAAClientCredentials
 
-    return UAAClientCredentials(client_id, client_secret)
+    return UAAClientCredentials(client_id, client_secret, login_url=login_url)
 
 
-def _refresh_token(token: str, client_id: str | None, client_secret: str | None) -> AuthLike:
+def _refresh_token(
+    token: str, client_id: str | None, client_secret: str | None, login_url: str | None
+) -> AuthLike:
     from cfjobs.auth import UAARefreshToken
 
-    return UAARefreshToken(token, client_id=client_id or "cf", client_secret=client_secret or "")
+    return UAARefreshToken(
+        token, client_id=client_id or "cf", client_secret=client_secret or "", login_url=login_url
+    )
 
 
 WAYS: tuple[Way, ...] = (
     Way(("token",), Bearer),
-    Way(("user", "password"), _password, ("origin",)),
-    Way(("client_id", "client_secret"), _client_credentials),
-    Way(("refresh_token",), _refresh_token, ("client_id", "client_secret")),
+    Way(("user", "password"), _password, ("origin", "login_url")),
+    Way(("client_id", "client_secret"), _client_credentials, ("login_url",)),
+    Way(("refresh_token",), _refresh_token, ("client_id", "client_secret", "login_url")),
     Way(("cf_home",), CommandHome),
 )
 """How Cloud Foundry's users sign in."""

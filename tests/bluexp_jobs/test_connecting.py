@@ -73,6 +73,9 @@ def test_each_way_to_sign_in(keys: str, name: str, desk: Desk) -> None:
     assert PASSWORD not in repr(auth)
     assert getattr(auth, "client_id", None) in (None, "own", "jobs", PUBLIC_CLIENT)
     assert ("own" in keys) == (getattr(auth, "client_id", "") == "own")
+    if name != "AgentPassword":
+        desk.profile(f'{BASE}{keys}\ntoken_url = "https://issuer.example.com/token"')
+        assert auth_in(connect(profile="prod")).token_url == "https://issuer.example.com/token"
 
 
 def test_a_private_key_that_is_none_is_not_taken_for_a_path(desk: Desk) -> None:

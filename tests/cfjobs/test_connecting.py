@@ -66,6 +66,8 @@ def test_each_way_to_sign_in_at_uaa(keys: str, name: str, desk: Desk) -> None:
     assert type(auth).__name__ == name
     assert PASSWORD in auth.own_secrets() or PASSWORD in auth.secrets()
     assert PASSWORD not in repr(auth)
+    desk.profile(f'endpoint = "cf://api.example.org"\nlogin_url = "https://uaa.example.org"\n{keys}')
+    assert auth_in(connect(profile="prod"))._given == "https://uaa.example.org/oauth/token"
 
 
 @pytest.mark.parametrize("by", ["CF_HOME", "the home folder", "cf_home"])

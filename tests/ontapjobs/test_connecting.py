@@ -40,6 +40,11 @@ def test_the_credentials_of_a_client(desk: Desk) -> None:
     auth = auth_in(connect(profile="prod"))
     assert repr(auth) == "ClientCredentials('https://login.example.com/oauth/token', 'jobs', ****)"
     assert PASSWORD in auth.own_secrets()
+    desk.profile(f'{OAUTH}send = "body"')
+    assert auth_in(connect(profile="prod"))._send == "body"
+    desk.profile(f'{OAUTH}send = "post"')
+    with pytest.raises(UsageError, match="send= must be 'header'"):
+        connect(profile="prod")
     desk.profile(OAUTH.replace("token_url", "# token_url"))
     with pytest.raises(UsageError, match="are not enough to sign in: token_url is missing"):
         connect(profile="prod")
