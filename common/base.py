@@ -185,7 +185,7 @@ class BaseSource(Owner, abc.ABC):
 
     def answered(self) -> None:
         """A request brought the server's own word."""
-        self.pacer.answered(anyio.current_time())
+        self.pacer.answered(anyio.current_time)
 
     def heed(self, error: SourceError) -> None:
         """Keep to what the server asks for when it fails: fewer requests, or none for a while."""

@@ -9,6 +9,7 @@ What piled up while the server asked to be left alone, or was away, does not go 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import attrs
 
@@ -72,10 +73,10 @@ class Pacer:
         """A poll met trouble of the server's or on the way to it."""
         self._failed += 1
 
-    def answered(self, now: float) -> None:
+    def answered(self, clock: Callable[[], float]) -> None:
         """A poll was answered. After as many failures as may be under way at once, an outage has ended."""
         if self._failed >= self.allowed:
-            self._recovered = now
+            self._recovered = clock()
         self._failed = 0
         self._allowed = min(float(self.most), self._allowed + 1.0 / self._allowed)
 

@@ -26,7 +26,7 @@ def test_too_many_requests_halve_what_is_under_way_and_good_answers_bring_it_bac
     pacer.limited()
     assert pacer.allowed == 1
     for _ in range(40):
-        pacer.answered(0.0)
+        pacer.answered(float)
     assert pacer.allowed == 8
 
 

@@ -101,13 +101,13 @@ def test_as_many_failures_as_may_be_under_way_are_an_outage_and_its_end_is_known
     pacer = Pacer(3)
     for _ in range(2):
         pacer.failed()
-    pacer.answered(10.0)
+    pacer.answered(lambda: 10.0)
     assert pacer.resumed == -math.inf
     for _ in range(3):
         pacer.failed()
     assert pacer.resumed == -math.inf
-    pacer.answered(20.0)
-    pacer.answered(30.0)
+    pacer.answered(lambda: 20.0)
+    pacer.answered(lambda: 30.0)
     assert pacer.resumed == 20.0
     pacer.hold(50.0)
     assert pacer.resumed == 50.0
