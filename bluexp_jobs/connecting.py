@@ -23,7 +23,8 @@ def connect(settings: Settings) -> BlueXPJobs:
     endpoint = settings.endpoint
     given = settings.read(
         text=("user", "client_id", "key_id", "token_url"),
-        secret=("password", "token", "client_secret", "refresh_token", "private_key"),
+        secret=("password", "client_secret", "refresh_token", "private_key"),
+        token=("token",),
         scope=("account", "agent"),
     )
 

@@ -34,7 +34,8 @@ def connect(settings: Settings) -> CFJobs:
     """
     given = settings.read(
         text=("user", "origin", "client_id", "login_url"),
-        secret=("password", "token", "client_secret", "refresh_token"),
+        secret=("password", "client_secret", "refresh_token"),
+        token=("token",),
         path=("cf_home",),
     )
     auth = given.sign_in(*WAYS, required=False)

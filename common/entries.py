@@ -13,6 +13,7 @@ from common.paths import named_file
 from common.secretrefs import HOW
 from common.secretrefs import check_reference
 from common.secretrefs import find_secret
+from common.tokenfile import TokenFile
 
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -45,6 +46,13 @@ class Entry:
         if not isinstance(self.value, dict):
             raise UsageError(f"{self.label} must be one of {HOW}")
         return find_secret(self.label, self.value, self.folder)
+
+    def token(self) -> str | TokenFile:
+        """A secret that somebody may keep fresh: of a file, what reads it again."""
+        if self.folder is None or not isinstance(self.value, dict) or "file" not in self.value:
+            return self.secret()
+        check_reference(self.label, self.value)
+        return TokenFile(self.label, self.folder / named_file(self.value["file"]))
 
     def path(self) -> str:
         """A file's path; in a profile, a relative one begins at the profile's folder."""
@@ -117,7 +125,7 @@ class Entry:
 
     def check(self, kind: str) -> None:
         """Raise `UsageError` where the value is not of its kind. Secrets are not looked up."""
-        if kind in ("text", "secret", "proxy") and isinstance(self.value, dict):
+        if kind in ("text", "secret", "token", "proxy") and isinstance(self.value, dict):
             check_reference(self.label, self.value)
         else:
             getattr(self, kind)()

@@ -43,8 +43,7 @@ def find_secret(label: str, reference: Mapping[str, Any], folder: Path) -> str:
         name = reference["env"]
         found, where = os.environ.get(name, ""), f"the variable {name}"
     elif "file" in reference:
-        path = folder / named_file(reference["file"])
-        found, where = _read(label, path), str(path)
+        return read_secret(label, folder / named_file(reference["file"]))
     else:
         service, user = reference["keyring"], reference["user"]
         found, where = _from_keyring(label, service, user), f"the keyring, for {user!r} of {service!r},"
@@ -53,8 +52,11 @@ def find_secret(label: str, reference: Mapping[str, Any], folder: Path) -> str:
     return found
 
 
-def _read(label: str, path: Path) -> str:
-    """A file's text, without the newline that editors and ``echo`` put at its end."""
+def read_secret(label: str, path: Path) -> str:
+    """A file's text, without the newline that editors and ``echo`` put at its end.
+
+    Raises `UsageError` where it is missing, empty, or lies open to others. That quotes nothing of it.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -72,7 +74,10 @@ def _read(label: str, path: Path) -> str:
         text = ""  # raised below: as a context, the codec's exception would carry the content along
     if content and not text:
         raise UsageError(f"{label}: {path} is not text in UTF-8")
-    return text.removesuffix("\n").removesuffix("\r")
+    found = text.removesuffix("\n").removesuffix("\r")
+    if not found:
+        raise UsageError(f"{label} is empty: {path} holds nothing")
+    return found
 
 
 def _refuse_open(label: str, path: Path, status: os.stat_result) -> None:

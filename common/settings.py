@@ -24,6 +24,7 @@ from common.signin import Way
 from common.signin import choose_way
 from common.signin import spoken
 from common.targets import Target
+from common.tokenfile import TokenFile
 from common.variables import Variables
 
 
@@ -64,6 +65,7 @@ class Settings:
         *,
         text: Iterable[str] = (),
         secret: Iterable[str] = (),
+        token: Iterable[str] = (),
         path: Iterable[str] = (),
         flag: Iterable[str] = (),
         scope: Iterable[str] = (),
@@ -73,12 +75,15 @@ class Settings:
         Keys of the ``scope`` are text, and a target names them too (BlueXP: the account). It names no other
         key: a stored reference must not decide where a token is fetched, or which certificate is trusted.
 
+        A ``token`` is a secret for `Bearer`: in a file it is read again when another takes its place.
+
         Raises `UsageError` for a key in the profile, or a keyword, that is none of them; for one of another
         type; and for a secret that stands in the profile itself.
         """
         scope = frozenset(scope)
         kinds = dict(SHARED)
-        for kind, names in (("text", {*text, *scope}), ("secret", secret), ("path", path), ("flag", flag)):
+        kinds |= dict.fromkeys((*text, *scope), "text")
+        for kind, names in (("secret", secret), ("token", token), ("path", path), ("flag", flag)):
             kinds |= dict.fromkeys(names, kind)
         self._refuse_unknown(kinds, scope)
         for name, kind in kinds.items():
@@ -152,7 +157,14 @@ class Given:
     def text(self, key: str) -> str | None:
         """A text, a secret or a path, whichever the key was said to be."""
         entry = self._nearest(key)
-        return None if entry is None else str(getattr(entry, self._kinds[key])())
+        if entry is None:
+            return None
+        kind = self._kinds[key]
+        return str(entry.secret() if kind == "token" else getattr(entry, kind)())
+
+    def _value(self, key: str) -> str | TokenFile | None:
+        entry = self._nearest(key)
+        return entry.token() if entry is not None and self._kinds[key] == "token" else self.text(key)
 
     def flag(self, key: str) -> bool | None:
         """True or false."""
@@ -189,7 +201,7 @@ class Given:
                     break
         way = choose_way(ways, ranks, labels)
         if way is not None:
-            return way.make(*(self.text(key) for key in way.keys))
+            return way.make(*map(self._value, way.keys))
         if required and not {"cert", "http"} & set(self.options):
             raise UsageError(self.unsigned(ways))
         return None

@@ -22,7 +22,8 @@ def connect(settings: Settings) -> OntapJobs:
     endpoint = settings.endpoint
     given = settings.read(
         text=("user", "token_url", "client_id", "scope", "audience", "send"),
-        secret=("password", "token", "client_secret"),
+        secret=("password", "client_secret"),
+        token=("token",),
     )
     return OntapJobs(endpoint, auth=given.sign_in(*WAYS), **given.options)
 
