@@ -13,6 +13,7 @@ import attrs
 
 from common.drafts import PartlyRead
 from common.drafts import draft_of
+from common.nesting import too_deep
 from common.refs import JobRef
 from common.states import TERMINAL
 from common.states import Action
@@ -157,10 +158,19 @@ class Job(PartlyRead):
     observed_at: datetime = attrs.field(factory=_now, eq=False, kw_only=True)
     """When this was read, by this machine's clock."""
     record: Any = attrs.field(default=None, eq=False, repr=False, kw_only=True)
-    """The provider's own typed record, with everything the server sent; None after a trip through JSON."""
+    """The provider's own typed record, with everything the server sent; None after a trip through JSON, and
+    in a pickle or a copy where it is nested deeper than 100 levels, for Python's pickle gives up on those."""
 
     def __hash__(self) -> int:
         return hash(self.ref)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in _FIELDS}
+        return {**state, "record": None} if too_deep(state["record"]) else state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
 
     @property
     def id(self) -> str:
@@ -180,6 +190,9 @@ class Job(PartlyRead):
     def differs(self, other: Job) -> bool:
         """Whether anything that a watcher is told of has changed since ``other``."""
         return _told(self) != _told(other)
+
+
+_FIELDS = tuple(attrs.fields_dict(Job))
 
 
 def _told(job: Job) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ from common.model import JobState
 if TYPE_CHECKING:
     from cattrs import Converter
 
+DEEPEST_ITEMS = 50
 VERSION = 1
 """Written beside a job, so that a later version can read what an earlier one wrote."""
 
@@ -44,12 +45,12 @@ def from_dict(data: Mapping[str, Any]) -> Job:
         raise DecodeError("a stored job is an object, as to_dict() gives it")
     if data.get("version", VERSION) != VERSION:
         raise UsageError(f"a job stored as version {data['version']!r}: this release reads version {VERSION}")
+    if _too_deep(data.get("items")):
+        raise DecodeError("the items are nested too deep", path="$.items")
     import cattrs
 
     try:
         return _converter().structure(data, Job)
-    except RecursionError:
-        raise DecodeError("the items are nested too deep", path="$.items") from None
     except (cattrs.BaseValidationError, JobsError, ValueError, TypeError, KeyError) as error:
         message, _, path = cattrs.transform_error(error)[0].rpartition(" @ ")
         raise DecodeError(message, path=path or "$") from None
@@ -87,6 +88,15 @@ def _converter() -> Converter:
     converter.register_unstructure_hook(Job, make_dict_unstructure_fn(Job, converter, record=left_out))
     converter.register_structure_hook(Job, make_dict_structure_fn(Job, converter, record=left_out))
     return converter
+
+
+def _too_deep(items: Any) -> bool:
+    # What is read can be written again: that takes more of Python's stack. Real items have two levels.
+    level = [items]
+    for _ in range(DEEPEST_ITEMS):
+        found = [item for each in level if isinstance(each, list | tuple) for item in each]
+        level = [item.get("items") for item in found if isinstance(item, Mapping)]
+    return any(level)
 
 
 def _hook(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:

@@ -113,6 +113,18 @@ def test_a_job_pickles_and_copies_whole(job: Job) -> None:
         assert (again.observed_at, again.record) == (job.observed_at, job.record)
 
 
+@pytest.mark.parametrize("levels", [1, 100, 101, 900, 100_000])
+def test_a_record_nested_deeper_than_pickle_can_follow_is_left_out_of_a_pickle(levels: int) -> None:
+    record: Any = []
+    for level in range(1, levels):
+        record = {"x": record} if level % 2 else [record, None]
+    job = attrs.evolve(RUNNING, record=record)
+    for again in (pickle.loads(pickle.dumps(job)), copy.deepcopy(job)):  # noqa: S301
+        assert again == job
+        assert (again.record is None) == (levels > 100)
+        assert levels > 100 or again.record == record
+
+
 def test_a_job_cannot_be_changed() -> None:
     for name in ("state", "ref", "invented"):
         with pytest.raises(AttributeError):

@@ -210,9 +210,15 @@ def test_any_json_gives_a_job_or_a_typed_error(data: Any) -> None:
     assert type(found) is Job
 
 
-def test_items_nested_too_deep_are_refused() -> None:
-    item: dict[str, Any] = {"id": "x", "kind": "batch", "state": "running"}
-    for _ in range(2000):
-        item = {**item, "items": [item]}
-    with pytest.raises(DecodeError):
-        from_dict({**STORED, "items": [item]})
+@pytest.mark.parametrize(("levels", "readable"), [(49, True), (50, False), (250, False), (2000, False)])
+def test_items_are_read_as_deep_as_they_can_be_written_again(levels: int, readable: bool) -> None:
+    leaf: dict[str, Any] = {"id": "x", "kind": "batch", "state": "running"}
+    item = leaf
+    for _ in range(levels):
+        item = {**leaf, "items": [item]}
+    data = {**STORED, "items": [item]}
+    if readable:
+        assert from_dict(to_dict(from_dict(data))) == from_dict(data)
+        return
+    with pytest.raises(DecodeError, match=r"^\$\.items: the items are nested too deep$"):
+        from_dict(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import datetime
@@ -351,6 +352,7 @@ def test_nesting_of_any_depth(text: str, quick: bool) -> None:
                 assert isinstance(found, Job | DecodeError)
                 if isinstance(found, Job):
                     assert to_dict(found)
+                    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
             token = tried(lambda: read_token(Reply(200, (), body), "signing in"))  # noqa: B023
             assert isinstance(token, Token | TransportError)
 
