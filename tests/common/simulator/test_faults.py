@@ -15,6 +15,7 @@ import attrs
 import httpx
 import pytest
 
+from common import simulator
 from common.simulator import Clock
 from common.simulator import ContentType
 from common.simulator import CutBody
@@ -34,6 +35,7 @@ from common.simulator import ShortPage
 from common.simulator import Simulator
 from common.simulator import Stale
 from common.simulator import Status
+from common.simulator import faults
 from common.simulator.faults import KINDS
 from common.simulator.matching import MatchLike
 from tests.common.simulator.echoing import Echo
@@ -405,7 +407,8 @@ async def test_a_fault_of_a_tests_own(rig: Rig) -> None:
 
 
 def test_every_kind_of_fault_can_be_named() -> None:
-    assert set(KINDS.values()) == set(Fault.__subclasses__()) - {
-        kind for kind in Fault.__subclasses__() if kind.__module__ != Fault.__module__
-    }
+    ours = {kind for kind in Fault.__subclasses__() if kind.__module__.startswith("common.simulator.")}
+    assert set(KINDS.values()) == ours
+    assert set(faults.__all__) == {*KINDS, "KINDS", "Ask", "Fault"}
+    assert all(getattr(simulator, name) is getattr(faults, name) is kind for name, kind in KINDS.items())
     assert all(kind.__doc__ for kind in KINDS.values())

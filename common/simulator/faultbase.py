@@ -1,0 +1,70 @@
+"""What all kinds of trouble have in common: where a fault stands, and which of its values make sense.
+
+A fault stands before the system: it sees the request, may ask the system or not, and may change what the
+system says. A test's own kind derives from `Fault`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
+
+import attrs
+
+from common.simulator.messages import Request
+from common.simulator.messages import Response
+
+if TYPE_CHECKING:
+    from common.simulator.base import Simulator
+
+Ask = Callable[[Request], Awaitable[Response]]
+"""Asks the system itself, or the next fault before it."""
+
+
+@attrs.frozen
+class Fault:
+    """One kind of trouble; this very one is none."""
+
+    def check(self, system: Simulator) -> None:
+        """Raise `ValueError` where the system can't have this kind of trouble."""
+
+    def fits(self, system: Simulator, request: Request) -> bool:
+        """Tell whether it can show in this request at all."""
+        return True
+
+    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+        """Return the answer to a request that met this fault, or raise `Lost`."""
+        return await ask(request)
+
+    def __str__(self) -> str:
+        said: list[str] = []
+        for field in attrs.fields(type(self)):
+            value, default = getattr(self, field.name), field.default
+            make = getattr(default, "factory", None)
+            default = default if make is None else make()
+            if default is attrs.NOTHING:
+                said.append(repr(value))
+            elif value != default:
+                said.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+def not_negative(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Raise `ValueError` for what is no time to wait."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ValueError(f"{attribute.name} of {type(fault).__name__} must be 0 or more, not {value!r}")
+
+
+def whole(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Raise `ValueError` for what counts nothing."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{attribute.name} of {type(fault).__name__} must be 0, 1, 2, …, not {value!r}")
+
+
+def status_code(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Raise `ValueError` for what is no status of a reply."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
+        raise ValueError(f"{attribute.name} of {type(fault).__name__} must be from 200 to 599, not {value!r}")
