@@ -27,6 +27,7 @@ from common.simulator.jobs import ScriptedJob
 from common.simulator.life import Script
 from common.simulator.life import ScriptedLife
 from common.simulator.lost import Lost
+from common.simulator.lost import Outage
 from common.simulator.matching import MatchLike
 from common.simulator.matching import match_of
 from common.simulator.messages import Request
@@ -76,8 +77,7 @@ class Simulator:
         self.jobs: dict[str, ScriptedJob] = {}
         self.journal: list[Request] = []
         self.faults: list[Injection] = []
-        self.down_until: float | None = None
-        """Until when, on the simulator's clock, connections are refused; `Refuse` sets it."""
+        self._outage: Outage | None = None
         self._first_on_write = self.on_write
         self._seed = seed
         self._injected = 0
@@ -138,7 +138,7 @@ class Simulator:
         self.faults.clear()
         self._waiting.clear()
         self.on_write = self._first_on_write
-        self.down_until = None
+        self._end_outage()
         self._injected = 0
         self._random = dice(self._seed)
 
@@ -173,7 +173,7 @@ class Simulator:
         request = Request.from_scope(scope, body, at=self.clock.now())
         if request.segments[0] == CONTROL:
             return self._finished(self._control(request))
-        if self.down_until is not None and request.at < self.down_until:
+        if self._outage is not None and self._outage.lasts(request.at):
             raise Lost("refused")
         self.journal.append(request)
         self._begin(request.at)
@@ -190,6 +190,12 @@ class Simulator:
     def expire_tokens(self, *authorizations: str) -> None:
         """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
         self.need("tokens")
+
+    def shut(self, seconds: float) -> Outage:
+        """Take no connection for so many seconds on the simulator's clock, or until `reset`."""
+        self._end_outage()
+        self._outage = Outage(self.clock, seconds)
+        return self._outage
 
     def need(self, feature: Feature) -> None:
         """Raise `ValueError` where this system lacks a feature."""
@@ -236,6 +242,11 @@ class Simulator:
         from common.simulator.control import control  # only once somebody asks for it
 
         return control(self, request)
+
+    def _end_outage(self) -> None:
+        if self._outage is not None:
+            self._outage.end()
+            self._outage = None
 
     def _begin(self, now: float) -> None:
         for job in self._waiting:

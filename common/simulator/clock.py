@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -28,6 +29,8 @@ class Clock:
         self._scale = _checked(scale)
         self._base: tuple[float, float] | None = None
         self._sleepers: set[anyio.Event] = set()
+        self.watchers: set[Callable[[], None]] = set()
+        """Called after each step and each change of pace."""
 
     @classmethod
     def scaled(cls, scale: float, wall: datetime | None = None) -> Clock:
@@ -49,8 +52,9 @@ class Clock:
         checked = _checked(scale)
         try:
             self._base = self.read(), self.now()
-        except RuntimeError:  # no event loop yet, and so nothing that is to go on from here
-            self._base = None
+        except RuntimeError:  # no event loop, and so nothing that is to go on from here, and nobody to wake
+            self._base, self._scale = None, checked
+            return
         self._scale = checked
         self._wake()
 
@@ -106,6 +110,8 @@ class Clock:
     def _wake(self) -> None:
         for sleeper in self._sleepers:
             sleeper.set()
+        for watcher in tuple(self.watchers):
+            watcher()
 
 
 def parse_clock(text: str) -> Clock:

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from typing import cast
 
@@ -18,6 +19,8 @@ from common.simulator.asgi import Receive
 from common.simulator.asgi import Send
 from common.simulator.asgi import run_asgi
 from common.simulator.lost import Lost
+from common.simulator.lost import Outage
+from common.simulator.lost import Tell
 from common.simulator.messages import Scope
 
 LINE = "jobsource.line"
@@ -64,8 +67,8 @@ class Doors:
                 line.close()  # in order: what was written before is still sent
             else:
                 _reset(line)
-            if lost.seconds:
-                self._shut(lost.seconds)
+            if lost.outage is not None and self._server is not None and self._held is None:
+                lost.outage.begin(partial(self._shut, self._server, lost.outage))
             while (await receive())["type"] != "http.disconnect":
                 pass
 
@@ -77,29 +80,57 @@ class Doors:
         if self._held is not None:
             self._held.close()
 
-    def _shut(self, seconds: float) -> None:
-        """Take no connection for so many seconds, and lose those that there are."""
-        server = self._server
-        if server is None or self._held is not None:
-            return
+    def _shut(self, server: uvicorn.Server, outage: Outage) -> Tell:
+        """Take no connection during an outage, and lose those that there are."""
         for door in server.servers:
             door.close()
         for line in list(server.server_state.connections):
             _reset(cast("Line", line).transport)
-        self._held = bound(self._address)  # nobody listens, but nobody else can take the port
-        self._opening = asyncio.get_running_loop().create_task(self._open_after(seconds, server, self._held))
+        held = self._held = bound(self._address)  # nobody listens, but nobody else can take the port
+        backlog = server.config.backlog
+        timer = _Timer()
+        self._opening = asyncio.get_running_loop().create_task(self._open(server, held, outage, timer))
 
-    async def _open_after(self, seconds: float, server: uvicorn.Server, held: socket.socket) -> None:
-        await asyncio.sleep(seconds)
+        def tell(left: float) -> None:
+            if not left:
+                held.listen(backlog)  # here and now, in whatever thread: who knows of it can connect
+            timer.set(left)
+
+        return tell
+
+    async def _open(self, server: uvicorn.Server, held: socket.socket, outage: Outage, timer: _Timer) -> None:
+        try:
+            await timer.over.wait()
+        finally:
+            outage.forget()
+            timer.cancel()
 
         def line() -> asyncio.Protocol:
             return Line(server.config, server.server_state, server.lifespan.state)
 
-        opened = await asyncio.get_running_loop().create_server(
-            line, sock=held, backlog=server.config.backlog
-        )
-        server.servers = [opened]
+        loop, backlog = asyncio.get_running_loop(), server.config.backlog
+        server.servers = [await loop.create_server(line, sock=held, backlog=backlog)]
         self._held = None
+
+
+class _Timer:
+    """Is over after seconds that may change; it may be set from any thread."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float) -> None:
+        self._loop.call_soon_threadsafe(self._set, seconds)
+
+    def cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _set(self, seconds: float) -> None:
+        self.cancel()
+        self._handle = self._loop.call_later(seconds, self.over.set)
 
 
 def bound(address: tuple[str, int]) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import anyio
@@ -76,7 +75,7 @@ class Reset(Fault):
 
 @attrs.frozen
 class Refuse(Fault):
-    """No connection to the system, from this request on, for seconds on the simulator's clock.
+    """No connection to the system, from this request on, for seconds on its clock or until it is reset.
 
     On a real socket the very request that meets it had its connection already: that one is reset. The
     listening socket is closed meanwhile, unless the clock is stepped by hand: then connections are reset
@@ -87,6 +86,4 @@ class Refuse(Fault):
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
         """Lose the connection, and take none."""
-        system.down_until = system.clock.now() + self.seconds
-        real = system.clock.real(self.seconds)
-        raise Lost("refused", 0.0 if math.isinf(real) else real)
+        raise Lost("refused", system.shut(self.seconds))

@@ -82,6 +82,52 @@ async def test_a_refusing_server_is_back_on_the_same_port() -> None:
         assert [entry.path for entry in sim.journal].count("/down") == 1
 
 
+@pytest.mark.parametrize(
+    "over",
+    [
+        pytest.param(lambda sim: sim.reset(), id="reset"),
+        pytest.param(lambda sim: sim.clock.step(1000), id="its time has come"),
+        pytest.param(lambda sim: setattr(sim.clock, "scale", 0), id="a clock to be stepped"),
+    ],
+)
+async def test_a_server_that_refused_takes_connections_as_soon_as_that_is_over(
+    over: Callable[[Echo], None],
+) -> None:
+    sim = Echo()
+    sim.inject(None, Refuse(1000))
+    async with sim.serve() as url, httpx.AsyncClient(base_url=url) as http:
+        for _ in range(2):
+            with pytest.raises(httpx.TransportError):
+                await http.get("/")
+        over(sim)
+        assert (await http.get("/_sim")).status_code == 200  # by the first connection after that
+
+
+async def test_a_faster_clock_ends_a_refusal_sooner() -> None:
+    sim = Echo()
+    sim.inject(None, Refuse(1000))
+    async with sim.serve() as url, httpx.AsyncClient(base_url=url) as http:
+        with pytest.raises(httpx.TransportError):
+            await http.get("/")
+        sim.clock.scale = 10_000
+        with anyio.fail_after(20):
+            while not await answers(http.get, "/"):
+                await anyio.lowlevel.checkpoint()
+
+
+async def test_a_server_refuses_as_often_as_it_is_told_to() -> None:
+    sim = Echo()
+    sim.inject("GET /down", Refuse(1000), times=2)
+    async with sim.serve() as url, httpx.AsyncClient(base_url=url) as http:
+        for _ in range(2):
+            with pytest.raises(httpx.TransportError):
+                await http.get("/down")
+            with pytest.raises(httpx.ConnectError):
+                await http.get("/")
+            sim.clock.step(1000)
+            assert (await http.get("/")).status_code == 200
+
+
 async def test_a_server_stops_while_it_refuses() -> None:
     sim = Echo()
     sim.inject(None, Refuse(1000))
