@@ -48,18 +48,18 @@ _ODD: SearchStrategy[Any] = st.one_of(
     ),
     st.sampled_from(
         [None, True, False, [], {}, [None], [[]], {"": {}}, "null", "[]", "1_0", " 7 ", "٣", "1e400"]
-    ),
+    ).map(copy.deepcopy),
     st.sampled_from([30, 330, 480, 700, 900, 960]).map(nested),
     st.integers(),
     TEXTS,
-).map(copy.deepcopy)
+)
 """What stands where something else belongs."""
 
 
 @st.composite
 def damaged(draw: DrawFn, payload: Any, words: list[str]) -> Any:
     """A payload with some of its keys and values changed, swapped, renamed, nested, or gone."""
-    root: Any = {"root": copy.deepcopy(payload)}
+    root: Any = {"root": json.loads(json.dumps(payload))}  # a copy, in a tenth of deepcopy's time
     for _ in range(draw(st.integers(0, 5))):
         spots = list(_spots(root))
         holder, key = draw(st.sampled_from(spots))
