@@ -82,7 +82,9 @@ class OntapSimulator(Simulator):
     ``running`` after a pause or a cancel. ``version`` decides which fields exist. A path and query
     of more than ``url_limit`` bytes get a 414. Anybody may call, unless ``users`` (passwords by user
     name, for HTTP Basic) or ``tokens`` (bearer tokens, or the `TokenDesk` that issues them at any
-    path outside ``/api`` that ends in ``token``, as an identity provider does) are given.
+    path outside ``/api`` that ends in ``token``, as an identity provider does) are given. Only then
+    can tokens expire (`ExpireTokens`): those of a desk until it issues another, those that were
+    listed for good, so that another must be put in their place. Passwords never do.
     """
 
     default_job: ClassVar[NewJob] = NewJob([("queued", 0.1), ("running", 0.5), ("success", None)])
@@ -115,6 +117,7 @@ class OntapSimulator(Simulator):
         self.url_limit = url_limit
         self.users: dict[str, str] | None = None if users is None else dict(users)
         self.tokens: Collection[str] | TokenDesk | None = [tokens] if isinstance(tokens, str) else tokens
+        self._expired: set[str] = set()
 
     def add_job(
         self,
@@ -134,6 +137,24 @@ class OntapSimulator(Simulator):
         refuses = {"pause": not pausable, "cancel": not cancellable}
         refused = frozenset(action for action, refuse in refuses.items() if refuse)
         return self._put(script, id, fields, refuses=refused).id
+
+    def need(self, feature: Feature) -> None:
+        """Raise `ValueError` where this system lacks a feature."""
+        if feature != "tokens":
+            super().need(feature)
+        elif self.tokens is None:
+            who = "anybody" if self.users is None else "passwords alone"
+            raise ValueError(
+                f"{type(self).__name__} has no tokens that could expire, for it takes {who}: give it tokens="
+            )
+
+    def expire_tokens(self, *authorizations: str) -> None:
+        """Let all tokens expire that were issued or listed, and those of these ``Authorization`` headers."""
+        self.need("tokens")
+        if isinstance(self.tokens, TokenDesk):
+            self.tokens.expire_all(*authorizations)
+        else:
+            self._expired.update(self.tokens or ())
 
     def is_list(self, request: Request) -> bool:
         """Tell whether this asks for a list of jobs."""
@@ -182,7 +203,8 @@ class OntapSimulator(Simulator):
         if isinstance(self.tokens, TokenDesk):
             return self.tokens.accepts(authorization)
         scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and token.strip() in (self.tokens or ())
+        good = set(self.tokens or ()) - self._expired
+        return scheme.lower() == "bearer" and token.strip() in good
 
     def _find(self, uuid: str, now: float) -> ScriptedJob:
         job = self.jobs.get(uuid)

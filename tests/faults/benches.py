@@ -25,12 +25,14 @@ from common import JobsError
 from common import JobState
 from common import wait_all
 from common.httpsource import HttpSource
+from common.simulator import Clock
 from common.simulator import Fault
 from common.simulator import Forget
 from common.simulator import Injection
 from common.simulator import Match
 from common.simulator import Request
 from common.simulator import Simulator
+from common.simulator.tokens import TokenDesk
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.contract.systems import Wire
@@ -214,10 +216,15 @@ async def _ended(bench: Bench, id: str, job: Job) -> Outcome:
     return job.state
 
 
+def _ontap() -> OntapSimulator:
+    clock = Clock()
+    return OntapSimulator(clock=clock, tokens=TokenDesk(clock, 3600))
+
+
 ONTAP = Column(
     name="ontap",
     provider="ontap",
-    simulate=OntapSimulator,
+    simulate=_ontap,
     connect=lambda **options: OntapJobs("cluster1", **options),
     running="running",
     succeeded="success",

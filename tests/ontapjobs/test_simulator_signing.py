@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from common.oauth import ClientCredentials
@@ -10,6 +12,7 @@ from ontapjobs import AuthenticationError
 from ontapjobs import Bearer
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
+from ontapjobs.simulator import faults
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +45,42 @@ async def test_tokens_are_those_that_are_named() -> None:
     for auth in (Bearer("t"), ("admin", "t1")):
         assert await asks(simulator, auth) == "6691623"
     assert await asks(OntapSimulator(tokens="t1"), Bearer("t")) == "6691623"
+
+
+async def test_tokens_that_were_listed_expire_for_good() -> None:
+    simulator = OntapSimulator(users={"admin": "x"}, tokens=["t1", "t2"])
+    assert await asks(simulator, Bearer("t1")) is None
+    simulator.inject(None, faults.ExpireTokens())
+    for auth in (Bearer("t1"), Bearer("t2"), Bearer("t1")):
+        assert await asks(simulator, auth) == "6691623"
+    assert await asks(simulator, ("admin", "x")) is None
+    simulator.tokens = ["t1", "t3"]
+    assert await asks(simulator, Bearer("t1")) == "6691623"
+    assert await asks(simulator, Bearer("t3")) is None
+
+
+async def test_a_desks_tokens_expire_until_it_issues_another() -> None:
+    simulator = OntapSimulator()
+    simulator.tokens = TokenDesk(simulator.clock, 600)
+    uuid = simulator.add_job([("running", None)])
+    simulator.inject("GET /api/*", faults.ExpireTokens(), after=1)
+    auth = ClientCredentials("https://idp.example.org/token", "svc", "s3cret")
+    async with OntapJobs("cluster1", auth=auth, transport=simulator.transport()) as jobs:
+        for _ in range(3):
+            assert (await jobs.get(uuid)).id == uuid
+    job = f"/api/cluster/jobs/{uuid}"
+    assert [(entry.path, entry.status) for entry in simulator.journal] == [
+        *[("/token", 200), (job, 200)],
+        *[(job, 401), ("/token", 200), (job, 200)],
+        (job, 200),
+    ]
+    simulator.verify()
+
+
+@pytest.mark.parametrize(("known", "who"), [({}, "anybody"), ({"users": {"a": "x"}}, "passwords alone")])
+def test_without_tokens_none_can_expire(known: Any, who: str) -> None:
+    with pytest.raises(ValueError, match=f"no tokens that could expire, for it takes {who}: give it tokens="):
+        OntapSimulator(**known).inject(None, faults.ExpireTokens())
 
 
 async def test_an_identity_provider_issues_the_tokens() -> None:
