@@ -11,7 +11,6 @@ from collections.abc import Mapping
 import attrs
 
 from bluexp_jobs.wire import PROVIDER as BLUEXP
-from cfjobs.wire import PROVIDER as CF
 from common import ActionRefused
 from common import ActionUncertain
 from common import ApiError
@@ -39,7 +38,6 @@ from common.simulator import Reset
 from common.simulator import RetryAfter
 from common.simulator import ShortPage
 from common.simulator import Stale
-from ontapjobs.wire import PROVIDER as ONTAP
 from tests.faults.benches import Outcome
 
 PAUSED, RUNNING, SUCCEEDED, UNKNOWN = (
@@ -50,6 +48,7 @@ PAUSED, RUNNING, SUCCEEDED, UNKNOWN = (
 )
 MANY = "ontap-many"
 ASKED = "A succeeded, B running"
+POLLING = frozenset({"first poll", "mid-wait", "last poll"})
 
 
 @attrs.frozen
@@ -92,35 +91,30 @@ def at_once(outcome: Outcome, sent: int) -> Polls:
 
 @attrs.frozen
 class Row:
-    """What a fault leads to where it shows once, and where it never ends; None where it cannot occur."""
+    """What faults lead to where they show once, and where they never end; None where they cannot occur."""
 
-    fault: Fault | int
-    """A number is a status with the provider's own words."""
+    faults: Mapping[str, Fault | int]
+    """All with the same outcomes. A number is a status with the provider's own words."""
     once: Polls | None
     ever: Polls | None
     act: Cell | None
     re_read: Cell | None
     list: Cell | None
     start: Cell | None
+    lasting: Mapping[str, Cell] = attrs.field(factory=dict[str, Cell])
+    """What the last four become where the fault never ends, if that makes a difference."""
     once_many: Polls | None = None
     """For three jobs of ONTAP that are asked about in one request, where that makes a difference."""
     ever_many: Polls | None = None
     fault_on: Mapping[str, Fault] = attrs.field(factory=dict[str, Fault])
 
     def cell(self, phase: str, column: str, *, ever: bool) -> Cell | None:
-        match phase:
-            case "act":
-                return self.act
-            case "re-read":
-                return self.re_read
-            case "list":
-                return self.list
-            case "start":
-                return self.start
-            case _:
-                many = (self.ever_many if ever else self.once_many) if column == MANY else None
-                polls = many or (self.ever if ever else self.once)
-                return None if polls is None else polls.of(phase)
+        if phase in POLLING:
+            many = (self.ever_many if ever else self.once_many) if column == MANY else None
+            polls = many or (self.ever if ever else self.once)
+            return None if polls is None else polls.of(phase)
+        cells = {"act": self.act, "re-read": self.re_read, "list": self.list, "start": self.start}
+        return {**cells, **(self.lasting if ever else {})}[phase]
 
 
 PASSES = ends(SUCCEEDED, (11, 6, 2), (10, 10, 11))
@@ -132,55 +126,58 @@ SENT_AGAIN = ends(SUCCEEDED, (12, 7, 2), (10, 10, 10))
 """Sent once more in the same breath: a read whose connection dropped, or a 401."""
 ONE_BY_ONE = ends(SUCCEEDED, (34, 19, 4), (10, 10, 10))
 """The request for many is not to be trusted: three requests, for a minute, in place of one."""
+MAYBE_DONE = Cell(ActionUncertain, by=0)
+"""Sent once, and whether the server did it nobody can say."""
+UNREAD = Cell(UNKNOWN, 3, by=3)
+"""The action was taken, and three reads cannot tell what came of it."""
+DENIED = Cell(AuthenticationError, 2, by=0)
 
-TABLE: Mapping[str, Row] = {
-    "503, Retry-After in seconds": Row(
-        RetryAfter(5),
+ROWS = (
+    Row(
+        {
+            "503, Retry-After in seconds": RetryAfter(5),
+            "503, Retry-After as a date": RetryAfter(5, date=True),
+        },
         once=HELD,
         ever=times_out(ServerError, 8),
-        act=Cell(ActionUncertain, by=0),
+        act=MAYBE_DONE,
         re_read=Cell(PAUSED, 2, by=5),
         list=Cell(ServerError, by=5),
-        start=Cell(ActionUncertain, by=0),
+        start=MAYBE_DONE,
+        lasting={"re-read": Cell(UNKNOWN, 3, by=10)},
     ),
-    "503, Retry-After as a date": Row(
-        RetryAfter(5, date=True),
+    Row(
+        {"429, Retry-After in seconds": RetryAfter(5, status=429)},
         once=HELD,
-        ever=times_out(ServerError, 8),
-        act=Cell(ActionUncertain, by=0),
+        ever=times_out(RateLimited, 8),
+        act=Cell(RateLimited, by=0),
         re_read=Cell(PAUSED, 2, by=5),
-        list=Cell(ServerError, by=5),
-        start=Cell(ActionUncertain, by=0),
+        list=Cell(RateLimited, by=5),
+        start=Cell(RateLimited, by=0),
+        lasting={"re-read": Cell(UNKNOWN, 3, by=10)},
     ),
-    "429": Row(
-        429,
+    Row(
+        {"429": 429},
         once=PASSES,
         ever=times_out(RateLimited, 13),
         act=Cell(RateLimited, by=0),
         re_read=Cell(PAUSED, 2, by=1),
         list=Cell(RateLimited, by=5),
         start=Cell(RateLimited, by=0),
+        lasting={"re-read": UNREAD},
     ),
-    "HTML 504": Row(
-        Html(504),
+    Row(
+        {"HTML 504": Html(504), "HTML 504 after the deed": Html(504, acts=True)},
         once=PASSES,
         ever=times_out(ServerError, 13),
-        act=Cell(ActionUncertain, by=0),
+        act=MAYBE_DONE,
         re_read=Cell(PAUSED, 2, by=1),
         list=Cell(ServerError, by=5),
-        start=Cell(ActionUncertain, by=0),
+        start=MAYBE_DONE,
+        lasting={"re-read": UNREAD},
     ),
-    "HTML 504 after the deed": Row(
-        Html(504, acts=True),
-        once=PASSES,
-        ever=times_out(ServerError, 13),
-        act=Cell(ActionUncertain, by=0),
-        re_read=Cell(PAUSED, 2, by=1),
-        list=Cell(ServerError, by=5),
-        start=Cell(ActionUncertain, by=0),
-    ),
-    "JSON as text/plain": Row(
-        ContentType("text/plain"),
+    Row(
+        {"JSON as text/plain": ContentType("text/plain"), "wrong content type": ContentType("text/html")},
         once=HARMLESS,
         ever=HARMLESS,
         act=Cell(RUNNING, 2, by=0),
@@ -188,17 +185,8 @@ TABLE: Mapping[str, Row] = {
         list=Cell(ASKED, by=5),
         start=Cell("started", by=0),
     ),
-    "wrong content type": Row(
-        ContentType("text/html"),
-        once=HARMLESS,
-        ever=HARMLESS,
-        act=Cell(RUNNING, 2, by=0),
-        re_read=Cell(RUNNING, by=0),
-        list=Cell(ASKED, by=5),
-        start=Cell("started", by=0),
-    ),
-    "delay": Row(
-        Delay(3),
+    Row(
+        {"delay": Delay(3)},
         once=ends(SUCCEEDED, (9, 4, 1), (10, 10, 13)),
         ever=ends(SUCCEEDED, (5, 3, 1), (15, 14, 13)),
         act=Cell(PAUSED, 2, by=3),
@@ -206,62 +194,41 @@ TABLE: Mapping[str, Row] = {
         list=Cell(ASKED, by=8),
         start=Cell("started", by=3),
     ),
-    "hang": Row(
-        Hang(),
+    Row(
+        {"hang": Hang(), "hang after the deed": Hang(acts=True)},
         once=HELD,
         ever=times_out(TransportError, 7),
         act=Cell(ActionUncertain, by=5),
         re_read=Cell(PAUSED, 2, by=6),
         list=Cell(TransportError, by=10),
         start=Cell(ActionUncertain, by=5),
+        lasting={"re-read": Cell(UNKNOWN, 3, by=18)},
     ),
-    "hang after the deed": Row(
-        Hang(acts=True),
-        once=HELD,
-        ever=times_out(TransportError, 7),
-        act=Cell(ActionUncertain, by=5),
-        re_read=Cell(PAUSED, 2, by=6),
-        list=Cell(TransportError, by=10),
-        start=Cell(ActionUncertain, by=5),
-    ),
-    "cut body": Row(
-        CutBody(20),
+    Row(
+        {
+            "cut body": CutBody(20),
+            "connection reset": Reset(),
+            "connection reset after the deed": Reset(acts=True),
+        },
         once=SENT_AGAIN,
         ever=times_out(TransportError, 26),
-        act=Cell(ActionUncertain, by=0),
+        act=MAYBE_DONE,
         re_read=Cell(RUNNING, 2, by=0),
         list=Cell(ASKED, 2, by=5),
-        start=Cell(ActionUncertain, by=0),
+        start=MAYBE_DONE,
+        lasting={"re-read": Cell(UNKNOWN, 6, by=3), "list": Cell(TransportError, 2, by=5)},
     ),
-    "connection reset": Row(
-        Reset(),
-        once=SENT_AGAIN,
-        ever=times_out(TransportError, 26),
-        act=Cell(ActionUncertain, by=0),
-        re_read=Cell(RUNNING, 2, by=0),
-        list=Cell(ASKED, 2, by=5),
-        start=Cell(ActionUncertain, by=0),
-    ),
-    "connection reset after the deed": Row(
-        Reset(acts=True),
-        once=SENT_AGAIN,
-        ever=times_out(TransportError, 26),
-        act=Cell(ActionUncertain, by=0),
-        re_read=Cell(RUNNING, 2, by=0),
-        list=Cell(ASKED, 2, by=5),
-        start=Cell(ActionUncertain, by=0),
-    ),
-    "refused for 7 s": Row(
-        Refuse(7),
+    Row(
+        {"refused for 7 s": Refuse(7)},
         once=ends(SUCCEEDED, (12, 9, 9), (14, 19, 24)),
         ever=times_out(TransportError, 13),
         act=Cell(TransportError, by=0),
-        re_read=Cell(UNKNOWN, 3, by=3),
+        re_read=UNREAD,
         list=Cell(TransportError, by=5),
         start=Cell(TransportError, by=0),
     ),
-    "stale by 3 s": Row(
-        Stale(3),
+    Row(
+        {"stale by 3 s": Stale(3)},
         once=ends(SUCCEEDED, (11, 6, 2), (10, 10, 11)),
         once_many=ends(SUCCEEDED, (34, 6, 2), (10, 10, 11)),
         ever=Polls(Cell(JobNotFound, 3, by=2), Cell(SUCCEEDED, 10, by=14), Cell(SUCCEEDED, 5, by=14)),
@@ -271,8 +238,8 @@ TABLE: Mapping[str, Row] = {
         list=Cell("A running, B running", by=5),
         start=None,
     ),
-    "short page": Row(
-        ShortPage(1),
+    Row(
+        {"short page": ShortPage(1)},
         once=None,
         once_many=ends(SUCCEEDED, (12, 7, 2), (10, 10, 10)),
         ever=None,
@@ -282,8 +249,8 @@ TABLE: Mapping[str, Row] = {
         list=Cell(ASKED, 2, by=5),
         start=None,
     ),
-    "empty page": Row(
-        ShortPage(),
+    Row(
+        {"empty page": ShortPage()},
         once=None,
         once_many=ends(SUCCEEDED, (12, 7, 2), (10, 10, 10)),
         ever=None,
@@ -292,9 +259,10 @@ TABLE: Mapping[str, Row] = {
         re_read=None,
         list=Cell(ASKED, 2, by=5),
         start=None,
+        lasting={"list": Cell(ASKED, 3, by=5)},
     ),
-    "ignored filter": Row(
-        IgnoreFilter(),
+    Row(
+        {"ignored filter": IgnoreFilter()},
         fault_on={BLUEXP: IgnoreFilter("type")},
         once=None,
         once_many=ONE_BY_ONE,
@@ -305,17 +273,23 @@ TABLE: Mapping[str, Row] = {
         list=Cell("A succeeded, B running, C running", by=5),
         start=None,
     ),
-    "expired tokens": Row(
-        ExpireTokens(),
+    Row(
+        {"expired tokens": ExpireTokens(), "401": 401},
         once=SENT_AGAIN,
         ever=at_once(AuthenticationError, 2),
         act=Cell(RUNNING, 3, by=0),
         re_read=Cell(RUNNING, 2, by=0),
         list=Cell(ASKED, 2, by=5),
         start=Cell("started", 2, by=0),
+        lasting={
+            "act": DENIED,
+            "re-read": Cell(UNKNOWN, 2, by=0),
+            "list": Cell(AuthenticationError, 2, by=5),
+            "start": DENIED,
+        },
     ),
-    "a job vanishes": Row(
-        Forget(),
+    Row(
+        {"a job vanishes": Forget()},
         once=Polls(Cell(JobNotFound, 3, by=2), Cell(JobGone, by=5), Cell(JobGone, by=10)),
         once_many=Polls(Cell(JobNotFound, 12, by=2), Cell(JobGone, 4, by=5), Cell(JobGone, 4, by=10)),
         ever=Polls(Cell(JobNotFound, 3, by=2), Cell(JobGone, by=5), Cell(JobGone, by=10)),
@@ -325,17 +299,8 @@ TABLE: Mapping[str, Row] = {
         list=Cell("B running", by=5),
         start=None,
     ),
-    "401": Row(
-        401,
-        once=SENT_AGAIN,
-        ever=at_once(AuthenticationError, 2),
-        act=Cell(RUNNING, 3, by=0),
-        re_read=Cell(RUNNING, 2, by=0),
-        list=Cell(ASKED, 2, by=5),
-        start=Cell("started", 2, by=0),
-    ),
-    "403": Row(
-        403,
+    Row(
+        {"403": 403},
         once=at_once(PermissionDenied, 1),
         once_many=ONE_BY_ONE,
         ever=at_once(PermissionDenied, 1),
@@ -345,8 +310,8 @@ TABLE: Mapping[str, Row] = {
         list=Cell(PermissionDenied, by=5),
         start=Cell(PermissionDenied, by=0),
     ),
-    "400": Row(
-        400,
+    Row(
+        {"400": 400},
         once=at_once(ApiError, 1),
         once_many=ONE_BY_ONE,
         ever=at_once(ApiError, 1),
@@ -356,52 +321,15 @@ TABLE: Mapping[str, Row] = {
         list=Cell(ApiError, by=5),
         start=Cell(ApiError, by=0),
     ),
-    "500": Row(
-        500,
+    Row(
+        {"500": 500},
         once=PASSES,
         ever=times_out(ServerError, 13),
         act=Cell(ServerError, by=0),
         re_read=Cell(PAUSED, 2, by=1),
         list=Cell(ServerError, by=5),
         start=Cell(ServerError, by=0),
+        lasting={"re-read": UNREAD},
     ),
-}
-
-
-@attrs.frozen
-class Never:
-    """Where a fault cannot occur. An empty set stands for all kinds, phases or columns."""
-
-    why: str
-    kinds: frozenset[str] = frozenset()
-    phases: frozenset[str] = frozenset()
-    columns: frozenset[str] = frozenset()
-
-    def covers(self, kind: str, phase: str, column: str) -> bool:
-        return (
-            kind in (self.kinds or {kind})
-            and phase in (self.phases or {phase})
-            and column in (self.columns or {column})
-        )
-
-
-UNSUPPORTED = "raises Unsupported, and sends nothing"
-NO_SUCH_FEATURE = "the system lacks what could go wrong, and inject() says so"
-DOES_NOT_FIT = "no request of this phase can meet it"
-SAME_AS_ONE = "the same as with one job"
-
-POLLING = frozenset({"first poll", "mid-wait", "last poll"})
-OF_LISTS = frozenset({"short page", "empty page", "ignored filter"})
-
-NEVER = (
-    Never(UNSUPPORTED, phases=frozenset({"act", "re-read"}), columns=frozenset({BLUEXP, CF})),
-    Never(UNSUPPORTED, phases=frozenset({"list"}), columns=frozenset({CF})),
-    Never(SAME_AS_ONE, phases=frozenset({"act", "re-read", "list", "start"}), columns=frozenset({MANY})),
-    Never(NO_SUCH_FEATURE, kinds=frozenset({"short page", "empty page"}), columns=frozenset({BLUEXP, CF})),
-    Never(NO_SUCH_FEATURE, kinds=frozenset({"ignored filter"}), columns=frozenset({CF})),
-    Never(DOES_NOT_FIT, OF_LISTS, POLLING, frozenset({ONTAP, BLUEXP})),
-    Never(DOES_NOT_FIT, OF_LISTS, frozenset({"act", "re-read", "start"})),
-    Never(DOES_NOT_FIT, frozenset({"stale by 3 s"}), frozenset({"act", "start"})),
-    Never(DOES_NOT_FIT, frozenset({"a job vanishes"}), frozenset({"start"})),
 )
-"""The first that covers a case says why."""
+TABLE: Mapping[str, Row] = {kind: row for row in ROWS for kind in row.faults}

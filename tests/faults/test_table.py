@@ -21,12 +21,13 @@ from tests.faults.benches import Column
 from tests.faults.benches import Result
 from tests.faults.benches import attempt
 from tests.faults.benches import bench
-from tests.faults.table import DOES_NOT_FIT
-from tests.faults.table import NEVER
-from tests.faults.table import NO_SUCH_FEATURE
-from tests.faults.table import SAME_AS_ONE
+from tests.faults.never import DOES_NOT_FIT
+from tests.faults.never import NEVER
+from tests.faults.never import NO_SUCH_FEATURE
+from tests.faults.never import SAME_AS_ONE
+from tests.faults.never import UNSUPPORTED
+from tests.faults.table import ROWS
 from tests.faults.table import TABLE
-from tests.faults.table import UNSUPPORTED
 from tests.faults.table import Cell
 
 pytestmark = pytest.mark.anyio
@@ -44,21 +45,20 @@ def why_never(kind: str, phase: str, column: Column) -> str | None:
     return next((each.why for each in NEVER if each.covers(kind, phase, column.name)), None)
 
 
-def cases(*whys: str | None, phases: tuple[str, ...] = PHASES) -> list[Any]:
+def cases(*whys: str | None) -> list[Any]:
     return [
         pytest.param(kind, phase, column, id=f"{column.name}-{phase}-{kind}")
         for kind, phase, column in ALL
-        if why_never(kind, phase, column) in whys and phase in phases
+        if why_never(kind, phase, column) in whys
     ]
 
 
 def fault_of(kind: str, column: Column) -> Fault:
     row = TABLE[kind]
-    if column.provider in row.fault_on:
-        return row.fault_on[column.provider]
-    if isinstance(row.fault, Fault):
-        return row.fault
-    return Status(row.fault, body=_words(column.provider, row.fault))
+    fault = row.fault_on.get(column.provider, row.faults[kind])
+    if isinstance(fault, Fault):
+        return fault
+    return Status(fault, body=_words(column.provider, fault))
 
 
 def _words(provider: str, status: int) -> Any:
@@ -95,7 +95,7 @@ async def test_a_fault_that_shows_once(kind: str, phase: str, column: Column) ->
         check(rig, await attempt(rig, phase, fault_of(kind, column)), cell)
 
 
-@pytest.mark.parametrize(("kind", "phase", "column"), cases(None, phases=tuple(POLL_PHASES)))
+@pytest.mark.parametrize(("kind", "phase", "column"), cases(None))
 async def test_a_fault_that_never_ends(kind: str, phase: str, column: Column) -> None:
     cell = TABLE[kind].cell(phase, column.name, ever=True)
     assert cell is not None
@@ -107,9 +107,10 @@ async def test_a_fault_that_never_ends(kind: str, phase: str, column: Column) ->
 
 
 def test_every_kind_that_can_be_injected_is_in_the_table() -> None:
-    named = {type(row.fault).__name__ for row in TABLE.values() if isinstance(row.fault, Fault)}
-    assert named | {Status.__name__} == set(KINDS)
-    assert {row.fault for row in TABLE.values() if isinstance(row.fault, int)} == {400, 401, 403, 429, 500}
+    faults = [fault for row in ROWS for fault in row.faults.values()]
+    assert {type(fault).__name__ for fault in faults if isinstance(fault, Fault)} | {"Status"} == set(KINDS)
+    assert {fault for fault in faults if isinstance(fault, int)} == {400, 401, 403, 429, 500}
+    assert len(TABLE) == len(faults)
 
 
 def test_every_case_has_a_row_or_a_reason() -> None:
