@@ -167,6 +167,10 @@ class BlueXPSimulator(Simulator):
         """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
         self.tokens.expire_all(*authorizations)
 
+    def restore_tokens(self) -> None:
+        """Take those again that `expire_tokens` let expire."""
+        self.tokens.restore()
+
     async def respond(self, request: Request) -> Response:
         """Answer a request as BlueXP does."""
         response = self._route(request)

@@ -103,6 +103,8 @@ class BlueXPTokenDesk(TokenDesk):
         """Tell whether this ``Authorization`` header holds a bearer token that is good."""
         token = bearer(authorization)
         issued = self._issued.get(token)
+        if token in self._expired:
+            return False
         if issued is None:
             return bool(token) and not self._strict
         return self._now() < issued.expires_at
@@ -120,9 +122,7 @@ class BlueXPTokenDesk(TokenDesk):
 
     def expire_all(self, *authorizations: str) -> None:
         """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
-        for token in filter(None, map(bearer, authorizations)):
-            self._issued.setdefault(token, Issued(self._now(), service=False))
-        self.revoke()
+        self._expired.update(self._issued, filter(None, map(bearer, authorizations)))
 
     def _refreshed(self, fields: Mapping[str, str], token: str) -> dict[str, str]:
         self._check_audience(fields, needed=False)

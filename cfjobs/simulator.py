@@ -116,6 +116,10 @@ class CFSimulator(Simulator):
         """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
         self.tokens.expire_all(*authorizations)
 
+    def restore_tokens(self) -> None:
+        """Take those again that `expire_tokens` let expire."""
+        self.tokens.restore()
+
     async def respond(self, request: Request) -> Response:
         """Answer a request as the Cloud Controller does."""
         asked = request.headers.get("x-vcap-request-id") or self.new_id()

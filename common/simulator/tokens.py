@@ -72,6 +72,7 @@ class TokenDesk:
         self.strict = strict
         self._clock = clock
         self._expiry: dict[str, float] = {}
+        self._expired: set[str] = set()
         self._refresh: dict[str, _Refresh] = {}
 
     def answer(self, request: Request) -> Response:
@@ -96,7 +97,7 @@ class TokenDesk:
         """Tell whether this ``Authorization`` header holds a bearer token that is good here."""
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        if scheme.lower() != "bearer" or not token or token in self._expired:
             return False
         expiry = self._expiry.get(token)
         return not self.strict if expiry is None else self._clock.now() < expiry
@@ -108,7 +109,11 @@ class TokenDesk:
     def expire_all(self, *authorizations: str) -> None:
         """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
         brought = (text.partition(" ")[2].strip() for text in authorizations)
-        self._expiry = dict.fromkeys((*self._expiry, *filter(None, brought)), self._clock.now())
+        self._expired.update(self._expiry, filter(None, brought))
+
+    def restore(self) -> None:
+        """Take those again that `expire_all` let expire before their time."""
+        self._expired.clear()
 
     def revoke_refresh(self) -> None:
         """Refuse all refresh tokens issued so far from now on."""

@@ -156,6 +156,12 @@ class OntapSimulator(Simulator):
         else:
             self._expired.update(self.tokens or ())
 
+    def restore_tokens(self) -> None:
+        """Take those again that `expire_tokens` let expire."""
+        self._expired.clear()
+        if isinstance(self.tokens, TokenDesk):
+            self.tokens.restore()
+
     def is_list(self, request: Request) -> bool:
         """Tell whether this asks for a list of jobs."""
         return request.method == "GET" and request.segments == ("api", "cluster", "jobs")

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,35 +12,14 @@ import attrs
 import httpx
 import pytest
 
-import bluexp_jobs.provider
-import cfjobs.provider
-import ontapjobs.provider
-from common.registry import Provider
 from common.simulator import Clock
-from common.simulator.__main__ import main
+from tests.common.simulator.asking import ask
+from tests.common.simulator.asking import fetch
 from tests.common.simulator.echoing import Echo
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parents[3]
-PROVIDERS: list[Provider] = [
-    bluexp_jobs.provider.PROVIDER,
-    cfjobs.provider.PROVIDER,
-    ontapjobs.provider.PROVIDER,
-]
 SCRIPT = [["queued", 5], ["done", None, {"message": "end"}]]
-
-
-def ask(url: str, method: str = "GET", data: Any = None) -> tuple[int, Any]:
-    """Talk to a simulator with nothing but the standard library."""
-    body = None if data is None else json.dumps(data).encode()
-    request = urllib.request.Request(url, body, method=method)  # noqa: S310  # loopback
-    try:
-        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
-            return reply.status, json.load(reply)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
 
 
 @attrs.frozen
@@ -72,7 +46,8 @@ async def test_a_test_in_another_language_runs_over_the_socket_alone() -> None:
         assert status == 409
         assert "never met: RetryAfter(9, status=429) on GET /" in unmet["unmet"][0]
         assert await far("GET /") == (200, {"j1": "queued"})
-        assert (await anyio.to_thread.run_sync(_status, url)) == (429, "9")
+        status, headers, _ = await anyio.to_thread.run_sync(fetch, url)
+        assert (status, headers["Retry-After"]) == (429, "9")
         assert await far("POST /_sim/verify") == (200, {"unmet": []})
         assert (await far("POST /_sim/clock", {"step": 5}))[0] == 200
         assert await far("GET /") == (200, {"j1": "done"})
@@ -84,15 +59,6 @@ async def test_a_test_in_another_language_runs_over_the_socket_alone() -> None:
         ]
         assert await far("POST /_sim/reset") == (200, {})
         assert await far("GET /") == (200, {})
-
-
-def _status(url: str) -> tuple[int, str | None]:
-    try:
-        urllib.request.urlopen(url, timeout=10)  # noqa: S310
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.headers["Retry-After"]
-    return 0, None
 
 
 @attrs.frozen
@@ -237,54 +203,3 @@ async def test_a_body_that_is_not_json_and_a_path_that_is_not_there() -> None:
     status, said = await tell("PATCH /_sim/jobs")
     assert (status, "jobs, writes, faults" in said["error"]) == (404, True)
     assert (await tell("GET /_sim"))[1]["simulator"] == "Echo"
-
-
-# --- the program
-
-
-@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda each: each.name)
-def test_a_program_of_its_own_prints_its_address_and_serves(provider: Provider) -> None:
-    assert provider.simulator is not None
-    kind = provider.simulator()  # by its class, for nothing may be installed here
-    command = ["-m", "common.simulator", "--provider", f"{kind.__module__}:{kind.__name__}"]
-    more = ["--clock", "stepped", "--seed", "1", "--set", "on_write=null"]
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, *command, *more], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as program:
-        try:
-            assert program.stdout is not None
-            url = program.stdout.readline().strip()
-            assert url.startswith("http://127.0.0.1:")
-            assert ask(f"{url}/_sim/jobs", "POST", {"script": [["a", None]]})[0] == 201
-            assert ask(f"{url}/_sim/clock")[1]["scale"] == 0
-        finally:
-            program.kill()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        ([], "--provider"),
-        (["--provider", "nas"], "no provider 'nas' is installed; there are: "),
-        (["--provider", "ontap", "--clock", "fast"], "a clock is loop, stepped or scaled"),
-        (["--provider", "ontap", "--set", "x"], "--set takes NAME=VALUE"),
-        (["--provider", "ontap", "--set", "florb=1"], "florb"),
-        (["--provider", "json:JSONDecoder"], "json:JSONDecoder is no simulator"),
-        (["--provider", "florb:Florb"], "No module named 'florb'"),
-    ],
-)
-def test_a_wrong_call_is_explained(
-    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    assert complaint in capsys.readouterr().err
-
-
-async def test_a_port_that_is_taken_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    async with Echo().serve() as url:
-        port = url.rpartition(":")[2]
-        arguments = ["--provider", "ontap", "--port", port]
-        assert await anyio.to_thread.run_sync(main, arguments) == 1
-    assert "ddress" in capsys.readouterr().err
