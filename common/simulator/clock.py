@@ -11,6 +11,8 @@ from datetime import timedelta
 import anyio
 import anyio.lowlevel
 
+FIRST, LAST = (datetime.fromisoformat(text) for text in ("0001-01-01T00:00Z", "9999-12-31T23:59:59Z"))
+
 
 class Clock:
     """The event loop's clock in seconds, and dates that keep pace with it.
@@ -60,7 +62,7 @@ class Clock:
 
     def step(self, seconds: float) -> None:
         """Move the clock ahead, and wake those whose time has come. Raises `ValueError` below 0."""
-        if not 0 <= seconds < math.inf:
+        if not 0 <= seconds < math.inf or math.isinf(self.now() + seconds):
             raise ValueError(f"a clock goes ahead by 0 seconds or more, not by {seconds}")
         self._base = self.read(), self.now() + seconds
         self._wake()
@@ -93,9 +95,12 @@ class Clock:
                 return  # whatever rounding says of the time that is left
 
     def wall(self, at: float) -> datetime:
-        """Return the date, in UTC, of a moment on this clock."""
+        """Return the date, in UTC, of a moment on this clock, or the first or last there is."""
         moment, date = self._anchor or self._tied()[1]
-        return date.astimezone(UTC) + timedelta(seconds=at - moment)
+        try:
+            return date.astimezone(UTC) + timedelta(seconds=at - moment)
+        except OverflowError:
+            return LAST if at > moment else FIRST
 
     def _tied(self) -> tuple[float, tuple[float, datetime]]:
         now = read = self.read()

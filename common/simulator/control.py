@@ -11,6 +11,7 @@ from common.simulator.asked import body_of
 from common.simulator.asked import injected_by
 from common.simulator.asked import job_of
 from common.simulator.asked import number_of
+from common.simulator.clock import Clock
 from common.simulator.injection import complaints
 from common.simulator.messages import json_response
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 FAULT_KEYS = ("match", "faults", *TERM_KEYS)
 PARTS = ("jobs", "writes", "faults", "clock", "journal", "reset", "verify")
+LONGEST = 250
+"""Characters of a complaint: it quotes what was sent."""
 SECRET = frozenset({"authorization", "proxy-authorization", "cookie"})
 """Headers whose values the journal keeps to itself."""
 
@@ -36,10 +39,15 @@ def control(system: Simulator, request: Request) -> Response:
     try:
         status, data = _route(system, request)
     except _NotFound as error:
-        return json_response(404, {"error": str(error)})
+        return json_response(404, {"error": _sentence(error)})
     except (ValueError, OverflowError) as error:
-        return json_response(400, {"error": str(error)})
+        return json_response(400, {"error": _sentence(error)})
     return json_response(status, data)
+
+
+def _sentence(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
 
 
 def _route(system: Simulator, request: Request) -> tuple[int, dict[str, Any]]:
@@ -109,6 +117,7 @@ def _set_clock(system: Simulator, request: Request) -> None:
         raise ValueError('say {"step": seconds} or {"scale": factor}')
     scale = number_of(asked, "scale") if "scale" in asked else system.clock.scale
     step = number_of(asked, "step") if "step" in asked else 0.0
+    Clock.scaled(scale)  # raises: a wrong order is not carried out by half
     system.clock.step(step)
     system.clock.scale = scale
 

@@ -6,9 +6,11 @@ system says. A test's own kind derives from `Fault`.
 
 from __future__ import annotations
 
-import math
+import re
+import sys
 from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -20,6 +22,10 @@ from common.simulator.messages import Response
 if TYPE_CHECKING:
     from common.simulator.base import Simulator
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LINE = re.compile(r"[^\x00\r\n]*")
+LONGEST = sys.float_info.max
+"""Seconds: whole numbers can be greater, and no clock can count them."""
 Ask = Callable[[Request], Awaitable[Response]]
 """Asks the system itself, or the next fault before it."""
 
@@ -54,7 +60,7 @@ class Fault:
 
 def not_negative(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
     """Raise `ValueError` for what is no time to wait."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LONGEST:
         raise ValueError(f"{attribute.name} of {type(fault).__name__} must be 0 or more, not {value!r}")
 
 
@@ -68,3 +74,37 @@ def status_code(fault: Fault, attribute: attrs.Attribute[Any], value: object) ->
     """Raise `ValueError` for what is no status of a reply."""
     if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
         raise ValueError(f"{attribute.name} of {type(fault).__name__} must be from 200 to 599, not {value!r}")
+
+
+def flag(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Raise `ValueError` for what is neither true nor false."""
+    if value is not True and value is not False:
+        raise ValueError(f"{attribute.name} of {type(fault).__name__} must be true or false, not {value!r}")
+
+
+def text(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Raise `ValueError` for what is no text of one line."""
+    if not isinstance(value, str) or not _LINE.fullmatch(value):
+        raise ValueError(f"{attribute.name} of {type(fault).__name__} must be text, not {value!r:.60}")
+
+
+def headers(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Raise `ValueError` for what no reply can have as its headers."""
+    pairs = value.items() if isinstance(value, Mapping) else None
+    if pairs is None:
+        raise ValueError(
+            f"{attribute.name} of {type(fault).__name__} must be texts by name, not {value!r:.60}"
+        )
+    for name, said in pairs:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(f"a header cannot be called {name!r:.60}")
+        if not isinstance(said, str) or not _LINE.fullmatch(said):
+            raise ValueError(f"a header must be text on one line, not {said!r:.60}")
+        if name.lower() in {"content-length", "transfer-encoding"}:
+            raise ValueError(f"{name} is as long as the body: CutBody is the fault that says otherwise")
+
+
+def with_body(status: int) -> None:
+    """Raise `ValueError` for a status whose replies have no body."""
+    if status in {204, 205, 304}:
+        raise ValueError(f"a reply with status {status} has no body")

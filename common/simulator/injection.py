@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from common.simulator.faultbase import LONGEST
 from common.simulator.faults import Ask
 from common.simulator.faults import Fault
 from common.simulator.matching import Match
@@ -35,8 +36,8 @@ class Terms:
     def __attrs_post_init__(self) -> None:
         if self.times is not None and self.times < 1:
             raise ValueError(f"times is 1 or more, or None for any number, not {self.times}")
-        if self.after < 0 or not self.after_seconds >= 0:
-            raise ValueError("after and after_seconds cannot be below zero")
+        if self.after < 0 or not 0 <= self.after_seconds <= LONGEST:
+            raise ValueError("after and after_seconds are 0 or more")
         if not 0 < self.probability <= 1:
             raise ValueError(f"a probability is above 0 and at most 1, not {self.probability}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -28,10 +29,10 @@ class Step:
 
     @classmethod
     def of(cls, step: StepLike) -> Step:
-        """Return a step from its tuple. Raises `ValueError` when the seconds are below zero."""
+        """Return a step from its tuple. Raises `ValueError` for seconds that no clock can count."""
         made = step if isinstance(step, Step) else cls(step[0], step[1], step[2] if len(step) > 2 else {})
-        if made.seconds is not None and not made.seconds >= 0:
-            raise ValueError(f"a step's seconds cannot be below zero: {made}")
+        if made.seconds is not None and not 0 <= made.seconds <= sys.float_info.max:
+            raise ValueError(f"a step's seconds are 0 or more, or None for ever: {made}")
         return made
 
 

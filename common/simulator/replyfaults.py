@@ -13,8 +13,12 @@ import attrs
 
 from common.simulator.faultbase import Ask
 from common.simulator.faultbase import Fault
+from common.simulator.faultbase import flag
+from common.simulator.faultbase import headers
 from common.simulator.faultbase import not_negative
 from common.simulator.faultbase import status_code
+from common.simulator.faultbase import text
+from common.simulator.faultbase import with_body
 from common.simulator.messages import Request
 from common.simulator.messages import Response
 
@@ -36,9 +40,13 @@ class Status(Fault):
     """
 
     status: int = attrs.field(validator=status_code)
-    headers: Mapping[str, str] = attrs.field(factory=_none)
+    headers: Mapping[str, str] = attrs.field(factory=_none, validator=headers)
     body: Any = None
-    acts: bool = False
+    acts: bool = attrs.field(default=False, validator=flag)
+
+    def __attrs_post_init__(self) -> None:
+        if self.body is not None:
+            with_body(self.status)
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
         """Answer so."""
@@ -53,9 +61,13 @@ class RetryAfter(Fault):
     """A 503 (or another status) with ``Retry-After`` in seconds, or with ``date`` as a date."""
 
     seconds: float = attrs.field(validator=not_negative)
-    date: bool = False
+    date: bool = attrs.field(default=False, validator=flag)
     status: int = attrs.field(default=503, validator=status_code)
     body: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.body is not None:
+            with_body(self.status)
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
         """Answer so."""
@@ -71,7 +83,10 @@ class Html(Fault):
     """A page of a proxy's, in place of the system's answer; ``acts`` as in `Status`."""
 
     status: int = attrs.field(default=504, validator=status_code)
-    acts: bool = False
+    acts: bool = attrs.field(default=False, validator=flag)
+
+    def __attrs_post_init__(self) -> None:
+        with_body(self.status)
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
         """Answer so."""
@@ -84,7 +99,7 @@ class Html(Fault):
 class ContentType(Fault):
     """The system's own answer under another content type, such as JSON as ``text/plain``."""
 
-    type: str
+    type: str = attrs.field(validator=text)
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
         """Change the header."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+from attrs.validators import optional
 
 from common.simulator.faultbase import Ask
 from common.simulator.faultbase import Fault
 from common.simulator.faultbase import not_negative
+from common.simulator.faultbase import text
 from common.simulator.faultbase import whole
 from common.simulator.matching import ids_in
 from common.simulator.messages import Quirks
@@ -57,7 +59,7 @@ class ShortPage(Fault):
 class IgnoreFilter(Fault):
     """A filter of a list that is not applied; without a name, the one that asks for jobs by id."""
 
-    name: str | None = None
+    name: str | None = attrs.field(default=None, validator=optional(text))
 
     def check(self, system: Simulator) -> None:
         """Raise `ValueError` where lists have no filters, or none by id."""
@@ -94,7 +96,7 @@ class ExpireTokens(Fault):
 class Forget(Fault):
     """A job that the system forgets before its time; without an id, those that the request is about."""
 
-    job: str | None = None
+    job: str | None = attrs.field(default=None, validator=optional(text))
 
     def fits(self, system: Simulator, request: Request) -> bool:
         """Whether there is such a job."""

@@ -9,6 +9,7 @@ import attrs
 
 from common.simulator.faultbase import Ask
 from common.simulator.faultbase import Fault
+from common.simulator.faultbase import flag
 from common.simulator.faultbase import not_negative
 from common.simulator.faultbase import whole
 from common.simulator.lost import Lost
@@ -36,7 +37,7 @@ class Delay(Fault):
 class Hang(Fault):
     """No reply at all, until the client gives up; with ``acts`` the system does what it was asked to do."""
 
-    acts: bool = False
+    acts: bool = attrs.field(default=False, validator=flag)
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
         """Never answer."""
@@ -64,7 +65,7 @@ class CutBody(Fault):
 class Reset(Fault):
     """A connection that is reset in place of a reply; with ``acts`` the system has done its work."""
 
-    acts: bool = False
+    acts: bool = attrs.field(default=False, validator=flag)
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
         """Lose the connection."""

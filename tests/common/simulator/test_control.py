@@ -175,12 +175,50 @@ WRONG = [
     ("POST /_sim/faults", {"faults": {"kind": "Status", "code": 1}}, "Status has no 'code'; it takes status"),
     ("POST /_sim/faults", {"faults": {"kind": "Status", "status": "500"}}, "from 200 to 599, not '500'"),
     ("POST /_sim/faults", {"faults": {"kind": "Status", "status": 500, "headers": {"a": 1}}}, "a header"),
-    ("POST /_sim/faults", {"faults": {"kind": "Hang", "acts": 1}}, "acts must be true or false"),
+    ("POST /_sim/faults", {"faults": {"kind": "Hang", "acts": 1}}, "acts of Hang must be true or false"),
     ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "tims": 1}, "the body has no 'tims'"),
     ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "times": True}, "times must be a whole number"),
     ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "match": "x"}, "neither a method, nor a path"),
     ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "match": {"path": 1}}, "path must be text"),
     ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "match": {"query": {"a": 1}}}, "the pattern of a"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "times": -1}, "times is 1 or more"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "times": 1.5}, "times must be a whole number"),
+    (
+        "POST /_sim/faults",
+        {"faults": {"kind": "Reset"}, "after": -1},
+        "after and after_seconds are 0 or more",
+    ),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "after_seconds": 10**400}, "after_seconds are 0"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "probability": 2}, "above 0 and at most 1, not 2"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "probability": "1"}, "probability must be a number"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "match": {"regex": "("}}, "not a regular expression"),
+    ("POST /_sim/faults", {"faults": {"kind": "Reset"}, "match": {"nth": 0}}, "counted from 1, not 0"),
+    ("POST /_sim/faults", {"faults": []}, "name at least one fault"),
+    ("POST /_sim/faults", {"faults": [{"kind": "Reset"}, 7]}, "a fault must be a JSON object, not 7"),
+    ("POST /_sim/faults", {"faults": {"kind": "Delay", "seconds": -1}}, "0 or more, not -1"),
+    ("POST /_sim/faults", {"faults": {"kind": "Delay", "seconds": 10**400}}, "0 or more, not 1000"),
+    ("POST /_sim/faults", {"faults": {"kind": "CutBody", "after_bytes": 0.5}}, "0, 1, 2, …, not 0.5"),
+    ("POST /_sim/faults", {"faults": {"kind": "ContentType", "type": None}}, "must be text, not None"),
+    ("POST /_sim/faults", {"faults": {"kind": "ContentType", "type": "a\r\nb: c"}}, "must be text, not"),
+    ("POST /_sim/faults", {"faults": {"kind": "Forget", "job": 7}}, "job of Forget must be text"),
+    ("POST /_sim/faults", {"faults": {"kind": "Status", "status": 500, "headers": [1]}}, "texts by name"),
+    (
+        "POST /_sim/faults",
+        {"faults": {"kind": "Status", "status": 500, "headers": {"a b": ""}}},
+        "called 'a b'",
+    ),
+    (
+        "POST /_sim/faults",
+        {"faults": {"kind": "Status", "status": 500, "headers": {"Content-Length": "1"}}},
+        "CutBody is the fault",
+    ),
+    ("POST /_sim/faults", {"faults": {"kind": "Status", "status": 204, "body": "x"}}, "204 has no body"),
+    ("POST /_sim/faults", {"faults": {"kind": "Html", "status": 304}}, "304 has no body"),
+    ("POST /_sim/jobs", {"script": [["a", -1], ["b", None]]}, "seconds are 0 or more"),
+    ("POST /_sim/jobs", {"script": [["a", 10**400], ["b", None]]}, "seconds are 0 or more"),
+    ("POST /_sim/jobs", {"script": SCRIPT, "id": "\ud800"}, "half of a surrogate pair"),
+    ("PUT /_sim/clock", {"step": "1"}, "step must be a number"),
+    ("PUT /_sim/clock", {"step": 60, "scale": -1}, "scale is 0 or more"),
     ("POST /_sim/clock", {}, "say {"),
     ("POST /_sim/clock", {"step": -1}, "0 seconds or more"),
     ("POST /_sim/clock", {"scale": None}, "scale must be a number"),
@@ -193,13 +231,21 @@ async def test_a_wrong_order_is_a_400_that_says_why(order: str, data: Any, compl
     sim.add_job([("a", None)], id="taken")
     status, said = await near(sim)(order, data)
     assert (status, complaint in said["error"]) == (400, True), said
+    assert len(said["error"]) < 300
     assert (len(sim.jobs), sim.faults) == (1, [])
 
 
 async def test_a_body_that_is_not_json_and_a_path_that_is_not_there() -> None:
     tell = near(Echo())
-    reply = await tell.http.post("/_sim/jobs", content="{")
-    assert (reply.status_code, "not JSON" in reply.json()["error"]) == (400, True)
+    nested = b'{"a":' * 500 + b"1" + b"}" * 500
+    for body, complaint in (
+        *((body, "not JSON") for body in (b"", b"{", b"\xff", b'{"script": NaN}', b'{"script": 1e999}')),
+        *((body, "nested too deep") for body in (nested, b"[" * 100_000)),
+        (b" " * (16 * 2**20 + 1), "16777216 at most"),
+    ):
+        for what in ("jobs", "writes", "faults", "clock"):
+            reply = await tell.http.post(f"/_sim/{what}", content=body)
+            assert (reply.status_code, complaint in reply.json()["error"]) == (400, True), body[:20]
     status, said = await tell("PATCH /_sim/jobs")
     assert (status, "jobs, writes, faults" in said["error"]) == (404, True)
     assert (await tell("GET /_sim"))[1]["simulator"] == "Echo"

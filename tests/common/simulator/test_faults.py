@@ -343,8 +343,8 @@ def test_a_text_that_matches_nothing_is_refused(text: str) -> None:
     [
         (lambda sim: sim.inject(None), "at least one fault"),
         (lambda sim: sim.inject(None, Reset(), times=0), "times is 1 or more"),
-        (lambda sim: sim.inject(None, Reset(), after=-1), "below zero"),
-        (lambda sim: sim.inject(None, Reset(), after_seconds=float("nan")), "below zero"),
+        (lambda sim: sim.inject(None, Reset(), after=-1), "0 or more"),
+        (lambda sim: sim.inject(None, Reset(), after_seconds=float("nan")), "0 or more"),
         (lambda sim: sim.inject(None, Reset(), probability=0), "a probability is above 0"),
         (lambda _: Status(99), "from 200 to 599"),
         (lambda _: Delay(-1), "must be 0 or more"),

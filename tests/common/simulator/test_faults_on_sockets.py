@@ -51,6 +51,16 @@ async def test_httpx_meets_the_same_as_in_process(fault: Fault, error: type[http
         assert str(met.value) == str(expected.value)
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_a_status_without_a_body_has_none_on_the_socket(status: int) -> None:
+    sim = Echo()
+    sim.inject("GET", Status(status, {"X-A": "b"}))
+    async with sim.serve() as url, httpx.AsyncClient(base_url=url) as http:
+        reply = await http.get("/")
+        assert (reply.status_code, reply.content, reply.headers["X-A"]) == (status, b"", "b")
+        assert (await http.get("/")).status_code == 200
+
+
 async def test_a_reset_on_the_socket_is_a_reset() -> None:
     sim = Echo()
     sim.inject(None, Reset())

@@ -124,8 +124,8 @@ def test_states_are_not_checked() -> None:
     [
         ([], "at least one step"),
         ([("running", None), ("success", None)], "only the last step"),
-        ([("running", -1), ("success", None)], "below zero"),
-        ([("running", float("nan")), ("success", None)], "below zero"),
+        ([("running", -1), ("success", None)], "0 or more"),
+        ([("running", float("nan")), ("success", None)], "0 or more"),
     ],
 )
 def test_a_script_without_sense_is_refused(script: Script, complaint: str) -> None:

@@ -147,6 +147,14 @@ def test_a_whole_test_over_http(asked: Program) -> None:
     assert (asked.order("GET journal"), asked.order("GET jobs")) == ({"journal": []}, {"jobs": []})
 
 
+def test_a_reset_takes_back_what_faults_did(asked: Program) -> None:
+    asked.order("POST faults", {"faults": {"kind": "ExpireTokens"}})
+    assert [asked.job()[0] for _ in range(2)] == [401, 401]
+    asked.order("POST reset")
+    asked.order("POST jobs", {"script": [[asked.system.running, None]], "id": ID})
+    assert asked.job()[0] == 200
+
+
 # --- each kind of fault, and what a client meets
 
 

@@ -225,7 +225,7 @@ async def test_a_closed_source_is_closed() -> None:
     [
         ([], {}, "at least one step"),
         ([("running", None), "succeeded"], {}, "only the last step"),
-        ([("running", -1)], {}, "below zero"),
+        ([("running", -1)], {}, "0 or more"),
         ([("florbing", 1)], {}, "'florbing' is no state of a job: .*queued, running"),
         ("done", {}, "'done' is no state"),
         ([("running", 1, {"colour": "red"})], {}, "no field 'colour'"),
