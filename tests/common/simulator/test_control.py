@@ -170,6 +170,7 @@ WRONG = [
     ("POST /_sim/jobs", {"script": SCRIPT, "id": "taken"}, "there is a job 'taken' already"),
     ("POST /_sim/jobs", {"script": SCRIPT, "fields": {"id": "x"}}, "'id' stands beside the fields"),
     ("POST /_sim/faults", {}, "a fault must be a JSON object"),
+    ("POST /_sim/faults", {"faults": {"kind": "x" * 10_000}}, "a fault's kind is one of Status"),
     ("POST /_sim/faults", {"faults": {"kind": "Florb"}}, "a fault's kind is one of Status, RetryAfter"),
     ("POST /_sim/faults", {"faults": {"kind": "Status"}}, "Status needs status"),
     ("POST /_sim/faults", {"faults": {"kind": "Status", "code": 1}}, "Status has no 'code'; it takes status"),
