@@ -9,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings
 
+from tests.loopback import CERTIFICATE
+from tests.loopback import KEY
+from tests.loopback import write_pem
 from tests.profiles import Desk
 
 pytest_plugins = ["pytester"]
@@ -33,6 +36,18 @@ os.environ.setdefault("JOBSOURCE_HTTP", "httpx")
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """The event loop that an async test runs on."""
     return str(request.param)
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> str:
+    """A file with the certificate of `Loopback`, which is its own authority."""
+    return write_pem(tmp_path, "CERTIFICATE", CERTIFICATE)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> str:
+    """A file with the key to that certificate."""
+    return write_pem(tmp_path, "PRIVATE KEY", KEY)
 
 
 @pytest.fixture

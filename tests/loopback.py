@@ -49,6 +49,16 @@ def write_pem(folder: Path, label: str, data: str) -> str:
     return str(path)
 
 
+def server_tls(ca: str, key: str, *, ask: bool = False) -> ssl.SSLContext:
+    """A server's TLS settings; with ``ask`` it lets in those with a certificate alone."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(ca, key)
+    if ask:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(ca)
+    return context
+
+
 def raw(data: Any, status: str = "200 OK", **headers: str) -> list[bytes]:
     """A whole reply, in one piece; ``data`` is its bytes, or becomes JSON."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()

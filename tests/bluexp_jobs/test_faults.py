@@ -28,29 +28,6 @@ def connect(sim: BlueXPSimulator, auth: Bearer | ServiceAccount | None = None) -
     )
 
 
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        faults.RetryAfter(5),
-        faults.RetryAfter(5, date=True, status=429),
-        faults.Html(504),
-        faults.Hang(),
-        faults.CutBody(7),
-        faults.Reset(),
-        faults.Refuse(9),
-        faults.ContentType("text/plain"),
-    ],
-    ids=str,
-)
-async def test_a_wait_bears_with_it(trouble: faults.Fault) -> None:
-    sim = BlueXPSimulator()
-    id = sim.add_job([("PENDING", 5), ("IN_PROGRESS", 30), ("COMPLETED", None)])
-    sim.inject("GET", trouble, times=2, after=1)
-    async with connect(sim) as jobs:
-        assert (await jobs.wait(id, timeout=600)).succeeded
-    sim.verify()
-
-
 async def test_a_filter_that_is_ignored() -> None:
     sim = BlueXPSimulator()
     for state in ("FAILED", "COMPLETED"):

@@ -32,9 +32,6 @@ from tests.cfjobs.foundation import granted
 from tests.cfjobs.foundation import refused
 from tests.common.virtual import Backend
 from tests.common.virtual import virtual_time
-from tests.loopback import CERTIFICATE
-from tests.loopback import KEY
-from tests.loopback import write_pem
 
 pytestmark = pytest.mark.anyio
 
@@ -435,7 +432,9 @@ async def test_a_token_that_the_server_revokes_is_renewed_once() -> None:
     assert [request.status for request in simulator.journal] == [200, 200, 200, 401, 200, 200]
 
 
-async def test_a_korifi_takes_a_bearer_token_or_a_client_certificate_and_no_password(tmp_path: Any) -> None:
+async def test_a_korifi_takes_a_bearer_token_or_a_client_certificate_and_no_password(
+    ca: str, key: str
+) -> None:
     simulator = CFSimulator(korifi=True)
     guid = simulator.add_job([("COMPLETE", None)])
     transport = simulator.transport()
@@ -444,6 +443,5 @@ async def test_a_korifi_takes_a_bearer_token_or_a_client_certificate_and_no_pass
     async with CFJobs(API, auth=UAAPassword("admin", PASSWORD), transport=transport) as jobs:
         with pytest.raises(AuthenticationError, match="Korifi"):
             await jobs.get(guid)
-    cert = (write_pem(tmp_path, "CERTIFICATE", CERTIFICATE), write_pem(tmp_path, "PRIVATE KEY", KEY))
-    async with CFJobs(API, cert=cert) as jobs:
+    async with CFJobs(API, cert=(ca, key)) as jobs:
         assert jobs.endpoint == API

@@ -30,30 +30,6 @@ def connect(sim: CFSimulator, auth: Bearer | None = None) -> CFJobs:
     return CFJobs("https://api.example.org", auth=auth or Bearer("t"), transport=sim.transport())
 
 
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        faults.RetryAfter(5),
-        faults.RetryAfter(5, date=True, status=429),
-        faults.Status(429, {"Content-Type": "text/plain", "Retry-After": "7"}, LIMITED),
-        faults.Html(502),
-        faults.Hang(),
-        faults.CutBody(7),
-        faults.Reset(),
-        faults.Refuse(9),
-        faults.ContentType("text/plain"),
-    ],
-    ids=str,
-)
-async def test_a_wait_bears_with_it(trouble: faults.Fault) -> None:
-    sim = CFSimulator()
-    guid = sim.add_job([("PROCESSING", 5), ("POLLING", 30), ("COMPLETE", None)])
-    sim.inject("GET /v3/jobs/*", trouble, times=2, after=1)
-    async with connect(sim) as jobs:
-        assert (await jobs.wait(guid, timeout=600)).succeeded
-    sim.verify()
-
-
 async def test_a_late_429_is_kept_to() -> None:
     sim = CFSimulator()
     guid = sim.add_job([("PROCESSING", 5), ("COMPLETE", None)])

@@ -40,11 +40,10 @@ from common.model import Action
 from ontapjobs import Bearer
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
-from tests.loopback import CERTIFICATE
-from tests.loopback import KEY
+from tests.common.dripping import check_a_dripping_server
 from tests.loopback import Loopback
 from tests.loopback import raw
-from tests.loopback import write_pem
+from tests.loopback import server_tls
 
 pytest.importorskip("aiohttp")
 
@@ -295,7 +294,7 @@ async def test_passwords_of_the_environment_are_not_sent(
     netrc.write_text("machine 127.0.0.1 login other password person\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    tls = server_context(ca, key, ask=True)
+    tls = server_tls(ca, key, ask=True)
     with Loopback(lambda _, __: raw(JOB), tls=tls) as server:
         async with OntapJobs(server.url, verify=ca, cert=(ca, key)) as source:
             await source.get("j1")
@@ -476,17 +475,7 @@ async def test_a_401_is_met_with_one_new_token() -> None:
 
 @asynchronous
 async def test_request_timeout_bounds_the_whole_reply_of_a_dripping_server() -> None:
-    def script(_: int, __: str) -> Iterator[bytes]:
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-        while not server.stopping.is_set():
-            time.sleep(0.01)
-            yield b" "
-
-    with Loopback(script) as server:
-        async with OntapJobs(server.url, auth=AUTH, request_timeout=0.15) as source:
-            with anyio.fail_after(20), pytest.raises(TransportError, match=r"no whole reply within 0\.15 s"):
-                await source.get("j1")
-        assert len(server.heads) == 1
+    await check_a_dripping_server()
 
 
 @asynchronous
@@ -523,28 +512,9 @@ async def test_a_burst_uses_as_many_connections_as_concurrency_says() -> None:
 # --- TLS
 
 
-@pytest.fixture
-def ca(tmp_path: Path) -> str:
-    return write_pem(tmp_path, "CERTIFICATE", CERTIFICATE)
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> str:
-    return write_pem(tmp_path, "PRIVATE KEY", KEY)
-
-
-def server_context(ca: str, key: str, *, ask: bool = False) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(ca, key)
-    if ask:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(ca)
-    return context
-
-
 @asynchronous
 async def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_hint(ca: str, key: str) -> None:
-    with Loopback(lambda _, __: raw(JOB), tls=server_context(ca, key)) as server:
+    with Loopback(lambda _, __: raw(JOB), tls=server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
             with pytest.raises(TransportError, match=r"pass verify='ca\.pem'") as caught:
                 await source.get("j1")
@@ -557,7 +527,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_hint(ca: 
 
 @asynchronous
 async def test_a_ca_file_a_context_and_a_client_certificate_work_as_over_httpx(ca: str, key: str) -> None:
-    with Loopback(lambda _, __: raw(JOB), tls=server_context(ca, key, ask=True)) as server:
+    with Loopback(lambda _, __: raw(JOB), tls=server_tls(ca, key, ask=True)) as server:
         own = ssl.create_default_context(cafile=ca)
         own.load_cert_chain(ca, key)
         for source in (
@@ -575,7 +545,7 @@ async def test_a_ca_file_a_context_and_a_client_certificate_work_as_over_httpx(c
 @asynchronous
 @pytest.mark.filterwarnings("ignore::common.options.InsecureConnectionWarning")
 async def test_verification_is_skipped_only_by_name(ca: str, key: str) -> None:
-    with Loopback(lambda _, __: raw(JOB), tls=server_context(ca, key)) as server:
+    with Loopback(lambda _, __: raw(JOB), tls=server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=AUTH, verify=False) as source:
             assert (await source.get("j1")).succeeded
 

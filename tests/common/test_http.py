@@ -6,7 +6,6 @@ import gc
 import gzip
 import itertools
 import json
-import time
 import tracemalloc
 import zlib
 from collections.abc import Iterable
@@ -28,6 +27,7 @@ from common.errors import UsageError
 from common.model import Action
 from ontapjobs import Bearer
 from ontapjobs import OntapJobs
+from tests.common.dripping import check_a_dripping_server
 from tests.loopback import Loopback
 from tests.loopback import raw
 from tests.recording import Answer
@@ -381,17 +381,7 @@ async def test_a_host_name_that_no_resolver_takes_is_a_typed_error(host: str) ->
 
 
 async def test_request_timeout_bounds_the_whole_reply_of_a_dripping_server() -> None:
-    def script(_: int, __: str) -> Iterable[bytes]:
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-        while not server.stopping.is_set():
-            time.sleep(0.01)
-            yield b" "
-
-    with Loopback(script) as server:
-        async with OntapJobs(server.url, auth=AUTH, request_timeout=0.15) as source:
-            with anyio.fail_after(20), pytest.raises(TransportError, match=r"no whole reply within 0\.15 s"):
-                await source.get("j1")
-        assert len(server.heads) == 1
+    await check_a_dripping_server()
 
 
 async def test_the_turn_in_the_queue_is_not_counted_as_time_of_the_request() -> None:

@@ -8,7 +8,6 @@ import logging
 import pickle
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 from urllib.parse import unquote_plus
@@ -30,11 +29,9 @@ from common.options import InsecureConnectionWarning
 from common.tls import tls_context
 from ontapjobs import OntapJobs
 from tests.common.test_auth import everything
-from tests.loopback import CERTIFICATE
-from tests.loopback import KEY
 from tests.loopback import Loopback
 from tests.loopback import raw
-from tests.loopback import write_pem
+from tests.loopback import server_tls
 from tests.recording import Recorder
 from tests.recording import in_turn
 from tests.recording import reply
@@ -232,18 +229,9 @@ def test_it_shows_no_secret_and_is_not_pickled() -> None:
 
 
 @pytest.fixture
-def ca(tmp_path: Path) -> str:
-    return write_pem(tmp_path, "CERTIFICATE", CERTIFICATE)
-
-
-@pytest.fixture
-def issuer(ca: str, tmp_path: Path) -> Loopback:
+def issuer(ca: str, key: str) -> Loopback:
     """A token endpoint behind a certificate that nobody vouches for."""
-    import ssl
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(ca, write_pem(tmp_path, "PRIVATE KEY", KEY))
-    return Loopback(lambda _, __: raw(TOKEN), tls=context)
+    return Loopback(lambda _, __: raw(TOKEN), tls=server_tls(ca, key))
 
 
 @pytest.fixture(params=["httpx", "aiohttp"])

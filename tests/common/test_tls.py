@@ -19,12 +19,11 @@ from common.options import InsecureConnectionWarning
 from common.tls import tls_context
 from ontapjobs import Bearer
 from ontapjobs import OntapJobs
-from tests.loopback import CERTIFICATE
-from tests.loopback import KEY
 from tests.loopback import KEY_PASSWORD
 from tests.loopback import LOCKED_KEY
 from tests.loopback import Loopback
 from tests.loopback import raw
+from tests.loopback import server_tls
 from tests.loopback import write_pem
 
 pytestmark = pytest.mark.anyio
@@ -35,28 +34,8 @@ REMOTE_HTTP = "http://cluster1.example.com"
 
 
 @pytest.fixture
-def ca(tmp_path: Path) -> str:
-    return write_pem(tmp_path, "CERTIFICATE", CERTIFICATE)
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> str:
-    return write_pem(tmp_path, "PRIVATE KEY", KEY)
-
-
-@pytest.fixture
 def locked_key(tmp_path: Path) -> str:
     return write_pem(tmp_path, "ENCRYPTED PRIVATE KEY", LOCKED_KEY)
-
-
-def server_context(ca: str, key: str, *, ask: bool = False) -> ssl.SSLContext:
-    """A server's TLS settings; with ``ask`` the client must show a certificate."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(ca, key)
-    if ask:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(ca)
-    return context
 
 
 def serve(context: ssl.SSLContext) -> Loopback:
@@ -163,7 +142,7 @@ def test_a_client_certificate_is_refused_where_there_is_no_tls_to_show_it_in(opt
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_hint(ca: str, key: str) -> None:
-    with serve(server_context(ca, key)) as server:
+    with serve(server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
             with pytest.raises(TransportError, match=r"pass verify='ca\.pem'") as caught:
                 await source.get("j1")
@@ -172,14 +151,14 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_hint(ca: 
 
 
 async def test_a_ca_file_or_its_text_as_a_path_makes_the_server_trusted(ca: str, key: str) -> None:
-    with serve(server_context(ca, key)) as server:
+    with serve(server_tls(ca, key)) as server:
         for verify in (ca, Path(ca), ssl.create_default_context(cafile=ca)):
             async with OntapJobs(server.url, auth=AUTH, verify=verify) as source:
                 assert (await source.get("j1")).succeeded
 
 
 async def test_the_name_in_the_certificate_is_checked_too(ca: str, key: str) -> None:
-    with serve(server_context(ca, key)) as server:
+    with serve(server_tls(ca, key)) as server:
         wrong = server.url.replace("127.0.0.1", "127.0.0.2")
         async with OntapJobs(wrong, auth=AUTH, verify=ca) as source:
             with pytest.raises(TransportError):
@@ -189,13 +168,13 @@ async def test_the_name_in_the_certificate_is_checked_too(ca: str, key: str) -> 
 
 @pytest.mark.filterwarnings("ignore::common.options.InsecureConnectionWarning")
 async def test_verification_is_skipped_only_by_name(ca: str, key: str) -> None:
-    with serve(server_context(ca, key)) as server:
+    with serve(server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=AUTH, verify=False) as source:
             assert (await source.get("j1")).succeeded
 
 
 async def test_a_client_certificate_signs_in_by_itself(ca: str, key: str, locked_key: str) -> None:
-    with serve(server_context(ca, key, ask=True)) as server:
+    with serve(server_tls(ca, key, ask=True)) as server:
         for cert in ((ca, key), (ca, locked_key, KEY_PASSWORD)):
             async with OntapJobs(server.url, verify=ca, cert=cert) as source:
                 assert (await source.get("j1")).succeeded
@@ -204,7 +183,7 @@ async def test_a_client_certificate_signs_in_by_itself(ca: str, key: str, locked
 
 
 async def test_without_its_client_certificate_a_strict_server_lets_nobody_in(ca: str, key: str) -> None:
-    with serve(server_context(ca, key, ask=True)) as server:
+    with serve(server_tls(ca, key, ask=True)) as server:
         async with OntapJobs(server.url, verify=ca, auth=AUTH) as source:
             with pytest.raises(TransportError):
                 await source.get("j1")

@@ -35,26 +35,9 @@ from tests.fuzz.payloads import bodies
 from tests.fuzz.payloads import check_job
 from tests.fuzz.payloads import listed
 from tests.fuzz.payloads import tried
+from tests.ontaprecords import FULL as ONTAP
+from tests.ontaprecords import UUID
 
-ONTAP_UUID = "5d0f3f0e-77aa-11ee-9c31-005056a1b2c3"
-ONTAP: dict[str, Any] = {
-    "uuid": ONTAP_UUID,
-    "description": "POST /api/storage/volumes",
-    "state": "failure",
-    "message": "the volume exists already",
-    "code": 917927,
-    "start_time": "2026-02-03T10:00:00+01:00",
-    "end_time": "2026-02-03T10:00:09+01:00",
-    "svm": {"name": "svm1", "uuid": "aa-11", "_links": {"self": {"href": "/api/svm/svms/aa-11"}}},
-    "node": {"name": "node-a"},
-    "error": {
-        "message": "exists",
-        "code": "917927",
-        "target": "name",
-        "arguments": [{"code": "1", "message": "v"}],
-    },
-    "_links": {"self": {"href": f"/api/cluster/jobs/{ONTAP_UUID}"}},
-}
 PAGE: dict[str, Any] = {
     "records": [{**ONTAP, "state": "success"}, {"uuid": "6e1a4a1f", "state": "running", "code": "0"}],
     "num_records": 2,
@@ -113,7 +96,7 @@ WORDS = [
     *ontap.STATES,
     *cf.STATES,
     *bluexp.STATES,
-    ONTAP_UUID,
+    UUID,
 ]
 
 Parse = Callable[..., Job]
@@ -248,7 +231,7 @@ ERROR: dict[str, Any] = {
     "errors": [{"code": 10010, "title": "CF-ResourceNotFound", "detail": "Job not found"}],
     "statusCode": 404,
     "message": "no such job",
-    "job": {"uuid": ONTAP_UUID, "_links": {"self": {"href": f"/api/cluster/jobs/{ONTAP_UUID}"}}},
+    "job": {"uuid": UUID, "_links": {"self": {"href": f"/api/cluster/jobs/{UUID}"}}},
     "jobs": [ONTAP],
     "job-id": "7a1c40de",
 }

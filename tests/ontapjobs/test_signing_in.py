@@ -21,12 +21,11 @@ from ontapjobs import InsecureConnectionWarning
 from ontapjobs import OntapJobs
 from ontapjobs import TransportError
 from ontapjobs import UsageError
-from tests.loopback import CERTIFICATE
-from tests.loopback import KEY
 from tests.loopback import KEY_PASSWORD
 from tests.loopback import LOCKED_KEY
 from tests.loopback import Loopback
 from tests.loopback import raw
+from tests.loopback import server_tls
 from tests.loopback import write_pem
 
 pytestmark = pytest.mark.anyio
@@ -45,26 +44,6 @@ def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     return str(loop)
 
 
-@pytest.fixture
-def ca(tmp_path: Path) -> str:
-    return write_pem(tmp_path, "CERTIFICATE", CERTIFICATE)
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> str:
-    return write_pem(tmp_path, "PRIVATE KEY", KEY)
-
-
-def tls(ca: str, key: str, *, ask: bool = False) -> ssl.SSLContext:
-    """A cluster's TLS settings; with ``ask`` it lets in those with a certificate alone."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(ca, key)
-    if ask:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(ca)
-    return context
-
-
 def cluster(*, tls: ssl.SSLContext | None = None) -> Loopback:
     return Loopback(lambda _, __: raw(JOB), tls=tls)
 
@@ -80,7 +59,7 @@ def header(head: str, name: str) -> list[str]:
 
 @pytest.mark.parametrize("auth", [(USER, PASSWORD), Basic(USER, PASSWORD)], ids=["pair", "basic"])
 async def test_a_password_goes_as_basic_in_utf_8(auth: Any, ca: str, key: str) -> None:
-    with cluster(tls=tls(ca, key)) as server:
+    with cluster(tls=server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=auth, verify=ca) as source:
             assert (await source.get("j1")).succeeded
     [sent] = header(server.heads[0], "Authorization")
@@ -88,7 +67,7 @@ async def test_a_password_goes_as_basic_in_utf_8(auth: Any, ca: str, key: str) -
 
 
 async def test_a_token_at_hand_goes_as_bearer(ca: str, key: str) -> None:
-    with cluster(tls=tls(ca, key)) as server:
+    with cluster(tls=server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=Bearer("eyJ.t.c2ln"), verify=ca) as source:
             assert (await source.get("j1")).succeeded
     assert header(server.heads[0], "Authorization") == ["Bearer eyJ.t.c2ln"]
@@ -98,7 +77,7 @@ async def test_a_client_certificate_signs_in_by_itself_or_beside_a_token(
     ca: str, key: str, tmp_path: Path
 ) -> None:
     locked = write_pem(tmp_path, "ENCRYPTED PRIVATE KEY", LOCKED_KEY)
-    with cluster(tls=tls(ca, key, ask=True)) as server:
+    with cluster(tls=server_tls(ca, key, ask=True)) as server:
         for cert, auth in (((ca, key), None), ((ca, locked, KEY_PASSWORD), None), ((ca, key), Bearer("t"))):
             async with OntapJobs(server.url, auth=auth, cert=cert, verify=ca) as source:
                 assert (await source.get("j1")).succeeded
@@ -106,7 +85,7 @@ async def test_a_client_certificate_signs_in_by_itself_or_beside_a_token(
 
 
 async def test_without_its_certificate_nothing_reaches_a_cluster_that_asks_for_one(ca: str, key: str) -> None:
-    with cluster(tls=tls(ca, key, ask=True)) as server:
+    with cluster(tls=server_tls(ca, key, ask=True)) as server:
         async with OntapJobs(server.url, auth=(USER, PASSWORD), verify=ca) as source:
             with pytest.raises(TransportError):
                 await source.get("j1")
@@ -116,7 +95,7 @@ async def test_without_its_certificate_nothing_reaches_a_cluster_that_asks_for_o
 async def test_an_oauth_client_gets_its_token_elsewhere_and_shows_it_to_the_cluster(
     ca: str, key: str
 ) -> None:
-    context = tls(ca, key)
+    context = server_tls(ca, key)
     with cluster(tls=context) as server, Loopback(lambda _, __: raw(TOKEN), tls=context) as issuer:
         auth = ClientCredentials(f"{issuer.url}/adfs/oauth2/token", "jobs", PASSWORD, scope="ontap")
         async with OntapJobs(server.url, auth=auth, verify=ca) as source:
@@ -131,7 +110,7 @@ async def test_an_oauth_client_gets_its_token_elsewhere_and_shows_it_to_the_clus
 
 async def test_a_certificate_is_shown_to_the_issuer_that_asks_for_one(ca: str, key: str) -> None:
     # ONTAP takes tokens that are bound to the client's certificate (RFC 8705), which the issuer must see.
-    context = tls(ca, key, ask=True)
+    context = server_tls(ca, key, ask=True)
     with cluster(tls=context) as server, Loopback(lambda _, __: raw(TOKEN), tls=context) as issuer:
         auth = ClientCredentials(f"{issuer.url}/token", "jobs", PASSWORD)
         async with OntapJobs(server.url, auth=auth, cert=(ca, key), verify=ca) as source:
@@ -173,7 +152,7 @@ def test_nobody_asking_is_a_usage_error() -> None:
 
 
 async def test_a_ca_file_is_all_that_a_self_signed_cluster_needs(ca: str, key: str) -> None:
-    with cluster(tls=tls(ca, key)) as server:
+    with cluster(tls=server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=(USER, PASSWORD)) as source:
             with pytest.raises(TransportError, match=r"pass verify='ca\.pem'"):
                 await source.get("j1")
@@ -184,8 +163,8 @@ async def test_a_ca_file_is_all_that_a_self_signed_cluster_needs(ca: str, key: s
 
 async def test_verification_is_off_by_name_alone_with_one_warning_a_source(ca: str, key: str) -> None:
     with (
-        cluster(tls=tls(ca, key)) as server,
-        Loopback(lambda _, __: raw(TOKEN), tls=tls(ca, key)) as issuer,
+        cluster(tls=server_tls(ca, key)) as server,
+        Loopback(lambda _, __: raw(TOKEN), tls=server_tls(ca, key)) as issuer,
         warnings.catch_warnings(record=True) as seen,
     ):
         warnings.simplefilter("always")
