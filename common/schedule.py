@@ -23,7 +23,7 @@ PASSED_OVER = 64
 LITTER = 64
 """So many items that are over are borne with in any heap."""
 
-_Item = tuple[float, int, Entry]
+_Item = tuple[float, float, int, Entry]
 
 
 class Queue:
@@ -41,7 +41,8 @@ class Queue:
         """Ask about it at ``due``, whatever was said before; infinity for not at all."""
         entry.due = due
         if due < math.inf:
-            heapq.heappush(self._heap, (due, next(self._numbers), entry))
+            entry.owed = min(entry.owed, due)
+            heapq.heappush(self._heap, (due, entry.owed, next(self._numbers), entry))
 
     def first_due(self) -> float:
         """When the first job falls due; infinity where there is none."""
@@ -54,8 +55,12 @@ class Queue:
 
         What fell due before ``resumed`` while the server was not to be had is spread over the time after it.
         """
+        late: list[Entry] = []
         while self.first_due() < min(now, resumed):
-            entry = self._take()
+            late.append(self._take())
+        # Who was put off before comes first: else some would be put off each time, and never asked about.
+        late.sort(key=lambda entry: entry.owed)
+        for entry in late:
             self.put(entry, self._return.due(entry, resumed, room if batch else 0))
         if self.first_due() > now:
             return []
@@ -65,7 +70,7 @@ class Queue:
         room, boarded = room - first.seat, [first]
         passed: list[tuple[Entry, float]] = []
         while len(passed) < PASSED_OVER and (due := self.first_due()) < math.inf:
-            entry = self._heap[0][2]
+            entry = self._heap[0][-1]
             if due > now + max(SLACK, RIDE_ALONG * entry.delay) or entry.seat > room:
                 break
             self._take()
@@ -87,7 +92,7 @@ class Queue:
             heapq.heapify(self._heap)
 
     def _take(self) -> Entry:
-        entry = heapq.heappop(self._heap)[2]
+        entry = heapq.heappop(self._heap)[-1]
         entry.due = math.inf
         return entry
 
@@ -129,4 +134,5 @@ class Deadlines:
 
 
 def _counts(item: _Item) -> bool:
-    return item[2].due == item[0] and not item[2].flying
+    due, *_, entry = item
+    return entry.due == due and not entry.flying

@@ -161,6 +161,8 @@ class Entry:
     """How many bytes it takes in a request for many; 0 where it must be asked for alone."""
     due: float = math.inf
     """When it is in the queue for; infinity while it is in none."""
+    owed: float = math.inf
+    """When it first fell due since it was last asked about, however often it was put off."""
     delay: float = 0.0
     """Seconds between its last request and the next."""
     flying: bool = False

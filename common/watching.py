@@ -186,7 +186,7 @@ class Poller:
 
     def _take_off(self, entries: list[Entry]) -> None:
         for entry in entries:
-            entry.due = math.inf
+            entry.due = entry.owed = math.inf
         free = [waiter for entry in entries for waiter in entry.waiters if waiter.inside and not waiter.ready]
         if not free:
             return

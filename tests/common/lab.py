@@ -77,6 +77,10 @@ class Lab(BaseSource):
         """When the requests left."""
         return [asked.at for asked in self.asked]
 
+    def times_of(self, id: str) -> list[float]:
+        """When the requests left that asked about one job."""
+        return [asked.at for asked in self.asked if id in asked.ids]
+
     def end(self, id: str, at: float, state: JobState = JobState.SUCCEEDED) -> str:
         """Let a job end."""
         self.ends[id] = (at, state)

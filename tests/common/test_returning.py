@@ -91,10 +91,20 @@ def test_the_queue_spreads_what_fell_due_before_and_nothing_else() -> None:
     late = entry(50)
     queue.put(late, 100.0)
     left = [each for _ in range(60) for each in queue.board(0, 100.0, batch=True, resumed=100.0)]
-    assert [each.ref.id for each in left] == ["50", "0"]
+    assert [each.ref.id for each in left] == ["0", "50"]
     assert queue.board(0, 100.0, batch=True, resumed=100.0) == []
     rest = [each for _ in range(60) for each in queue.board(0, 110.0, batch=True, resumed=100.0)]
     assert len(rest) == 49
+
+
+def test_who_was_put_off_before_comes_first_whatever_falls_due_meanwhile() -> None:
+    queue, patient = Queue(), entry(0, delay=60.0)
+    queue.put(entry(1), 9.0)
+    queue.put(patient, 10.0)
+    assert patient not in queue.board(0, 100.0, batch=False, resumed=100.0)
+    for number in range(2, 9):
+        queue.put(entry(number), 20.0 + number)
+    assert queue.board(0, 200.0, batch=False, resumed=200.0) == [patient]
 
 
 def test_as_many_failures_as_may_be_under_way_are_an_outage_and_its_end_is_known() -> None:

@@ -415,6 +415,31 @@ async def test_retries_of_one_failed_request_go_out_together_again() -> None:
     assert [len(asked.ids) for asked in lab.asked] == [20] * 5
 
 
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_a_server_that_keeps_asking_to_be_left_alone_keeps_no_job_from_its_turn(
+    concurrency: int,
+) -> None:
+    ids = [f"job-{n}" for n in range(12)]
+    lab = Lab(*ids, "patient", concurrency=concurrency)
+    lab.latency = lambda _: 0.1
+    floors = {lab.pacer.held_until}
+
+    def one_answer_then_a_floor(_: Sequence[str]) -> Exception | None:
+        if lab.pacer.held_until in floors:
+            return overloaded(10)
+        floors.add(lab.pacer.held_until)
+        return None
+
+    lab.trouble = one_answer_then_a_floor
+    await outcomes(
+        *(patient(1000, lab.wait(id)) for id in ids),
+        patient(1000, lab.wait("patient", policy=PollPolicy(initial=60, maximum=60))),
+    )
+    for id in lab.ends:
+        asked = [at for at in lab.times_of(id) if at < 999]
+        assert max(later - earlier for earlier, later in itertools.pairwise([0, *asked, 1000])) < 250
+
+
 # Absence, refusals
 
 
