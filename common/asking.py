@@ -96,6 +96,7 @@ class Asking:
         dispatched: float,
         at: datetime | None = None,
     ) -> None:
+        delay = math.inf
         for waiter in entry.waiters:
             if waiter.ready or (waiter.number > flight.number and not job.done):
                 continue  # a newcomer's state must be newer than itself, unless it is an end
@@ -108,7 +109,11 @@ class Asking:
             if news:
                 tell(self._source.observer, EventKind.CHANGED, waiter.ref, job)
             waiter.ready = waiter.ready or waiter.ended or (news and not waiter.only_end)
-            self._told(waiter, entry, dispatched)
+            if not waiter.ended and waiter.error is None:
+                delay = min(delay, waiter.due - dispatched)
+            self._told(waiter)
+        if delay < math.inf:
+            entry.delay = delay
 
     def _missing(self, flight: Flight, error: JobNotFound, dispatched: float) -> None:
         for entry in flight.entries:
@@ -120,7 +125,7 @@ class Asking:
                 if ending is not None:
                     waiter.absent = True
                     waiter.fail(ending)
-                self._told(waiter, entry, dispatched)
+                self._told(waiter)
 
     def _troubled(self, flight: Flight, error: SourceError, dispatched: float) -> None:
         now, draw = self._now(), self._source.draw()
@@ -133,10 +138,9 @@ class Asking:
                     waiter.fail(ending)
                 else:
                     tell(self._source.observer, EventKind.TROUBLE, waiter.ref, waiter.last, error)
-                self._told(waiter, entry, dispatched)
+                self._told(waiter)
 
-    def _told(self, waiter: Waiter, entry: Entry, dispatched: float) -> None:
-        entry.delay = waiter.due - dispatched
+    def _told(self, waiter: Waiter) -> None:
         if waiter.one_read and not waiter.ready:
             waiter.fail(waiter.expired())
         if waiter.ready:

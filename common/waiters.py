@@ -164,7 +164,7 @@ class Entry:
     owed: float = math.inf
     """When it first fell due since it was last asked about, however often it was put off."""
     delay: float = 0.0
-    """Seconds between its last request and the next."""
+    """Seconds from its last good answer's request to the next; 0 before the first answer."""
     flying: bool = False
     alone_until: float = -math.inf
     """To be asked for by itself until then: it was absent from a sweep, or could not be read there."""

@@ -440,6 +440,28 @@ async def test_a_server_that_keeps_asking_to_be_left_alone_keeps_no_job_from_its
         assert max(later - earlier for earlier, later in itertools.pairwise([0, *asked, 1000])) < 250
 
 
+async def test_after_floors_that_overlap_a_job_comes_back_within_its_own_delay() -> None:
+    ids = ["quick", "slower", "slowest"]
+    lab = Lab(*ids)
+    lab.latency = lambda asked: 0.1 * ids.index(asked[0])
+    lab.trouble = lambda _: overloaded(90) if 5 <= anyio.current_time() < 6 else None
+    await outcomes(*(patient(200, lab.wait(id)) for id in ids))
+    for id in ids:
+        assert 0 <= min(at for at in lab.times_of(id) if at > 6) - lab.pacer.held_until <= 1
+
+
+async def test_a_job_goes_by_the_delay_of_the_most_eager_of_its_waits() -> None:
+    lab = Lab("first", "second", "job")
+    lab.trouble = lambda _: overloaded(20) if anyio.current_time() == 5 else None
+    await outcomes(
+        patient(200, lab.wait("first")),
+        later(0.2, lambda: patient(200, lab.wait("second"))),
+        later(0.5, lambda: patient(200, lab.wait("job"))),
+        later(0.6, lambda: patient(200, lab.wait("job", policy=RARELY))),
+    )
+    assert 25 < min(at for at in lab.times_of("job") if at > 6) < 26
+
+
 # Absence, refusals
 
 
