@@ -31,20 +31,27 @@ class Return:
         """When to ask about it, ``resumed`` or later; ``room`` is what one request holds, 0 for one job."""
         if resumed != self._resumed:
             self._resumed, self._requests, self._room = resumed, 0, 0
-        own = entry.delay or entry.waiters[0].policy.initial
+        window = _window(entry, resumed)
         if not entry.seat or not room:
-            due = resumed + self._next_part() * own
-        else:
-            if entry.seat > self._room:
-                self._part, self._room, self._window = self._next_part(), room, own
-            self._room -= entry.seat
-            self._window = min(self._window, own)
-            due = resumed + self._part * self._window
-        # A deadline, or a caller who has no time at all, is not kept waiting.
-        urgent = any(waiter.one_read or waiter.deadline <= due for waiter in entry.waiters)
-        return resumed if urgent else due
+            return resumed + self._next_part() * window
+        if entry.seat > self._room:
+            self._part, self._room, self._window = self._next_part(), room, window
+        self._room -= entry.seat
+        self._window = min(self._window, window)
+        return resumed + self._part * self._window
 
     def _next_part(self) -> float:
         part = self._requests * STEP % 1.0
         self._requests += 1
         return part
+
+
+def _window(entry: Entry, resumed: float) -> float:
+    """The seconds within which it is asked about: its own delay, and half of what a deadline leaves.
+
+    The other half is for the answer. A caller who has no time at all is not kept waiting.
+    """
+    window = entry.delay or entry.waiters[0].policy.initial
+    for waiter in entry.waiters:
+        window = 0.0 if waiter.one_read else min(window, max(0.0, waiter.deadline - resumed) / 2)
+    return window
