@@ -61,7 +61,8 @@ class Queue:
         # Who was put off before comes first: else some would be put off each time, and never asked about.
         late.sort(key=lambda entry: entry.owed)
         for entry in late:
-            self.put(entry, self._return.due(entry, resumed, room if batch else 0))
+            shared = room if batch and now >= entry.alone_until else 0
+            self.put(entry, self._return.due(entry, resumed, shared))
         if self.first_due() > now:
             return []
         first = self._take()

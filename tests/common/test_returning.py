@@ -115,6 +115,16 @@ def test_who_was_put_off_before_comes_first_whatever_falls_due_meanwhile() -> No
     assert queue.board(0, 200.0, batch=False, resumed=200.0) == [patient]
 
 
+def test_those_that_go_alone_for_a_while_do_not_come_back_together() -> None:
+    queue = Queue()
+    for number in range(100):
+        alone = entry(number, seat=UUID)
+        alone.alone_until = math.inf
+        queue.put(alone, 40.0)
+    left = [queue.board(100 * UUID, 101.0, batch=True, resumed=100.0) for _ in range(100)]
+    assert 5 <= sum(map(len, left)) <= 15
+
+
 def test_as_many_failures_as_may_be_under_way_are_an_outage_and_its_end_is_known() -> None:
     pacer = Pacer(3)
     for _ in range(2):
