@@ -39,6 +39,7 @@ class Poller:
         self._queue = Queue()
         self._deadlines = Deadlines()
         self._parked: dict[Waiter, None] = {}
+        self._one_reads: dict[Waiter, None] = {}
         self._keeper: Waiter | None = None
         self._armed = math.inf
         self._inside = 0
@@ -49,7 +50,8 @@ class Poller:
     @property
     def idle(self) -> bool:
         """True where nobody waits, and so nothing at all is held."""
-        held = len(self._entries) + len(self._queue) + len(self._deadlines) + len(self._parked)
+        waiters = len(self._parked) + len(self._one_reads)
+        held = len(self._entries) + len(self._queue) + len(self._deadlines) + waiters
         return not held and self._keeper is None and not self._flying and not self._inside
 
     def turn(self, waiter: Waiter) -> Awaitable[object] | None:
@@ -64,8 +66,6 @@ class Poller:
             waiter.fail(waiter.expired())  # its request landed in the very moment of its deadline
             return None
         self._dispatch(now)
-        if waiter.one_read and waiter.flight is None:
-            self._read_at_once(waiter, now)
         if waiter.flight is not None:
             return self._fly(waiter.flight)
         if self._keeper is None or self._keeper is waiter:
@@ -102,12 +102,15 @@ class Poller:
         waiter.inside = True
         self._inside += 1
         self._deadlines.put(waiter)
+        if waiter.one_read:
+            self._one_reads[waiter] = None
         self._rearm(waiter.cut)
         self._enqueue(entry)
 
     def leave(self, waiter: Waiter) -> None:
         """A wait is over, or its task cancelled: what it carried goes to others."""
         self._parked.pop(waiter, None)
+        self._one_reads.pop(waiter, None)
         waiter.inside = False
         self._inside -= 1
         entry = self._entries[waiter.ref.id]
@@ -178,9 +181,11 @@ class Poller:
             batch = now >= self._asking.batch_after
             entries = self._queue.board(self._source.room, now, batch=batch, resumed=self._source.resumed)
             if not entries:
-                return
+                break
             self._source.departing(now)
             self._take_off(entries)
+        for waiter in self._one_reads:
+            self._read_at_once(waiter, now)
 
     # Carrying requests
 
@@ -232,5 +237,7 @@ class Poller:
     def _read_at_once(self, waiter: Waiter, now: float) -> None:
         # With no time allowed there is one read: it waits for a place in flight, but for no floor.
         entry = self._entries[waiter.ref.id]
-        if not entry.flying and now < self._source.open_at(now, self._flying) < math.inf:
+        if waiter.ready or entry.flying:
+            return
+        if now < self._source.open_at(now, self._flying) < math.inf:
             self._take_off([entry])

@@ -367,6 +367,21 @@ async def test_a_timeout_of_zero_reads_once_beside_waits_that_are_not_due() -> N
     assert lab.times == [0, 10]
 
 
+async def test_a_timeout_of_zero_that_waits_for_its_place_does_not_sit_out_a_floor_that_begins_meanwhile() -> (
+    None
+):
+    lab = Lab("keeper", "busy", "job", concurrency=1)
+    lab.latency = lambda _: 0.5
+    lab.trouble = lambda ids: overloaded(100) if ids == ["busy"] else None
+    *_, found = await outcomes(
+        patient(90, lab.wait("keeper")),
+        later(0.6, lambda: patient(90, lab.wait("busy"))),
+        later(0.8, lambda: lab.wait("job", timeout=0)),
+    )
+    assert isinstance(found, WaitTimeout)
+    assert lab.times_of("job") == [about(1.1)]
+
+
 # Limits
 
 
