@@ -142,6 +142,16 @@ class Tracker:
         self.due = max(dispatched + wait, now + (error.retry_after or 0.0), now)
         return None
 
+    def shift(self, seconds: float) -> None:
+        """Go on by another clock, which is ahead by so many seconds."""
+        self.began += seconds
+        self.deadline += seconds
+        self.due += seconds
+        if self._outage_since is not None:
+            self._outage_since += seconds
+        if self._unknown_since is not None:
+            self._unknown_since += seconds
+
     def resolved(self, state: object) -> Job:
         """The job as the caller's probe knows it. Raises `UsageError` where that is no terminal state."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import AsyncIterator
 from collections.abc import Awaitable
 from types import TracebackType
@@ -108,6 +109,12 @@ class Wait(Waiter):
         wait.ended = seen is not None and seen.done
         return wait
 
+    def move(self, poller: Poller, ahead: float) -> None:
+        """Go on with the poller of another event loop, whose clock is ahead by so many seconds."""
+        self.poller = poller
+        self.number = 0
+        self.shift(ahead)
+
     def turn(self) -> Awaitable[object] | None:
         """What to await next; None once there is something to tell."""
         if self.entered:
@@ -204,6 +211,7 @@ class Watch(AsyncIterator[Job]):
         self._spec = spec
         self._wait: Wait | None = None
         self._finished = False
+        self._paused = 0.0, 0.0
 
     @property
     def last(self) -> Job | None:
@@ -219,14 +227,21 @@ class Watch(AsyncIterator[Job]):
         if self._wait is None:
             self._wait = Wait.begin(self._source, self.ref, self._seen, self._spec, only_end=False)
         wait, self._finished = self._wait, True
-        wait.poller = self._source.poller  # of the loop that runs now
+        self._follow_loop(wait)
         async with wait:
             while (pending := wait.turn()) is not None:
                 await pending
+        self._paused = wait.poller.now(), time.monotonic()
         if wait.last is None:
             raise AssertionError("a watch was told of nothing")
         self._finished = wait.ended
         return wait.last
+
+    def _follow_loop(self, wait: Wait) -> None:
+        poller = self._source.poller
+        if poller is not wait.poller:
+            then, when = self._paused
+            wait.move(poller, poller.now() - then - (time.monotonic() - when))
 
     async def aclose(self) -> None:
         """Stop watching. The remote job is left alone."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import anyio
 import anyio.lowlevel
@@ -24,6 +25,7 @@ from common import SourceError
 from common import TransportError
 from common import UsageError
 from common import WaitTimeout
+from common import waiting
 from common.errors import RateLimited
 from common.waiters import BatchRefused
 from tests.common.lab import EACH_SECOND
@@ -39,7 +41,9 @@ from tests.common.scripted import outcomes
 from tests.common.virtual import HANGS
 from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
+from tests.common.virtual import virtual_asyncio
 from tests.common.virtual import virtual_time
+from tests.common.virtual import virtual_trio
 
 pytestmark = pytest.mark.anyio
 
@@ -357,6 +361,33 @@ async def test_a_deadline_that_passed_between_two_steps_of_a_watch_ends_it() -> 
     assert lab.poller.idle
 
 
+@pytest.mark.parametrize("virtual", [virtual_asyncio, virtual_trio])
+@pytest.mark.parametrize("clock", [0.0, 1e6])
+def test_a_watch_goes_on_in_another_event_loop_at_its_own_pace(
+    virtual: Callable[[float], Backend], clock: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab("job", "other")
+    watch = lab.watch("job", timeout=50)
+    machine = iter([100.0, 105.0])  # the clock that both loops share: 5 s between the two
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: next(machine)))
+
+    async def begins() -> None:
+        lab.end("other", 1e3 + 100)
+        await lab.wait("other")
+        assert (await anext(watch)).state is JobState.RUNNING
+
+    async def goes_on() -> None:
+        lab.asked.clear()
+        with pytest.raises(WaitTimeout):
+            await anext(watch)
+        assert lab.times == [about(clock + n) for n in range(45)]
+        assert anyio.current_time() == about(clock + 45)
+
+    for start, part in ((1e3, begins), (clock, goes_on)):
+        backend, options = virtual(start)
+        anyio.run(part, backend=backend, backend_options=options)
+
+
 async def test_a_timeout_of_zero_reads_once_beside_waits_that_are_not_due() -> None:
     lab = Lab("job", room=100, policy=RARELY)
     _, found = await outcomes(
@@ -367,9 +398,7 @@ async def test_a_timeout_of_zero_reads_once_beside_waits_that_are_not_due() -> N
     assert lab.times == [0, 10]
 
 
-async def test_a_timeout_of_zero_that_waits_for_its_place_does_not_sit_out_a_floor_that_begins_meanwhile() -> (
-    None
-):
+async def test_a_timeout_of_zero_that_waits_for_its_place_sits_out_no_floor_that_begins_meanwhile() -> None:
     lab = Lab("keeper", "busy", "job", concurrency=1)
     lab.latency = lambda _: 0.5
     lab.trouble = lambda ids: overloaded(100) if ids == ["busy"] else None
