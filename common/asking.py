@@ -13,11 +13,11 @@ from common.errors import SourceError
 from common.errors import UnexpectedState
 from common.events import EventKind
 from common.events import tell
-from common.model import Job
 from common.waiters import BatchRefused
 from common.waiters import Entry
 from common.waiters import Flight
 from common.waiters import Pollable
+from common.waiters import Reading
 from common.waiters import Waiter
 
 BATCH_AGAIN = 60.0
@@ -36,26 +36,26 @@ class Asking:
 
     async def carry(self, flight: Flight) -> None:
         """Send the request, and tell all who are in it. Raises what is no word of the server alone."""
-        dispatched = self._now()
+        flight.left = self._now()
         for entry in flight.entries:
             for waiter in entry.waiters:
                 waiter.polls += 1
         try:
             if len(flight.entries) > 1:
-                await self._sweep(flight, dispatched)
+                await self._sweep(flight)
             else:
                 entry = flight.entries[0]
                 reading = entry.reading = await self._source.read(entry.ref, entry.reading)
                 if entry.alone_until == math.inf:
                     # A sweep could not tell of it, and yet it is there: sweeps are not to be trusted with it.
-                    entry.alone_until = dispatched + BATCH_AGAIN
-                self._seen(flight, entry, reading.job, reading.date, dispatched, reading.at)
+                    entry.alone_until = flight.left + BATCH_AGAIN
+                self._seen(flight, entry, reading)
         except JobNotFound as error:
-            self._missing(flight, error, dispatched)
+            self._missing(flight, error)
         except SourceError as error:
-            self._troubled(flight, error, dispatched)
+            self._troubled(flight, error)
 
-    async def _sweep(self, flight: Flight, dispatched: float) -> None:
+    async def _sweep(self, flight: Flight) -> None:
         entries = flight.entries
         try:
             sweep = await self._source.sweep([entry.ref for entry in entries])
@@ -83,25 +83,17 @@ class Asking:
             except DecodeError:
                 entry.alone_until = math.inf
             else:
-                self._seen(flight, entry, entry.job, sweep.date, dispatched, at)
+                self._seen(flight, entry, Reading(entry.job, sweep.date, at=at))
 
     # Telling the waiters
 
-    def _seen(
-        self,
-        flight: Flight,
-        entry: Entry,
-        job: Job,
-        date: datetime | None,
-        dispatched: float,
-        at: datetime | None = None,
-    ) -> None:
-        delay = math.inf
+    def _seen(self, flight: Flight, entry: Entry, reading: Reading) -> None:
+        job, delay = reading.job, math.inf
         for waiter in entry.waiters:
             if waiter.ready or (waiter.number > flight.number and not job.done):
                 continue  # a newcomer's state must be newer than itself, unless it is an end
             try:
-                news = waiter.saw(job, dispatched=dispatched, date=date, at=at)
+                news = waiter.saw(job, dispatched=flight.left, date=reading.date, at=reading.at)
             except UnexpectedState as error:
                 waiter.fail(error)
                 news = False
@@ -110,30 +102,30 @@ class Asking:
                 tell(self._source.observer, EventKind.CHANGED, waiter.ref, job)
             waiter.ready = waiter.ready or waiter.ended or (news and not waiter.only_end)
             if not waiter.ended and waiter.error is None:
-                delay = min(delay, waiter.due - dispatched)
+                delay = min(delay, waiter.due - flight.left)
             self._told(waiter)
         if delay < math.inf:
             entry.delay = delay
 
-    def _missing(self, flight: Flight, error: JobNotFound, dispatched: float) -> None:
+    def _missing(self, flight: Flight, error: JobNotFound) -> None:
         for entry in flight.entries:
             entry.alone_until = -math.inf
             for waiter in entry.waiters:
                 if waiter.ready or waiter.number > flight.number:
                     continue
-                ending = waiter.missing(error, dispatched=dispatched)
+                ending = waiter.missing(error, dispatched=flight.left)
                 if ending is not None:
                     waiter.absent = True
                     waiter.fail(ending)
                 self._told(waiter)
 
-    def _troubled(self, flight: Flight, error: SourceError, dispatched: float) -> None:
+    def _troubled(self, flight: Flight, error: SourceError) -> None:
         now, draw = self._now(), self._source.draw()
         for entry in flight.entries:
             for waiter in entry.waiters:
                 if waiter.ready or waiter.number > flight.number:
                     continue
-                ending = waiter.troubled(error, dispatched=dispatched, now=now, draw=draw)
+                ending = waiter.troubled(error, dispatched=flight.left, now=now, draw=draw)
                 if ending is not None:
                     waiter.fail(ending)
                 else:

@@ -184,6 +184,8 @@ class Flight:
     pilot: Waiter
     room: int
     """The source's when it left: a refusal that asks for less must have made it smaller."""
+    left: float = math.nan
+    """When its request did, on the loop's clock."""
     scope: anyio.CancelScope | None = None
     """Cuts the request, once it is under way."""
     landed: bool = False
