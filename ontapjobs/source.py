@@ -233,8 +233,8 @@ class OntapJobs(Acting):
                 raise DecodeError("the list goes round in circles: a page came twice", path=NEXT)
             if len(seen) >= MAX_PAGES:
                 raise DecodeError(f"the list has more than {MAX_PAGES} pages", path=NEXT)
-            seen.append(target)
             page = await self._page(target)
+            seen.append(target)  # now, for one that failed may be asked for again
             return page.jobs, page.next
 
         return Pages(fetch, first)

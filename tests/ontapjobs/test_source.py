@@ -304,6 +304,18 @@ async def test_trouble_with_a_later_page_comes_after_the_jobs_of_the_earlier_one
     assert caught.value.transient
 
 
+async def test_a_page_that_failed_is_asked_for_again_and_not_taken_for_the_last() -> None:
+    trouble = refused("262160", 503)
+    source, wire = ontap(trouble, page("a", after=f"{JOBS}?p=2"), trouble, page("b"))
+    jobs = source.list()
+    for expected in ("a", "b"):
+        with pytest.raises(ServerError):
+            await anext(jobs)
+        assert (await anext(jobs)).id == expected
+    assert await ids(jobs) == []
+    assert len(wire.requests) == 4
+
+
 @pytest.mark.parametrize("body", [{}, {"records": "none"}, {"records": 7}, {"records": [1]}, [], b"<html>"])
 async def test_what_is_no_list_is_a_decode_error(body: Any) -> None:
     source, _ = ontap(reply(body))
