@@ -179,13 +179,13 @@ class ApiClient:
         elif json is not None:
             content = jsonlib.dumps(json).encode()
             sent["Content-Type"] = "application/json"
-        client = self._client_for(url)
+        client, shown = self._client_for(url), url.partition("?")[0]
         with anyio.move_on_after(self._options.request_timeout):
             answer = await watched(client, self.clean)(Outgoing(method, url, sent, content, bare=True))
             if isinstance(answer, Failed):
-                raise self._failed(answer, method, url.partition("?")[0])
+                raise self._failed(answer, method, shown)
             return answer.reply
-        raise TransportError(f"{method} {url}: no whole reply within {self._options.request_timeout:g} s")
+        raise TransportError(f"{method} {shown}: no whole reply within {self._options.request_timeout:g} s")
 
     async def aclose(self) -> None:
         """Close the client, unless it is the caller's. Safe to call twice."""

@@ -274,7 +274,7 @@ class TokenAuth(Unpicklable, abc.ABC):
         return await self._asked(desk, await self.grant(desk, None))
 
     async def _asked(self, desk: SignIn, grant: Grant) -> str:
-        what = f"signing in at {grant.url}"
+        what = f"signing in at {grant.url.partition('?')[0]}"
         form, json = (None, dict(grant.fields)) if grant.as_json else (grant.fields, None)
         reply = await ask(desk, "POST", grant.url, what=what, form=form, json=json, headers=grant.headers)
         if reply.status != 200:

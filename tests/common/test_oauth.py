@@ -217,6 +217,15 @@ async def test_a_secret_that_the_issuer_repeats_is_cleaned_away(
     assert [secret for secret in kept if secret in said and secret != "client_c"] == []
 
 
+async def test_the_query_of_a_token_endpoint_is_in_no_error() -> None:
+    auth = ClientCredentials(f"{ISSUER}?key=k3y-of-the-gateway", "c", SECRET)
+    source, _ = ontap(auth, reply({"error": "invalid_client"}, 401))
+    with pytest.raises(SourceError) as caught:
+        await source.get("j1")
+    assert ISSUER in str(caught.value)
+    assert "k3y" not in everything(caught.value)
+
+
 def test_it_shows_no_secret_and_is_not_pickled() -> None:
     auth = ClientCredentials(ISSUER, "c", SECRET)
     assert repr(auth) == f"ClientCredentials({ISSUER!r}, 'c', ****)"
