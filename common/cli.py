@@ -12,7 +12,10 @@ from common.errors import JobsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 1 where it failed, 2 for a wrong call."""
+    """Run the command and return its exit status: 0, 1 where it failed, 130 where it was interrupted.
+
+    Raises `SystemExit` with 2 for a wrong call, with 0 for ``--help``.
+    """
     parser = argparse.ArgumentParser(
         prog="jobsource", description="One asyncio SDK for the jobs of ONTAP, BlueXP and Cloud Foundry."
     )

@@ -55,6 +55,11 @@ class Pacer:
         """How many polls may be under way now."""
         return int(self._allowed)
 
+    @property
+    def resumed(self) -> float:
+        """When the server was to be had again: what fell due before then is to come back spread over time."""
+        return max(self.held_until, self._recovered)
+
     def open_at(self, now: float, flying: int) -> float:
         """The earliest time for one more poll beside ``flying``; infinity for "once one of them is back"."""
         return math.inf if flying >= self.allowed else max(now, self.held_until, self._next)
@@ -63,11 +68,6 @@ class Pacer:
         """A poll leaves."""
         if self._interval:
             self._next = max(now, self._next) + self._interval
-
-    @property
-    def resumed(self) -> float:
-        """When the server was to be had again: what fell due before then is to come back spread over time."""
-        return max(self.held_until, self._recovered)
 
     def failed(self) -> None:
         """A poll met trouble of the server's or on the way to it."""

@@ -33,8 +33,7 @@ _SECRET_NAME = re.compile(
 _TOKEN = re.compile(
     r"(?i:bearer|basic|digest|negotiate)\s+\S|\beyJ[\w-]{8,}\.|(?=\w*\d)(?=\w*[A-Za-z])\w{32,}", re.ASCII
 )
-"""A scheme with its credentials, a JSON web token, and letters with digits that no word is as long as."""
-"""A scheme with its credentials, a JSON web token, and forty letters and digits without a break."""
+"""A scheme with its credentials, a JSON web token, and 32 letters and digits without a break."""
 
 
 class Unpicklable:

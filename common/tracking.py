@@ -1,8 +1,7 @@
 """What one wait makes of each answer: the semantics of waiting, without a clock or a socket.
 
 A `Tracker` is told what a poll gave and when, and says what to tell the watcher, when to ask again, and
-with which exception the wait ends. Everything that asks (one loop a wait, a poller shared by thousands)
-asks one of these.
+with which exception the wait ends. The shared poller has one for each wait.
 """
 
 from __future__ import annotations

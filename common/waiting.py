@@ -157,7 +157,7 @@ class Wait(Waiter):
             return
         if not self.absent or self.spec.resolve_gone is None:
             raise error
-        # Where no time is allowed there is one read, and as long for the probe.
+        # The probe of a wait without time for more than its one read is bounded too.
         limit = self.began + PROBE_LIMIT if self.one_read else self.deadline
         with anyio.CancelScope(deadline=limit) as scope:
             try:

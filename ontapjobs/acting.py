@@ -53,7 +53,7 @@ class Acting(HttpSource):
 
         Raises `AlreadyFinished` where the job has ended, `ActionRefused` with the server's ``code``
         (``retryable`` for one that passes), `ActionUncertain` where the reply was lost, `JobNotFound`,
-        `SourceError`. The request is never sent twice.
+        `SourceError`; `UsageError` for what is no action. The request is never sent twice.
         """
         ref = self.ref(job)
         try:

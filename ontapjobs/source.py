@@ -53,13 +53,18 @@ FORGOTTEN_AFTER = 300.0
 LONGEST_GAP = 240.0
 """A policy may not leave more seconds than this between two polls: the job could end and vanish in there."""
 MAX_PAGES = 10_000
+"""A list with more pages than this is taken for one without an end."""
 NEXT = "$._links.next.href"
+"""Where a page names the next one, for errors about that."""
 ROOM = 6_000
 """Bytes of ids in one request: gateways stop at 7 to 8 kB of URL."""
 MIN_ROOM = 100
+"""Bytes of ids below which a request that is too long is made no shorter."""
 SEPARATOR = "%7C"
+"""``|`` between the ids of one request, percent-encoded."""
 UUID_SHAPE = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 TOO_LONG = frozenset({413, 414, 431})
+"""Statuses by which servers and gateways refuse a URL for its length."""
 
 
 class OntapJobs(Acting):
