@@ -22,6 +22,7 @@ from common.variables import ENDPOINT
 from common.variables import PROFILE
 from common.variables import Variables
 from common.variables import general
+from common.variables import goes_with
 from common.variables import own
 
 
@@ -168,7 +169,7 @@ def _endpoint(
         return chosen.endpoint
     if chosen is None and where is not None and where.endpoint:
         return where.endpoint
-    if chosen is None or (named is not None and named == (os.environ.get(PROFILE) or named)):
+    if chosen is None or (named is not None and goes_with(named)):
         for bundle in bundles:
             if bundle.endpoint and bundle.provider in ("", provider.name):
                 return bundle.endpoint

@@ -63,8 +63,12 @@ class Variables:
             return False
         if self.endpoint:
             return self.endpoint in endpoints
-        stated = os.environ.get(PROFILE)
-        return profile is not None and (self.names is not None or not stated or stated == profile)
+        return profile is not None and (self.names is not None or goes_with(profile))
+
+
+def goes_with(profile: str) -> bool:
+    """Whether the environment may be about this profile: it names no other one."""
+    return os.environ.get(PROFILE) in (None, "", profile)
 
 
 def general() -> Variables:
