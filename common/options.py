@@ -22,6 +22,7 @@ from common.origins import is_loopback
 from common.origins import origin
 from common.polling import LONGEST
 from common.polling import PollPolicy
+from common.states import Action
 from common.states import JobState
 
 if TYPE_CHECKING:
@@ -136,6 +137,14 @@ def read_timeout(timeout: object) -> float | None:
     if timeout < 0:
         raise UsageError("timeout= must not be below 0: give seconds from now")
     return None if timeout > LARGEST else float(timeout)
+
+
+def read_action(action: str) -> Action:
+    """What ``act`` is to do. Raises `UsageError` for what is no `Action`."""
+    try:
+        return Action(action)
+    except ValueError:
+        raise UsageError(f"unknown action {action!r}: pass Action.PAUSE, RESUME or CANCEL") from None
 
 
 def read_states(states: Mapping[str, JobState]) -> dict[str, JobState]:

@@ -13,7 +13,6 @@ from common.errors import JobNotFound
 from common.errors import JobsError
 from common.errors import SourceError
 from common.errors import TransportError
-from common.errors import UsageError
 from common.faults import may_be_taken
 from common.httpsource import HttpSource
 from common.model import Action
@@ -21,6 +20,7 @@ from common.model import Job
 from common.model import JobLike
 from common.model import JobRef
 from common.model import JobState
+from common.options import read_action
 from common.refs import encode_segment
 from common.replies import Reply
 from ontapjobs.refusals import refusal
@@ -56,10 +56,7 @@ class Acting(HttpSource):
         `SourceError`; `UsageError` for what is no action. The request is never sent twice.
         """
         ref = self.ref(job)
-        try:
-            action = Action(action)
-        except ValueError:
-            raise UsageError(f"unknown action {action!r}: pass Action.PAUSE, RESUME or CANCEL") from None
+        action = read_action(action)
         try:
             reply = await self._client.send("PATCH", f"{JOBS}/{encode_segment(ref.id)}?action={action}")
         except (TransportError, DecodeError) as error:

@@ -22,6 +22,7 @@ from common.errors import UsageError
 from common.model import Job
 from common.model import JobLike
 from common.model import JobRef
+from common.options import read_action
 from common.polling import PollPolicy
 from common.refs import Scope
 from common.registry import Provider
@@ -157,10 +158,7 @@ class ScriptedSource(BaseSource):
         `Unsupported` where the capability is missing.
         """
         ref = self.ref(job)
-        try:
-            action = Action(action)
-        except ValueError:
-            raise UsageError(f"unknown action {action!r}: pass Action.PAUSE, RESUME or CANCEL") from None
+        action = read_action(action)
         if Capability(action) not in self.capabilities:
             raise Unsupported(
                 f"{self.provider} jobs cannot be acted on: no {action} is among the capabilities"
