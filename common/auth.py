@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 TokenSource = Callable[[], Awaitable[str]]
 
+KEPT = 8
+"""So many former tokens are remembered, to be cleaned out of what servers quote."""
+
 
 @runtime_checkable
 class HeaderAuth(Protocol):
@@ -83,10 +86,6 @@ class Basic(Unpicklable):
 
     def __repr__(self) -> str:
         return f"Basic({self.user!r}, ****)"
-
-
-KEPT = 8
-"""So many tokens of a function are remembered, to be cleaned out of what servers quote."""
 
 
 class Bearer(Unpicklable):

@@ -20,11 +20,10 @@ from common.faults import Fault
 from common.faults import api_error
 from common.redaction import Unpicklable
 from common.replies import EXCERPT
+from common.replies import EXCERPT_SOURCE
 from common.replies import Reply
 from common.replies import read_json
 
-EXCERPT_SOURCE = 20_000
-"""So many characters of a refusal are looked through for secrets, before an excerpt is taken of them."""
 REFUSED = frozenset({400, 401, 403})
 """How token endpoints say that credentials are wrong (RFC 6749, section 5.2, and what is seen besides)."""
 

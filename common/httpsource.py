@@ -36,6 +36,7 @@ from common.model import unique
 from common.options import read_options
 from common.origins import origin
 from common.refs import Scope
+from common.replies import EXCERPT_SOURCE
 from common.replies import Reply
 from common.replies import reply_of
 from common.starting import read_body
@@ -46,9 +47,6 @@ from common.waiters import Reading
 
 SHOWN = 200
 """So many characters of a write's path are in the error about it; its query is not."""
-EXCERPT_SOURCE = 20_000
-"""So many characters of a failed reply are looked through for secrets, and an excerpt taken from them."""
-
 SMALL = 64 * 1024
 """Bytes of a reply that is kept between two polls, to see whether anything has changed."""
 

@@ -21,6 +21,8 @@ from common.refs import decode_segment
 
 EXCERPT = 500
 """How many characters of a body an exception shows."""
+EXCERPT_SOURCE = 20_000
+"""So many of a reply that says no are looked through for secrets, before an excerpt is taken of them."""
 
 
 @attrs.frozen(repr=False)

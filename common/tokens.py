@@ -16,6 +16,7 @@ import anyio
 import attrs
 from anyio.lowlevel import current_token
 
+from common.auth import KEPT
 from common.auth import HeaderAuth
 from common.chance import dice
 from common.errors import AuthenticationError
@@ -45,8 +46,6 @@ REFUSAL_KEPT = 10.0
 """Seconds for which a refused sign-in is not tried again: a thousand waits must not lock an account."""
 SHELTER = 1.0
 """Seconds that a cancelled sign-in with a refresh token is given: its successor may be in the reply."""
-KEPT = 8
-"""So many former tokens are remembered, to be cleaned out of what servers quote."""
 
 OnRotate = Callable[[str], object]
 """Told of a new refresh token that replaces the one before; may be async."""
