@@ -247,7 +247,7 @@ class ApiClient:
         if self._connection is None or not self._connection.client.is_here:
             # Without a pause for a turn that is free: each request has enough of them.
             turns = anyio.Semaphore(self._options.concurrency, fast_acquire=True)
-            self._connection = _Connection(self._client(), turns)
+            self._connection = _Connection(self._own_client(), turns)
         return self._connection
 
     def _client_for(self, url: str) -> Exchanger:
@@ -262,25 +262,20 @@ class ApiClient:
                 context = tls_context(options.verify, options.cert, public=True)
                 options = attrs.evolve(options, verify=context, cert=None)
             aiohttp = None if self._aiohttp is None else aiohttp_of(options, endpoint=endpoint)
-            if aiohttp is not None and running_loop() is not None:
-                client: Exchanger = AiohttpClient(
-                    aiohttp, options, endpoint=endpoint, keepalive=self._keepalive
-                )
-            else:
-                client = HttpxClient.make(
-                    options, endpoint=endpoint, keepalive=self._keepalive, auth={"auth": None}
-                )
-            connection.elsewhere[endpoint] = client
+            connection.elsewhere[endpoint] = self._client(endpoint, options, aiohttp, {"auth": None})
         return connection.elsewhere[endpoint]
 
-    def _client(self) -> Exchanger:
-        if self._aiohttp is not None and running_loop() is not None:
-            return AiohttpClient(
-                self._aiohttp, self._options, endpoint=self.endpoint, keepalive=self._keepalive
-            )
+    def _own_client(self) -> Exchanger:
         # None for who signs by headers: else httpx would take credentials from the caller's own client.
         auth = {} if self._auth is None else {"auth": None if self._signer else self._auth}
-        return HttpxClient.make(self._options, endpoint=self.endpoint, keepalive=self._keepalive, auth=auth)
+        return self._client(self.endpoint, self._options, self._aiohttp, auth)
+
+    def _client(
+        self, endpoint: str, options: Options, aiohttp: Any | None, auth: Mapping[str, Any]
+    ) -> Exchanger:
+        if aiohttp is not None and running_loop() is not None:
+            return AiohttpClient(aiohttp, options, endpoint=endpoint, keepalive=self._keepalive)
+        return HttpxClient.make(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
 
 
 def needs_auth(auth: Any, options: Options) -> None:
