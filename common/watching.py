@@ -185,7 +185,12 @@ class Poller:
             self._source.departing(now)
             self._take_off(entries)
         for waiter in self._one_reads:
-            self._read_at_once(waiter, now)
+            # With no time allowed there is one read: it waits for a place in flight, but for no floor.
+            if not now < self._source.open_at(now, self._flying) < math.inf:
+                break
+            entry = self._entries[waiter.ref.id]
+            if not waiter.ready and not entry.flying:
+                self._take_off([entry])
 
     # Carrying requests
 
@@ -233,11 +238,3 @@ class Poller:
         now = self.now()
         self._dispatch(now)
         self._rearm(self._next_wake(now))  # the keeper may sleep until a request lands, which one just did
-
-    def _read_at_once(self, waiter: Waiter, now: float) -> None:
-        # With no time allowed there is one read: it waits for a place in flight, but for no floor.
-        entry = self._entries[waiter.ref.id]
-        if waiter.ready or entry.flying:
-            return
-        if now < self._source.open_at(now, self._flying) < math.inf:
-            self._take_off([entry])
