@@ -138,12 +138,12 @@ async def test_restarts_in_a_storm_lose_no_job_and_tell_of_none_twice(
         await process(place, disk, LONGEST, together=random.random() < 0.5)
     assert not disk.parked
     assert disk.ends.keys() == truth.keys()
-    record = place.record()
+    evidence = place.evidence()
     for id, ends in disk.ends.items():
         [ended] = ends
         assert isinstance(ended, Job), ended
         assert ended.state is truth[id]
-        assert record.shows(id, ended.state, anyio.current_time())
+        assert evidence.ever(id, ended.state, anyio.current_time())
 
 
 @pytest.mark.parametrize("write", [text_of_ref, text_of_job])

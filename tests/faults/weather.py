@@ -1,4 +1,4 @@
-"""What storms are made of: the three systems under random faults, and what their journals show.
+"""What storms are made of: trouble of every kind, and how it is spread over requests and time.
 
 ``JOBSOURCE_STORM_SEEDS`` and ``JOBSOURCE_STORM_WAITS`` make longer and larger ones; a failure names its seed.
 """
@@ -6,72 +6,66 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections import defaultdict
-from collections.abc import AsyncGenerator
-from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
-from typing import Unpack
 
-import anyio
 import attrs
-import httpx
 
-from bluexp_jobs import BlueXPJobs
-from bluexp_jobs import ServiceAccount
-from bluexp_jobs.simulator import BlueXPSimulator
-from cfjobs import CFJobs
-from cfjobs import UAAClientCredentials
-from cfjobs.simulator import CFSimulator
-from common import Bearer
-from common import JobState
-from common import SourceOptions
-from common.events import Event
-from common.events import EventKind
-from common.httpsource import HttpSource
+from common.simulator import Request
+from common.simulator import Response
 from common.simulator import Simulator
 from common.simulator import faults
+from common.simulator.faults import Ask
 from common.simulator.faults import Fault
-from common.simulator.matching import ids_in
-from common.simulator.messages import Request
-from ontapjobs import OntapJobs
+from common.simulator.messages import json_response
+from common.simulator.tokens import TokenDesk
 from ontapjobs.simulator import OntapSimulator
 from tests.contract.systems import SOURCES
-from tests.contract.systems import System
-from tests.contract.systems import Wire
+from tests.faults.place import Place
 
 SEEDS = int(os.environ.get("JOBSOURCE_STORM_SEEDS", "2"))
 WAITS = int(os.environ.get("JOBSOURCE_STORM_WAITS", "200"))
-GRACE = 0.001
-"""Seconds by which a wait may miss its deadline: what rounding takes."""
 
-Answered = tuple[float, JobState]
-
-
-def _ontap(**options: Unpack[SourceOptions]) -> OntapJobs:
-    return OntapJobs("cluster1.example.com", auth=Bearer("t"), **options)
+SIGN_IN = ("POST */token", "GET /")
+"""How tokens are asked for, and a Cloud Foundry for the place where to do so."""
+WRITES = ("POST */we-*", "DELETE */apps/*", "DELETE */volumes/*", "PATCH *")
 
 
-def _bluexp(**options: Unpack[SourceOptions]) -> BlueXPJobs:
-    robot = ServiceAccount("client", "secret")
-    return BlueXPJobs(account="account-sim", agent="agent-sim", auth=robot, **options)
+@attrs.frozen
+class Rewrite(Fault):
+    """The system's own answer, in which every job's state reads otherwise."""
+
+    state: object
+
+    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+        """Change each state."""
+        response = await ask(request)
+        if response.status != 200:
+            return response
+        return attrs.evolve(json_response(200, self._rewritten(response.json())), headers=response.headers)
+
+    def _rewritten(self, data: Any) -> Any:
+        if isinstance(data, list):
+            return [self._rewritten(each) for each in data]
+        if not isinstance(data, dict):
+            return data
+        changed = {key: self._rewritten(data[key]) for key in ("records", "job") if key in data}
+        return data | changed | {key: self.state for key in ("state", "status") if key in data}
 
 
-def _cf(**options: Unpack[SourceOptions]) -> CFJobs:
-    return CFJobs("https://api.example.org", auth=UAAClientCredentials("client", "secret"), **options)
+@attrs.frozen
+class RevokeTokens(Fault):
+    """All tokens of an ONTAP's identity provider expire."""
+
+    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+        """Let them expire, and ask."""
+        if isinstance(system, OntapSimulator) and isinstance(system.tokens, TokenDesk):
+            system.tokens.expire_all()
+        return await ask(request)
 
 
-CONNECT: Mapping[str, Callable[..., HttpSource]] = {"ontap": _ontap, "bluexp": _bluexp, "cf": _cf}
-SIMULATE: Mapping[str, Callable[..., Simulator]] = {
-    "ontap": OntapSimulator,
-    "bluexp": BlueXPSimulator,
-    "cf": CFSimulator,
-}
 PASSING: Mapping[str, Sequence[Fault]] = {
     "ontap": [
         faults.Status(500, body={"error": {"message": "busy", "code": "262160"}}),
@@ -91,135 +85,8 @@ PASSING: Mapping[str, Sequence[Fault]] = {
     ],
 }
 """Trouble of the provider's own."""
-
-
-class Way(Wire):
-    """The way to a simulator, which notes when each request about jobs left."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        super().__init__(simulator)
-        self.left: list[float] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "GET" and "job" in request.url.path:
-            self.left.append(anyio.current_time())
-        return await super().handle_async_request(request)
-
-    def peak(self, since: float = 0.0, until: float = float("inf")) -> int:
-        """The most requests in any one second, of those that left between two moments."""
-        times = [at for at in self.left if since <= at < until]
-        most = begin = 0
-        for end, at in enumerate(times):
-            while times[begin] <= at - 1.0:
-                begin += 1
-            most = max(most, end - begin + 1)
-        return most
-
-
-@attrs.define
-class Place:
-    """One system in operation, whose sources come and go."""
-
-    system: System
-    simulator: Simulator
-    way: Way
-    concurrency: int = 8
-    seed: int | None = None
-    events: Counter[EventKind] = attrs.field(factory=Counter[EventKind])
-
-    @classmethod
-    def of(cls, system: System, seed: int | None = None, *, concurrency: int = 8, **options: Any) -> Place:
-        simulator = SIMULATE[system.name](seed=seed, **options)
-        return cls(system, simulator, Way(simulator), concurrency, seed)
-
-    @asynccontextmanager
-    async def source(self, **options: Any) -> AsyncGenerator[HttpSource, None]:
-        connect = CONNECT[self.system.name]
-        options.setdefault("concurrency", self.concurrency)
-        async with connect(transport=self.way, observer=self._note, **options) as source:
-            vars(source)["_random"].seed(self.seed)  # jitter too is the same in each run of a seed
-            yield source
-
-    def _note(self, event: Event) -> None:
-        self.events[event.kind] += 1
-
-    def job(self, seconds: float, end: JobState | None, **fields: Any) -> str:
-        """Start a job that runs for so long and ends so (None: never), and return its id."""
-        words = self.system.words
-        script: list[tuple[str | None, float | None]] = [(words[JobState.RUNNING], None)]
-        if end is not None:
-            script = [(words[JobState.RUNNING], seconds), (words[end], None)]
-        return self.simulator.add_job(script, **fields)
-
-    def ends(self) -> list[JobState]:
-        """The ways in which jobs end here."""
-        return [state for state in self.system.words if state.terminal]
-
-    def record(self) -> Record:
-        """What the server has said up to now."""
-        return Record.of(self.system, self.simulator.journal)
-
-
-@attrs.frozen
-class Record:
-    """What a journal shows: which states of which jobs left the server whole, and when they were asked."""
-
-    said: Mapping[str, Sequence[Answered]]
-    missing: Mapping[str, Sequence[float]]
-    """When the server said by itself that it has no such job."""
-    refused: Mapping[str, Sequence[float]]
-    """When it refused the credentials."""
-
-    @classmethod
-    def of(cls, system: System, journal: Sequence[Request]) -> Record:
-        states = {word.casefold(): state for state, word in system.words.items()}
-        said: defaultdict[str, list[Answered]] = defaultdict(list)
-        missing: defaultdict[str, list[float]] = defaultdict(list)
-        refused: defaultdict[str, list[float]] = defaultdict(list)
-        for request in journal:
-            response = request.response
-            if response is None or response.cut is not None:
-                continue
-            if response.status == 401:
-                for id in ids_in(request):
-                    refused[id].append(request.at)
-            try:
-                data = response.json()
-            except ValueError:
-                continue
-            if response.status == 404 or data in ({"job": []}, {"job": None}):
-                for id in ids_in(request):
-                    missing[id].append(request.at)
-            elif response.status == 200:
-                for id, word in _records(data):
-                    if word.casefold() in states:
-                        said[id].append((request.at, states[word.casefold()]))
-        return cls(said, missing, refused)
-
-    def shows(self, id: str, state: JobState, until: float) -> bool:
-        """Whether the server had said so of this job when it was asked up to this moment."""
-        return any(at <= until and said is state for at, said in self.said.get(id, ()))
-
-    def lacks(self, id: str, until: float) -> bool:
-        """Whether the server had said that it knows no such job."""
-        return any(at <= until for at in self.missing.get(id, ()))
-
-    def refuses(self, id: str, until: float) -> bool:
-        """Whether the server had refused two tokens in a row, as a second one can expire on its way."""
-        return sum(at <= until for at in self.refused.get(id, ())) > 1
-
-
-def _records(data: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(data, list):
-        for each in data:
-            yield from _records(each)
-    elif isinstance(data, dict):
-        id = data.get("uuid") or data.get("guid") or data.get("id")
-        word = data.get("state") or data.get("status")
-        if isinstance(id, str) and isinstance(word, str):
-            yield id, word
-        for key in ("records", "job"):
-            yield from _records(data.get(key))
+ONCE = (faults.Refuse, faults.ExpireTokens, RevokeTokens)
+"""What has effects on later requests too, and shows once."""
 
 
 def trouble(random: Random) -> list[Fault]:
@@ -245,23 +112,102 @@ def brew(random: Random, place: Place, *, number: int = 12, lasts: float = 400.0
     """Inject a random mixture: each kind from some moment on, some times, more or less likely."""
     kinds = [*trouble(random), *PASSING[place.system.name]]
     for fault in random.choices(kinds, k=number):
-        once = isinstance(fault, faults.Refuse | faults.ExpireTokens)
-        place.simulator.inject(
-            "GET *job*",
-            fault,
-            times=1 if once else random.choice([1, 3, 10, 40]),
-            after_seconds=random.random() * lasts,
-            probability=random.uniform(0.02, rough),
-        )
+        _inject(random, place, "GET *job*", fault, lasts, rough)
+
+
+def brew_lies(random: Random, place: Place, *, number: int, lasts: float = 400.0, rough: float = 0.3) -> None:
+    """Inject what makes waits end otherwise: old answers, states that nobody knows, bad records, 401."""
+    kinds: list[Fault] = [
+        faults.Stale(random.choice([0.5, 5.0, 60.0, 1_000.0])),
+        faults.Stale(random.choice([2.0, 30.0])),
+        Rewrite("no-such-state"),
+        Rewrite(7),
+        Rewrite(None),
+    ]
+    if place.renews:
+        kinds += [
+            faults.Status(401),
+            RevokeTokens() if place.system.name == "ontap" else faults.ExpireTokens(),
+        ]
+    for fault in random.choices(kinds, k=number):
+        _inject(random, place, "GET *job*", fault, lasts, rough)
+
+
+def forget(random: Random, place: Place, ids: Sequence[str], *, lasts: float = 400.0) -> None:
+    """Let the server forget some jobs, each at the first request after some moment; one with all in it."""
+    for id in random.sample(ids, k=min(len(ids), random.choice([0, 1, 3, 8]))):
+        fault = faults.Forget(id)
+        place.simulator.inject("GET *job*", fault, times=1, after_seconds=random.random() * lasts)
+    if random.random() < 0.2:
+        place.simulator.inject("GET *job*", faults.Forget(), times=1, after_seconds=random.random() * lasts)
+
+
+def brew_sign_in(
+    random: Random, place: Place, *, number: int, lasts: float = 400.0, rough: float = 0.5, refusals: int = 0
+) -> None:
+    """Inject trouble where tokens are asked for; ``refusals`` is how often the sign-in really says no."""
+    kinds: list[Fault] = [
+        faults.Status(random.choice([500, 502, 503])),
+        faults.RetryAfter(random.choice([0, 1, 7, 30])),
+        faults.RetryAfter(random.choice([1, 12]), date=True),
+        faults.RetryAfter(random.choice([0, 3]), status=429),
+        faults.Html(random.choice([200, 400, 404, 502])),
+        faults.Hang(),
+        faults.Hang(acts=True),
+        faults.Reset(),
+        faults.Reset(acts=True),
+        faults.CutBody(random.choice([0, 7, 10_000])),
+        faults.Delay(random.choice([0.5, 3.0, 29.0, 31.0])),
+        faults.Refuse(random.choice([1.0, 10.0])),
+        faults.Status(200, body=random.choice(["", "[]", "{", "null", "{}", '{"access_token": 7}'])),
+    ]
+    for fault in random.choices(kinds, k=number):
+        _inject(random, place, random.choice(SIGN_IN), fault, lasts, rough)
+    said = {"error": "invalid_client", "error_description": "Bad client credentials"}
+    for _ in range(refusals):
+        refusal = faults.Status(random.choice([400, 401, 403]), body=said)
+        place.simulator.inject(SIGN_IN[0], refusal, times=1, after_seconds=random.random() * lasts)
+
+
+def brew_writes(
+    random: Random, place: Place, *, number: int, lasts: float = 400.0, rough: float = 0.5
+) -> None:
+    """Inject trouble into writes: refused, lost before they were carried out, or with their reply."""
+    acts = random.choice([True, False])
+    kinds: list[Fault] = [
+        faults.Status(503),
+        faults.Status(429),
+        faults.RetryAfter(random.choice([1, 7])),
+        faults.Html(random.choice([502, 504]), acts=acts),
+        faults.Hang(acts=acts),
+        faults.Reset(acts=acts),
+        faults.CutBody(random.choice([0, 7])),
+        faults.Delay(random.choice([3.0, 29.0, 31.0])),
+        faults.Refuse(random.choice([1.0, 10.0])),
+        faults.Status(200, body=random.choice(["", "[]", "{"]), acts=acts),
+    ]
+    for fault in random.choices(kinds, k=number):
+        _inject(random, place, random.choice(WRITES), fault, lasts, rough)
+
+
+def _inject(random: Random, place: Place, match: str, fault: Fault, lasts: float, rough: float) -> None:
+    place.simulator.inject(
+        match,
+        fault,
+        times=1 if isinstance(fault, ONCE) else random.choice([1, 3, 10, 40]),
+        after_seconds=random.random() * lasts,
+        probability=random.uniform(0.02, rough),
+    )
 
 
 __all__ = [
-    "GRACE",
     "SEEDS",
     "SOURCES",
     "WAITS",
     "Place",
-    "Record",
-    "Way",
     "brew",
+    "brew_lies",
+    "brew_sign_in",
+    "brew_writes",
+    "forget",
 ]

@@ -1,0 +1,268 @@
+"""What a journal shows: what the server said of each job, and of who signs in, in replies that came whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from common import JobState
+from common.simulator.matching import ids_in
+from common.simulator.messages import Request
+from common.simulator.messages import Response
+from tests.contract.systems import System
+from tests.faults.way import TRIP
+from tests.faults.way import Trip
+
+GRACE = 0.001
+"""Seconds by which a wait may miss a moment: what rounding takes."""
+REFUSAL_KEPT = 10.0
+"""Seconds for which a refused sign-in counts without being tried again (`common.tokens`)."""
+
+
+@attrs.frozen
+class Answer:
+    """A whole reply to a request that was about a job.
+
+    ``told`` is when the waits were told: of a list, once its last page was there. Exactly one of ``state``,
+    ``missing``, ``garbled`` and ``refused`` is set where the reply is the API's word on the job; none where
+    it is trouble, or tells of other jobs only.
+    """
+
+    trip: Trip
+    told: float
+    token: str
+    single: bool
+    state: JobState | None = None
+    missing: bool = False
+    garbled: bool = False
+    refused: bool = False
+
+    def __str__(self) -> str:
+        said = self.state or ("missing" * self.missing + "garbled" * self.garbled + "refused" * self.refused)
+        return f"{self.trip.left} to {self.told} {self.trip.fate} {said}"
+
+    @property
+    def good(self) -> bool:
+        """Whether it is the API's word, and ends an outage."""
+        return self.state is not None or self.missing
+
+
+@attrs.frozen
+class Evidence:
+    """What the journal shows of each job that was asked for by its id, in the order in which replies came."""
+
+    answers: Mapping[str, Sequence[Answer]]
+    listed: Mapping[Trip, Mapping[str, JobState]]
+    """What lists without a filter by id told."""
+    sign_ins: Sequence[tuple[float, bool]]
+    """When the sign-in answered, and whether it refused."""
+    replies: Mapping[Trip, Response]
+    """The replies that came whole."""
+
+    @classmethod
+    def of(cls, system: System, trips: Sequence[Trip], journal: Sequence[Request]) -> Evidence:
+        """What these requests and their replies show."""
+        whole = sorted(_whole(trips, journal), key=lambda each: each[1])
+        told = _told(whole)
+        reader = _Reader(system)
+        answers: defaultdict[str, list[Answer]] = defaultdict(list)
+        listed: dict[Trip, Mapping[str, JobState]] = {}
+        sign_ins: list[tuple[float, bool]] = []
+        for trip, landed, request, response in whole:
+            if request.segments[-1] in {"token", ""}:
+                sign_ins.append((landed, _refuses(response)))
+            elif request.method != "GET":
+                continue
+            elif request.segments[-1] in {"job", "jobs"} and "uuid" not in request.query:
+                listed[trip] = {id: state for id, state in reader.states(response) if state is not None}
+            else:
+                token = request.headers.get("authorization", "")
+                for id, said in reader.read(request, response):
+                    answers[id].append(attrs.evolve(said, trip=trip, told=told[trip], token=token))
+        return cls(answers, listed, sign_ins, {trip: response for trip, _, _, response in whole})
+
+    def told(self, id: str, at: float, *, since: float = 0.0) -> list[Answer]:
+        """The answers about a job of which waits were told up to a moment."""
+        return [a for a in self.answers.get(id, ()) if since - GRACE <= a.told <= at + GRACE]
+
+    def ever(self, id: str, state: JobState, until: float) -> bool:
+        """Whether the server had ever said so of this job."""
+        return any(answer.state is state for answer in self.told(id, until))
+
+    def shows(self, id: str, state: JobState, at: float) -> bool:
+        """Whether the server said so of this job in a reply of this very moment."""
+        return any(answer.state is state for answer in self.told(id, at, since=at))
+
+    def lacks(self, id: str, at: float) -> bool:
+        """Whether it said in this very moment that it has no such job."""
+        return any(answer.missing for answer in self.told(id, at, since=at))
+
+    def seen(self, id: str, since: float, until: float) -> bool:
+        """Whether a poll that left after one moment told of a state before another."""
+        found = self.told(id, until - 2 * GRACE)
+        return any(answer.state is not None and answer.trip.left > since + GRACE for answer in found)
+
+    def refuses_twice(self, id: str, began: float, at: float) -> bool:
+        """Whether a wait's own poll was refused with its token, and then with the one that replaced it.
+
+        The last two whole replies about the job are 401, to two different tokens; both requests left after
+        the wait began, and the second reply came in the very moment when the wait ended.
+        """
+        last = [answer for answer in self.told(id, at) if answer.trip.left >= began - GRACE][-2:]
+        return (
+            len(last) == 2
+            and all(answer.refused for answer in last)
+            and last[0].token != last[1].token
+            and last[1].told >= at - GRACE
+        )
+
+    def refuses(self, id: str, at: float) -> bool:
+        """Whether it refused a token in this very moment: enough where there is no other."""
+        return any(answer.refused for answer in self.told(id, at, since=at))
+
+    def turns_away(self, at: float) -> bool:
+        """Whether the sign-in's last word was a refusal, and one that still counts."""
+        said = [(landed, refused) for landed, refused in self.sign_ins if landed <= at + GRACE]
+        return bool(said) and said[-1][1] and said[-1][0] >= at - REFUSAL_KEPT - GRACE
+
+    def silent(self, id: str, since: float, until: float) -> bool:
+        """Whether no good answer about the job came between two moments."""
+        return not any(since + GRACE < answer.told for answer in self.told(id, until) if answer.good)
+
+    def garbled(self, id: str, began: float, at: float, times: int) -> bool:
+        """Whether the last so many records of the job, asked for by itself, could not be read."""
+        words = [
+            answer
+            for answer in self.told(id, at, since=began)
+            if answer.good or (answer.garbled and answer.single)
+        ][-times:]
+        return (
+            len(words) == times and all(answer.garbled for answer in words) and words[-1].told >= at - GRACE
+        )
+
+    def unknown(self, id: str, at: float, seconds: float) -> bool:
+        """Whether all that was told of the job for so long were states that nobody knows."""
+        words = [answer.state for answer in self.told(id, at, since=at - seconds) if answer.state is not None]
+        return self.shows(id, JobState.UNKNOWN, at) and set(words) == {JobState.UNKNOWN}
+
+
+class _Reader:
+    """Reads what a system said of jobs."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._states = {word.casefold(): state for state, word in system.words.items()}
+
+    def states(self, response: Response) -> Iterator[tuple[str, JobState | None]]:
+        """Each job in a reply of 200, and its state; None where that cannot be read."""
+        if response.status == 200:
+            for id, word in _records(_json(response)):
+                yield id, self._state(word)
+
+    def read(self, request: Request, response: Response) -> Iterator[tuple[str, Answer]]:
+        """What a reply says of each job that was asked for by its id; the trip is filled in later."""
+        asked = request.query.get("uuid", request.segments[-1]).split("|")
+        nothing = Answer(NOWHERE, 0.0, "", single="uuid" not in request.query)
+        said = dict(self.states(response))
+        foreign = not said.keys() <= set(asked)
+        missing = self._missing(response) and nothing.single
+        for id in asked:
+            if response.status == 401 and id in ids_in(request):
+                yield id, attrs.evolve(nothing, refused=True)
+            elif missing:
+                yield id, attrs.evolve(nothing, missing=True)
+            elif id in said and not foreign:
+                state = said[id]
+                yield id, attrs.evolve(nothing, state=state, garbled=state is None)
+            else:
+                yield id, nothing
+
+    def _state(self, word: object) -> JobState | None:
+        if word is None:
+            return JobState.UNKNOWN
+        return self._states.get(word.casefold(), JobState.UNKNOWN) if isinstance(word, str) else None
+
+    def _missing(self, response: Response) -> bool:
+        """Whether it is the API's own word that there is no such job."""
+        data = _json(response)
+        match self._system.name, response.status, data:
+            case "ontap", 404, {"error": {"code": "4"}}:
+                return True
+            case "cf", 404, {"errors": [{"code": 10010}, *_]}:
+                return True
+            case "bluexp", 404, dict():
+                return True
+            case "bluexp", 200, {"job": [] | None}:
+                return True
+            case _:
+                return False
+
+
+NEVER = float("inf")
+NOWHERE = Trip(-1, None, "", "", 0.0)
+
+
+def _whole(
+    trips: Sequence[Trip], journal: Iterable[Request]
+) -> Iterator[tuple[Trip, float, Request, Response]]:
+    for request in journal:
+        number = request.headers.get(TRIP)
+        if number is None or request.response is None or request.response.cut is not None:
+            continue
+        trip = trips[int(number)]
+        if trip.landed is not None and trip.fate.isdecimal():
+            yield trip, trip.landed, request, request.response
+
+
+def _told(whole: Iterable[tuple[Trip, float, Request, Response]]) -> Mapping[Trip, float]:
+    """When the waits were told of each reply: of a list's page once the last one was there, or never."""
+    told: dict[Trip, float] = {}
+    pages: dict[str, list[Trip]] = {}
+    found: dict[str, set[str]] = {}
+    for trip, landed, request, response in whole:
+        told[trip] = landed
+        asked = request.query.get("uuid")
+        if asked is None:
+            continue
+        if not any(name.startswith("start.") for name in request.query):
+            pages[asked], found[asked] = [], set()
+        chain = pages.setdefault(asked, [])
+        chain.append(trip)
+        data = _json(response)
+        found.setdefault(asked, set()).update(id for id, _ in _records(data))
+        links = data.get("_links") if isinstance(data, dict) else None
+        follows = isinstance(links, dict) and "next" in links and not found[asked] >= set(asked.split("|"))
+        ends = response.status == 200 and not follows
+        told.update(dict.fromkeys(chain if response.status == 200 else chain[:-1], landed if ends else NEVER))
+    return told
+
+
+def _refuses(response: Response) -> bool:
+    data = _json(response)
+    spoken = isinstance(data, dict) and isinstance(data.get("error"), str)
+    return response.status == 401 or (response.status in {400, 403} and spoken)
+
+
+def _json(response: Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _records(data: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(data, list):
+        for each in data:
+            yield from _records(each)
+    elif isinstance(data, dict):
+        id = data.get("uuid") or data.get("guid") or data.get("id")
+        if isinstance(id, str) and not data.keys().isdisjoint({"state", "status"}):
+            yield id, data.get("state", data.get("status"))
+        for key in ("records", "job"):
+            yield from _records(data.get(key))
