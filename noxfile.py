@@ -76,6 +76,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def storms(session: nox.Session) -> None:
+    """Ride 60 storms of 300 waits on each system and event loop, for minutes; --help tells of more."""
+    session.install("-e", ".[all]", *group("test"))
+    args = session.posargs or ["--seeds", "60", "--waits", "300"]
+    session.run("python", "-m", "tests.faults.campaign", *args)
+
+
+@nox.session
 def clients(session: nox.Session) -> None:
     """Let other people's clients, as released, wait beside ours on the simulators: both must see the same."""
     session.install("-e", ".[all]", *group("test"), *group("clients"))
