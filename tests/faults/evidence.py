@@ -104,9 +104,16 @@ class Evidence:
         return any(answer.missing for answer in self.told(id, at, since=at))
 
     def seen(self, id: str, since: float, until: float) -> bool:
-        """Whether a poll that left after one moment told of a state before another."""
-        found = self.told(id, until - 2 * GRACE)
-        return any(answer.state is not None and answer.trip.left > since + GRACE for answer in found)
+        """Whether a poll that was begun after one moment told of a state before another.
+
+        The first that left after it may have been begun before, and have waited for its turn or a token.
+        """
+        found = [
+            answer
+            for answer in self.told(id, until - 2 * GRACE)
+            if answer.state is not None and answer.trip.left > since + GRACE
+        ]
+        return len(found) > 1
 
     def refuses_twice(self, id: str, began: float, at: float) -> bool:
         """Whether a wait's own poll was refused with its token, and then with the one that replaced it.
