@@ -117,7 +117,11 @@ class Desk:
         assert len(writes) <= 1, "a write was sent twice"
         started = self.started.get(errand.job, [])
         assert len(started) <= 1
-        if errand.adopted is not None:
+        if errand.adopted is not None and not errand.adopted.refs:
+            last = evidence.replies[own[-1]]
+            assert last.status < 300, "the write was refused"
+            assert not last.sent, "the reply named a job"
+        elif errand.adopted is not None:
             assert [ref.id for ref in errand.adopted.refs] == started
         if errand.error is not None:
             self._check_error(errand, errand.error, own, evidence)
@@ -196,8 +200,7 @@ async def run_errand(source: HttpSource, errand: Errand, method: str, courses: l
     except JobsError as error:
         errand.error = error
     errand.ended = anyio.current_time()
-    if errand.adopted is not None:
-        [ref] = errand.adopted.refs
+    for ref in errand.adopted.refs if errand.adopted is not None else ():
         course = Course(Plan("wait", {ref.id: ref}, 0.0, 300.0, None, PollPolicy(maximum=20)))
         courses.append(course)
         await follow(source, course)

@@ -139,8 +139,8 @@ class Evidence:
         return bool(said) and said[-1][1] and said[-1][0] >= at - REFUSAL_KEPT - GRACE
 
     def silent(self, id: str, since: float, until: float) -> bool:
-        """Whether no good answer about the job came between two moments."""
-        return not any(since + GRACE < answer.told for answer in self.told(id, until) if answer.good)
+        """Whether no good answer about the job came between two moments, which do not count."""
+        return not any(since + GRACE < a.told for a in self.told(id, until - 2 * GRACE) if a.good)
 
     def garbled(self, id: str, began: float, at: float, times: int) -> bool:
         """Whether the last so many records of the job, asked for by itself, could not be read."""
@@ -240,13 +240,13 @@ def _told(whole: Iterable[tuple[Trip, float, Request, Response]]) -> Mapping[Tri
         if not any(name.startswith("start.") for name in request.query):
             pages[asked], found[asked] = [], set()
         chain = pages.setdefault(asked, [])
-        chain.append(trip)
+        if response.status == 200:
+            chain.append(trip)
         data = _json(response)
         found.setdefault(asked, set()).update(id for id, _ in _records(data))
         links = data.get("_links") if isinstance(data, dict) else None
         follows = isinstance(links, dict) and "next" in links and not found[asked] >= set(asked.split("|"))
-        ends = response.status == 200 and not follows
-        told.update(dict.fromkeys(chain if response.status == 200 else chain[:-1], landed if ends else NEVER))
+        told.update(dict.fromkeys(chain, landed if response.status == 200 and not follows else NEVER))
     return told
 
 

@@ -28,6 +28,7 @@ from tests.faults.place import Told
 from tests.faults.replay import Loop
 from tests.faults.replay import run
 from tests.faults.verdict import check_courses
+from tests.faults.weather import babble
 from tests.faults.weather import brew
 from tests.faults.weather import brew_lies
 from tests.faults.weather import brew_sign_in
@@ -153,6 +154,8 @@ def _brew(random: Random, place: Place, ids: Sequence[str]) -> None:
         brew_lies(random, place, number=random.choice([2, 8]), rough=random.choice([0.1, 0.5]))
     if random.random() < 0.7:
         forget(random, place, ids)
+    if random.random() < 0.3:
+        babble(random, place, ids)
     if random.random() < 0.7:
         rough, refusals = random.choice([0.3, 1.0]), random.choice([0, 0, 0, 1, 2])
         brew_sign_in(random, place, number=random.choice([3, 10]), rough=rough, refusals=refusals)

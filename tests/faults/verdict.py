@@ -130,10 +130,11 @@ def check_end(place: Place, course: Course, end: Told, evidence: Evidence) -> No
             assert error.job is not None
             assert evidence.unknown(id, at, min(policy.unknown_limit, at - began)), said
             assert at - began >= policy.unknown_limit - GRACE, said
-        case DecodeError() as error if not error.transient:
-            assert evidence.garbled(id, began, at, BAD_RECORDS), said
+        case DecodeError() as error if not error.transient and evidence.garbled(id, began, at, BAD_RECORDS):
+            pass
         case SourceError() as error:
-            assert error.transient, said
+            # Of a record that cannot be read one is enough, where it ends an outage.
+            assert error.transient or isinstance(error, DecodeError), said
             assert timeout is None, said
             assert at - began >= policy.outage_limit - GRACE, said
             assert evidence.silent(id, at - policy.outage_limit, at), said

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from common.simulator import Match
 from common.simulator import Request
 from common.simulator import Response
 from common.simulator import Simulator
@@ -133,6 +134,13 @@ def brew_lies(random: Random, place: Place, *, number: int, lasts: float = 400.0
         _inject(random, place, "GET *job*", fault, lasts, rough)
 
 
+def babble(random: Random, place: Place, ids: Sequence[str], *, lasts: float = 200.0) -> None:
+    """Let the server speak of some jobs in a word that nobody knows, for minutes."""
+    for id in random.sample(ids, k=min(len(ids), random.choice([1, 4]))):
+        fault, begins = Rewrite("no-such-state"), random.random() * lasts
+        place.simulator.inject(Match("GET", job=id), fault, times=100, after_seconds=begins)
+
+
 def forget(random: Random, place: Place, ids: Sequence[str], *, lasts: float = 400.0) -> None:
     """Let the server forget some jobs, each at the first request after some moment; one with all in it."""
     for id in random.sample(ids, k=min(len(ids), random.choice([0, 1, 3, 8]))):
@@ -205,6 +213,7 @@ __all__ = [
     "SOURCES",
     "WAITS",
     "Place",
+    "babble",
     "brew",
     "brew_lies",
     "brew_sign_in",
