@@ -34,12 +34,14 @@ POLICIES = [
     PollPolicy(initial=2, maximum=15, outage_limit=45, unknown_limit=20, start_grace=0),
 ]
 
-How = Literal["wait", "watch", "all", "first", "first_failure", "completed", "some"]
-"""One wait, a watch, `wait_all` in its three ways, `as_completed` to its end or left after some outcomes."""
+How = Literal["wait", "watch", "browse", "all", "first", "first_failure", "completed", "some"]
+"""One wait, a watch (``browse``: with pauses between its steps), `wait_all` in its three ways, `as_completed` to
+its end or left after some outcomes."""
 WAYS: Sequence[How] = (
-    *("wait", "wait", "wait", "watch", "watch"),
+    *("wait", "wait", "wait", "watch", "browse"),
     *("all", "completed", "first", "first_failure", "some"),
 )
+ALONE = frozenset({"wait", "watch", "browse"})
 LEAVES_EARLY = frozenset({"first", "first_failure", "some"})
 
 Outcome = Job | Exception
@@ -57,6 +59,8 @@ class Plan:
     patience: float | None
     """Seconds after which the task is cancelled."""
     policy: PollPolicy
+    pause: float = 0.0
+    """Seconds between two steps of one that browses."""
 
 
 @attrs.define(eq=False)
@@ -67,6 +71,8 @@ class Course:
     began: float = -1.0
     ended: float = -1.0
     cancelled: bool = False
+    pausing: bool = False
+    """Whether it is between two steps of a watch, where nobody waits."""
     killed: bool = True
     """Whether its process stopped first."""
     outcomes: list[tuple[str, float, Outcome]] = attrs.field(factory=list[tuple[str, float, Outcome]])
@@ -110,13 +116,15 @@ def plans(random: Random, place: Place, number: int) -> Iterator[Plan]:
     waits = 0
     while waits < number:
         how = random.choice(WAYS)
-        many = 1 if how in {"wait", "watch"} else min(len(ids), random.choice([2, 3, 5, 20]))
+        many = 1 if how in ALONE else min(len(ids), random.choice([2, 3, 5, 20]))
         many = min(many, 3) if how in LEAVES_EARLY else many
         timeout = random.choice([None, None, 0.0, 0.5, 3.0, 60.0, 900.0, random.random() * 300])
         patience = random.choice([None] * 9 + [0.0, 2.0, random.random() * 120])
         chosen = random.sample(ids if timeout is None else [*ids, *endless], many)
         starts = random.choice([0.0, 0.0, 0.5, 1.0, 7.0, 60.0, random.random() * 300])
-        yield Plan(how, {id: id for id in chosen}, starts, timeout, patience, random.choice(POLICIES))
+        pause = random.choice([0.0, 0.7, 5.0, 40.0]) if how == "browse" else 0.0
+        jobs = {id: id for id in chosen}
+        yield Plan(how, jobs, starts, timeout, patience, random.choice(POLICIES), pause)
         waits += many
 
 
@@ -154,8 +162,8 @@ async def _run(source: HttpSource, course: Course) -> None:
     match plan.how:
         case "wait":
             course.add(await outcome(source.wait(jobs[0], **options)), next(iter(plan.jobs)))
-        case "watch":
-            course.add(await outcome(_last_of(source, jobs[0], options)), next(iter(plan.jobs)))
+        case "watch" | "browse":
+            course.add(await outcome(_last_of(source, course, options)), next(iter(plan.jobs)))
         case "all":
             for ended in await wait_all(source, jobs, check=False, **options):
                 course.add(ended)
@@ -170,10 +178,15 @@ async def _run(source: HttpSource, course: Course) -> None:
                         break
 
 
-async def _last_of(source: HttpSource, job: JobLike, options: dict[str, Any]) -> Job:
+async def _last_of(source: HttpSource, course: Course, options: dict[str, Any]) -> Job:
+    [job] = course.plan.jobs.values()
     last: Job | None = None
     async for seen in source.watch(job, **options):
         assert last is None or seen.differs(last)
         last = seen
+        if course.plan.how == "browse" and not seen.done:
+            course.pausing = True
+            await anyio.sleep(course.plan.pause)
+            course.pausing = False
     assert last is not None
     return last

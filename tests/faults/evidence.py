@@ -155,8 +155,9 @@ class Evidence:
 
     def unknown(self, id: str, at: float, seconds: float) -> bool:
         """Whether all that was told of the job for so long were states that nobody knows."""
-        words = [answer.state for answer in self.told(id, at, since=at - seconds) if answer.state is not None]
-        return self.shows(id, JobState.UNKNOWN, at) and set(words) == {JobState.UNKNOWN}
+        found = self.told(id, at, since=at - seconds + 2 * GRACE)
+        words = {answer.state for answer in found if answer.state is not None}
+        return self.shows(id, JobState.UNKNOWN, at) and words == {JobState.UNKNOWN}
 
 
 class _Reader:
