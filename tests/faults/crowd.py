@@ -35,8 +35,8 @@ POLICIES = [
 ]
 
 How = Literal["wait", "watch", "browse", "all", "first", "first_failure", "completed", "some"]
-"""One wait, a watch (``browse``: with pauses between its steps), `wait_all` in its three ways, `as_completed` to
-its end or left after some outcomes."""
+"""One wait, a watch (``browse``: with pauses between its steps), `wait_all` in its three ways, `as_completed`
+to its end or left after some outcomes."""
 WAYS: Sequence[How] = (
     *("wait", "wait", "wait", "watch", "browse"),
     *("all", "completed", "first", "first_failure", "some"),

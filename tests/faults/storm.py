@@ -46,7 +46,7 @@ class Tally:
     name: str
     waits: int
     ends: Counter[str]
-    """How waits ended, by state or exception."""
+    """How waits ended, by state or exception; ``left`` are watches that were left between two steps."""
     requests: int
     sign_ins: int
     errands: int
@@ -116,7 +116,7 @@ async def _storm(system: System, seed: int, waits: int, loop: Loop) -> Tally:
     return Tally(
         name=f"{system.name}/{seed} on {loop} by {place.login}",
         waits=sum(len(course.plan.jobs) for course in begun),
-        ends=Counter(map(_end, place.told)),
+        ends=Counter(map(_end, place.told)) + Counter({"left": sum(course.pausing for course in begun)}),
         requests=len(place.way.trips),
         sign_ins=len(evidence.sign_ins),
         errands=sum(errand.ended >= 0 for errand in ran),

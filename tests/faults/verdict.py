@@ -50,8 +50,8 @@ def _check_course(place: Place, course: Course, told: Sequence[Told], evidence: 
     took, late = course.ended - course.began, GRACE + place.delay
     assert plan.patience is None or took <= plan.patience + late, "it was cancelled, and went on"
     assert not plan.timeout or took <= plan.timeout + late + plan.pause, "it went on beyond its deadline"
-    # Every wait that was entered tells exactly one end, or that it was abandoned. Between two steps of a watch
-    # nobody waits, and nobody tells that there will be no third.
+    # Every wait that was entered tells exactly one end, or that it was abandoned. Between two steps of a
+    # watch nobody waits, and nobody tells that there will be no third.
     entered = [] if course.pausing else list(plan.jobs)
     assert Counter(each.id for each in told) == Counter(entered), [
         (each.id, each.kind, each.at) for each in told
