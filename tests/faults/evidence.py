@@ -138,6 +138,10 @@ class Evidence:
         said = [(landed, refused) for landed, refused in self.sign_ins if landed <= at + GRACE]
         return bool(said) and said[-1][1] and said[-1][0] >= at - REFUSAL_KEPT - GRACE
 
+    def forbids(self, id: str, at: float) -> bool:
+        """Whether it denied permission in this very moment."""
+        return any(answer.trip.fate == "403" for answer in self.told(id, at, since=at))
+
     def silent(self, id: str, since: float, until: float) -> bool:
         """Whether no good answer about the job came between two moments, which do not count."""
         return not any(since + GRACE < a.told for a in self.told(id, until - 2 * GRACE) if a.good)
@@ -199,6 +203,8 @@ class _Reader:
     def _missing(self, response: Response) -> bool:
         """Whether it is the API's own word that there is no such job."""
         data = _json(response)
+        if response.header("x-cf-routererror") is not None:
+            return False
         match self._system.name, response.status, data:
             case "ontap", 404, {"error": {"code": "4"}}:
                 return True

@@ -13,6 +13,7 @@ from common import JobFailed
 from common import JobGone
 from common import JobNotFound
 from common import JobState
+from common import PermissionDenied
 from common import SourceError
 from common import UnexpectedState
 from common import WaitTimeout
@@ -129,6 +130,8 @@ def check_end(place: Place, course: Course, end: Told, evidence: Evidence) -> No
                 assert evidence.refuses_twice(id, began, at) or evidence.turns_away(at), said
             else:
                 assert evidence.refuses(id, at), said
+        case PermissionDenied():
+            assert evidence.forbids(id, at), said
         case UnexpectedState() as error:
             assert error.job is not None
             if course.plan.how == "browse":  # what was said while nobody waited is not known here

@@ -71,6 +71,7 @@ PASSING: Mapping[str, Sequence[Fault]] = {
     "ontap": [
         faults.Status(500, body={"error": {"message": "busy", "code": "262160"}}),
         faults.Status(409, body={"error": {"message": "out of quorum", "code": "393271"}}),
+        faults.Status(404, body={"error": {"message": "API not found", "code": "3"}}),
         faults.ShortPage(1),
         faults.ShortPage(),
         faults.IgnoreFilter(),
@@ -82,6 +83,12 @@ PASSING: Mapping[str, Sequence[Fault]] = {
     ],
     "cf": [
         faults.Status(400, body={"errors": [{"code": 20004, "title": "CF-Uaa", "detail": "UAA is away"}]}),
+        faults.Status(404, body={"errors": [{"code": 10000, "title": "CF-NotFound", "detail": "no route"}]}),
+        faults.Status(
+            404,
+            {"X-Cf-RouterError": "unknown_route"},
+            {"errors": [{"code": 10010, "title": "CF-ResourceNotFound", "detail": "by the router"}]},
+        ),
         faults.ExpireTokens(),
     ],
 }
@@ -117,13 +124,14 @@ def brew(random: Random, place: Place, *, number: int = 12, lasts: float = 400.0
 
 
 def brew_lies(random: Random, place: Place, *, number: int, lasts: float = 400.0, rough: float = 0.3) -> None:
-    """Inject what makes waits end otherwise: old answers, states that nobody knows, bad records, 401."""
+    """Inject what makes waits end otherwise: old answers, odd states, bad records, 401 and 403."""
     kinds: list[Fault] = [
         faults.Stale(random.choice([0.5, 5.0, 60.0, 1_000.0])),
         faults.Stale(random.choice([2.0, 30.0])),
         Rewrite("no-such-state"),
         Rewrite(7),
         Rewrite(None),
+        faults.Status(403),
     ]
     if place.renews:
         kinds += [
