@@ -251,9 +251,9 @@ def _told(whole: Iterable[tuple[Trip, float, Request, Response]]) -> Mapping[Tri
             chain.append(trip)
         data = _json(response)
         found.setdefault(asked, set()).update(id for id, _ in _records(data))
-        links = data.get("_links") if isinstance(data, dict) else None
-        follows = isinstance(links, dict) and "next" in links and not found[asked] >= set(asked.split("|"))
-        told.update(dict.fromkeys(chain, landed if response.status == 200 and not follows else NEVER))
+        page: dict[str, Any] = data if isinstance(data, dict) and response.status == 200 else {}
+        follows = "next" in page.get("_links", {}) and not found[asked] >= set(asked.split("|"))
+        told.update(dict.fromkeys(chain, landed if "records" in page and not follows else NEVER))
     return told
 
 
