@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -118,15 +119,14 @@ class Evidence:
     def refuses_twice(self, id: str, began: float, at: float) -> bool:
         """Whether a wait's own poll was refused with its token, and then with the one that replaced it.
 
-        The last two whole replies about the job are 401, to two different tokens; both requests left after
-        the wait began, and the second reply came in the very moment when the wait ended.
+        Two whole replies about the job in a row are 401, to two different tokens; both requests left after
+        the wait began, and the second reply came in the very moment when the wait ended. (In that moment
+        others may have been told of more.)
         """
-        last = [answer for answer in self.told(id, at) if answer.trip.left >= began - GRACE][-2:]
-        return (
-            len(last) == 2
-            and all(answer.refused for answer in last)
-            and last[0].token != last[1].token
-            and last[1].told >= at - GRACE
+        own = [answer for answer in self.told(id, at) if answer.trip.left >= began - GRACE]
+        return any(
+            first.refused and second.refused and first.token != second.token and second.told >= at - GRACE
+            for first, second in itertools.pairwise(own)
         )
 
     def refuses(self, id: str, at: float) -> bool:
@@ -134,9 +134,12 @@ class Evidence:
         return any(answer.refused for answer in self.told(id, at, since=at))
 
     def turns_away(self, at: float) -> bool:
-        """Whether the sign-in's last word was a refusal, and one that still counts."""
-        said = [(landed, refused) for landed, refused in self.sign_ins if landed <= at + GRACE]
-        return bool(said) and said[-1][1] and said[-1][0] >= at - REFUSAL_KEPT - GRACE
+        """Whether the sign-in's last word until this moment was a refusal, and one that still counts."""
+        said = [*((landed, no) for landed, no in self.sign_ins if landed <= at + GRACE), (NEVER, False)]
+        return any(
+            refused and landed >= at - REFUSAL_KEPT - GRACE and after >= at - GRACE
+            for (landed, refused), (after, _) in itertools.pairwise(said)
+        )
 
     def forbids(self, id: str, at: float) -> bool:
         """Whether it denied permission in this very moment."""
@@ -152,9 +155,10 @@ class Evidence:
             answer
             for answer in self.told(id, at, since=began)
             if answer.good or (answer.garbled and answer.single)
-        ][-times:]
-        return (
-            len(words) == times and all(answer.garbled for answer in words) and words[-1].told >= at - GRACE
+        ]
+        return any(
+            all(answer.garbled for answer in words[end - times : end]) and words[end - 1].told >= at - GRACE
+            for end in range(times, len(words) + 1)
         )
 
     def unknown(self, id: str, at: float, seconds: float) -> bool:
