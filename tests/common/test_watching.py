@@ -411,6 +411,21 @@ async def test_a_timeout_of_zero_that_waits_for_its_place_sits_out_no_floor_that
     assert lab.times_of("job") == [about(1.1)]
 
 
+@pytest.mark.parametrize("job", ["job", "other"])
+async def test_a_timeout_of_zero_waits_for_a_place_in_flight_and_for_no_floor(job: str) -> None:
+    lab = Lab("first", "job", "other", room=0, policy=RARELY, concurrency=1)
+    lab.latency = lambda _: 5.0
+    weather: list[Exception | None] = [overloaded(600), None]
+    lab.trouble = lambda _: weather.pop() if weather else None
+    *_, found = await outcomes(
+        patient(500, lab.wait("first")),  # keeps the time
+        later(6, lambda: patient(500, lab.wait("job"))),
+        later(7, lambda: lab.wait(job, timeout=0)),  # while the request is under way that brings the floor
+    )
+    assert isinstance(found, WaitTimeout)
+    assert lab.times == [0, 6, 11]
+
+
 # Limits
 
 
