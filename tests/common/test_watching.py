@@ -426,6 +426,33 @@ async def test_a_timeout_of_zero_waits_for_a_place_in_flight_and_for_no_floor(jo
     assert lab.times == [0, 6, 11]
 
 
+async def test_a_wait_that_ended_behind_a_floor_leaves_no_delay_to_those_who_stay() -> None:
+    # A delay below zero made the job that came back fall due before it, for ever: the loop stood still.
+    lab = Lab("job", "other", "more", "most", room=0)
+    floors = [overloaded(100), overloaded(50)]
+
+    def trouble(ids: Sequence[str]) -> Exception | None:
+        if anyio.current_time() > 140:
+            return None
+        if "other" in ids:
+            return floors.pop()
+        if "job" not in ids:
+            return None
+        return overloaded(50) if anyio.current_time() < 10 else TransportError("down")
+
+    lab.trouble = trouble
+    _, given_up, *others = await outcomes(
+        patient(400, lab.wait("job", policy=RARELY)),
+        lab.wait("job", policy=PollPolicy(outage_limit=40)),
+        *(patient(400, lab.wait(id, policy=PollPolicy(initial=20, maximum=20))) for id in ("more", "most")),
+        later(49, lambda: lab.wait("other", timeout=0)),
+        later(140, lambda: lab.wait("other", timeout=0)),
+    )
+    assert isinstance(given_up, TransportError)
+    assert [type(each) for each in others[-2:]] == [WaitTimeout, WaitTimeout]
+    assert lab.poller.idle
+
+
 # Limits
 
 
