@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from common.waiters import Entry
 from common.waiters import Flight
 from common.waiters import Pollable
 from common.waiters import Reading
+from common.waiters import Sweep
 from common.waiters import Waiter
 
 BATCH_AGAIN = 60.0
@@ -53,37 +55,43 @@ class Asking:
         except JobNotFound as error:
             self._missing(flight, error)
         except SourceError as error:
-            self._troubled(flight, error)
+            self._troubled(flight, flight.entries, error)
 
     async def _sweep(self, flight: Flight) -> None:
-        entries = flight.entries
         try:
-            sweep = await self._source.sweep([entry.ref for entry in entries])
-        except SourceError as error:
-            self._source.heed(error)
-            raise
-        except BatchRefused as refusal:
-            if not refusal.smaller or self._source.room >= flight.room:  # or the same would be asked for ever
-                self.batch_after = self._now() + BATCH_AGAIN
-            return  # all of them are still due, and go out one by one or in smaller parts
-        self._source.answered()
+            sweep = await self._source.sweep([entry.ref for entry in flight.entries])
+        except (SourceError, BatchRefused) as failure:
+            sweep = Sweep({}, failure=failure)
         now = datetime.now(UTC)
-        for entry in entries:
-            record = sweep.found.get(entry.ref.id.lower())
-            if record is None:
+        absent = [entry for entry in flight.entries if not self._found(flight, entry, sweep, now)]
+        if sweep.failure is None:
+            self._source.answered()
+            for entry in absent:
                 entry.alone_until = math.inf  # only a single GET is the API's own word for "absent"
-                continue
-            at = None
-            try:
-                if entry.job is None or record != entry.record:
-                    entry.job = self._source.decode_record(entry.ref, record)
-                    entry.record = record
-                else:
-                    at = now
-            except DecodeError:
-                entry.alone_until = math.inf
+        elif isinstance(sweep.failure, SourceError):
+            self._source.heed(sweep.failure)
+            self._troubled(flight, absent, sweep.failure)
+        elif not sweep.failure.smaller or self._source.room >= flight.room:
+            # Else the same would be asked for ever. All are still due, and go out one by one.
+            self.batch_after = self._now() + BATCH_AGAIN
+
+    def _found(self, flight: Flight, entry: Entry, sweep: Sweep, now: datetime) -> bool:
+        """Tell what the sweep has of one job, where that is something."""
+        record = sweep.found.get(entry.ref.id.lower())
+        if record is None:
+            return False
+        at = None
+        try:
+            if entry.job is None or record != entry.record:
+                entry.job = self._source.decode_record(entry.ref, record)
+                entry.record = record
             else:
-                self._seen(flight, entry, Reading(entry.job, sweep.date, at=at))
+                at = now
+        except DecodeError:
+            entry.alone_until = math.inf
+        else:
+            self._seen(flight, entry, Reading(entry.job, sweep.date, at=at))
+        return True
 
     # Telling the waiters
 
@@ -119,9 +127,9 @@ class Asking:
                     waiter.fail(ending)
                 self._told(waiter)
 
-    def _troubled(self, flight: Flight, error: SourceError) -> None:
+    def _troubled(self, flight: Flight, entries: Sequence[Entry], error: SourceError) -> None:
         now, draw = self._now(), self._source.draw()
-        for entry in flight.entries:
+        for entry in entries:
             for waiter in entry.waiters:
                 if waiter.ready or waiter.number > flight.number:
                     continue

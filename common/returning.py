@@ -51,7 +51,7 @@ def _window(entry: Entry, resumed: float) -> float:
 
     The other half is for the answer. A caller who has no time at all is not kept waiting.
     """
-    window = entry.delay or entry.waiters[0].policy.initial
+    window = max(0.0, entry.delay or entry.waiters[0].policy.initial)
     for waiter in entry.waiters:
         window = 0.0 if waiter.one_read else min(window, max(0.0, waiter.deadline - resumed) / 2)
     return window

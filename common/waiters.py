@@ -32,14 +32,6 @@ class Reading:
     """When it came by this machine's clock, where ``job`` is the one of an earlier answer."""
 
 
-@attrs.frozen
-class Sweep:
-    """A good answer about many jobs: raw records by id, in lower case. Who is not in it was on no page."""
-
-    found: Mapping[str, Any]
-    date: datetime | None = None
-
-
 class BatchRefused(Exception):
     """The server refused or ignored a request for many ids. Not an error of any wait.
 
@@ -49,6 +41,18 @@ class BatchRefused(Exception):
     def __init__(self, *, smaller: bool = False) -> None:
         super().__init__()
         self.smaller = smaller
+
+
+@attrs.frozen
+class Sweep:
+    """A good answer about many jobs: raw records by id, in lower case. Who is not in it was on no page.
+
+    With a ``failure``, some pages came before it: what they told counts, and of the rest nothing is known.
+    """
+
+    found: Mapping[str, Any]
+    date: datetime | None = None
+    failure: SourceError | BatchRefused | None = None
 
 
 class Pollable(Protocol):

@@ -17,6 +17,7 @@ from common.auth import AuthLike
 from common.decoding import Fields
 from common.decoding import root_object
 from common.errors import DecodeError
+from common.errors import SourceError
 from common.errors import UsageError
 from common.faults import Fault
 from common.faults import passes
@@ -173,11 +174,16 @@ class OntapJobs(Acting):
         target, date, seen = first, None, set[str]()
         while True:
             seen.add(target)
-            reply = await self._client.send("GET", target)
-            if reply.status != 200:
-                raise self._sweep_refused(reply, len(first))
+            try:
+                reply = await self._client.send("GET", target)
+                if reply.status != 200:
+                    raise self._sweep_refused(reply, len(first))
+                records, following = raw_page(reply.body)
+            except (SourceError, BatchRefused) as failure:
+                if not found:
+                    raise
+                return Sweep(found, date, failure)
             date = date or reply.date
-            records, following = raw_page(reply.body)
             for record in records:
                 uuid = str(record.get("uuid") or "").lower()
                 if uuid in wanted:

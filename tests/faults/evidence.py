@@ -26,13 +26,18 @@ REFUSAL_KEPT = 10.0
 """Seconds for which a refused sign-in counts without being tried again (`common.tokens`)."""
 
 
+NEVER = float("inf")
+BROKEN_OFF = 60.0
+"""Seconds in which a page fails at the latest: a time-out, and another one for a new token."""
+
+
 @attrs.frozen
 class Answer:
     """A whole reply to a request that was about a job.
 
-    ``told`` is when the waits were told: of a list, once its last page was there. Exactly one of ``state``,
-    ``missing``, ``garbled`` and ``refused`` is set where the reply is the API's word on the job; none where
-    it is trouble, or tells of other jobs only.
+    ``told`` is when the waits were told: of a list, once its last page was there, or `NEVER`. Exactly one of
+    ``state``, ``missing``, ``garbled`` and ``refused`` is set where the reply is the API's word on the job;
+    none where it is trouble, or tells of other jobs only.
     """
 
     trip: Trip
@@ -47,6 +52,11 @@ class Answer:
     def __str__(self) -> str:
         said = self.state or ("missing" * self.missing + "garbled" * self.garbled + "refused" * self.refused)
         return f"{self.trip.left} to {self.told} {self.trip.fate} {said}"
+
+    @property
+    def landed(self) -> float:
+        """When it came."""
+        return NEVER if self.trip.landed is None else self.trip.landed
 
     @property
     def good(self) -> bool:
@@ -94,11 +104,20 @@ class Evidence:
 
     def ever(self, id: str, state: JobState, until: float) -> bool:
         """Whether the server had ever said so of this job."""
-        return any(answer.state is state for answer in self.told(id, until))
+        return any(a.state is state and a.landed <= until + GRACE for a in self.answers.get(id, ()))
 
     def shows(self, id: str, state: JobState, at: float) -> bool:
-        """Whether the server said so of this job in a reply of this very moment."""
-        return any(answer.state is state for answer in self.told(id, at, since=at))
+        """Whether the server said so of this job in a reply of this very moment.
+
+        Of a list that broke off, what came before was told once the next page had failed in its own time.
+        """
+        return any(
+            answer.state is state
+            and answer.landed <= at + GRACE
+            and at <= (answer.landed + BROKEN_OFF if answer.told == NEVER else answer.told) + GRACE
+            and (answer.told == NEVER or answer.told >= at - GRACE)
+            for answer in self.answers.get(id, ())
+        )
 
     def lacks(self, id: str, at: float) -> bool:
         """Whether it said in this very moment that it has no such job."""
@@ -222,7 +241,6 @@ class _Reader:
                 return False
 
 
-NEVER = float("inf")
 NOWHERE = Trip(-1, None, "", "", 0.0)
 
 
@@ -239,7 +257,7 @@ def _whole(
 
 
 def _told(whole: Iterable[tuple[Trip, float, Request, Response]]) -> Mapping[Trip, float]:
-    """When the waits were told of each reply: of a list's page once the last one was there, or never."""
+    """When the waits were told of each reply: of a list's page once the last one was there, or `NEVER`."""
     told: dict[Trip, float] = {}
     pages: dict[str, list[Trip]] = {}
     found: dict[str, set[str]] = {}

@@ -83,20 +83,24 @@ def test_an_outage_is_one_without_any_good_answer() -> None:
     assert not shown(*trouble, said(40, "", JobState.RUNNING)).silent("job", 15, 60)
 
 
-def test_a_page_whose_list_was_never_read_to_its_end_tells_nothing() -> None:
+def test_what_a_list_told_that_broke_off_counts_for_as_long_as_its_next_page_may_take() -> None:
     async def main() -> tuple[str, Evidence]:
         place = Place.of(ONTAP, 1, page_size=1)
         first, last = sorted(place.job(0.0, JobState.SUCCEEDED) for _ in range(2))
         place.simulator.inject(lambda request: "start.uuid" in request.query, faults.Status(503))
         async with place.source() as source:
-            refs = [source.ref(first), source.ref(last)]
-            with pytest.raises(Exception, match="503"):
-                await source.sweep(refs)
+            await source.sweep([source.ref(first), source.ref(last)])
         return first, place.evidence()
 
     first, evidence = run(main, "asyncio", 1)
-    assert evidence.answers[first][0].state is JobState.SUCCEEDED
-    assert not evidence.ever(first, JobState.SUCCEEDED, 1e6)
+    assert [answer.state for answer in evidence.told(first, 1e6)] == [None]  # the page that failed
+    assert evidence.ever(first, JobState.SUCCEEDED, 0.0)
+    assert [evidence.shows(first, JobState.SUCCEEDED, at) for at in (-1, 0, 60, 61)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 Tamper = Callable[[Place, Course], object]

@@ -25,6 +25,7 @@ from common import SourceError
 from common import WaitTimeout
 from common.errors import AuthenticationError
 from common.errors import DecodeError
+from common.events import EventKind
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from ontapjobs.wire import parse_job
@@ -182,6 +183,36 @@ async def test_pages_are_followed_to_the_end(short_pages: bool, page_size: int) 
     ids = crowd(simulator, 20)
     assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
     assert way.gets == []
+
+
+@pytest.mark.parametrize("status", [503, 401, 403, 414])
+async def test_what_came_on_the_pages_before_a_failure_is_told(status: int) -> None:
+    simulator, way, source = cluster(page_size=1)
+    first, last = sorted(crowd(simulator, 2, ends=0.5))
+    way.intercept = on_lists(
+        lambda request: httpx.Response(status) if "start.uuid" in request.url.params else None
+    )
+    way.latency = 1.0
+    found, _ = await outcomes(source.wait(first, timeout=2.5), source.wait(last, timeout=2.5))
+    # The second page is the second request, and nothing of the first one was asked for again.
+    assert isinstance(found, Job)
+    assert found.succeeded
+    assert first not in [id for id, _ in way.gets]
+
+
+async def test_a_failure_of_a_later_page_is_that_of_the_jobs_which_are_still_to_come() -> None:
+    simulator, way, source = cluster(page_size=1)
+    ids = sorted(crowd(simulator, 2, ends=100))
+    told: list[tuple[EventKind, str]] = []
+    source.observer = lambda event: told.append((event.kind, event.ref.id))
+    way.intercept = on_lists(
+        lambda request: httpx.Response(503) if "start.uuid" in request.url.params else None
+    )
+    await outcomes(*(source.wait(id, timeout=0.5) for id in ids))
+    assert (EventKind.SEEN, ids[0]) in told
+    assert (EventKind.TROUBLE, ids[0]) not in told
+    assert (EventKind.SEEN, ids[1]) not in told
+    assert (EventKind.TROUBLE, ids[1]) in told
 
 
 async def test_only_an_id_that_is_on_no_page_is_asked_for_by_itself() -> None:
