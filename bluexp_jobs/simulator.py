@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
 from typing import Literal
+from typing import get_args
 
 from bluexp_jobs.auth import AUDIENCE
 from bluexp_jobs.simulator_tokens import BlueXPTokenDesk
@@ -122,6 +123,8 @@ class BlueXPSimulator(Simulator):
         seed: int | None = None,
     ) -> None:
         super().__init__(on_write=on_write, clock=clock, seed=seed)
+        if missing not in get_args(Missing):
+            raise ValueError(f"missing is one of {', '.join(get_args(Missing))}, not {missing!r}")
         self.account = account
         self.agent = agent
         self.missing: Missing = missing

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
 from typing import Literal
+from typing import get_args
 from urllib.parse import quote
 from urllib.parse import quote_plus
 
@@ -100,6 +101,8 @@ class CFSimulator(Simulator):
     ) -> None:
         super().__init__(on_write=on_write, clock=clock, seed=seed)
         self.rate_limit: RateLimit | None = None if rate_limit is None else RateLimit(rate_limit)
+        if location not in get_args(Location):
+            raise ValueError(f"location is one of {', '.join(get_args(Location))}, not {location!r}")
         self.korifi = korifi
         self.location: Location = location
         self.tokens: TokenDesk = TokenDesk(

@@ -116,6 +116,8 @@ class Simulator:
         if not faults:
             raise ValueError("name at least one fault to inject")
         for fault in faults:
+            if not isinstance(fault, Fault):
+                raise ValueError(f"not a fault: {fault!r:.60}; say faults.Reset()")  # noqa: TRY004
             fault.check(self)
         terms = Terms(times, after, after_seconds, probability)
         number = self._injected + 1

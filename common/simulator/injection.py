@@ -34,9 +34,9 @@ class Terms:
     probability: float = 1.0
 
     def __attrs_post_init__(self) -> None:
-        if self.times is not None and self.times < 1:
+        if self.times is not None and (type(self.times) is not int or self.times < 1):
             raise ValueError(f"times is 1 or more, or None for any number, not {self.times}")
-        if self.after < 0 or not 0 <= self.after_seconds <= LONGEST:
+        if type(self.after) is not int or self.after < 0 or not 0 <= self.after_seconds <= LONGEST:
             raise ValueError("after and after_seconds are 0 or more")
         if not 0 < self.probability <= 1:
             raise ValueError(f"a probability is above 0 and at most 1, not {self.probability}")

@@ -30,8 +30,13 @@ class Step:
     @classmethod
     def of(cls, step: StepLike) -> Step:
         """Return a step from its tuple. Raises `ValueError` for seconds that no clock can count."""
+        if not isinstance(step, Step) and (not isinstance(step, list | tuple) or len(step) not in {2, 3}):
+            raise ValueError(f"a step is (state, seconds) or (state, seconds, {{fields}}), not {step!r:.60}")
         made = step if isinstance(step, Step) else cls(step[0], step[1], step[2] if len(step) > 2 else {})
-        if made.seconds is not None and not 0 <= made.seconds <= sys.float_info.max:
+        if not isinstance(made.changes, Mapping):
+            raise ValueError(f"what changes in a step are fields by name: {made!r:.60}")  # noqa: TRY004
+        seconds = 0 if made.seconds is None else made.seconds
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= sys.float_info.max:
             raise ValueError(f"a step's seconds are 0 or more, or None for ever: {made}")
         return made
 

@@ -17,6 +17,7 @@ from common.testing.standstill import PATIENCE
 from common.testing.standstill import SILENCE
 from common.testing.standstill import SPINS
 from common.testing.standstill import VirtualTimeError
+from common.testing.standstill import check_times
 from common.testing.standstill import deadlock
 from common.testing.standstill import spin
 
@@ -36,6 +37,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
     """
 
     def __init__(self, start: float = 0.0, *, patience: float = PATIENCE) -> None:
+        check_times(start, patience)
         self.error: VirtualTimeError | None = None
         """What ended the run, if virtual time could not go on."""
         self._now = start

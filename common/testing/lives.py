@@ -54,9 +54,13 @@ class Life:
     ) -> Life:
         """A life that has not begun. Raises `UsageError` for what makes no sense."""
         steps = [script] if isinstance(script, str | Job) else script
+        if not isinstance(steps, Sequence) or any(isinstance(step, int | float) for step in steps):
+            raise UsageError(f"a script is a state, a Job, or a list of (state, seconds), not {script!r:.60}")
         _check_fields(fields)
+        _check_failures(errors)
         try:
-            return cls(ScriptedLife.of([_step(step) for step in steps]), fields, errors, refuses)
+            life = ScriptedLife.of([_step(step) for step in steps])
+            return cls(life, fields, errors, {Action(action): error for action, error in refuses.items()})
         except ValueError as error:
             raise UsageError(str(error)) from None
 
@@ -112,7 +116,19 @@ def _step(step: JobStep) -> Step:
 def _parts(step: JobStep) -> tuple[Look, float | None, Mapping[str, Any]]:
     if isinstance(step, str | Job):
         return step, None, {}
+    if len(step) not in {2, 3} or not isinstance(step[-1], Mapping if len(step) == 3 else object):
+        raise UsageError(f"a step is (state, seconds) or (state, seconds, {{fields}}), not {step!r:.60}")
     return step if len(step) == 3 else (*step, {})
+
+
+def _check_failures(errors: Mapping[int, Failure]) -> None:
+    for number, failure in errors.items():
+        if not isinstance(number, int) or number < 1:
+            raise UsageError(f"errors= names requests by number, counted from 1, not {number!r}")
+        if not isinstance(failure, Exception) and not (isinstance(failure, int) and 400 <= failure <= 599):
+            raise UsageError(
+                f"a request fails with an exception or a status from 400 to 599, not {failure!r}"
+            )
 
 
 def _check_fields(fields: Mapping[str, Any]) -> None:

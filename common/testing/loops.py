@@ -18,12 +18,15 @@ from common.testing.standstill import PATIENCE
 from common.testing.standstill import SILENCE
 from common.testing.standstill import SPINS
 from common.testing.standstill import VirtualTimeError
+from common.testing.standstill import check_times
 from common.testing.standstill import deadlock
 from common.testing.standstill import spin
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
+_LONGEST = 24 * 3600
+"""Seconds after which asyncio looks again, whatever it waits for."""
 _RESOLUTION = time.get_clock_info("monotonic").resolution
 
 
@@ -45,11 +48,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     `VirtualTimeError` instead of hanging. ``start`` is the first time that its clock shows, in seconds.
     """
 
+    _closed: bool = True  # so is a loop that was refused: nothing of it is left to close
+
     def __init__(self, start: float = 0.0, *, patience: float = PATIENCE) -> None:
+        check_times(start, patience)
         self._futures: set[asyncio.Future[Any]] = set()
         self._children: set[asyncio.SubprocessTransport] = set()
         self._joining = False
-        self._jumping = _Jumping(start, patience, busy=self._busy, standstill=self._standstill)
+        self._jumping = _Jumping(
+            start, patience, next_timer=self._next_timer, busy=self._busy, standstill=self._standstill
+        )
         super().__init__(self._jumping)
         self._jumping.watched_before = len(self._jumping.get_map())
 
@@ -102,6 +110,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             thread, "idle_workers", (thread,)
         )
 
+    def _next_timer(self) -> float | None:
+        """When the next timer is due; None where this version of asyncio does not tell."""
+        timers: list[asyncio.TimerHandle] | None = getattr(self, "_scheduled", None)
+        return timers[0].when() if timers else None
+
     def _standstill(self) -> VirtualTimeError:
         return deadlock((task.get_name(), task.get_coro()) for task in asyncio.all_tasks(self))
 
@@ -119,6 +132,7 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unu
         start: float,
         patience: float,
         *,
+        next_timer: Callable[[], float | None],
         busy: Callable[[], bool],
         standstill: Callable[[], VirtualTimeError],
     ) -> None:
@@ -127,6 +141,7 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unu
         self.watched_before: int = 0
         """How many files the loop itself watches: its own way to be woken by threads."""
         self._patience = patience
+        self._next_timer = next_timer
         self._busy = busy
         self._standstill = standstill
         self._rounds = 0
@@ -142,6 +157,8 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unu
         self._rounds = 0
         if self._busy():
             return self._as_on_the_wall(timeout)
+        if timeout is not None and timeout >= _LONGEST and (due := self._next_timer()) is not None:
+            timeout = None if due == math.inf else due - self.now  # no timer, or one far away
         watching = len(self.get_map()) > self.watched_before
         if timeout is None:
             ready = super().select(self._until_hopeless(watching=watching))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -83,8 +84,10 @@ class ScriptedSource(BaseSource):
         super().__init__(endpoint, scope=scope, policy=policy, concurrency=concurrency)
         if provider not in known_names():  # its refs are to be read as refs
             register_provider(Provider(provider, "Scripted jobs", lambda: ScriptedSource))
-        self.capabilities: frozenset[Capability] = frozenset(capabilities)
+        self.capabilities: frozenset[Capability] = _capabilities(capabilities)
         self.room: int = _ROOM if Capability.BATCH in self.capabilities else 0
+        if not 0 <= latency < math.inf:
+            raise UsageError(f"latency= is the seconds that a request takes, not {latency!r}")
         self.latency: float = latency
         self.journal: list[Asked] = []
         self._lives: dict[str, Life] = {}
@@ -182,7 +185,9 @@ class ScriptedSource(BaseSource):
         """
         if Capability.LIST not in self.capabilities:
             return super().list()
-        wanted = {"state": state, **filters} if state is not None else filters
+        wanted = {"state": _states(state), **filters} if state is not None else filters
+        if strange := sorted(set(filters) - set(attrs.fields_dict(Job))):
+            raise UsageError(f"a Job has no field {strange[0]!r} that a list could be filtered by")
         return self._list(wanted)
 
     async def _list(self, wanted: Mapping[str, Any]) -> AsyncIterator[Job]:
@@ -216,6 +221,21 @@ class ScriptedSource(BaseSource):
         if job is None:
             raise JobNotFound(f"the script of job {ref.id!r} has run out", ref=ref)
         return job
+
+
+def _capabilities(names: Iterable[Capability]) -> frozenset[Capability]:
+    try:
+        return frozenset(map(Capability, names))
+    except ValueError:
+        known = ", ".join(Capability)
+        raise UsageError(f"capabilities= is a set of Capability ({known}), not {names!r}") from None
+
+
+def _states(state: JobState | str | Collection[JobState | str]) -> frozenset[JobState]:
+    try:
+        return frozenset(map(JobState, [state] if isinstance(state, str) else state))
+    except ValueError as error:
+        raise UsageError(f"state= names states of a job: {error}") from None
 
 
 def _fits(value: Any, wanted: Any) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
+
+from common.errors import UsageError
 
 SPINS = 100_000
 """So many rounds of the loop without an instant's sleep are no progress."""
@@ -20,6 +23,14 @@ _LIBRARIES = frozenset({"anyio", "asyncio", "trio"})
 
 class VirtualTimeError(RuntimeError):
     """Virtual time cannot go on: every task waits and no timer is set, or a task never waits at all."""
+
+
+def check_times(start: float, patience: float) -> None:
+    """Raise `UsageError` for times with which no clock can begin or wait."""
+    for name, seconds in (("start", start), ("patience", patience)):
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not number or not math.isfinite(seconds) or (name == "patience" and seconds < 0):
+            raise UsageError(f"{name}= is in seconds, not {seconds!r}")
 
 
 def deadlock(waiting: Iterable[tuple[str, Any]]) -> VirtualTimeError:

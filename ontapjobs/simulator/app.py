@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
 from typing import Literal
+from typing import get_args
 from uuid import UUID
 
 from common.simulator.base import Feature
@@ -108,6 +109,8 @@ class OntapSimulator(Simulator):
         seed: int | None = None,
     ) -> None:
         super().__init__(on_write=on_write, clock=clock, seed=seed)
+        if page_size < 1 or batch not in get_args(Batch):
+            raise ValueError(f"page_size is 1 or more, and batch one of {', '.join(get_args(Batch))}")
         self.retention = retention
         self.page_size = page_size
         self.short_pages = short_pages

@@ -342,7 +342,10 @@ def test_a_text_that_matches_nothing_is_refused(text: str) -> None:
     ("call", "complaint"),
     [
         (lambda sim: sim.inject(None), "at least one fault"),
+        (lambda sim: sim.inject(None, "Reset"), "not a fault: 'Reset'"),
+        (lambda sim: sim.inject(None, Reset), "not a fault: <class"),
         (lambda sim: sim.inject(None, Reset(), times=0), "times is 1 or more"),
+        (lambda sim: sim.inject(None, Reset(), times=1.5), "times is 1 or more"),
         (lambda sim: sim.inject(None, Reset(), after=-1), "0 or more"),
         (lambda sim: sim.inject(None, Reset(), after_seconds=float("nan")), "0 or more"),
         (lambda sim: sim.inject(None, Reset(), probability=0), "a probability is above 0"),

@@ -126,6 +126,10 @@ def test_states_are_not_checked() -> None:
         ([("running", None), ("success", None)], "only the last step"),
         ([("running", -1), ("success", None)], "0 or more"),
         ([("running", float("nan")), ("success", None)], "0 or more"),
+        ([("running", "5")], "0 or more"),
+        ("running", "a step is"),
+        ([("running",)], "a step is"),
+        ([("running", 1, 5)], "fields by name"),
     ],
 )
 def test_a_script_without_sense_is_refused(script: Script, complaint: str) -> None:

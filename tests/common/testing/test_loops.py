@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 from typing import TypeVar
 
@@ -144,6 +146,33 @@ def test_a_deadlock_is_one_error_that_says_where(backend: str) -> None:
         VirtualTimeError, match=r"deadlock: every task waits, and no timer is set \(.*hopeless"
     ):
         run(hopeless, backend=backend)
+
+
+@pytest.mark.parametrize("sleep", [anyio.sleep_forever, partial(anyio.sleep, math.inf)])
+def test_sleeping_for_ever_is_a_deadlock_too(backend: str, sleep: Callable[[], Any]) -> None:
+    with pytest.raises(VirtualTimeError, match="deadlock"):
+        run(sleep, backend=backend)
+
+
+def test_a_sleep_of_ages_passes_at_once(backend: str) -> None:
+    ages = 1e17
+
+    async def main() -> float:
+        with anyio.move_on_after(ages):
+            await anyio.sleep_forever()
+        await anyio.sleep(ages)
+        return anyio.current_time()
+
+    assert run(main, backend=backend) == pytest.approx(2e17)
+
+
+@pytest.mark.parametrize(
+    "times", [{"start": math.nan}, {"start": math.inf}, {"start": "0"}, {"patience": -1}]
+)
+def test_times_that_are_none_are_refused_before_anything_is_open(times: Any) -> None:
+    for make in (virtual_time_loop, virtual_clock):
+        with pytest.raises(UsageError, match=r"(start|patience)= is in seconds"):
+            make(**times)
 
 
 def test_a_deadlock_of_several_tasks_is_one_error(backend: str) -> None:

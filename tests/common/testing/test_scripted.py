@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -30,7 +32,10 @@ from common import wait_all
 from common.testing import Asked
 from common.testing import JobScript
 from common.testing import ScriptedSource
+from common.testing import run
+from ontapjobs import OntapJobs
 from ontapjobs import parse_job
+from ontapjobs.simulator import OntapSimulator
 from tests.common.scripted import about
 from tests.common.virtual import Backend
 from tests.common.virtual import virtual_time
@@ -231,14 +236,62 @@ async def test_a_closed_source_is_closed() -> None:
         ([("running", 1, {"colour": "red"})], {}, "no field 'colour'"),
         ("running", {"colour": "red"}, "no field 'colour'"),
         ("running", {"id": "taken"}, "there is a job 'taken' already"),
+        (5, {}, "a script is a state, a Job, or a list"),
+        (("running", 5), {}, "a script is a state, a Job, or a list"),
+        ([()], {}, "a step is"),
+        ([("running", 1, {}, 2)], {}, "a step is"),
+        ([("running", 1, [])], {}, "a step is"),
+        ([("running", "5")], {}, "0 or more"),
+        ("running", {"errors": {0: 503}}, "counted from 1, not 0"),
+        ("running", {"errors": {"1": 503}}, "counted from 1, not '1'"),
+        ("running", {"errors": {1: 200}}, "a status from 400 to 599, not 200"),
+        ("running", {"errors": {1: ValueError}}, "an exception or a status"),
+        ("running", {"refuses": {"fly": ValueError()}}, "'fly' is not a valid Action"),
     ],
 )
 def test_a_script_that_makes_no_sense_is_refused(
-    script: object, options: dict[str, str], message: str
+    script: object, options: dict[str, Any], message: str
 ) -> None:
     source = ScriptedSource({"taken": "running"})
     with pytest.raises(UsageError, match=message):
         source.add_job(script, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"latency": -1}, "latency= is the seconds"),
+        ({"latency": float("nan")}, "latency= is the seconds"),
+        ({"capabilities": "list"}, "capabilities= is a set of Capability"),
+        ({"capabilities": ["fly"]}, "capabilities= is a set of Capability"),
+    ],
+)
+def test_a_source_that_makes_no_sense_is_refused(options: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ScriptedSource(**options)
+
+
+def test_a_list_by_what_no_job_has_is_refused() -> None:
+    with pytest.raises(UsageError, match="no field 'colour'"):
+        ScriptedSource().list(colour="red")
+    with pytest.raises(UsageError, match="'florbing' is not a valid JobState"):
+        ScriptedSource().list(state="florbing")
+
+
+@pytest.mark.parametrize("system", [ScriptedSource, OntapSimulator])
+def test_two_tests_may_use_one_though_their_loops_share_no_clock(system: Any) -> None:
+    used = system()
+    job = used.add_job([("running", 50), ("succeeded" if system is ScriptedSource else "success", None)])
+
+    async def main() -> float:
+        if isinstance(used, ScriptedSource):
+            await used.wait(job)
+        else:
+            async with OntapJobs("c", auth=("a", "b"), transport=used.transport()) as source:
+                await source.wait(job)
+        return anyio.current_time()
+
+    assert run(main) == run(main, backend="trio") == run(main) >= 50
 
 
 def test_outside_an_event_loop_and_in_real_time_it_works_too() -> None:
