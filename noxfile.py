@@ -70,7 +70,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Feed every reader 20,000 odd inputs a test, for hours; with JOBSOURCE_FUZZ=1000 set, for minutes."""
+    """Feed every reader 10,000 odd inputs a test, for some 20 minutes; JOBSOURCE_FUZZ sets another number."""
     session.install("-e", ".[all]", *group("test"))
     session.run("pytest", "--hypothesis-profile=fuzz", "-m", "hypothesis", *FUZZED, *session.posargs)
 
