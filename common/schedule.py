@@ -55,14 +55,7 @@ class Queue:
 
         What fell due before ``resumed`` while the server was not to be had is spread over the time after it.
         """
-        late: list[Entry] = []
-        while self.first_due() < min(now, resumed):
-            late.append(self._take())
-        # Who was put off before comes first: else some would be put off each time, and never asked about.
-        late.sort(key=lambda entry: entry.owed)
-        for entry in late:
-            shared = room if batch and now >= entry.alone_until else 0
-            self.put(entry, self._return.due(entry, resumed, shared))
+        self._spread(now, room if batch else 0, resumed)
         if self.first_due() > now:
             return []
         first = self._take()
@@ -91,6 +84,18 @@ class Queue:
         elif len(self._heap) > 2 * most + LITTER:
             self._heap = [item for item in self._heap if _counts(item)]
             heapq.heapify(self._heap)
+
+    def _spread(self, now: float, room: int, resumed: float) -> None:
+        late: list[Entry] = []
+        while self.first_due() < min(now, resumed):
+            late.append(self._take())
+        # Who was put off before comes first: else some would be put off each time, and never asked about.
+        late.sort(key=lambda entry: entry.owed)
+        for entry in late:
+            due = self._return.due(entry, resumed, room if now >= entry.alone_until else 0)
+            for waiter in entry.waiters:
+                waiter.due = max(waiter.due, due)  # so that a newcomer's is the earliest
+            self.put(entry, due)
 
     def _take(self) -> Entry:
         entry = heapq.heappop(self._heap)[-1]

@@ -536,6 +536,18 @@ async def test_after_floors_that_overlap_a_job_comes_back_within_its_own_delay()
         assert 0 <= min(at for at in lab.times_of(id) if at > 6) - lab.pacer.held_until <= 1
 
 
+async def test_a_newcomer_does_not_wait_until_its_job_comes_back_for_those_who_know_it() -> None:
+    lab = Lab("first", "second", "job", policy=PollPolicy(initial=60, maximum=60))
+    lab.trouble = lambda _: overloaded(20) if anyio.current_time() == 60 else None
+    await outcomes(
+        patient(100, lab.wait("first")),
+        later(1, lambda: patient(100, lab.wait("second"))),
+        later(2, lambda: patient(100, lab.wait("job"))),
+        *(later(at, lambda: patient(1, lab.wait("job"))) for at in (90, 92, 94, 96)),
+    )
+    assert [at for at in lab.times_of("job") if 62 < at < 100] == [90, 92, 94, 96]
+
+
 async def test_a_job_goes_by_the_delay_of_the_most_eager_of_its_waits() -> None:
     lab = Lab("first", "second", "job")
     lab.trouble = lambda _: overloaded(20) if anyio.current_time() == 5 else None
