@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
+from collections.abc import Awaitable
+from collections.abc import Callable
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Literal
-from typing import Protocol
 from typing import Self
 from typing import overload
 
@@ -26,6 +27,8 @@ from common.model import JobRef
 from common.polling import PollPolicy
 from common.source import OnCancel
 from common.source import Probe
+from common.waiting import cancel_remote
+from common.waiting import is_cancellation
 
 ReturnWhen = Literal["all", "first", "first_failure"]
 """When `wait_all` returns: once all have ended, one has, or one has ended without success."""
@@ -86,7 +89,8 @@ async def wait_all(
     ``timeout`` is in seconds, one deadline for all. ``check=True`` raises `JobsFailed` where any wait failed,
     once all have ended: it holds every outcome by ref. ``check=False`` puts the exception of a wait in its
     job's place, and a job that failed as it is. With ``return_when="first"`` (one has ended) or
-    ``"first_failure"`` (one has ended without success) the others are waited for no longer; theirs is None.
+    ``"first_failure"`` (one has ended without success) the others are waited for no longer, and their jobs
+    run on; theirs is None.
     The other keywords are those of ``wait``. Raises `UsageError` or `WrongSource` for any of the jobs before
     the first request.
     """
@@ -122,7 +126,8 @@ def as_completed(
     Enter it, then iterate: ``async with as_completed(source, jobs) as done:`` and within that
     ``async for outcome in done:``. An outcome is the `Job`, failed or not, or the `JobsError` that its wait
     ended with; both have ``ref``. Leaving the block ends the waits that are left, and leaves their jobs
-    alone. The keywords are those of ``wait``. Raises `UsageError` or `WrongSource` for any of the jobs
+    alone; only where the caller's own task is cancelled, ``on_cancel="cancel"`` asks their servers to cancel
+    them. The other keywords are those of ``wait``. Raises `UsageError` or `WrongSource` for any of the jobs
     before the first request.
     """
     if isinstance(jobs, str) or not isinstance(jobs, Iterable):
@@ -137,21 +142,15 @@ def as_completed(
     async def wait(job: JobLike) -> Outcome:
         try:
             return await source.wait(
-                job,
-                timeout=timeout,
-                check=False,
-                on_cancel=on_cancel,
-                resolve_gone=resolve_gone,
-                policy=policy,
+                job, timeout=timeout, check=False, resolve_gone=resolve_gone, policy=policy
             )
         except JobsError as error:
             return error
 
-    return Completed(refs, wanted, wait)
+    async def cancel(ref: JobRef) -> None:
+        await cancel_remote(source, ref)
 
-
-class _Wait(Protocol):
-    async def __call__(self, job: JobLike) -> Outcome: ...
+    return Completed(refs, wanted, wait, cancel if on_cancel == "cancel" else None)
 
 
 class Completed(AsyncIterator[Outcome]):
@@ -160,11 +159,18 @@ class Completed(AsyncIterator[Outcome]):
     ``outcomes`` are those so far, in the order of the jobs, None for a wait that has not ended.
     """
 
-    def __init__(self, refs: list[JobRef], jobs: list[JobLike], wait: _Wait) -> None:
+    def __init__(
+        self,
+        refs: list[JobRef],
+        jobs: list[JobLike],
+        wait: Callable[[JobLike], Awaitable[Outcome]],
+        cancel: Callable[[JobRef], Awaitable[None]] | None = None,
+    ) -> None:
         self.refs = refs
         self.outcomes: list[Outcome | None] = [None] * len(jobs)
         self._jobs = jobs
         self._wait = wait
+        self._cancel = cancel
         self._left = len(jobs)
         self._group: anyio.abc.TaskGroup | None = None
         self._ended: deque[Outcome] = deque()
@@ -204,12 +210,22 @@ class Completed(AsyncIterator[Outcome]):
         group, self._left = self._group, 0
         if group is None:
             return
+        if error is None or not is_cancellation(error):
+            self._cancel = None  # waits that nobody needs any more are ended here, and not by their caller
         group.cancel_scope.cancel()
         # The group gets no exception of the block to wrap: it comes out as it is.
         await group.__aexit__(None, None, None)
 
     async def _follow(self, index: int, job: JobLike) -> None:
-        self.outcomes[index] = outcome = await self._wait(job)
+        try:
+            self.outcomes[index] = outcome = await self._wait(job)
+        except BaseException as error:
+            ended = isinstance(job, Job) and job.done
+            if not is_cancellation(error):
+                self._cancel = None  # the other waits end because of this one
+            elif self._cancel is not None and not ended:
+                await self._cancel(self.refs[index])
+            raise
         self._ended.append(outcome)
         self._news.set()
 

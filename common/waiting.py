@@ -37,7 +37,15 @@ PROBE_LIMIT = 30.0
 """Seconds for ``resolve_gone`` in a wait of ``timeout=0``, which no deadline bounds."""
 
 
-class Waited(Protocol):
+class Acted(Protocol):
+    """What cancelling a job needs of a source."""
+
+    async def act(self, job: JobRef, action: Action) -> Job:
+        """For ``on_cancel="cancel"``."""
+        ...
+
+
+class Waited(Acted, Protocol):
     """What a wait needs of a source."""
 
     @property
@@ -48,10 +56,6 @@ class Waited(Protocol):
     @property
     def poller(self) -> Poller:
         """The poller of the running event loop."""
-        ...
-
-    async def act(self, job: JobRef, action: Action) -> Job:
-        """For ``on_cancel="cancel"``."""
         ...
 
 
@@ -175,18 +179,20 @@ class Wait(Waiter):
             tell(self.source.observer, EventKind.ENDED, self.ref, self.last, error)
             return
         tell(self.source.observer, EventKind.ABANDONED, self.ref, self.last)
-        if self.spec.on_cancel == "cancel" and not self.ended and _is_cancellation(error):
-            await _cancel_remote(self.source, self.ref)
+        if self.spec.on_cancel == "cancel" and not self.ended and is_cancellation(error):
+            await cancel_remote(self.source, self.ref)
 
 
-def _is_cancellation(error: BaseException) -> bool:
+def is_cancellation(error: BaseException) -> bool:
+    """Whether a task was cancelled, rather than failed."""
     # Out of a nursery below (trio makes connections in one) it comes in a group.
     if isinstance(error, BaseExceptionGroup):
-        return any(_is_cancellation(part) for part in error.exceptions)
+        return any(is_cancellation(part) for part in error.exceptions)
     return isinstance(error, anyio.get_cancelled_exc_class())
 
 
-async def _cancel_remote(source: Waited, ref: JobRef) -> None:
+async def cancel_remote(source: Acted, ref: JobRef) -> None:
+    """Ask the server to cancel a job whose wait is being cancelled. Raises nothing but a cancellation."""
     # Shielded, because the wait is being cancelled; bounded, because its canceller is waiting.
     with anyio.move_on_after(CANCEL_GRACE, shield=True) as scope:
         try:

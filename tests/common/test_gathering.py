@@ -12,6 +12,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from common import Action
+from common import Capability
 from common import Fleet
 from common import Job
 from common import JobFailed
@@ -448,6 +450,62 @@ async def test_closing_the_source_ends_all_with_an_error_in_each_place() -> None
     await outcomes(gather(), close())
     assert [type(each) for each in found] == [UsageError, Job, UsageError]
     assert found[0] is not found[2]
+
+
+class Killable(Lab):
+    """A lab whose jobs can be cancelled."""
+
+    capabilities = frozenset({Capability.CANCEL})
+
+    def __init__(self, *ids: str) -> None:
+        super().__init__(*ids)
+        self.killed: list[str] = []
+
+    async def act(self, job: JobLike, action: Action) -> Job:
+        assert action is Action.CANCEL
+        await anyio.lowlevel.checkpoint()
+        ref = self.ref(job)
+        self.killed.append(ref.id)
+        return Job(ref, JobState.CANCELLED)
+
+
+async def test_what_is_waited_for_no_longer_is_not_cancelled_at_its_server() -> None:
+    lab = Killable("slow", "slower")
+    lab.end("quick", 1)
+    found = await wait_all(lab, ["quick", "slow", "slower"], return_when="first", on_cancel="cancel")
+    assert [outcome is None for outcome in found] == [False, True, True]
+    assert lab.killed == []
+
+
+async def test_nor_is_what_a_failing_block_or_a_failing_probe_leaves_behind() -> None:
+    lab = Killable("slow")
+
+    async def probe(*_: object) -> JobState:
+        await anyio.sleep(1)
+        raise LookupError
+
+    async def block(*jobs: str) -> None:
+        async with as_completed(lab, jobs, on_cancel="cancel", resolve_gone=probe):
+            await anyio.sleep(3)
+            raise LookupError
+
+    for jobs in (["slow"], ["slow", "gone"]):
+        with pytest.raises((LookupError, ExceptionGroup)):
+            await block(*jobs)
+    assert lab.killed == []
+
+
+@pytest.mark.parametrize("at", [0.0, 3.5])
+async def test_a_cancelled_wait_for_many_cancels_those_that_have_not_ended_where_it_is_to(at: float) -> None:
+    lab = Killable("slow", "slower")
+    over = Job(lab.ref("over"), SUCCEEDED)
+    with anyio.CancelScope() as scope:
+        async with as_completed(lab, [over, "slow", "slower"], on_cancel="cancel") as done:
+            scope.deadline = anyio.current_time() + at
+            async for _ in done:
+                pass
+    assert scope.cancelled_caught
+    assert sorted(lab.killed) == ["slow", "slower"]
 
 
 # A fleet
