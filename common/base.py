@@ -150,8 +150,9 @@ class BaseSource(Owner, abc.ABC):
         where the server has forgotten the job. ``policy`` replaces the source's.
 
         Raises `JobFailed` or `JobPartiallyFailed`, `WaitTimeout`, `JobNotFound`, `JobGone`,
-        `UnexpectedState`, and `SourceError` for trouble that does not pass. A cancelled wait leaves
-        nothing behind.
+        `UnexpectedState`, and `SourceError` for trouble that does not pass; before any request `UsageError`,
+        `WrongSource`, and `Unsupported` where ``on_cancel`` asks for what the server can't do. A cancelled
+        wait leaves nothing behind.
         """
         spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
         seen = job if isinstance(job, Job) else None
