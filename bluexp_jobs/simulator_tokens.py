@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Literal
 from urllib.parse import parse_qs
 
 import attrs
@@ -14,6 +16,7 @@ import attrs
 from bluexp_jobs.auth import ASSERTION_TYPE
 from bluexp_jobs.auth import AUDIENCE
 from bluexp_jobs.auth import assertion_audience
+from common.simulator.ledger import Ledger
 from common.simulator.messages import Request
 from common.simulator.messages import Response
 from common.simulator.messages import json_response
@@ -22,15 +25,9 @@ from common.simulator.tokens import TokenDesk
 if TYPE_CHECKING:
     from common.simulator.clock import Clock
 
+Holder = Literal["service", "user"]
+"""Who has a token: a service account, or somebody by name."""
 PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----"
-
-
-@attrs.frozen
-class Issued:
-    """A token that was handed out: until when it is good, and whether a service account has it."""
-
-    expires_at: float
-    service: bool
 
 
 @attrs.frozen
@@ -73,13 +70,14 @@ class BlueXPTokenDesk(TokenDesk):
         """The refresh tokens that are good now; None where all are."""
         self._rotate = rotate
         self._audience = audience
-        self._issued: dict[str, Issued] = {}
-        self._assertions: set[str] = set()
+        self._issued = Ledger[Holder]("simulated-")
+        self._assertions: dict[str, float] = {}
+        """Until when each is good, by its ``jti``."""
 
     def answer(self, request: Request) -> Response:
         """Answer a token request, form-encoded or JSON."""
         fields = _fields(request)
-        token = f"simulated-{len(self._issued) + 1}"
+        token = self._issued.next_name
         more: dict[str, str] = {}
         try:
             match fields.get("grant_type"):
@@ -94,35 +92,38 @@ class BlueXPTokenDesk(TokenDesk):
         except Refused as refused:
             said = {"error": refused.error, "error_description": refused.description}
             return json_response(refused.status, said)
-        service = fields["grant_type"] == "client_credentials"
-        self._issued[token] = Issued(self._now() + self.lifetime, service)
+        holder: Holder = "service" if fields["grant_type"] == "client_credentials" else "user"
+        self._issued.add(holder, now=self._now(), until=self._now() + self.lifetime)
         reply = {"access_token": token, "expires_in": int(self.lifetime), "token_type": "Bearer", **more}
         return json_response(200, reply)
 
     def accepts(self, authorization: str) -> bool:
         """Tell whether this ``Authorization`` header holds a bearer token that is good."""
         token = bearer(authorization)
-        issued = self._issued.get(token)
         if token in self._expired:
             return False
-        if issued is None:
-            return bool(token) and not self._strict
-        return self._now() < issued.expires_at
+        if self._issued.knows(token):
+            return self._issued.get(token, self._now()) is not None
+        return bool(token) and not self._strict
 
     def is_service(self, authorization: str) -> bool:
         """Tell whether the token in this header was issued to a service account."""
-        issued = self._issued.get(bearer(authorization))
-        return issued is not None and issued.service
+        return self._issued.get(bearer(authorization), self._now()) == "service"
 
     def revoke(self) -> None:
-        """Let all access tokens expire now."""
-        self._issued = {
-            name: attrs.evolve(each, expires_at=self._now()) for name, each in self._issued.items()
-        }
+        """Let all access tokens expire now. Any thread may call it."""
+        self._issued.end_all()
 
     def expire_all(self, *authorizations: str) -> None:
         """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
-        self._expired.update(self._issued, filter(None, map(bearer, authorizations)))
+        brought = set(filter(None, map(bearer, authorizations)))
+        self._expired |= {token for token in brought if not self._issued.knows(token)}
+        self._issued.suspend_all()
+
+    def restore(self) -> None:
+        """Take those again that `expire_all` let expire before their time."""
+        super().restore()
+        self._issued.restore()
 
     def _refreshed(self, fields: Mapping[str, str], token: str) -> dict[str, str]:
         self._check_audience(fields, needed=False)
@@ -183,11 +184,13 @@ class BlueXPTokenDesk(TokenDesk):
             )
         except jwt.PyJWTError as error:
             raise Refused(401, "invalid_client", f"Invalid client assertion: {error}") from None
+        now = time.time()  # PyJWT's own clock
+        self._assertions = {jti: until for jti, until in self._assertions.items() if until > now}
         if claims["sub"] != client or claims["jti"] in self._assertions:
             raise Refused(
                 401, "invalid_client", "Invalid client assertion: of another subject, or used before"
             )
-        self._assertions.add(claims["jti"])
+        self._assertions[claims["jti"]] = float(claims["exp"])
 
 
 def bearer(authorization: str) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import unquote_plus
 
-import attrs
-
+from common.simulator.ledger import Ledger
 from common.simulator.messages import Request
 from common.simulator.messages import Response
 from common.simulator.messages import json_response
@@ -32,15 +31,6 @@ REFUSALS: Mapping[str, tuple[int, str]] = MappingProxyType(
     }
 )
 """How UAA says no: its ``error``, with the status and an ``error_description``."""
-
-
-@attrs.define
-class _Refresh:
-    """A refresh token that was issued: to which client, until when, and whether it is spent."""
-
-    client: str
-    expires: float | None
-    spent: bool = False
 
 
 class TokenDesk:
@@ -71,9 +61,12 @@ class TokenDesk:
         self.refresh_lifetime = refresh_lifetime
         self.strict = strict
         self._clock = clock
-        self._expiry: dict[str, float] = {}
+        self._access = Ledger[bool]("simulated-")
+        self._refresh = Ledger[str]("simulated-refresh-")
+        """Whose each is: a client's id."""
         self._expired: set[str] = set()
-        self._refresh: dict[str, _Refresh] = {}
+        self._spent: set[str] = set()
+        """Tokens of others that were taken once, and are no more."""
 
     def answer(self, request: Request) -> Response:
         """Answer a token request, form-encoded or JSON."""
@@ -99,26 +92,28 @@ class TokenDesk:
         token = token.strip()
         if scheme.lower() != "bearer" or not token or token in self._expired:
             return False
-        expiry = self._expiry.get(token)
-        return not self.strict if expiry is None else self._clock.now() < expiry
+        if self._access.knows(token):
+            return self._access.get(token, self._clock.now()) is not None
+        return not self.strict
 
     def revoke(self) -> None:
         """Refuse all access tokens issued so far; the refresh tokens stay good. Any thread may call it."""
-        self._expiry = dict.fromkeys(self._expiry, float("-inf"))
+        self._access.end_all()
 
     def expire_all(self, *authorizations: str) -> None:
         """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
-        brought = (text.partition(" ")[2].strip() for text in authorizations)
-        self._expired.update(self._expiry, filter(None, brought))
+        brought = {text.partition(" ")[2].strip() for text in authorizations}
+        self._expired |= {token for token in brought if token and not self._access.knows(token)}
+        self._access.suspend_all()
 
     def restore(self) -> None:
         """Take those again that `expire_all` let expire before their time."""
         self._expired.clear()
+        self._access.restore()
 
     def revoke_refresh(self) -> None:
         """Refuse all refresh tokens issued so far from now on."""
-        for issued in self._refresh.values():
-            issued.spent = True
+        self._refresh.end_all()
 
     def _client(self, request: Request, fields: Mapping[str, Any]) -> tuple[str, str]:
         """Who asks: by HTTP Basic, its parts form-encoded or as they are, or by two of the fields."""
@@ -129,32 +124,29 @@ class TokenDesk:
         return basic if known == basic[1] else (unquote_plus(basic[0]), unquote_plus(basic[1]))
 
     def _renew(self, refresh: Any, client: str) -> Response:
-        issued = self._refresh.get(refresh) if isinstance(refresh, str) else None
-        if issued is None:
-            if self.strict:
+        if not isinstance(refresh, str) or not self._refresh.knows(refresh):
+            if self.strict or refresh in self._spent:
                 return refusal("invalid_token")
             if self.rotate and isinstance(refresh, str):
-                self._refresh[refresh] = _Refresh(client, None, spent=True)
+                self._spent.add(refresh)
             return self._issue(self._new_refresh(client))
-        expired = issued.expires is not None and self._clock.now() >= issued.expires
-        if issued.spent or expired:
+        owner = self._refresh.get(refresh, self._clock.now())
+        if owner is None:
             return refusal("invalid_token")
-        if issued.client != client:
+        if owner != client:
             return refusal("invalid_grant")
         if not self.rotate:
             return self._issue(refresh)
-        issued.spent = True
+        self._refresh.end(refresh)
         return self._issue(self._new_refresh(client))
 
     def _new_refresh(self, client: str) -> str:
-        token = f"simulated-refresh-{len(self._refresh) + 1}"
-        life = self.refresh_lifetime
-        self._refresh[token] = _Refresh(client, None if life is None else self._clock.now() + life)
-        return token
+        now, life = self._clock.now(), self.refresh_lifetime
+        return self._refresh.add(client, now=now, until=None if life is None else now + life)
 
     def _issue(self, refresh: str | None) -> Response:
-        token = f"simulated-{len(self._expiry) + 1}"
-        self._expiry[token] = self._clock.now() + self.lifetime
+        now = self._clock.now()
+        token = self._access.add(True, now=now, until=now + self.lifetime)
         reply = {"access_token": token, "token_type": "bearer", "expires_in": int(self.lifetime)}
         if refresh is not None:
             reply["refresh_token"] = refresh

@@ -129,3 +129,28 @@ def test_tokens_can_be_revoked() -> None:
     assert rig.desk.accepts(f"bearer {rig.refresh(issued['refresh_token']).json()['access_token']}")
     rig.desk.revoke_refresh()
     assert verdict(rig.refresh(issued["refresh_token"])) == (401, "invalid_token")
+
+
+def test_tokens_that_are_over_are_forgotten_and_refused_all_the_same() -> None:
+    rig = Rig(refresh_lifetime=1200)
+    issued: list[dict[str, str]] = []
+    for _ in range(50):
+        rig.clock.time += 600
+        issued.append(rig.password().json())
+    first, last = issued[0], issued[-1]
+    assert (len(rig.desk._access), len(rig.desk._refresh)) == (1, 2)
+    assert not rig.desk.accepts(f"bearer {first['access_token']}")
+    assert rig.desk.accepts(f"bearer {last['access_token']}")
+    assert verdict(rig.refresh(first["refresh_token"])) == (401, "invalid_token")
+    assert rig.refresh(last["refresh_token"]).status == 200
+
+
+@pytest.mark.parametrize("name", ["simulated-0", "simulated-01", "simulated-2", "simulated-²", "simulated-"])
+def test_a_token_of_somebody_else_is_told_from_the_desks_own(name: str) -> None:
+    rig = Rig()
+    assert rig.password().json()["access_token"] == "simulated-1"
+    rig.clock.time += 600
+    assert not rig.desk.accepts("bearer simulated-1")
+    assert rig.desk.accepts(f"bearer {name}")
+    rig.desk.expire_all(f"bearer {name}")
+    assert not rig.desk.accepts(f"bearer {name}")
