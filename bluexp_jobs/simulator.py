@@ -121,8 +121,9 @@ class BlueXPSimulator(Simulator):
         on_write: OnWrite | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
+        journal_limit: int | None = None,
     ) -> None:
-        super().__init__(on_write=on_write, clock=clock, seed=seed)
+        super().__init__(on_write=on_write, clock=clock, seed=seed, journal_limit=journal_limit)
         if missing not in get_args(Missing):
             raise ValueError(f"missing is one of {', '.join(get_args(Missing))}, not {missing!r}")
         self.account = account

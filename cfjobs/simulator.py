@@ -98,8 +98,9 @@ class CFSimulator(Simulator):
         on_write: OnWrite | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
+        journal_limit: int | None = None,
     ) -> None:
-        super().__init__(on_write=on_write, clock=clock, seed=seed)
+        super().__init__(on_write=on_write, clock=clock, seed=seed, journal_limit=journal_limit)
         self.rate_limit: RateLimit | None = None if rate_limit is None else RateLimit(rate_limit)
         if location not in get_args(Location):
             raise ValueError(f"location is one of {', '.join(get_args(Location))}, not {location!r}")

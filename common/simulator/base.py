@@ -52,7 +52,8 @@ class Simulator:
     """An ASGI application that plays a system with jobs; subclasses decide what it answers.
 
     `jobs` holds the jobs by id (delete one, and the system has forgotten it), `journal` every
-    request in the order received, also those whose answer is outstanding or was lost. ``faults`` are
+    request in the order received, also those whose answer is outstanding or was lost; with
+    ``journal_limit`` the last so many of them, for who leaves a simulator running. ``faults`` are
     those injected, in order. ``on_write`` says which job a write starts; it may be replaced at any
     time. ``seed`` makes the ids, and which requests meet an improbable fault, repeatable. A simulator
     belongs to one event loop. Below ``/_sim/`` it is told over HTTP what else its methods are for.
@@ -71,7 +72,11 @@ class Simulator:
         on_write: OnWrite | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
+        journal_limit: int | None = None,
     ) -> None:
+        if journal_limit is not None and journal_limit < 0:
+            raise ValueError(f"journal_limit is 0 or more, or None for no limit, not {journal_limit}")
+        self.journal_limit = journal_limit
         self.on_write: OnWrite = on_write or self.default_job
         self.clock: Clock = clock or Clock()
         self.jobs: dict[str, ScriptedJob] = {}
@@ -182,6 +187,8 @@ class Simulator:
         if self._outage is not None and self._outage.lasts(request.at):
             raise Lost("refused")
         self.journal.append(request)
+        if self.journal_limit is not None:
+            del self.journal[: max(0, len(self.journal) - self.journal_limit)]
         self._begin(request.at)
         injection = taken_by(self.faults, self, request)
         answer = self.respond(request) if injection is None else injection.meet(self, request)

@@ -107,8 +107,9 @@ class OntapSimulator(Simulator):
         on_write: OnWrite | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
+        journal_limit: int | None = None,
     ) -> None:
-        super().__init__(on_write=on_write, clock=clock, seed=seed)
+        super().__init__(on_write=on_write, clock=clock, seed=seed, journal_limit=journal_limit)
         if page_size < 1 or batch not in get_args(Batch):
             raise ValueError(f"page_size is 1 or more, and batch one of {', '.join(get_args(Batch))}")
         self.retention = retention

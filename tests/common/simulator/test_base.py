@@ -97,6 +97,16 @@ async def test_the_journal_holds_every_request_and_the_status_answered() -> None
     assert write.at <= slow.at <= anyio.current_time()
 
 
+async def test_a_journal_with_a_limit_holds_the_last_requests() -> None:
+    simulator = Echo(journal_limit=2)
+    async with client(simulator) as http:
+        for number in range(5):
+            await http.get(f"/{number}")
+    assert [request.path for request in simulator.journal] == ["/3", "/4"]
+    with pytest.raises(ValueError, match="0 or more"):
+        Echo(journal_limit=-1)
+
+
 async def test_a_write_starts_the_job_that_on_write_names() -> None:
     simulator = Echo(on_write=NewJob([("a", None)], {"color": "red"}, id="one"))
     async with client(simulator) as http:
