@@ -35,7 +35,7 @@ class ScriptedJob:
         moment = self.life.at(now)
         if moment is None:
             return None
-        return attrs.evolve(moment, fields={**self.fields, **moment.fields})
+        return Moment(moment.step, moment.since, {**self.fields, **moment.fields})
 
 
 @attrs.frozen

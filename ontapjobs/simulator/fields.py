@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -57,6 +58,7 @@ def known(version: Version) -> dict[str, Field]:
     return {name: field for name, field in FIELDS.items() if field.since <= version}
 
 
+@functools.lru_cache(maxsize=16)
 def selectable(version: Version) -> frozenset[str]:
     """Return the names that ``fields=`` takes in a release: the fields, and the objects above."""
     names = {"_links"}

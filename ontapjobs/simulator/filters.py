@@ -28,14 +28,17 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
 
 def compile_filter(name: str, kind: Kind, text: str) -> Test:
     """Return the test for a filter. Raises `Refusal` for a value that its field does not take."""
+    listed = plain_alternatives(text) if kind == "text" else None
+    if listed is not None:
+        return lambda value: value is not None and str(value) in listed
     tests = [_alternative(name, kind, part) for part in text.split("|")]
     return lambda value: any(test(value) for test in tests)
 
 
 def plain_alternatives(text: str) -> frozenset[str] | None:
-    """Return what ``a|b|c`` lists, or None if an operator other than ``|`` is in it."""
+    """Return what ``a|b|c`` lists, or None if an operator other than ``|`` may be in it."""
     parts = text.split("|")
-    if any(part == "null" or part[:1] in {"!", "<", ">"} or "*" in part for part in parts):
+    if any(part == "null" or part[:1] in {"!", "<", ">"} or "*" in part or ".." in part for part in parts):
         return None
     return frozenset(parts)
 
