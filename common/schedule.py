@@ -20,7 +20,7 @@ RIDE_ALONG = 0.25
 """A free seat in a request goes to a job that is due within this part of its own delay."""
 PASSED_OVER = 64
 """So many jobs that must go alone are passed over in filling one request."""
-LITTER = 64
+LITTER = 16
 """So many items that are over are borne with in any heap."""
 
 _Item = tuple[float, float, int, Entry]
@@ -104,11 +104,13 @@ class Queue:
 
 
 class Deadlines:
-    """The waiters that have a deadline, by that."""
+    """The waiters that have a deadline, by that. Who has left is let go at once, and its job with it."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Waiter]] = []
-        self._numbers = itertools.count()
+        self._heap: list[tuple[float, int]] = []
+        self._waiters: dict[int, Waiter] = {}
+        """By ticket, which is what the heap holds."""
+        self._tickets = itertools.count(1)
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -116,27 +118,31 @@ class Deadlines:
     def put(self, waiter: Waiter) -> None:
         """Remember when its request, or itself, is cut."""
         if waiter.cut < math.inf:
-            heapq.heappush(self._heap, (waiter.cut, next(self._numbers), waiter))
+            waiter.ticket = next(self._tickets)
+            self._waiters[waiter.ticket] = waiter
+            heapq.heappush(self._heap, (waiter.cut, waiter.ticket))
 
     def first(self) -> float:
         """The first deadline; infinity where there is none."""
-        while self._heap and not self._heap[0][2].inside:
-            heapq.heappop(self._heap)
+        while self._heap and not self._counts(self._heap[0]):
+            self._waiters.pop(heapq.heappop(self._heap)[1], None)
         return self._heap[0][0] if self._heap else math.inf
 
     def passed(self, now: float) -> Iterator[Waiter]:
         """The waiters whose deadline has come, each once."""
         while self.first() <= now:
-            yield heapq.heappop(self._heap)[2]
+            yield self._waiters.pop(heapq.heappop(self._heap)[1])
 
-    def prune(self, most: int) -> None:
-        """Forget those that have left, once there are more of them than ``most`` that have not."""
-        if not most:
-            self._heap.clear()
-        elif len(self._heap) > 2 * most + LITTER:
-            # A watch comes in anew at each step, with the same deadline.
-            self._heap = list({item[2]: item for item in self._heap if item[2].inside}.values())
+    def forget(self, waiter: Waiter, most: int) -> None:
+        """This one has left. Also forget when, once there are more such than ``most`` that have not."""
+        self._waiters.pop(waiter.ticket, None)
+        if len(self._heap) > 2 * most + LITTER or not most:
+            self._heap = [item for item in self._heap if self._counts(item)]
             heapq.heapify(self._heap)
+
+    def _counts(self, item: tuple[float, int]) -> bool:
+        waiter = self._waiters.get(item[1])
+        return waiter is not None and waiter.inside
 
 
 def _counts(item: _Item) -> bool:

@@ -120,6 +120,8 @@ class Waiter(Tracker):
     """A time allowed of 0: one answer, which the deadline does not cut."""
     number: int = attrs.field(default=0, init=False)
     """Requests with a higher number left after this wait began."""
+    ticket: int = attrs.field(default=0, init=False)
+    """By which its deadline is remembered."""
     inside: bool = attrs.field(default=False, init=False)
     signal: Any = attrs.field(default=None, init=False)
     flight: Flight | None = attrs.field(default=None, init=False)

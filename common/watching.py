@@ -123,7 +123,7 @@ class Poller:
         if self._keeper is waiter:
             self._hand_over()
         self._queue.prune(len(self._entries))
-        self._deadlines.prune(self._inside)
+        self._deadlines.forget(waiter, self._inside)
 
     def _drop(self, entry: Entry) -> None:
         entry.due = math.inf  # what the queue still has of it counts no more
