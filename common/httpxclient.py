@@ -48,26 +48,7 @@ class HttpxClient:
         library = library_of(options.http)
         if options.http is not None:
             return cls(library, options.http, own=False, auth=auth)
-        from common.nocookies import NoCookies  # lazily, as the library itself
-
-        if options.transport is not None:
-            client = library.AsyncClient(
-                transport=options.transport, cookies=NoCookies(), trust_env=False, verify=False
-            )
-            return cls(library, client, own=True, auth=auth)
-        limits = library.Limits(
-            max_connections=options.concurrency,
-            max_keepalive_connections=options.concurrency,
-            keepalive_expiry=keepalive,
-        )
-        secure = endpoint.startswith("https:")
-        client = library.AsyncClient(
-            verify=tls_context(options.verify, options.cert) if secure else options.proxy is not None,
-            proxy=options.proxy,
-            limits=limits,
-            cookies=NoCookies(),
-        )
-        return cls(library, client, own=True, auth=auth)
+        return cls(library, _make(library, options, endpoint, keepalive), own=True, auth=auth)
 
     @property
     def is_here(self) -> bool:
@@ -134,6 +115,30 @@ class HttpxClient:
             for name in set(SECRET_HEADERS) - given:
                 request.headers.pop(name, None)
         return request
+
+
+def _make(library: ModuleType, options: Options, endpoint: str, keepalive: float) -> Any:
+    from common.nocookies import NoCookies  # lazily, as the library itself
+    from common.nocookies import take_no_cookies
+
+    if options.transport is not None:
+        client = library.AsyncClient(
+            transport=options.transport, cookies=NoCookies(), trust_env=False, verify=False
+        )
+    else:
+        secure = endpoint.startswith("https:")
+        client = library.AsyncClient(
+            verify=tls_context(options.verify, options.cert) if secure else options.proxy is not None,
+            proxy=options.proxy,
+            limits=library.Limits(
+                max_connections=options.concurrency,
+                max_keepalive_connections=options.concurrency,
+                keepalive_expiry=keepalive,
+            ),
+            cookies=NoCookies(),
+        )
+    take_no_cookies(client)
+    return client
 
 
 async def _read(response: Any) -> Reply:
