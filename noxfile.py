@@ -84,6 +84,14 @@ def storms(session: nox.Session) -> None:
 
 
 @nox.session
+def flat(session: nox.Session) -> None:
+    """Poll 1,000 jobs for a virtual week, which takes an hour: memory and requests stay as they were."""
+    session.install("-e", ".[all]", *group("test"))
+    env = {"JOBSOURCE_FLAT_JOBS": "1000"}
+    session.run("pytest", "-s", "tests/faults/test_flat.py", *session.posargs, env=env)
+
+
+@nox.session
 def clients(session: nox.Session) -> None:
     """Let other people's clients, as released, wait beside ours on the simulators: both must see the same."""
     session.install("-e", ".[all]", *group("test"), *group("clients"))

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Generator
 from contextlib import suppress
-from contextvars import Context
 from functools import partial
 from typing import Any
 from typing import TypeVar
-from typing import TypeVarTuple
 
 import anyio
 import attrs
@@ -23,7 +21,6 @@ from common.testing import VirtualTimeLoop
 from common.testing import virtual_clock
 
 _T = TypeVar("_T")
-_Args = TypeVarTuple("_Args")
 
 Backend = tuple[str, dict[str, Any]]
 """What anyio calls a backend: its name and its options."""
@@ -35,28 +32,12 @@ NANOSECOND = 1e-9
 class VirtualLoop(VirtualTimeLoop):
     """The public loop, which knows its next timer too."""
 
-    def __init__(self, start: float = 0.0) -> None:
-        self._timers: list[asyncio.TimerHandle] = []
-        super().__init__(start)
-
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[[*_Args], object],
-        *args: *_Args,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:
-        handle = super().call_at(when, callback, *args, context=context)
-        self._timers = [timer for timer in (*self._timers, handle) if self._pending(timer)]
-        return handle
-
     def next_timer(self) -> float:
         """The time of the next timer, infinite where there is none."""
-        return min((timer.when() for timer in self._timers if self._pending(timer)), default=float("inf"))
-
-    def _pending(self, timer: asyncio.TimerHandle) -> bool:
+        timers: list[asyncio.TimerHandle] = vars(self)["_scheduled"]  # asyncio's own, and so all there are
+        pending = (timer.when() for timer in timers if not timer.cancelled())
         # asyncio runs what is due within a nanosecond, so one that is due so soon may have run already.
-        return not timer.cancelled() and timer.when() > self.time() + NANOSECOND
+        return min((when for when in pending if when > self.time() + NANOSECOND), default=float("inf"))
 
 
 def virtual_asyncio(start: float = 0.0) -> Backend:
