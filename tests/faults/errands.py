@@ -159,7 +159,7 @@ class Desk:
         assert not taken or errand.kind == "start", "the server took the action, and the error denies it"
         match error:
             case JobNotFound():
-                assert evidence.lacks(errand.job, errand.ended)
+                assert own[-1] in evidence.denied or evidence.lacks(errand.job, errand.ended)
             case ActionUncertain():
                 assert writes, "nothing was sent, and so nothing is uncertain"
             case ActionRefused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -75,6 +76,8 @@ class Evidence:
     """When the sign-in answered, and whether it refused."""
     replies: Mapping[Trip, Response]
     """The replies that came whole."""
+    denied: Collection[Trip]
+    """The actions to which the API said that it has no such job."""
 
     @classmethod
     def of(cls, system: System, trips: Sequence[Trip], journal: Sequence[Request]) -> Evidence:
@@ -85,18 +88,20 @@ class Evidence:
         answers: defaultdict[str, list[Answer]] = defaultdict(list)
         listed: dict[Trip, Mapping[str, JobState]] = {}
         sign_ins: list[tuple[float, bool]] = []
+        denied: set[Trip] = set()
         for trip, landed, request, response in whole:
             if request.segments[-1] in {"token", ""}:
                 sign_ins.append((landed, _refuses(response)))
             elif request.method != "GET":
-                continue
+                if reader.is_missing(response):
+                    denied.add(trip)
             elif request.segments[-1] in {"job", "jobs"} and "uuid" not in request.query:
                 listed[trip] = {id: state for id, state in reader.states(response) if state is not None}
             else:
                 token = request.headers.get("authorization", "")
                 for id, said in reader.read(request, response):
                     answers[id].append(attrs.evolve(said, trip=trip, told=told[trip], token=token))
-        return cls(answers, listed, sign_ins, {trip: response for trip, _, _, response in whole})
+        return cls(answers, listed, sign_ins, {trip: response for trip, _, _, response in whole}, denied)
 
     def told(self, id: str, at: float, *, since: float = 0.0) -> list[Answer]:
         """The answers about a job of which waits were told up to a moment."""
@@ -206,7 +211,7 @@ class _Reader:
         nothing = Answer(NOWHERE, 0.0, "", single="uuid" not in request.query)
         said = dict(self.states(response))
         foreign = not said.keys() <= set(asked)
-        missing = self._missing(response) and nothing.single
+        missing = self.is_missing(response) and nothing.single
         for id in asked:
             if response.status == 401 and id in ids_in(request):
                 yield id, attrs.evolve(nothing, refused=True)
@@ -223,7 +228,7 @@ class _Reader:
             return JobState.UNKNOWN
         return self._states.get(word.casefold(), JobState.UNKNOWN) if isinstance(word, str) else None
 
-    def _missing(self, response: Response) -> bool:
+    def is_missing(self, response: Response) -> bool:
         """Whether it is the API's own word that there is no such job."""
         data = _json(response)
         if response.header("x-cf-routererror") is not None:

@@ -36,7 +36,7 @@ def said(at: float, token: str = "", state: JobState | None = None, *, left: flo
 
 
 def shown(*answers: Answer, sign_ins: Sequence[tuple[float, bool]] = ()) -> Evidence:
-    return Evidence({"job": answers}, {}, sign_ins, {})
+    return Evidence({"job": answers}, {}, sign_ins, {}, ())
 
 
 def test_a_wait_may_end_on_two_refusals_of_its_own_poll() -> None:
