@@ -196,6 +196,11 @@ class Place:
         """The ways in which jobs end here."""
         return [state for state in self.system.words if state.terminal]
 
+    def forget(self) -> None:
+        """Drop all that was noted so far: what is left behind then is the system's, or the source's."""
+        for noted in (self.told, self.seen, self.events, self.way.trips, self.way.left, self.way.sent):
+            noted.clear()
+
     def evidence(self) -> Evidence:
         """What the server has said up to now."""
         return Evidence.of(self.system, self.way.trips, self.simulator.journal)

@@ -15,8 +15,6 @@ from collections.abc import Generator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
-from datetime import UTC
-from datetime import datetime
 from random import Random
 
 import anyio
@@ -27,7 +25,6 @@ from common import Capability
 from common import PollPolicy
 from common import WaitTimeout
 from common.httpsource import HttpSource
-from common.simulator import Clock
 from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
 from tests.common.virtual import virtual_time
@@ -39,7 +36,6 @@ from tests.faults.weather import Place
 pytestmark = pytest.mark.anyio
 
 HOUR = 3_600.0
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WARM = 1
 """So many days may leave something behind: caches fill, and dicts grow to their size."""
 SLACK = 4 * 1024
@@ -157,8 +153,7 @@ class Calendar:
         for day in range(self.size.days):
             await self.until(day, self.size.day / 2)
             requests = len(self.place.way.left)
-            self.place.way.left.clear()
-            self.place.way.sent.clear()
+            self.place.forget()
             tidy()
             found = Day(tracemalloc.get_traced_memory()[0], requests, self.ended - ended)
             ended = self.ended
@@ -201,7 +196,7 @@ async def test_days_of_polling_leave_everything_as_it_was(system: System) -> Non
     before = Footprint.now()
     assert math.isinf(before.timer)
     with traced():
-        place = Place.of(system, 1, clock=Clock(NOON), journal_limit=100)
+        place = Place.of(system, 1, journal_limit=100)
         async with place.source() as source:
             calendar = Calendar(SIZE, place, source, anyio.current_time())
             await calendar.run()
