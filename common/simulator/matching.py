@@ -15,8 +15,15 @@ Chooser = Callable[[Request], bool]
 """A function of a test's own that says whether a request is meant."""
 
 
-def _upper(method: str | None) -> str | None:
-    return None if method is None or method == "*" else method.upper()
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def _known(method: str | None) -> str | None:
+    if method is None or method == "*":
+        return None
+    if not isinstance(method, str) or method.upper() not in METHODS:
+        raise ValueError(f"no method of a request: {method!r}; one of {', '.join(METHODS)}, or * for any")
+    return method.upper()
 
 
 def _pattern(regex: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
@@ -45,7 +52,7 @@ class Match:
     that are like this, from 1.
     """
 
-    method: str | None = attrs.field(default=None, converter=_upper)
+    method: str | None = attrs.field(default=None, converter=_known)
     path: str | None = None
     regex: re.Pattern[str] | None = attrs.field(default=None, converter=_pattern)
     query: Mapping[str, str] = attrs.field(factory=_no_query)

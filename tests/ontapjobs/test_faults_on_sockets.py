@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from common import Event
 from common import PollPolicy
 from common import wait_all
 from ontapjobs import OntapJobs
@@ -13,6 +14,7 @@ from ontapjobs.simulator import faults
 
 pytestmark = pytest.mark.anyio
 
+YEARS = 1e8
 QUICK = PollPolicy(initial=0.01, maximum=0.02)
 
 
@@ -27,9 +29,17 @@ async def test_waits_go_on(library: str, fault: faults.Fault, monkeypatch: pytes
         pytest.importorskip("aiohttp")
     monkeypatch.setenv("JOBSOURCE_HTTP", library)
     simulator = OntapSimulator(clock=Clock.scaled(20))
-    ids = [simulator.add_job([("running", 4), ("success", None)]) for _ in range(3)]
-    simulator.inject("GET", fault, times=2, after=1)
-    async with simulator.serve() as url, OntapJobs(url, auth=("admin", "x"), policy=QUICK) as jobs:
+    ids = [simulator.add_job([("running", YEARS), ("success", None)]) for _ in range(3)]
+    injected = simulator.inject("GET", fault, times=2, after=1)
+
+    def end_jobs_once_it_was_met(_: Event) -> None:
+        if len(injected.met) == 2 and simulator.clock.now() < YEARS:
+            simulator.clock.step(YEARS)
+
+    async with (
+        simulator.serve() as url,
+        OntapJobs(url, auth=("admin", "x"), policy=QUICK, observer=end_jobs_once_it_was_met) as jobs,
+    ):
         done = await wait_all(jobs, ids, timeout=60)
     assert all(job.succeeded for job in done)
     simulator.verify()

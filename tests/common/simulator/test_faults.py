@@ -354,6 +354,9 @@ def test_a_text_that_matches_nothing_is_refused(text: str) -> None:
         (lambda _: CutBody(-1), "must be 0, 1, 2"),
         (lambda _: Match(regex="("), "not a regular expression"),
         (lambda _: Match(nth=0), "counted from 1"),
+        (lambda _: Match(method="GTE"), "no method of a request: 'GTE'; one of GET, "),
+        (lambda _: Match(5), "no method of a request: 5"),
+        (lambda sim: sim.inject("GTE *", Reset()), "no method of a request: 'GTE'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_said(call: Any, complaint: str) -> None:
