@@ -33,7 +33,7 @@ class Asking:
         self._source = source
         self._now = now
         self._wake = wake
-        self.batch_after = -math.inf
+        self.batch_after: float = -math.inf
         """From when on the server may be asked about many jobs in one request."""
 
     async def carry(self, flight: Flight) -> None:
