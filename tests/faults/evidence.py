@@ -49,6 +49,8 @@ class Answer:
     missing: bool = False
     garbled: bool = False
     refused: bool = False
+    broken_off: float = NEVER
+    """When the last page came that did, of a list that broke off."""
 
     def __str__(self) -> str:
         said = self.state or ("missing" * self.missing + "garbled" * self.garbled + "refused" * self.refused)
@@ -99,8 +101,9 @@ class Evidence:
                 listed[trip] = {id: state for id, state in reader.states(response) if state is not None}
             else:
                 token = request.headers.get("authorization", "")
+                at, last = told[trip]
                 for id, said in reader.read(request, response):
-                    answers[id].append(attrs.evolve(said, trip=trip, told=told[trip], token=token))
+                    answers[id].append(attrs.evolve(said, trip=trip, told=at, broken_off=last, token=token))
         return cls(answers, listed, sign_ins, {trip: response for trip, _, _, response in whole}, denied)
 
     def told(self, id: str, at: float, *, since: float = 0.0) -> list[Answer]:
@@ -119,7 +122,7 @@ class Evidence:
         return any(
             answer.state is state
             and answer.landed <= at + GRACE
-            and at <= (answer.landed + BROKEN_OFF if answer.told == NEVER else answer.told) + GRACE
+            and at <= (answer.broken_off + BROKEN_OFF if answer.told == NEVER else answer.told) + GRACE
             and (answer.told == NEVER or answer.told >= at - GRACE)
             for answer in self.answers.get(id, ())
         )
@@ -261,13 +264,16 @@ def _whole(
             yield trip, trip.landed, request, request.response
 
 
-def _told(whole: Iterable[tuple[Trip, float, Request, Response]]) -> Mapping[Trip, float]:
-    """When the waits were told of each reply: of a list's page once the last one was there, or `NEVER`."""
-    told: dict[Trip, float] = {}
+def _told(whole: Iterable[tuple[Trip, float, Request, Response]]) -> Mapping[Trip, tuple[float, float]]:
+    """When the waits were told of each reply, and when the last one came that goes with it.
+
+    Of a list's page they were told once the last one was there, or `NEVER`.
+    """
+    told: dict[Trip, tuple[float, float]] = {}
     pages: dict[str, list[Trip]] = {}
     found: dict[str, set[str]] = {}
     for trip, landed, request, response in whole:
-        told[trip] = landed
+        told[trip] = landed, landed
         asked = request.query.get("uuid")
         if asked is None:
             continue
@@ -280,7 +286,8 @@ def _told(whole: Iterable[tuple[Trip, float, Request, Response]]) -> Mapping[Tri
         found.setdefault(asked, set()).update(id for id, _ in _records(data))
         page: dict[str, Any] = data if isinstance(data, dict) and response.status == 200 else {}
         follows = "next" in page.get("_links", {}) and not found[asked] >= set(asked.split("|"))
-        told.update(dict.fromkeys(chain, landed if "records" in page and not follows else NEVER))
+        at = landed if "records" in page and not follows else NEVER
+        told.update(dict.fromkeys(chain, (at, landed)))
     return told
 
 
