@@ -97,9 +97,10 @@ def match_of(like: MatchLike) -> Match:
         return Match(regex=like)
     if callable(like):
         return Match(chooser=like)
-    method, _, path = ("", "", like) if like[:1] in {"/", "*"} else like.partition(" ")
+    text = like if isinstance(like, str) else ""
+    method, _, path = ("", "", text) if text[:1] in {"/", "*"} else text.partition(" ")
     sane = not method or (method.isalpha() and method.isupper())
-    if not like or not sane or (path and path[0] not in "/*"):
+    if not text or not sane or (path and path[0] not in "/*"):
         raise ValueError(f"neither a method, nor a path, nor both: {like!r}; say 'GET /jobs/*'")
     return Match(method=method or None, path=path or None)
 

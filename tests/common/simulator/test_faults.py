@@ -355,7 +355,7 @@ def test_a_text_that_matches_nothing_is_refused(text: str) -> None:
         (lambda _: Match(regex="("), "not a regular expression"),
         (lambda _: Match(nth=0), "counted from 1"),
         (lambda _: Match(method="GTE"), "no method of a request: 'GTE'; one of GET, "),
-        (lambda _: Match(5), "no method of a request: 5"),
+        (lambda sim: sim.inject(5, Reset()), "neither a method, nor a path, nor both: 5"),
         (lambda sim: sim.inject("GTE *", Reset()), "no method of a request: 'GTE'"),
     ],
 )
