@@ -189,17 +189,17 @@ class Evidence:
         )
 
     def unknown(self, id: str, at: float, seconds: float) -> bool:
-        """Whether all that was told of the job for so long were states that nobody knows, and so at last."""
-        answers = [answer for answer in self.answers.get(id, ()) if answer.state is not None]
-        known = [a.landed for a in answers if a.state is not JobState.UNKNOWN and a.told <= at + GRACE]
-        last_known = max(known, default=0.0)
+        """Whether all that was told of the job for so long were states that nobody knows, and so at last.
+
+        The time counts from when a poll was begun, which may have waited for its turn and for a token.
+        """
+        found = self.told(id, at, since=at - seconds + 2 * GRACE)
+        words = {answer.state for answer in found if answer.state is not None}
         begun = any(
-            answer.state is JobState.UNKNOWN
-            and answer.landed >= last_known
-            and answer.trip.left <= at - seconds + GRACE
-            for answer in answers
+            answer.state is JobState.UNKNOWN and answer.trip.left <= at - seconds + BROKEN_OFF
+            for answer in self.answers.get(id, ())
         )
-        return begun and self.shows(id, JobState.UNKNOWN, at)
+        return begun and words <= {JobState.UNKNOWN} and self.shows(id, JobState.UNKNOWN, at)
 
 
 class _Reader:
