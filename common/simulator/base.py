@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from typing import Any
@@ -48,7 +49,7 @@ CONTROL = "_sim"
 Feature = Literal["filters", "pages", "tokens"]
 
 
-class Simulator:
+class Simulator(abc.ABC):
     """An ASGI application that plays a system with jobs; subclasses decide what it answers.
 
     `jobs` holds the jobs by id (delete one, and the system has forgotten it), `journal` every
@@ -120,9 +121,10 @@ class Simulator:
         """
         if not faults:
             raise ValueError("name at least one fault to inject")
+        strange = [each for each in faults if not isinstance(each, Fault)]
+        if strange:
+            raise ValueError(f"not a fault: {strange[0]!r:.60}; say faults.Reset()")
         for fault in faults:
-            if not isinstance(fault, Fault):
-                raise ValueError(f"not a fault: {fault!r:.60}; say faults.Reset()")  # noqa: TRY004
             fault.check(self)
         terms = Terms(times, after, after_seconds, probability)
         number = self._injected + 1
@@ -205,7 +207,8 @@ class Simulator:
         self.need("tokens")
 
     def restore_tokens(self) -> None:
-        """Take those again that `expire_tokens` let expire."""
+        """Take those again that `expire_tokens` let expire, where there are such."""
+        return
 
     def shut(self, seconds: float) -> Outage:
         """Take no connection for so many seconds on the simulator's clock, or until `reset`."""
@@ -218,9 +221,9 @@ class Simulator:
         if feature not in self.features:
             raise ValueError(f"{type(self).__name__} has no {feature}, so that none can go wrong")
 
+    @abc.abstractmethod
     async def respond(self, request: Request) -> Response:
         """Return the system's answer to a request."""
-        raise NotImplementedError
 
     def new_id(self) -> str:
         """Return a fresh UUID."""

@@ -33,8 +33,9 @@ class Step:
         if not isinstance(step, Step) and (not isinstance(step, list | tuple) or len(step) not in {2, 3}):
             raise ValueError(f"a step is (state, seconds) or (state, seconds, {{fields}}), not {step!r:.60}")
         made = step if isinstance(step, Step) else cls(step[0], step[1], step[2] if len(step) > 2 else {})
-        if not isinstance(made.changes, Mapping):
-            raise ValueError(f"what changes in a step are fields by name: {made!r:.60}")  # noqa: TRY004
+        by_name = isinstance(made.changes, Mapping)
+        if not by_name:
+            raise ValueError(f"what changes in a step are fields by name: {made!r:.60}")
         seconds = 0 if made.seconds is None else made.seconds
         if not isinstance(seconds, int | float) or not 0 <= seconds <= sys.float_info.max:
             raise ValueError(f"a step's seconds are 0 or more, or None for ever: {made}")

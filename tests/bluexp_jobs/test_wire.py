@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
@@ -39,6 +38,7 @@ from tests.jsonvalues import many
 from tests.jsonvalues import mutated
 from tests.jsonvalues import shaped
 from tests.jsonvalues import written
+from tests.pickled import pickled
 
 ID = "7a1c40de-1111-4a6b-8a53-3f6f4c2f0001"
 OTHER = "7a1c40de-2222-4a6b-8a53-3f6f4c2f0002"
@@ -507,7 +507,7 @@ def test_a_job_without_any_id_is_refused() -> None:
 def test_an_empty_or_null_job_is_the_word_that_there_is_none(nothing: object) -> None:
     with pytest.raises(NoJob) as caught:
         parse_job({"job": nothing}, id=ID)
-    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    again = pickled(caught.value)
     assert (type(again), again.path, str(again)) == (NoJob, "$.job", str(caught.value))
 
 

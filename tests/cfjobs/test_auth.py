@@ -133,17 +133,21 @@ def test_a_login_url_on_plain_http_is_warned_about_unless_it_is_this_machine() -
         assert caught[0].filename == __file__
 
 
+NO_TEXT: Any = None
+NO_FUNCTION: Any = "x"
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: UAAPassword("", PASSWORD),
         lambda: UAAPassword("admin", ""),
         lambda: UAAPassword("admin", f"{PASSWORD}\n"),
-        lambda: UAAPassword("admin", None),  # type: ignore[arg-type]
+        lambda: UAAPassword("admin", NO_TEXT),
         lambda: UAAPassword("admin", PASSWORD, origin=""),
         lambda: UAAPassword("admin", PASSWORD, client_id=""),
-        lambda: UAAPassword("admin", PASSWORD, on_rotate="x"),  # type: ignore[arg-type]
-        lambda: UAAClientCredentials("svc", None),  # type: ignore[arg-type]
+        lambda: UAAPassword("admin", PASSWORD, on_rotate=NO_FUNCTION),
+        lambda: UAAClientCredentials("svc", NO_TEXT),
         lambda: UAARefreshToken(""),
         lambda: UAARefreshToken(f"{REFRESH}\r\nX: 1"),
     ],

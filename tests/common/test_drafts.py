@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 import weakref
 from typing import Any
 
@@ -18,6 +17,7 @@ from common.model import JobDraft
 from common.model import JobRef
 from common.model import JobState
 from common.refs import RefDraft
+from tests.pickled import pickled
 
 REF = JobRef("ontap", "https://cluster.example", "job-1")
 
@@ -91,7 +91,7 @@ def test_an_unread_object_equals_pickles_and_copies_as_one_that_was_read() -> No
         letter({"a": 1}),
         copy.copy(letter({"a": 1})),
         copy.deepcopy(letter({"a": 1})),
-        pickle.loads(pickle.dumps(letter({"a": 1}))),  # noqa: S301
+        pickled(letter({"a": 1})),
         attrs.evolve(letter({"a": 1}), sender="me"),
     ):
         assert copied == whole

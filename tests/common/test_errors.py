@@ -30,6 +30,7 @@ from common.model import ErrorDetail
 from common.model import Job
 from common.model import JobRef
 from common.model import JobState
+from tests.pickled import pickled
 
 REF = JobRef("ontap", "https://cluster.example", "job-1")
 JOB = Job(
@@ -110,7 +111,7 @@ def test_usage_errors_and_timeouts_are_also_the_builtin_kind() -> None:
 def test_every_exception_pickles_with_all_that_it_carries(cls: type[JobsError], protocol: int) -> None:
     error = example(cls)
     error.add_note("tried 3 times")
-    again = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301
+    again = pickled(error, protocol)
     assert type(again) is cls
     assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
     assert (again.ref, again.job) == (REF, JOB)
@@ -135,7 +136,7 @@ def test_every_exception_says_which_job_it_is_about(cls: type[JobsError]) -> Non
 
 
 def test_a_subclass_with_a_signature_of_its_own_pickles() -> None:
-    again = pickle.loads(pickle.dumps(Odd(1, why="because")))  # noqa: S301
+    again = pickled(Odd(1, why="because"))
     assert (type(again), again.number, str(again)) == (Odd, 1, "because")
 
 
@@ -148,7 +149,7 @@ class Odd(SourceError):
 def test_a_group_of_failures_pickles_with_every_outcome() -> None:
     other = JobRef("ontap", "https://cluster.example", "job-2")
     group = JobsFailed.of([(REF, JobFailed(JOB)), (other, Job(other, JobState.SUCCEEDED))])
-    again = pickle.loads(pickle.dumps(group))  # noqa: S301
+    again = pickled(group)
     assert type(again) is JobsFailed
     assert str(again) == str(group)
     assert [str(error) for error in again.exceptions] == [str(error) for error in group.exceptions]
@@ -223,7 +224,7 @@ def test_a_failure_that_a_probe_told_says_so() -> None:
 def test_a_decode_error_begins_with_its_path() -> None:
     error = DecodeError("expected text", path="$.records[3].state")
     assert str(error) == "$.records[3].state: expected text"
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
+    assert str(pickled(error)) == str(error)
 
 
 @pytest.mark.parametrize("message", ["costs 5$", "expected $.x to be text"])

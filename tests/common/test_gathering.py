@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +36,7 @@ from tests.common.virtual import HANGS
 from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
 from tests.common.virtual import virtual_time
+from tests.pickled import pickled
 
 pytestmark = pytest.mark.anyio
 
@@ -150,7 +150,7 @@ async def test_a_group_pickles_with_all_its_outcomes_also_a_part_of_it() -> None
     assert rest is not None
     for group in (caught.value, part, rest):
         assert isinstance(group, JobsFailed)
-        again = pickle.loads(pickle.dumps(group))  # noqa: S301
+        again = pickled(group)
         assert type(again) is JobsFailed
         assert [str(each) for each in again.exceptions] == [str(each) for each in group.exceptions]
         assert list(again.outcomes) == list(group.outcomes) == list(caught.value.outcomes)

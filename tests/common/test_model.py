@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -23,6 +22,7 @@ from common.model import JobState
 from common.model import unique
 from common.states import read_state
 from tests.jobvalues import JOBS
+from tests.pickled import pickled
 
 REF = JobRef("ontap", "https://cluster.example", "job-1")
 RUNNING = Job(REF, JobState.RUNNING, native_state="running", message="copying", links={"self": "/jobs/job-1"})
@@ -107,7 +107,7 @@ def test_a_job_hashes_by_its_ref() -> None:
 @given(JOBS)
 def test_a_job_pickles_and_copies_whole(job: Job) -> None:
     job = attrs.evolve(job, record={"whatever": [1, {"the": "server"}, None]})
-    for again in (pickle.loads(pickle.dumps(job)), copy.deepcopy(job), copy.copy(job)):  # noqa: S301
+    for again in (pickled(job), copy.deepcopy(job), copy.copy(job)):
         assert again == job
         assert hash(again) == hash(job)
         assert (again.observed_at, again.record) == (job.observed_at, job.record)
@@ -119,7 +119,7 @@ def test_a_record_nested_deeper_than_pickle_can_follow_is_left_out_of_a_pickle(l
     for level in range(1, levels):
         record = {"x": record} if level % 2 else [record, None]
     job = attrs.evolve(RUNNING, record=record)
-    for again in (pickle.loads(pickle.dumps(job)), copy.deepcopy(job)):  # noqa: S301
+    for again in (pickled(job), copy.deepcopy(job)):
         assert again == job
         assert (again.record is None) == (levels > 100)
         assert levels > 100 or again.record == record
@@ -170,7 +170,7 @@ def test_a_frozen_map_hashes_by_its_content_and_pickles() -> None:
     one, other = FrozenMap({"a": "1", "b": "2"}), FrozenMap([("b", "2"), ("a", "1")])
     assert one == other
     assert hash(one) == hash(other)
-    again = pickle.loads(pickle.dumps(one))  # noqa: S301
+    again = pickled(one)
     assert (type(again), again) == (FrozenMap, one)
 
 

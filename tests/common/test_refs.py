@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -18,6 +17,7 @@ from common.refs import decode_segment
 from common.refs import encode_segment
 from tests.jobvalues import IDS
 from tests.jobvalues import REFS
+from tests.pickled import pickled
 
 SCOPE = (("account", "account-x1"), ("agent", "agent 1/2"))
 
@@ -55,7 +55,7 @@ def test_any_ref_survives_the_trip_through_text(ref: JobRef) -> None:
 
 @given(REFS)
 def test_any_ref_pickles_copies_and_hashes(ref: JobRef) -> None:
-    for again in (pickle.loads(pickle.dumps(ref)), copy.deepcopy(ref), attrs.evolve(ref)):  # noqa: S301
+    for again in (pickled(ref), copy.deepcopy(ref), attrs.evolve(ref)):
         assert again == ref
         assert hash(again) == hash(ref)
 

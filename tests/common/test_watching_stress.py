@@ -35,6 +35,7 @@ from common import PollPolicy
 from common import TransportError
 from common import UsageError
 from common import WaitTimeout
+from common.chance import dice
 from common.errors import AuthenticationError
 from common.errors import DecodeError
 from common.errors import RateLimited
@@ -238,7 +239,7 @@ async def play(lab: Lab, courses: list[Course], closes: float | None = None) -> 
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_whatever_happens_each_wait_ends_in_time_and_nothing_is_left(seed: int) -> None:
-    random = Random(seed)  # noqa: S311
+    random = dice(seed)
     for _ in range(5):
         lab = laboratory(random)
         lab_began = anyio.current_time()
@@ -250,7 +251,7 @@ async def test_whatever_happens_each_wait_ends_in_time_and_nothing_is_left(seed:
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_closing_at_any_moment_ends_every_wait(seed: int) -> None:
-    random = Random(seed)  # noqa: S311
+    random = dice(seed)
     for _ in range(5):
         lab = laboratory(random)
         courses = [Course(plan) for plan in plans(random, lab, 20)]
@@ -262,7 +263,7 @@ async def test_closing_at_any_moment_ends_every_wait(seed: int) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_a_fatal_answer_ends_those_who_asked_and_nobody_else(seed: int) -> None:
-    random = Random(seed)  # noqa: S311
+    random = dice(seed)
     lab = laboratory(random)
     courses = [Course(plan) for plan in plans(random, lab, 40)]
 
@@ -276,7 +277,7 @@ async def test_a_fatal_answer_ends_those_who_asked_and_nobody_else(seed: int) ->
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_the_last_of_many_waits_goes_on_whoever_was_cancelled_and_when(seed: int) -> None:
-    random = Random(seed)  # noqa: S311
+    random = dice(seed)
     lab = Lab(room=random.choice([0, 1000]), concurrency=random.choice([1, 8]))
     lab.latency = lambda _: random.choice([0.0, 0.5, 1.0])
     ids = [lab.end(f"job-{n}", 50) for n in range(10)]
@@ -298,7 +299,7 @@ async def test_the_last_of_many_waits_goes_on_whoever_was_cancelled_and_when(see
 
 
 def test_thousands_of_waits_of_a_hundred_jobs_come_and_go() -> None:
-    random = Random(7)  # noqa: S311
+    random = dice(7)
     lab = Lab(room=50)
     lab.latency = lambda _: 0.2
     ids = [lab.end(f"job-{n}", random.random() * 20) for n in range(100)]

@@ -15,6 +15,7 @@ from common import JobRef
 from common import JobState
 from common import PollPolicy
 from common import WaitTimeout
+from common.chance import dice
 from tests.common.scripted import Answer
 from tests.common.scripted import outcome
 from tests.common.scripted import outcomes
@@ -115,7 +116,7 @@ def check(plan: Plan, course: Course) -> None:
 async def test_each_wait_of_a_crowd_ends_as_it_would_alone(
     system: System, seed: int, concurrency: int
 ) -> None:
-    random = Random(seed)  # noqa: S311
+    random = dice(seed)
     async with system.rig(concurrency=concurrency) as rig:
         rig.wire.latency = lambda: random.choice([0.0, 0.0, 0.3, 0.5, 1.0, 3.0])
         rig.wire.reads += random.choices(WEATHER, k=100)

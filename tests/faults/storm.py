@@ -11,6 +11,7 @@ from random import Random
 import anyio
 import attrs
 
+from common.chance import dice
 from common.events import EventKind
 from common.httpsource import HttpSource
 from tests.common.virtual import Footprint
@@ -87,7 +88,7 @@ def storm(system: System, seed: int, waits: int, loop: Loop) -> Tally:
 
 
 async def _storm(system: System, seed: int, waits: int, loop: Loop) -> Tally:
-    random = Random(f"{system.name}/{seed}")  # noqa: S311
+    random = dice(f"{system.name}/{seed}")
     place = _place(random, system, seed)
     desk = Desk.of(random, place)
     courses = [Course(plan) for plan in plans(random, place, waits)]

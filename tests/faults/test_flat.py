@@ -24,6 +24,7 @@ import pytest
 from common import Capability
 from common import PollPolicy
 from common import WaitTimeout
+from common.chance import dice
 from common.httpsource import HttpSource
 from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
@@ -161,7 +162,7 @@ class Calendar:
             print(f"{self.place.system.name}, day {day}: {found}", flush=True)  # noqa: T201
 
     async def run(self) -> None:
-        random = Random(1)  # noqa: S311
+        random = dice(1)
         async with anyio.create_task_group() as steady:
             for _ in range(self.size.steady):
                 steady.start_soon(self.watch)

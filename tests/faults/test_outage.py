@@ -10,6 +10,7 @@ import pytest
 from common import Job
 from common import JobState
 from common import PollPolicy
+from common.chance import dice
 from common.httpsource import HttpSource
 from common.simulator import faults
 from common.simulator.faults import Fault
@@ -63,7 +64,7 @@ async def crowd(place: Place, source: HttpSource, ids: list[str], random: Random
 
 async def peaks(place: Place, trouble: Fault, waits: int) -> tuple[int, int, int]:
     """The most requests a second before an outage, late in it, and after it."""
-    random = Random(waits)  # noqa: S311
+    random = dice(waits)
     place.way.latency = lambda: LATENCY
     began = anyio.current_time()
     until = began + BEGINS + LASTS

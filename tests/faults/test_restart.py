@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from random import Random
 from typing import Any
 
 import anyio
@@ -20,6 +19,7 @@ from common import PollPolicy
 from common import as_completed
 from common import from_dict
 from common import to_dict
+from common.chance import dice
 from common.httpsource import HttpSource
 from tests.common.scripted import outcome
 from tests.common.virtual import Backend
@@ -117,7 +117,7 @@ async def process(place: Place, disk: Disk, lives: float, *, together: bool) -> 
 async def test_restarts_in_a_storm_lose_no_job_and_tell_of_none_twice(
     system: System, write: Write, seed: int
 ) -> None:
-    random = Random(f"{system.name}/{seed}")  # noqa: S311
+    random = dice(f"{system.name}/{seed}")
     # A server that keeps its jobs until the last process has asked for them; the other one comes below.
     kept: dict[str, Any] = {} if system.name == "cf" else {"retention": 1e6}
     place = Place.of(system, seed, **kept)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import gzip
 import json
-import pickle
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from common.nesting import DEEPEST
 from common.serial import from_dict
 from common.serial import to_dict
 from tests.jsonvalues import TEXTS
+from tests.pickled import pickled
 
 CANARY = "hunter2-hunter3"
 """A secret: no refusal may quote it."""
@@ -127,7 +127,7 @@ def tried(read: Callable[[], Any]) -> Any:
         return read()
     except JobsError as error:
         refusal = error
-    again = pickle.loads(pickle.dumps(refusal))  # noqa: S301
+    again = pickled(refusal)
     assert (type(again), str(again)) == (type(refusal), str(refusal))
     return refusal
 
@@ -141,9 +141,9 @@ def check_job(job: Job) -> None:
     stored = from_dict(json.loads(json.dumps(plain)))
     assert stored == job
     assert hash(stored) == hash(job)
-    bare = pickle.loads(pickle.dumps(stored))  # noqa: S301
+    bare = pickled(stored)
     assert (bare, to_dict(bare)) == (stored, plain)
-    whole = pickle.loads(pickle.dumps(job))  # noqa: S301
+    whole = pickled(job)
     assert whole == job
     assert whole.record is None if depth_of(job.record) > DEEPEST else repr(whole.record) == repr(job.record)
 

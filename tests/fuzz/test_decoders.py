@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import datetime
@@ -37,6 +36,7 @@ from tests.fuzz.payloads import listed
 from tests.fuzz.payloads import tried
 from tests.ontaprecords import FULL as ONTAP
 from tests.ontaprecords import UUID
+from tests.pickled import pickled
 
 PAGE: dict[str, Any] = {
     "records": [{**ONTAP, "state": "success"}, {"uuid": "6e1a4a1f", "state": "running", "code": "0"}],
@@ -335,7 +335,7 @@ def test_nesting_of_any_depth(text: str, quick: bool) -> None:
                 assert isinstance(found, Job | DecodeError)
                 if isinstance(found, Job):
                     assert to_dict(found)
-                    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
+                    assert pickled(found) == found
             token = tried(lambda: read_token(Reply(200, (), body), "signing in"))  # noqa: B023
             assert isinstance(token, Token | TransportError)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import pickle
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -25,6 +24,7 @@ from ontapjobs.wire import parse_job
 from ontapjobs.wire import parse_jobs
 from tests.examples import at_least
 from tests.jsonvalues import mutated
+from tests.pickled import pickled
 
 HOST = "https://cluster.example"
 SVM = {"name": "svm1", "uuid": "aa-11", "_links": {"self": {"href": "/api/svm/svms/aa-11"}}}
@@ -123,7 +123,7 @@ def test_the_end_time_of_a_running_job_is_in_its_record_alone() -> None:
 def test_an_unread_job_is_as_good_as_any() -> None:
     whole = parse_job(PLAIN, endpoint=HOST)
     copies = [
-        pickle.loads(pickle.dumps(page(PLAIN)[0])),  # noqa: S301
+        pickled(page(PLAIN)[0]),
         copy.copy(page(PLAIN)[0]),
         copy.deepcopy(page(PLAIN)[0]),
         attrs.evolve(page(PLAIN)[0], observed_at=NOON),

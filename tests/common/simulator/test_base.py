@@ -196,10 +196,10 @@ async def test_a_body_comes_together_and_a_client_that_leaves_is_not_answered() 
         await run_asgi(simulator.handle, {"type": "websocket"}, receive, send)
 
 
-async def test_the_base_answers_nothing_by_itself() -> None:
-    async with client(Simulator()) as http:
-        with pytest.raises(NotImplementedError):
-            await http.get("/")
+def test_a_simulator_that_answers_nothing_cannot_be_made() -> None:
+    silent: type = type("Silent", (Simulator,), {})
+    with pytest.raises(TypeError, match="respond"):
+        silent()
 
 
 def test_a_rate_limit_counts_within_its_window() -> None:
