@@ -16,8 +16,11 @@ PACKAGES: list[str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["p
 FUZZED = (
     "tests/fuzz",
     *(f"tests/{package}/test_wire.py" for package in ("ontapjobs", "bluexp_jobs", "cfjobs")),
-    "tests/ontapjobs/test_plain.py",
-    *(f"tests/common/test_{name}.py" for name in ("decoding", "refs", "replies", "serial")),
+    "tests/ontapjobs/test_fast_path.py",
+    "tests/common/response/test_decoding.py",
+    "tests/common/response/test_http_response.py",
+    "tests/common/model/test_refs.py",
+    "tests/common/model/test_serialize.py",
 )
 """Where the property tests are that read what others wrote."""
 

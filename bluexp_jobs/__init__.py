@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    from common.registry import register_provider
+    from common.providers import register_provider
 except ImportError as _error:
     if not (_error.name or "").startswith("common"):
         raise
@@ -16,66 +16,46 @@ except ImportError as _error:
         "rename that one, or put jobsource before it on the path"
     ) from _error
 
-from bluexp_jobs.auth import AgentPassword
-from bluexp_jobs.auth import RefreshToken
-from bluexp_jobs.auth import ServiceAccount
+from bluexp_jobs.auth import AgentPassword, RefreshToken, ServiceAccount
 from bluexp_jobs.provider import PROVIDER
-from bluexp_jobs.records import Batch
-from bluexp_jobs.records import File
-from bluexp_jobs.records import JobRecord
-from bluexp_jobs.records import MultiVolumeBackup
-from bluexp_jobs.records import Restore
-from bluexp_jobs.records import Source
-from bluexp_jobs.records import Target
-from bluexp_jobs.records import Volume
+from bluexp_jobs.records import Batch, File, JobRecord, MultiVolumeBackup, Restore, Source, Target, Volume
 from bluexp_jobs.source import BlueXPJobs
-from bluexp_jobs.wire import STATES
-from bluexp_jobs.wire import parse_job
-from bluexp_jobs.wire import parse_jobs
-from common.auth import Basic
-from common.auth import Bearer
-from common.errors import ActionRefused
-from common.errors import ActionUncertain
-from common.errors import AlreadyFinished
-from common.errors import ApiError
-from common.errors import AuthenticationError
-from common.errors import DecodeError
-from common.errors import JobFailed
-from common.errors import JobGone
-from common.errors import JobNotFound
-from common.errors import JobPartiallyFailed
-from common.errors import JobsError
-from common.errors import JobsFailed
-from common.errors import PermissionDenied
-from common.errors import RateLimited
-from common.errors import ServerError
-from common.errors import SourceError
-from common.errors import TransportError
-from common.errors import UnexpectedState
-from common.errors import Unsupported
-from common.errors import UsageError
-from common.errors import WaitTimeout
-from common.errors import WrongSource
-from common.events import Event
-from common.events import EventKind
-from common.gathering import as_completed
-from common.gathering import wait_all
-from common.handover import Adopted
-from common.model import TERMINAL
-from common.model import Action
-from common.model import Capability
-from common.model import ErrorArgument
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobItem
-from common.model import JobLike
-from common.model import JobRef
-from common.model import JobState
+from bluexp_jobs.wire import STATES, parse_job, parse_jobs
+from common.auth.credentials import Basic, Bearer
+from common.model.errors import (
+    ActionRefused,
+    ActionUncertain,
+    AlreadyFinished,
+    ApiError,
+    AuthenticationError,
+    DecodeError,
+    JobFailed,
+    JobGone,
+    JobNotFound,
+    JobPartiallyFailed,
+    JobsError,
+    JobsFailed,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    SourceError,
+    TransportError,
+    UnexpectedState,
+    Unsupported,
+    UsageError,
+    WaitTimeout,
+    WrongSource,
+)
+from common.model.job import ErrorArgument, ErrorDetail, Job, JobItem, JobLike
+from common.model.refs import JobRef
+from common.model.serialize import from_dict, to_dict
+from common.model.states import TERMINAL, Action, Capability, JobState
 from common.options import InsecureConnectionWarning
-from common.polling import PollPolicy
-from common.serial import from_dict
-from common.serial import to_dict
-from common.source import Probe
+from common.polling.policy import PollPolicy
+from common.polling.wait import Probe
+from common.response.writes import Adopted
+from common.sources.many import as_completed, wait_all
+from common.telemetry.events import Event, EventKind
 
 __all__ = [
     "STATES",

@@ -9,10 +9,9 @@ import os
 import time
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from common.errors import UsageError
+from common.model.errors import UsageError
 
 PrivateKey: TypeAlias = "str | bytes | os.PathLike[str]"
 """An RSA key in PEM form: its text, its bytes, or the path of its file."""

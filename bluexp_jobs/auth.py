@@ -9,17 +9,12 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from bluexp_jobs.assertion import ClientKey
-from bluexp_jobs.assertion import PrivateKey
-from common.auth import HeaderAuth
-from common.errors import UsageError
-from common.grants import Grant
-from common.grants import SignIn
-from common.grants import Token
-from common.oauth import read_text
-from common.oauth import read_token_url
-from common.tokens import OnRotate
-from common.tokens import TokenAuth
+from bluexp_jobs.assertion import ClientKey, PrivateKey
+from common.auth.client_credentials import read_text, read_token_url
+from common.auth.credentials import HeaderAuth
+from common.auth.oauth2 import Grant, SignIn, Token
+from common.auth.token_auth import OnRotate, TokenAuth
+from common.model.errors import UsageError
 
 ISSUER_URL = "https://netapp-cloud-account.auth0.com/oauth/token"
 """The token endpoint of all that is not in private mode, for users and service accounts."""

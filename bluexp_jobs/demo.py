@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,11 +10,10 @@ import httpx
 
 from bluexp_jobs.simulator import BlueXPSimulator
 from bluexp_jobs.source import BlueXPJobs
-from common.auth import Bearer
-from common.polling import PollPolicy
-from common.simulator.jobs import NewJob
-from common.stage import Cast
-from common.stage import Part
+from common.auth.credentials import Bearer
+from common.cli.scenario import Cast, Part
+from common.polling.policy import PollPolicy
+from common.simulator.script import NewJob
 
 PACE = PollPolicy(initial=0.5, maximum=2.0)
 """Quicker than the default, since the demo's jobs last for seconds."""

@@ -7,19 +7,13 @@ read, and what is not known, stays in ``extra``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
-from common.decoding import Fields
-from common.decoding import Object
-from common.decoding import as_json
-from common.decoding import finite
-from common.decoding import integer
-from common.decoding import kind
-from common.errors import DecodeError
+from common.model.errors import DecodeError
+from common.response.decoding import Fields, Object, as_json, finite, integer, kind
 
 SECONDS_BELOW = 1e11
 """An epoch below this is in seconds: one record had both, and milliseconds passed it in 1973."""

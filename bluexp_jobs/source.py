@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from collections.abc import Iterable
-from typing import ClassVar
-from typing import NoReturn
-from typing import Unpack
+from collections.abc import AsyncIterator, Iterable
+from typing import ClassVar, NoReturn, Unpack
 from urllib.parse import unquote
 
 import attrs
 
 from bluexp_jobs.auth import ServiceAccount
 from bluexp_jobs.provider import ENDPOINT
-from bluexp_jobs.wire import PROVIDER
-from bluexp_jobs.wire import NoJob
-from bluexp_jobs.wire import parse_fault
-from bluexp_jobs.wire import parse_handover
-from bluexp_jobs.wire import parse_job
-from bluexp_jobs.wire import parse_jobs
-from common.auth import AuthLike
-from common.errors import JobNotFound
-from common.errors import UsageError
-from common.faults import Fault
-from common.handover import Handover
-from common.httpsource import HttpSource
-from common.model import Action
-from common.model import Capability
-from common.model import Job
-from common.model import JobLike
-from common.model import JobRef
-from common.model import JobState
+from bluexp_jobs.wire import PROVIDER, NoJob, parse_fault, parse_handover, parse_job, parse_jobs
+from common.auth.argument import AuthLike
+from common.model.errors import JobNotFound, UsageError
+from common.model.job import Job, JobLike
+from common.model.refs import ACCOUNT, JobRef, Scope, encode_segment
+from common.model.states import Action, Capability, JobState
 from common.options import SourceOptions
-from common.owner import MAX_ID
-from common.paging import Pages
-from common.refs import ACCOUNT
-from common.refs import Scope
-from common.refs import encode_segment
-from common.replies import Reply
+from common.response.failures import Fault
+from common.response.http_response import Reply
+from common.response.writes import Handover
+from common.sources.http import HttpSource
+from common.sources.paging import Pages
+from common.sources.ref_resolver import MAX_ID
 
 AGENT = "agent"
 AGENT_SUFFIX = "clients"

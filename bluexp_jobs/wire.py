@@ -5,30 +5,17 @@ Facts are from the BlueXP backup and recovery API reference ("job", ``cloudmanag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from bluexp_jobs.records import Batch
-from bluexp_jobs.records import File
-from bluexp_jobs.records import JobRecord
-from bluexp_jobs.records import Volume
-from bluexp_jobs.records import parse_record
-from common.decoding import Fields
-from common.decoding import Object
-from common.decoding import kind
-from common.decoding import root_object
-from common.decoding import text
-from common.errors import DecodeError
-from common.faults import Fault
-from common.handover import Handover
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobItem
-from common.model import JobRef
-from common.model import JobState
-from common.refs import Scope
-from common.replies import Reply
-from common.states import read_state
+from bluexp_jobs.records import Batch, File, JobRecord, Volume, parse_record
+from common.model.errors import DecodeError
+from common.model.job import ErrorDetail, Job, JobItem
+from common.model.refs import JobRef, Scope
+from common.model.states import JobState, read_state
+from common.response.decoding import Fields, Object, kind, root_object, text
+from common.response.failures import Fault
+from common.response.http_response import Reply
+from common.response.writes import Handover
 
 PROVIDER = "bluexp"
 

@@ -6,17 +6,11 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote_plus
 
-from cfjobs.discovery import find_token_url
-from cfjobs.discovery import read_login_url
-from common.errors import UsageError
-from common.grants import Grant
-from common.grants import SignIn
-from common.grants import Token
-from common.oauth import client_basic
-from common.oauth import read_text
-from common.oauth import secret_forms
-from common.tokens import OnRotate
-from common.tokens import TokenAuth
+from cfjobs.discovery import find_token_url, read_login_url
+from common.auth.client_credentials import client_basic, read_text, secret_forms
+from common.auth.oauth2 import Grant, SignIn, Token
+from common.auth.token_auth import OnRotate, TokenAuth
+from common.model.errors import UsageError
 
 CF_CLIENT = "cf"
 """The client that every UAA has for the ``cf`` command; its secret is empty."""

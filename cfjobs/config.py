@@ -1,193 +1,95 @@
-"""The login that the ``cf`` command keeps in its ``config.json``: found, read, and written back."""
+"""How Cloud Foundry's keys in a profile or the environment, or the cf command's login, become a source."""
 
 from __future__ import annotations
 
-import base64
-import json
-import math
-import os
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import attrs
 
-from cfjobs.discovery import trusted_token_url
-from common.auth import bare_token
-from common.decoding import root_object
-from common.errors import AuthenticationError
-from common.errors import DecodeError
-from common.errors import UsageError
-from common.origins import origin
-from common.redaction import Unpicklable
-
-HOME = "CF_HOME"
-"""The environment variable that names the folder which ``.cf`` is in, in place of the home folder."""
-VERSIONS = frozenset({3, 4, 5})
-"""Values of ``ConfigVersion``: cf 6 wrote 3, cf 7 and later write 4."""
-CLIENT_CREDENTIALS = "client_credentials"
+from cfjobs.source import CFJobs
+from common.auth.argument import AuthLike
+from common.auth.credentials import Bearer
+from common.config.auth_methods import Way
+from common.config.settings import Given, Settings
+from common.model.errors import UsageError
+from common.options import read_aliases
 
 
-@attrs.frozen(repr=False, kw_only=True)
-class CommandConfig(Unpicklable):
-    """What of the file a sign-in needs; tokens are empty where there are none.
+@attrs.frozen
+class CommandHome:
+    """The folder that ``.cf`` is in, as ``CF_HOME`` names it; None for the cf command's own choice."""
 
-    Names are those of the command's source (``util/configv3/json_config.go``).
+    path: str | None = None
+
+
+def connect(settings: Settings) -> CFJobs:
+    """The source that these settings describe. Raises `UsageError`; sends nothing.
+
+    Keys: ``token``; ``user`` and ``password``, with ``origin`` (the user's identity provider); ``client_id``
+    and ``client_secret``; ``refresh_token``, with the ``client_id`` and ``client_secret`` that it was given
+    to; with each of them ``login_url``, where the API is not to be asked where its UAA is; ``cf_home``, for
+    the cf command's login in that folder. A ``cert`` signs in by itself (Korifi). Where none of these is
+    given, the cf command's login is used if it is one at this endpoint.
     """
-
-    target: str
-    token_url: str | None
-    access: str
-    refresh: str
-    client_id: str
-    client_secret: str
-    as_client: bool
-    insecure: bool
-
-    def is_of(self, other: CommandConfig) -> bool:
-        """Whether both are logins at one foundation by one client."""
-        return (self.target, self.client_id, self.as_client) == (
-            other.target,
-            other.client_id,
-            other.as_client,
-        )
+    given = settings.read(
+        text=("user", "origin", "client_id", "login_url"),
+        secret=("password", "client_secret", "refresh_token"),
+        token=("token",),
+        path=("cf_home",),
+    )
+    auth = given.sign_in(*WAYS, required=False)
+    if auth is None and not {"cert", "http"} & set(given.options):
+        return _logged_in(settings, given, CommandHome())
+    if isinstance(auth, CommandHome):
+        return _logged_in(settings, given, auth)
+    return CFJobs(settings.endpoint, auth=auth, **given.options)
 
 
-def config_file(path: str | os.PathLike[str] | None = None) -> Path:
-    """The file: ``$CF_HOME/.cf/config.json``, ``~/.cf/config.json``, or what ``path`` names.
-
-    ``path`` is the file itself, or a folder that it or ``.cf`` is in.
-    """
-    if path is None:
-        home = os.environ.get(HOME)
-        return (Path(home) if home else Path.home()) / ".cf" / "config.json"
+def _logged_in(settings: Settings, given: Given, home: CommandHome) -> CFJobs:
+    """By the cf command's login, if it is for this endpoint: its file says so under ``Target``."""
+    stated = settings.known_endpoint
+    aliases = read_aliases(given.options.get("aliases", ()))
+    options: dict[str, Any] = {**given.options, "aliases": aliases | {stated} if stated else aliases}
     try:
-        given = Path(path).expanduser()
-    except (TypeError, RuntimeError):
-        raise UsageError("path= must be the cf command's config.json, or the folder that it is in") from None
-    if not given.is_dir():
-        return given
-    below = given / ".cf" / "config.json"
-    return below if below.is_file() else given / "config.json"
-
-
-def read_config(file: Path) -> CommandConfig:
-    """The login in the file. Raises `UsageError`, which quotes nothing of what is in it."""
-    data = _read(file)
-    version = data.get("ConfigVersion", max(VERSIONS))
-    if not isinstance(version, int) or version not in VERSIONS:
+        source = CFJobs.from_cf_config(home.path, **options)
+    except UsageError as error:
+        if home.path is not None or not stated:
+            raise
+        raise UsageError(f"{given.unsigned(WAYS)}; the cf command's login is of no use: {error}") from None
+    if stated and source.endpoint != stated and source.endpoint not in aliases:
         raise UsageError(
-            f"{file} was written by a version of the cf command that is not known here: log in with cf 7 or "
-            "later, or pass auth= yourself"
+            f"{given.unsigned(WAYS)}; the cf command is logged in to {source.endpoint}: cf login -a {stated}"
         )
-    target = _target(data, file)
-    as_client = _text(data, "UAAGrantType") == CLIENT_CREDENTIALS
-    secret = _text(data, "UAAOAuthClientSecret")
-    access = _text(data, "AccessToken")
-    refresh = _text(data, "RefreshToken")
-    if not (access or refresh or (as_client and secret)):
-        korifi = data.get("CFOnK8s")
-        if isinstance(korifi, Mapping) and korifi.get("Enabled") is True:
-            raise UsageError(f"{file} is for a Korifi, which has no UAA: pass auth=Bearer(token) or cert=")
-        raise UsageError(f"{file} holds no login at {target}: log in first (cf login)")
-    try:
-        access = bare_token(access) if access else ""
-    except UsageError:
-        raise UsageError(f"{file} holds no token that can be sent: log in again (cf login)") from None
-    return CommandConfig(
-        target=target,
-        token_url=_token_url(data, target, file),
-        access=access,
-        refresh=refresh,
-        client_id=_text(data, "UAAOAuthClient") or "cf",
-        client_secret=secret,
-        as_client=as_client,
-        insecure=data.get("SSLDisabled") is True,
+    return source
+
+
+def _password(user: str, password: str, origin: str | None, login_url: str | None) -> AuthLike:
+    from cfjobs.auth import UAAPassword  # lazily, here and below: only for those who use it
+
+    return UAAPassword(user, password, origin=origin, login_url=login_url)
+
+
+def _client_credentials(client_id: str, client_secret: str, login_url: str | None) -> AuthLike:
+    from cfjobs.auth import UAAClientCredentials
+
+    return UAAClientCredentials(client_id, client_secret, login_url=login_url)
+
+
+def _refresh_token(
+    token: str, client_id: str | None, client_secret: str | None, login_url: str | None
+) -> AuthLike:
+    from cfjobs.auth import UAARefreshToken
+
+    return UAARefreshToken(
+        token, client_id=client_id or "cf", client_secret=client_secret or "", login_url=login_url
     )
 
 
-def write_tokens(file: Path, *, login: CommandConfig, access: str, refresh: str) -> bool:
-    """Put new tokens into the file; all else in it stays. False where it holds another login by now.
-
-    Another login is one at another foundation, by another client, or with another refresh token than
-    ``login`` has: that one is newer. The new file takes the old one's place at once, as the command's own
-    does. Raises `OSError`, `UsageError`.
-    """
-    file = Path(os.path.realpath(file))
-    there = read_config(file)
-    if not there.is_of(login) or there.refresh != login.refresh:
-        return False
-    data = {**_read(file), "AccessToken": f"bearer {access}", "RefreshToken": refresh}
-    content = json.dumps(data, indent=2).encode()
-    # A name that the command itself cleans away, should this process end before the file is in its place.
-    handle, temporary = tempfile.mkstemp(prefix="temp-config", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            Path(temporary).chmod(file.stat().st_mode & 0o7777)
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(temporary).replace(file)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
-    return True
-
-
-def seconds_left(token: str) -> float | None:
-    """Seconds until an access token expires, by the ``exp`` of its JWT, unverified; None for any other.
-
-    Below 0 for one that has expired.
-    """
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        left = float(claims["exp"]) - datetime.now(UTC).timestamp()
-        return left if math.isfinite(left) else None
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        return None
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(f"there is no {file}: log in first (cf login), or name the file by path=") from None
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror or type(error).__name__}") from None
-    try:
-        return dict(root_object(content))
-    except DecodeError:
-        raise UsageError(f"{file} is not the cf command's file: there is no JSON object in it") from None
-
-
-def _target(data: Mapping[str, Any], file: Path) -> str:
-    target = _text(data, "Target")
-    if not target:
-        raise UsageError(f"{file} names no API: choose one first (cf api https://api.example.org)")
-    try:
-        return origin(target.rstrip("/"))
-    except UsageError:
-        raise UsageError(f"{file} names no URL of an API: choose it again (cf api)") from None
-
-
-def _token_url(data: Mapping[str, Any], target: str, file: Path) -> str | None:
-    link = _text(data, "AuthorizationEndpoint") or _text(data, "UaaEndpoint")
-    if not link:
-        return None
-    try:
-        return trusted_token_url(link, target)
-    except AuthenticationError as error:
-        raise UsageError(f"{file}: {error}") from None
-
-
-def _text(data: Mapping[str, Any], key: str) -> str:
-    value = data.get(key)
-    return value.strip() if isinstance(value, str) else ""
+WAYS: tuple[Way, ...] = (
+    Way(("token",), Bearer),
+    Way(("user", "password"), _password, ("origin", "login_url")),
+    Way(("client_id", "client_secret"), _client_credentials, ("login_url",)),
+    Way(("refresh_token",), _refresh_token, ("client_id", "client_secret", "login_url")),
+    Way(("cf_home",), CommandHome),
+)
+"""How Cloud Foundry's users sign in."""

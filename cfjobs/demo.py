@@ -9,11 +9,10 @@ import httpx
 
 from cfjobs.simulator import CFSimulator
 from cfjobs.source import CFJobs
-from common.auth import Bearer
-from common.polling import PollPolicy
-from common.simulator.jobs import NewJob
-from common.stage import Cast
-from common.stage import Part
+from common.auth.credentials import Bearer
+from common.cli.scenario import Cast, Part
+from common.polling.policy import PollPolicy
+from common.simulator.script import NewJob
 
 PACE = PollPolicy(initial=0.5, maximum=2.0)
 """Quicker than the default, since the demo's jobs last for seconds."""

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import attrs
 
 from cfjobs.wire import parse_fault
-from common.decoding import root_object
-from common.errors import AuthenticationError
-from common.errors import DecodeError
-from common.errors import UsageError
-from common.faults import api_error
-from common.grants import SignIn
-from common.grants import ask
-from common.grants import no_token
-from common.oauth import read_token_url
-from common.origins import is_loopback
-from common.origins import origin
+from common.auth.client_credentials import read_token_url
+from common.auth.oauth2 import SignIn, ask, no_token
+from common.model.endpoints import is_loopback, origin
+from common.model.errors import AuthenticationError, DecodeError, UsageError
+from common.response.decoding import root_object
+from common.response.failures import api_error
 
 LOGIN_PATH = "/oauth/token"
 LINKS = ("login", "uaa")

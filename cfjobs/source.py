@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import Any
-from typing import ClassVar
-from typing import NoReturn
-from typing import Self
-from typing import Unpack
+from typing import Any, ClassVar, NoReturn, Self, Unpack
 
 import anyio
 
-from cfjobs.rhythm import cf_delay
-from cfjobs.wire import PROVIDER
-from cfjobs.wire import parse_budget
-from cfjobs.wire import parse_fault
-from cfjobs.wire import parse_handover
-from cfjobs.wire import parse_job
-from common.auth import AuthLike
-from common.errors import Unsupported
-from common.faults import Fault
-from common.handover import Handover
-from common.httpsource import HttpSource
-from common.model import Action
-from common.model import Capability
-from common.model import Job
-from common.model import JobLike
-from common.model import JobRef
+from cfjobs.delay import cf_delay
+from cfjobs.wire import PROVIDER, parse_budget, parse_fault, parse_handover, parse_job
+from common.auth.argument import AuthLike
+from common.model.errors import Unsupported
+from common.model.job import Job, JobLike
+from common.model.refs import JobRef, encode_segment
+from common.model.states import Action, Capability
 from common.options import SourceOptions
-from common.polling import PollPolicy
-from common.refs import encode_segment
-from common.replies import Reply
+from common.polling.policy import PollPolicy
+from common.response.failures import Fault
+from common.response.http_response import Reply
+from common.response.writes import Handover
+from common.sources.http import HttpSource
 
 JOBS = "/v3/jobs"
 
@@ -71,9 +60,11 @@ class CFJobs(HttpSource):
         with ``--skip-ssl-validation`` means ``verify=False``, unless ``verify`` is given. Raises `UsageError`
         where there is no login to go on with.
         """
-        from cfjobs.command import CommandLogin  # lazily: few need what it needs
-        from cfjobs.config import config_file
-        from cfjobs.config import read_config
+        from cfjobs.cf_cli import (
+            CommandLogin,  # lazily: few need what it needs
+            config_file,
+            read_config,
+        )
 
         file = config_file(path)
         login = read_config(file)
@@ -82,7 +73,7 @@ class CFJobs(HttpSource):
         return cls(login.target, auth=CommandLogin(file, login, write=write), **options)
 
     def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
-        """In step with the broker that the server itself waits for; see `cfjobs.rhythm`."""
+        """In step with the broker that the server itself waits for; see `cfjobs.delay`."""
         return cf_delay(policy, job, ran)
 
     def list(self, *args: Any, **filters: Any) -> NoReturn:

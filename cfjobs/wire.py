@@ -7,33 +7,21 @@ traffic.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
 import attrs
 
-from common.decoding import Fields
-from common.decoding import Object
-from common.decoding import as_json
-from common.decoding import integer
-from common.decoding import objects
-from common.decoding import root_object
-from common.decoding import text
-from common.errors import DecodeError
-from common.faults import Fault
-from common.handover import Handover
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobRef
-from common.model import JobState
-from common.model import unique
-from common.pacing import Budget
-from common.refs import Scope
-from common.replies import Reply
-from common.replies import last_segment
-from common.states import read_state
+from common.model.errors import DecodeError
+from common.model.job import ErrorDetail, Job, unique
+from common.model.refs import JobRef, Scope
+from common.model.states import JobState, read_state
+from common.polling.throttle import Budget
+from common.response.decoding import Fields, Object, as_json, integer, objects, root_object, text
+from common.response.failures import Fault
+from common.response.http_response import Reply, last_segment
+from common.response.writes import Handover
 
 PROVIDER = "cf"
 

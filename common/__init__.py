@@ -11,56 +11,44 @@ import pkgutil
 # A host application may have a package of this name too: its other modules must still be found.
 __path__ = pkgutil.extend_path(__path__, __name__)
 
-from common.auth import Basic
-from common.auth import Bearer
-from common.connect import connect
-from common.errors import ActionRefused
-from common.errors import ActionUncertain
-from common.errors import AlreadyFinished
-from common.errors import ApiError
-from common.errors import AuthenticationError
-from common.errors import DecodeError
-from common.errors import JobFailed
-from common.errors import JobGone
-from common.errors import JobNotFound
-from common.errors import JobPartiallyFailed
-from common.errors import JobsError
-from common.errors import JobsFailed
-from common.errors import PermissionDenied
-from common.errors import RateLimited
-from common.errors import ServerError
-from common.errors import SourceError
-from common.errors import TransportError
-from common.errors import UnexpectedState
-from common.errors import Unsupported
-from common.errors import UsageError
-from common.errors import WaitTimeout
-from common.errors import WrongSource
-from common.events import Event
-from common.events import EventKind
-from common.events import Observer
-from common.fleet import Fleet
-from common.gathering import as_completed
-from common.gathering import wait_all
-from common.handover import Adopted
-from common.model import TERMINAL
-from common.model import Action
-from common.model import Capability
-from common.model import ErrorArgument
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobItem
-from common.model import JobLike
-from common.model import JobRef
-from common.model import JobState
-from common.options import InsecureConnectionWarning
-from common.options import SourceOptions
-from common.polling import PollPolicy
-from common.serial import from_dict
-from common.serial import to_dict
-from common.source import JobSource
-from common.source import Probe
-from common.waiting import Watch
+from common.auth.credentials import Basic, Bearer
+from common.config.connect import connect
+from common.model.errors import (
+    ActionRefused,
+    ActionUncertain,
+    AlreadyFinished,
+    ApiError,
+    AuthenticationError,
+    DecodeError,
+    JobFailed,
+    JobGone,
+    JobNotFound,
+    JobPartiallyFailed,
+    JobsError,
+    JobsFailed,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    SourceError,
+    TransportError,
+    UnexpectedState,
+    Unsupported,
+    UsageError,
+    WaitTimeout,
+    WrongSource,
+)
+from common.model.job import ErrorArgument, ErrorDetail, Job, JobItem, JobLike
+from common.model.refs import JobRef
+from common.model.serialize import from_dict, to_dict
+from common.model.states import TERMINAL, Action, Capability, JobState
+from common.options import InsecureConnectionWarning, SourceOptions
+from common.polling.policy import PollPolicy
+from common.polling.wait import Probe, Watch
+from common.response.writes import Adopted
+from common.sources.fleet import Fleet
+from common.sources.many import as_completed, wait_all
+from common.sources.protocol import JobSource
+from common.telemetry.events import Event, EventKind, Observer
 
 __all__ = [
     "TERMINAL",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from common.cli import main
+from common.cli.main import main
 
 raise SystemExit(main())

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import sys
 import warnings
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import TypedDict
-from typing import TypeGuard
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard
 from urllib.parse import urlsplit
 
 import attrs
 
-from common.errors import UsageError
-from common.origins import is_loopback
-from common.origins import origin
-from common.polling import LONGEST
-from common.polling import PollPolicy
-from common.states import Action
-from common.states import JobState
+from common.model.endpoints import is_loopback, origin
+from common.model.errors import UsageError
+from common.model.states import Action, JobState
+from common.polling.policy import LONGEST, PollPolicy
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
-    from common.events import Observer
-    from common.tls import Cert
-    from common.tls import Verify
+    from common.telemetry.events import Observer
+
+Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
+"""True, False (by name only), a CA file or folder, or a context of the caller's own."""
+
+
+Cert = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
+"""A client certificate: one PEM file, or certificate and key files, with the key's password if it has one."""
 
 
 LARGEST = sys.float_info.max

@@ -8,10 +8,9 @@ from typing import Any
 
 import httpx
 
-from common.polling import PollPolicy
-from common.simulator.jobs import NewJob
-from common.stage import Cast
-from common.stage import Part
+from common.cli.scenario import Cast, Part
+from common.polling.policy import PollPolicy
+from common.simulator.script import NewJob
 from ontapjobs.simulator import OntapSimulator
 from ontapjobs.source import OntapJobs
 

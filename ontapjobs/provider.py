@@ -1,49 +1,17 @@
-"""What this package says of itself to `common.registry`, found there by entry point."""
+"""This package's entry in `common.providers`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from common.providers import Provider, lazy, lazy_call
 
-from common.registry import Provider
-
-if TYPE_CHECKING:
-    from common.base import BaseSource
-    from common.settings import Settings
-    from common.simulator.base import Simulator
-    from common.stage import Stage
-
-
-def _source() -> type[BaseSource]:
-    from ontapjobs.source import OntapJobs  # only once a source is asked for
-
-    return OntapJobs
-
-
-def _demo() -> Callable[[], Stage]:
-    from ontapjobs.demo import stage  # needs the extra packages of the demo
-
-    return stage
-
-
-def _connect(settings: Settings) -> BaseSource:
-    from ontapjobs.connecting import connect  # only once somebody connects
-
-    return connect(settings)
-
-
-def _simulator() -> type[Simulator]:
-    from ontapjobs.simulator import OntapSimulator  # only once a simulator is asked for
-
-    return OntapSimulator
-
+_HERE = __name__.rpartition(".")[0]
 
 PROVIDER = Provider(
     name="ontap",
     title="NetApp ONTAP",
-    source=_source,
-    demo=_demo,
-    simulator=_simulator,
-    connect=_connect,
+    source=lazy(_HERE, "source:OntapJobs"),
+    demo=lazy(_HERE, "demo:stage"),
+    simulator=lazy(_HERE, "simulator:OntapSimulator"),
+    connect=lazy_call(_HERE, "config:connect"),
     environment={"ONTAP_HOST": "endpoint", "ONTAP_USER": "user", "ONTAP_PASSWORD": "password"},
 )

@@ -5,16 +5,13 @@ Facts are from the ONTAP REST reference, "Retrieve a list of recently running as
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict
-from urllib.parse import quote
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
-from common.errors import UsageError
-from common.model import JobState
+from common.model.errors import UsageError
+from common.model.states import JobState
 from ontapjobs.wire import STATES
 
 FilterValue = str | int | JobState | datetime

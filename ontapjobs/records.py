@@ -5,27 +5,15 @@ Facts are from the ONTAP REST reference, "Cluster jobs" (9.6 to 9.19), and recor
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
-from typing import TypeVar
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import attrs
 
-from common.decoding import Fields
-from common.decoding import Object
-from common.decoding import integer
-from common.decoding import moment
-from common.decoding import only
-from common.decoding import text
-from common.decoding import word
-from common.drafts import Drafted
-from common.drafts import draft_of
-from common.model import NO_LINKS
-from common.model import ErrorArgument
-from common.model import FrozenMap
+from common.model.job import NO_LINKS, ErrorArgument, FrozenMap
+from common.model.lazy import Drafted, draft_of
+from common.response.decoding import Fields, Object, integer, moment, only, text, word
 
 
 @attrs.frozen

@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from collections.abc import Iterable
-from collections.abc import Sequence
-from typing import Any
-from typing import ClassVar
-from typing import Unpack
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, ClassVar, Unpack
 from urllib.parse import urlsplit
 
 import attrs
 
-from common.auth import AuthLike
-from common.decoding import Fields
-from common.decoding import root_object
-from common.errors import DecodeError
-from common.errors import SourceError
-from common.errors import UsageError
-from common.faults import Fault
-from common.faults import passes
-from common.handover import Handover
-from common.http import user_agent
-from common.model import Capability
-from common.model import Job
-from common.model import JobRef
+from common.auth.argument import AuthLike
+from common.http.client import user_agent
+from common.model.endpoints import origin
+from common.model.errors import DecodeError, SourceError, UsageError
+from common.model.job import Job
+from common.model.refs import JobRef, encode_segment
+from common.model.states import Capability
 from common.options import SourceOptions
-from common.origins import origin
-from common.paging import Pages
-from common.polling import PollPolicy
-from common.refs import encode_segment
-from common.replies import Reply
-from common.waiters import BatchRefused
-from common.waiters import Sweep
-from ontapjobs.acting import Acting
-from ontapjobs.query import Filters
-from ontapjobs.query import encode
-from ontapjobs.query import filter_query
-from ontapjobs.query import inlined
-from ontapjobs.query import option_query
-from ontapjobs.wire import JOBS
-from ontapjobs.wire import PROVIDER
-from ontapjobs.wire import Page
-from ontapjobs.wire import parse_fault
-from ontapjobs.wire import parse_handover
-from ontapjobs.wire import parse_job
-from ontapjobs.wire import parse_page
-from ontapjobs.wire import raw_page
+from common.polling.policy import PollPolicy
+from common.polling.pollable import BatchRefused, Sweep
+from common.response.decoding import Fields, root_object
+from common.response.failures import Fault, passes
+from common.response.http_response import Reply
+from common.response.writes import Handover
+from common.sources.paging import Pages
+from ontapjobs.actions import Acting
+from ontapjobs.query import Filters, encode, filter_query, inlined, option_query
+from ontapjobs.wire import JOBS, PROVIDER, Page, parse_fault, parse_handover, parse_job, parse_page, raw_page
 
 FORGOTTEN_AFTER = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""

@@ -9,25 +9,16 @@ from collections.abc import Mapping
 
 import attrs
 
-from common.decoding import Fields
-from common.decoding import Object
-from common.decoding import objects
-from common.decoding import root_object
-from common.decoding import text
-from common.errors import DecodeError
-from common.faults import Fault
-from common.handover import Handover
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobRef
-from common.model import JobState
-from common.refs import Scope
-from common.replies import Reply
-from common.replies import last_segment
-from common.states import read_state
-from ontapjobs.plain import PlainReader
-from ontapjobs.records import JobRecord
-from ontapjobs.records import parse_record
+from common.model.errors import DecodeError
+from common.model.job import ErrorDetail, Job
+from common.model.refs import JobRef, Scope
+from common.model.states import JobState, read_state
+from common.response.decoding import Fields, Object, objects, root_object, text
+from common.response.failures import Fault
+from common.response.http_response import Reply, last_segment
+from common.response.writes import Handover
+from ontapjobs.fast_path import PlainReader
+from ontapjobs.records import JobRecord, parse_record
 
 PROVIDER = "ontap"
 JOBS = "/api/cluster/jobs"

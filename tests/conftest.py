@@ -6,12 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-from tests.loopback import CERTIFICATE
-from tests.loopback import KEY
-from tests.loopback import write_pem
+from tests.loopback import CERTIFICATE, KEY, write_pem
 from tests.profiles import Desk
 
 pytest_plugins = ["pytester"]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from datetime import timedelta
-from datetime import timezone
+from datetime import UTC, timedelta, timezone
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from common.model import ErrorArgument
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobItem
-from common.model import JobRef
-from common.model import JobState
+from common.model.job import ErrorArgument, ErrorDetail, Job, JobItem
+from common.model.refs import JobRef
+from common.model.states import JobState
 from tests.jsonvalues import TEXTS
 
 IDS = st.text(st.characters(), min_size=1, max_size=20)

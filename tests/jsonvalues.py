@@ -6,17 +6,13 @@ import copy
 import enum
 import itertools
 import json
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from datetime import UTC
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
-from hypothesis.strategies import SearchStrategy
+from hypothesis.strategies import DrawFn, SearchStrategy
 
 Values = SearchStrategy[Any]
 

@@ -9,11 +9,9 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
-from typing import Self
+from typing import Any, Self
 
 Script = Callable[[int, str], Iterable[bytes]]
 """From the number of a request (the first is 0) and its head to the pieces to send; none closes the line."""

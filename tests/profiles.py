@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from common.base import BaseSource
+from common.sources.base import BaseSource
 
 HIDDEN = ("JOBSOURCE_", "ONTAP_", "CF_", "TOY_")
 PASSWORD = "Pa55w0rd-of-mine"

@@ -16,23 +16,15 @@ import pytest
 
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
-from common.base import BaseSource
-from common.errors import JobsError
-from common.errors import Unsupported
-from common.errors import UsageError
-from common.errors import WrongSource
-from common.fleet import Fleet
-from common.gathering import as_completed
-from common.gathering import wait_all
-from common.model import Action
-from common.model import Job
-from common.model import JobRef
-from common.model import JobState
-from ontapjobs import Bearer
-from ontapjobs import OntapJobs
-from ontapjobs import PollPolicy
-from tests.recording import Recorder
-from tests.recording import reply
+from common.model.errors import JobsError, Unsupported, UsageError, WrongSource
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.states import Action, JobState
+from common.sources.base import BaseSource
+from common.sources.fleet import Fleet
+from common.sources.many import as_completed, wait_all
+from ontapjobs import Bearer, OntapJobs, PollPolicy
+from tests.recording import Recorder, reply
 
 pytestmark = pytest.mark.anyio
 

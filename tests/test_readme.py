@@ -18,12 +18,9 @@ from bluexp_jobs import BlueXPJobs
 from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
-from common import Action
-from common import Bearer
-from common import Job
-from common import JobsError
-from common.httpsource import HttpSource
+from common import Action, Bearer, Job, JobsError
 from common.simulator import Simulator
+from common.sources.http import HttpSource
 from common.testing import run
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator

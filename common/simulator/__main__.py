@@ -11,12 +11,11 @@ from typing import Any
 
 import anyio
 
-from common.errors import UsageError
-from common.registry import known_names
-from common.registry import provider
-from common.simulator.base import Simulator
+from common.model.errors import UsageError
+from common.providers import known_names, provider
 from common.simulator.clock import parse_clock
-from common.simulator.serving import LOOPBACK
+from common.simulator.server.serve import LOOPBACK
+from common.simulator.simulator import Simulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,10 +72,11 @@ def _class(name: str) -> type[Simulator]:
         if not (isinstance(found, type) and issubclass(found, Simulator)):
             raise UsageError(f"{name} is no simulator")
         return found
-    simulator = provider(name).simulator
-    if simulator is None:
+    load = provider(name).simulator
+    if load is None:
         raise UsageError(f"the provider {name!r} has no simulator")
-    return simulator()
+    simulator: type[Simulator] = load()
+    return simulator
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from common.simulator.asked import JOB_KEYS
-from common.simulator.asked import TERM_KEYS
-from common.simulator.asked import body_of
-from common.simulator.asked import injected_by
-from common.simulator.asked import job_of
-from common.simulator.asked import number_of
 from common.simulator.clock import Clock
-from common.simulator.injection import complaints
+from common.simulator.control_body import JOB_KEYS, TERM_KEYS, body_of, injected_by, job_of, number_of
+from common.simulator.faults.injection import complaints
 from common.simulator.messages import json_response
 
 if TYPE_CHECKING:
-    from common.simulator.base import Simulator
-    from common.simulator.injection import Injection
-    from common.simulator.jobs import ScriptedJob
-    from common.simulator.messages import Request
-    from common.simulator.messages import Response
+    from common.simulator.faults.injection import Injection
+    from common.simulator.messages import Request, Response
+    from common.simulator.script import ScriptedJob
+    from common.simulator.simulator import Simulator
 
 FAULT_KEYS = ("match", "faults", *TERM_KEYS)
 PARTS = ("jobs", "writes", "faults", "clock", "journal", "reset", "verify")

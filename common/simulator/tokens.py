@@ -5,20 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-from typing import Any
-from urllib.parse import parse_qs
-from urllib.parse import unquote_plus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote_plus
 
-from common.simulator.ledger import Ledger
-from common.simulator.messages import Request
-from common.simulator.messages import Response
-from common.simulator.messages import json_response
+from common.simulator.messages import Request, Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from common.simulator.clock import Clock
+
+
+import math
+from typing import Generic, TypeVar
 
 GRANTS = frozenset({"password", "refresh_token", "client_credentials"})
 
@@ -179,3 +178,70 @@ def _parameters(request: Request) -> dict[str, Any]:
         return dict(request.json())
     except (TypeError, ValueError):
         return {}
+
+
+_T = TypeVar("_T")
+
+
+class Ledger(Generic[_T]):
+    """Names such as ``simulated-7``, and what belongs to each until a moment of the clock.
+
+    What is over is forgotten, so that a simulator may hand out tokens for years: of its own names it
+    needs to know no more than how many there were.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._count = 0
+        self._suspended = 0
+        self._good: dict[str, tuple[float, _T]] = {}
+
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._good)
+
+    @property
+    def next_name(self) -> str:
+        """What is handed out next is called so."""
+        return f"{self._prefix}{self._count + 1}"
+
+    def add(self, what: _T, *, now: float, until: float | None) -> str:
+        """Hand something out that is good until then (None: for ever), and return its name."""
+        good = self._good
+        while good and now >= good[oldest := next(iter(good))][0]:
+            good.pop(oldest, None)
+        name = self.next_name
+        self._count += 1
+        self._good[name] = math.inf if until is None else until, what
+        return name
+
+    def get(self, name: str, now: float) -> _T | None:
+        """What is good under this name now."""
+        until, what = self._good.get(name, (-math.inf, None))
+        return what if now < until and self._number(name) > self._suspended else None
+
+    def knows(self, name: str) -> bool:
+        """Tell whether this was handed out here, be it good or not."""
+        return 1 <= self._number(name) <= self._count
+
+    def _number(self, name: str) -> int:
+        number = name.removeprefix(self._prefix)
+        if not (number.isascii() and number.isdecimal() and len(number) < 20):
+            return 0
+        return int(number) if name == f"{self._prefix}{int(number)}" else 0
+
+    def end(self, name: str) -> None:
+        """This is good no more."""
+        self._good.pop(name, None)
+
+    def end_all(self) -> None:
+        """Nothing that was handed out so far is good any more. Any thread may call it."""
+        self._good = {}
+
+    def suspend_all(self) -> None:
+        """Nothing that was handed out so far is good until `restore`."""
+        self._suspended = self._count
+
+    def restore(self) -> None:
+        """What was suspended is good again, for as long as it was to be."""
+        self._suspended = 0

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.testing.lives import JobScript
-from common.testing.loops import VirtualTimeLoop
-from common.testing.loops import virtual_time_loop
-from common.testing.running import run
-from common.testing.scripted import Asked
-from common.testing.scripted import ScriptedSource
-from common.testing.standstill import PATIENCE
-from common.testing.standstill import VirtualTimeError
+from common.testing.asyncio_loop import VirtualTimeLoop, virtual_time_loop
+from common.testing.deadlock import PATIENCE, VirtualTimeError
+from common.testing.job_script import JobScript
+from common.testing.runner import run
+from common.testing.scripted_source import Asked, ScriptedSource
 
 if TYPE_CHECKING:
-    from common.testing.clock import VirtualClock
+    from common.testing.trio_clock import VirtualClock
 
 __all__ = [
     "Asked",
@@ -33,6 +30,6 @@ __all__ = [
 
 def virtual_clock(start: float = 0.0, *, patience: float = PATIENCE) -> VirtualClock:
     """A new `VirtualClock`: for ``trio.run(main, clock=virtual_clock())``."""
-    from common.testing.clock import VirtualClock  # lazily: trio need not be installed
+    from common.testing.trio_clock import VirtualClock  # lazily: trio need not be installed
 
     return VirtualClock(start, patience=patience)

@@ -8,28 +8,74 @@ installed provider and new for each test, and ``virtual_time``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from collections.abc import Generator
-from collections.abc import Mapping
-from inspect import isasyncgenfunction
-from inspect import iscoroutinefunction
-from typing import Any
+from collections.abc import Callable, Generator, Mapping
+from inspect import isasyncgenfunction, iscoroutinefunction
+from types import TracebackType
+from typing import Any, ClassVar, Self
 
 import anyio
+import anyio.pytest_plugin
 import pytest
 
-from common.errors import UsageError
-from common.registry import known_names
-from common.registry import provider
-from common.simulator.base import Simulator
-from common.testing.loops import virtual_time_loop
-from common.testing.virtualanyio import VirtualAnyio
+from common.model.errors import UsageError
+from common.providers import known_names, provider
+from common.simulator.simulator import Simulator
+from common.testing.asyncio_loop import virtual_time_loop
+from common.testing.runner import virtual_options
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 VirtualTime = Callable[[], float]
 """What the fixture ``virtual_time`` gives: the time on the test's event loop, in seconds."""
 
 FIXTURE = "virtual_time"
+_HOOK = "extract_backend_and_options"
+"""Where anyio's plugin reads the fixture ``anyio_backend``, whoever has overridden it."""
+
+
+class VirtualAnyio:
+    """While it is entered, every event loop that anyio's plugin starts is virtual."""
+
+    running: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._plugin: Any = anyio.pytest_plugin
+        self._patch = pytest.MonkeyPatch()
+        self._occupied = False
+
+    def __enter__(self) -> Self:
+        self._occupied = getattr(self._plugin, "_current_runner", None) is not None
+        read = getattr(self._plugin, _HOOK, None)
+        if read is not None:
+
+            def virtual(backend: object) -> tuple[str, dict[str, Any]]:
+                name, options = read(backend)
+                return name, {**options, **virtual_options(name)}
+
+            self._patch.setattr(self._plugin, _HOOK, virtual)
+        type(self).running = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        type(self).running = False
+        self._patch.undo()
+
+    def check(self, test: str) -> None:
+        """Fail the test where its event loop is not virtual."""
+        if not hasattr(self._plugin, _HOOK):
+            pytest.fail(f"virtual_time does not know this version of anyio ({test})", pytrace=False)
+        if self._occupied:
+            pytest.fail(
+                f"virtual_time cannot reach the event loop of {test}: an async fixture of a scope wider than "
+                "'function' keeps a loop running that other tests use too",
+                pytrace=False,
+            )
+
+
 _by_pytest_asyncio = pytest.StashKey[set[str]]()
 _by_anyio = pytest.StashKey[VirtualAnyio]()
 
@@ -116,10 +162,11 @@ def _is_async(item: Any) -> bool:
 
 def _simulator_fixture(name: str) -> Any:
     def simulator() -> Simulator:
-        found = provider(name).simulator
-        if found is None:
+        load = provider(name).simulator
+        if load is None:
             raise UsageError(f"the provider {name!r} brings no simulator")
-        return found()()
+        made: Simulator = load()()
+        return made
 
     simulator.__doc__ = f"A new simulator of the provider {name!r} for each test, without any job."
     return pytest.fixture(name=f"{name}_simulator")(simulator)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from common.simulator import faults
 from common.simulator.clock import Clock
-from common.simulator.jobs import NewJob
-from common.simulator.life import Script
-from common.simulator.matching import Match
-from common.simulator.messages import Request
-from common.simulator.messages import Response
-from ontapjobs.simulator.app import Batch
-from ontapjobs.simulator.app import OntapSimulator
+from common.simulator.faults.match import Match
+from common.simulator.messages import Request, Response
+from common.simulator.script import NewJob, Script
+from ontapjobs.simulator.app import Batch, OntapSimulator
 
 __all__ = [
     "Batch",

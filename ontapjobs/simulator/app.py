@@ -4,57 +4,36 @@ from __future__ import annotations
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import ClassVar
-from typing import Literal
-from typing import get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from uuid import UUID
 
-from common.simulator.base import Feature
-from common.simulator.base import Simulator
-from common.simulator.jobs import NewJob
-from common.simulator.life import Step
 from common.simulator.messages import Response
-from common.simulator.tokens import TokenDesk
-from common.simulator.tokens import basic_pair
-from ontapjobs.simulator.fields import ALL
-from ontapjobs.simulator.fields import parse_version
-from ontapjobs.simulator.fields import pick
-from ontapjobs.simulator.pages import after
-from ontapjobs.simulator.pages import cut_page
-from ontapjobs.simulator.pages import short_page
-from ontapjobs.simulator.pages import whole_page
-from ontapjobs.simulator.query import Query
-from ontapjobs.simulator.query import next_href
-from ontapjobs.simulator.query import parse_fields
-from ontapjobs.simulator.query import parse_query
-from ontapjobs.simulator.query import parse_timeout
-from ontapjobs.simulator.records import JOBS
-from ontapjobs.simulator.records import has_ended
-from ontapjobs.simulator.records import is_gone
-from ontapjobs.simulator.records import link
-from ontapjobs.simulator.records import render
-from ontapjobs.simulator.refusals import ALLOWED_FROM
-from ontapjobs.simulator.refusals import INVALID_VALUE
-from ontapjobs.simulator.refusals import TERMINAL
-from ontapjobs.simulator.refusals import Refusal
-from ontapjobs.simulator.refusals import gone
-from ontapjobs.simulator.refusals import invalid_value
-from ontapjobs.simulator.refusals import malformed_id
-from ontapjobs.simulator.refusals import not_authorized
-from ontapjobs.simulator.refusals import refuse_action
-from ontapjobs.simulator.refusals import reply
+from common.simulator.script import NewJob, Step
+from common.simulator.simulator import Feature, Simulator
+from common.simulator.tokens import TokenDesk, basic_pair
+from ontapjobs.simulator.fields import ALL, parse_version, pick
+from ontapjobs.simulator.pages import after, cut_page, short_page, whole_page
+from ontapjobs.simulator.query import Query, next_href, parse_fields, parse_query, parse_timeout
+from ontapjobs.simulator.records import JOBS, has_ended, is_gone, link, render
+from ontapjobs.simulator.refusals import (
+    ALLOWED_FROM,
+    INVALID_VALUE,
+    TERMINAL,
+    Refusal,
+    gone,
+    invalid_value,
+    malformed_id,
+    not_authorized,
+    refuse_action,
+    reply,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from common.simulator.clock import Clock
-    from common.simulator.jobs import OnWrite
-    from common.simulator.jobs import ScriptedJob
-    from common.simulator.life import Script
     from common.simulator.messages import Request
+    from common.simulator.script import OnWrite, Script, ScriptedJob
 
 Batch = Literal["accept", "refuse", "ignore"]
 

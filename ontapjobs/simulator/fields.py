@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Mapping
-from datetime import UTC
-from datetime import datetime
-from typing import Any
-from typing import Literal
-from typing import cast
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
 
 import attrs
 

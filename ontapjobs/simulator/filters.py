@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ontapjobs.simulator.fields import Comparable
-from ontapjobs.simulator.fields import Kind
-from ontapjobs.simulator.fields import comparable
+from ontapjobs.simulator.fields import Comparable, Kind, comparable
 from ontapjobs.simulator.refusals import invalid_value
 
 Test = Callable[[object], bool]

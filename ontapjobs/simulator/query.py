@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import attrs
 
-from ontapjobs.simulator.fields import ALL
-from ontapjobs.simulator.fields import Comparable
-from ontapjobs.simulator.fields import Field
-from ontapjobs.simulator.fields import Version
-from ontapjobs.simulator.fields import comparable
-from ontapjobs.simulator.fields import known
-from ontapjobs.simulator.fields import pick
-from ontapjobs.simulator.fields import selectable
-from ontapjobs.simulator.fields import values
-from ontapjobs.simulator.filters import Test
-from ontapjobs.simulator.filters import compile_filter
-from ontapjobs.simulator.filters import plain_alternatives
-from ontapjobs.simulator.refusals import invalid_value
-from ontapjobs.simulator.refusals import unknown_field
+from ontapjobs.simulator.fields import (
+    ALL,
+    Comparable,
+    Field,
+    Version,
+    comparable,
+    known,
+    pick,
+    selectable,
+    values,
+)
+from ontapjobs.simulator.filters import Test, compile_filter, plain_alternatives
+from ontapjobs.simulator.refusals import invalid_value, unknown_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ontapjobs.simulator.fields import Version
-from ontapjobs.simulator.fields import selectable
+from ontapjobs.simulator.fields import Version, selectable
 from ontapjobs.simulator.refusals import TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from common.simulator.jobs import ScriptedJob
+    from common.simulator.script import ScriptedJob
 
 JOBS = "/api/cluster/jobs"
 

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from tests.benchmarks.clients import CLIENTS
 from tests.benchmarks.decoding import decoding
-from tests.benchmarks.harness import Report
-from tests.benchmarks.harness import Server
+from tests.benchmarks.harness import Report, Server
 from tests.benchmarks.idle import idle
 from tests.benchmarks.imports import imports
-from tests.benchmarks.single import gets
-from tests.benchmarks.single import sources
+from tests.benchmarks.single import gets, sources
 from tests.benchmarks.waits import waits
 
 BENCHMARKS = (

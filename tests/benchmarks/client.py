@@ -10,12 +10,9 @@ import sys
 import time
 from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import urlencode
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from tests.benchmarks.clients import CLIENTS
-from tests.benchmarks.clients import EXTRAS
-from tests.benchmarks.clients import Order
+from tests.benchmarks.clients import CLIENTS, EXTRAS, Order
 from tests.benchmarks.jobs import drawn
 
 

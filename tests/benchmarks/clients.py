@@ -10,8 +10,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -63,8 +62,7 @@ def jobsource_extras(order: Order) -> Wait:
 
 def _ours(order: Order) -> Wait:
     from cfjobs import CFJobs
-    from common import Bearer
-    from common import PollPolicy
+    from common import Bearer, PollPolicy
     from ontapjobs import OntapJobs
 
     _load_httpx()

@@ -13,8 +13,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import import_module
 from operator import attrgetter
 from statistics import median
@@ -22,17 +21,10 @@ from typing import Any
 
 import attrs
 import cattrs
-from cattrs.gen import make_dict_structure_fn
-from cattrs.gen import override
+from cattrs.gen import make_dict_structure_fn, override
 
 from tests.benchmarks.client import without_extras
-from tests.benchmarks.harness import Form
-from tests.benchmarks.harness import Report
-from tests.benchmarks.harness import Row
-from tests.benchmarks.harness import fixed
-from tests.benchmarks.harness import python
-from tests.benchmarks.harness import ratio
-from tests.benchmarks.harness import times
+from tests.benchmarks.harness import Form, Report, Row, fixed, python, ratio, times
 from tests.benchmarks.jobs import drawn
 from tests.benchmarks.server import ontap_record
 

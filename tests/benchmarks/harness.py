@@ -8,14 +8,10 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-from typing import Self
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 Form = Callable[[Any], str]

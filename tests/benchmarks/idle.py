@@ -15,27 +15,19 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Coroutine
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from common.base import BaseSource
-from common.model import Job
-from common.model import JobRef
-from common.model import JobState
-from common.polling import PollPolicy
-from common.waiters import Reading
-from common.waiters import Sweep
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.states import JobState
+from common.polling.policy import PollPolicy
+from common.polling.pollable import Reading, Sweep
+from common.sources.base import BaseSource
 from ontapjobs import OntapJobs
 from tests.benchmarks.client import control
-from tests.benchmarks.harness import Form
-from tests.benchmarks.harness import Report
-from tests.benchmarks.harness import Row
-from tests.benchmarks.harness import Server
-from tests.benchmarks.harness import fixed
-from tests.benchmarks.harness import python
+from tests.benchmarks.harness import Form, Report, Row, Server, fixed, python
 from tests.benchmarks.jobs import drawn
 
 STATM = Path("/proc/self/statm")

@@ -8,14 +8,7 @@ import subprocess
 import sys
 import time
 
-from tests.benchmarks.harness import ROOT
-from tests.benchmarks.harness import Form
-from tests.benchmarks.harness import Report
-from tests.benchmarks.harness import Row
-from tests.benchmarks.harness import environment
-from tests.benchmarks.harness import fixed
-from tests.benchmarks.harness import keep_to
-from tests.benchmarks.harness import ratio
+from tests.benchmarks.harness import ROOT, Form, Report, Row, environment, fixed, keep_to, ratio
 
 STATEMENTS = {
     "bare python": "pass",

@@ -12,12 +12,10 @@ import json
 import resource
 import sys
 import time
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qs
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from tests.benchmarks.jobs import drawn
 

@@ -10,20 +10,11 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 
-from tests.benchmarks.client import control
-from tests.benchmarks.client import without_extras
-from tests.benchmarks.harness import Form
-from tests.benchmarks.harness import Report
-from tests.benchmarks.harness import Row
-from tests.benchmarks.harness import Server
-from tests.benchmarks.harness import fixed
-from tests.benchmarks.harness import median
-from tests.benchmarks.harness import python
-from tests.benchmarks.harness import times
+from tests.benchmarks.client import control, without_extras
+from tests.benchmarks.harness import Form, Report, Row, Server, fixed, median, python, times
 from tests.benchmarks.jobs import drawn
 
 BLOCKS = 25

@@ -6,17 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from tests.benchmarks.clients import CLIENTS
-from tests.benchmarks.clients import Order
-from tests.benchmarks.harness import Form
-from tests.benchmarks.harness import Report
-from tests.benchmarks.harness import Row
-from tests.benchmarks.harness import Server
-from tests.benchmarks.harness import fixed
-from tests.benchmarks.harness import median
-from tests.benchmarks.harness import python
-from tests.benchmarks.harness import ratio
-from tests.benchmarks.harness import times
+from tests.benchmarks.clients import CLIENTS, Order
+from tests.benchmarks.harness import Form, Report, Row, Server, fixed, median, python, ratio, times
 
 WINDOW = 10.0
 """Seconds within which the jobs end."""

@@ -15,30 +15,25 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bluexp_jobs import AgentPassword
-from bluexp_jobs import AuthenticationError
-from bluexp_jobs import Bearer
-from bluexp_jobs import BlueXPJobs
-from bluexp_jobs import InsecureConnectionWarning
-from bluexp_jobs import PermissionDenied
-from bluexp_jobs import RefreshToken
-from bluexp_jobs import ServiceAccount
-from bluexp_jobs import SourceError
-from bluexp_jobs import UsageError
+from bluexp_jobs import (
+    AgentPassword,
+    AuthenticationError,
+    Bearer,
+    BlueXPJobs,
+    InsecureConnectionWarning,
+    PermissionDenied,
+    RefreshToken,
+    ServiceAccount,
+    SourceError,
+    UsageError,
+)
 from bluexp_jobs.auth import assertion_audience
-from tests.bluexp_jobs.keys import PKCS1
-from tests.bluexp_jobs.keys import elliptic_pem
-from tests.bluexp_jobs.keys import private_pem
-from tests.bluexp_jobs.keys import public_pem
-from tests.bluexp_jobs.keys import small_pem
-from tests.common.test_auth import everything
-from tests.recording import Recorder
-from tests.recording import in_turn
-from tests.recording import reply
+from tests.bluexp_jobs.keys import PKCS1, elliptic_pem, private_pem, public_pem, small_pem
+from tests.common.auth.test_credentials import everything
+from tests.recording import Recorder, in_turn, reply
 
 pytestmark = pytest.mark.anyio
 
@@ -434,7 +429,7 @@ def quoting(status: int, shape: str) -> Handler:
 async def test_what_the_issuer_repeats_reaches_no_message(
     kind: str, status: int, shape: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.tokens.TRIES", 1)
+    monkeypatch.setattr("common.auth.token_auth.TRIES", 1)
     caplog.set_level(logging.DEBUG)
     make: Callable[[], Any] = {
         "refresh": lambda: RefreshToken(REFRESH),

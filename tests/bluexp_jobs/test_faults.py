@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bluexp_jobs import BlueXPJobs
-from bluexp_jobs import JobGone
-from bluexp_jobs import ServiceAccount
-from bluexp_jobs.simulator import BlueXPSimulator
-from bluexp_jobs.simulator import faults
+from bluexp_jobs import BlueXPJobs, JobGone, ServiceAccount
+from bluexp_jobs.simulator import BlueXPSimulator, faults
 from common import Bearer
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 

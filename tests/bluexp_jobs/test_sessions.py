@@ -10,19 +10,19 @@ import anyio
 import httpx
 import pytest
 
-from bluexp_jobs import AgentPassword
-from bluexp_jobs import AuthenticationError
-from bluexp_jobs import Bearer
-from bluexp_jobs import BlueXPJobs
-from bluexp_jobs import PermissionDenied
-from bluexp_jobs import PollPolicy
-from bluexp_jobs import RefreshToken
-from bluexp_jobs import ServiceAccount
+from bluexp_jobs import (
+    AgentPassword,
+    AuthenticationError,
+    Bearer,
+    BlueXPJobs,
+    PermissionDenied,
+    PollPolicy,
+    RefreshToken,
+    ServiceAccount,
+)
 from bluexp_jobs.simulator import BlueXPSimulator
-from tests.bluexp_jobs.keys import private_pem
-from tests.bluexp_jobs.keys import public_pem
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from tests.bluexp_jobs.keys import private_pem, public_pem
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -11,8 +10,8 @@ import pytest
 
 from bluexp_jobs.simulator import BlueXPSimulator
 from common.simulator.clock import Clock
-from common.simulator.jobs import NewJob
 from common.simulator.messages import Response
+from common.simulator.script import NewJob
 
 pytestmark = pytest.mark.anyio
 

@@ -9,23 +9,23 @@ import httpx
 import pytest
 import respx
 
-from bluexp_jobs import Action
-from bluexp_jobs import ApiError
-from bluexp_jobs import Bearer
-from bluexp_jobs import BlueXPJobs
-from bluexp_jobs import Capability
-from bluexp_jobs import DecodeError
-from bluexp_jobs import JobNotFound
-from bluexp_jobs import JobRef
-from bluexp_jobs import JobState
-from bluexp_jobs import PermissionDenied
-from bluexp_jobs import ServerError
-from bluexp_jobs import Unsupported
-from bluexp_jobs import UsageError
-from bluexp_jobs import WrongSource
-from tests.recording import Answer
-from tests.recording import Recorder
-from tests.recording import reply
+from bluexp_jobs import (
+    Action,
+    ApiError,
+    Bearer,
+    BlueXPJobs,
+    Capability,
+    DecodeError,
+    JobNotFound,
+    JobRef,
+    JobState,
+    PermissionDenied,
+    ServerError,
+    Unsupported,
+    UsageError,
+    WrongSource,
+)
+from tests.recording import Answer, Recorder, reply
 
 pytestmark = pytest.mark.anyio
 

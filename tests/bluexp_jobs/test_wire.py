@@ -4,40 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import reject
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from bluexp_jobs.wire import STATES
-from bluexp_jobs.wire import NoJob
-from bluexp_jobs.wire import parse_fault
-from bluexp_jobs.wire import parse_handover
-from bluexp_jobs.wire import parse_job
-from bluexp_jobs.wire import parse_jobs
-from common.errors import DecodeError
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobItem
-from common.model import JobRef
-from common.model import JobState
-from common.replies import Reply
+from bluexp_jobs.wire import STATES, NoJob, parse_fault, parse_handover, parse_job, parse_jobs
+from common.model.errors import DecodeError
+from common.model.job import ErrorDetail, Job, JobItem
+from common.model.refs import JobRef
+from common.model.states import JobState
+from common.response.http_response import Reply
 from tests.examples import at_least
-from tests.jsonvalues import LEAF
-from tests.jsonvalues import TEXTS
-from tests.jsonvalues import WORD
-from tests.jsonvalues import Values
-from tests.jsonvalues import json_values
-from tests.jsonvalues import labelled
-from tests.jsonvalues import lost
-from tests.jsonvalues import many
-from tests.jsonvalues import mutated
-from tests.jsonvalues import shaped
-from tests.jsonvalues import written
+from tests.jsonvalues import (
+    LEAF,
+    TEXTS,
+    WORD,
+    Values,
+    json_values,
+    labelled,
+    lost,
+    many,
+    mutated,
+    shaped,
+    written,
+)
 from tests.pickled import pickled
 
 ID = "7a1c40de-1111-4a6b-8a53-3f6f4c2f0001"

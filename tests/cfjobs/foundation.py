@@ -11,7 +11,7 @@ import anyio.lowlevel
 import httpx
 
 from cfjobs import CFJobs
-from common.tokens import TokenAuth
+from common.auth.token_auth import TokenAuth
 
 API, LOGIN = "https://api.example.org", "https://login.example.org"
 Links = Any

@@ -10,28 +10,23 @@ import anyio
 import httpx
 import pytest
 
-from cfjobs import AuthenticationError
-from cfjobs import Bearer
-from cfjobs import CFJobs
-from cfjobs import InsecureConnectionWarning
-from cfjobs import ServerError
-from cfjobs import SourceError
-from cfjobs import TransportError
-from cfjobs import UAAClientCredentials
-from cfjobs import UAAPassword
-from cfjobs import UAARefreshToken
-from cfjobs import UsageError
+from cfjobs import (
+    AuthenticationError,
+    Bearer,
+    CFJobs,
+    InsecureConnectionWarning,
+    ServerError,
+    SourceError,
+    TransportError,
+    UAAClientCredentials,
+    UAAPassword,
+    UAARefreshToken,
+    UsageError,
+)
 from cfjobs.simulator import CFSimulator
-from common.tokens import TokenAuth
-from tests.cfjobs.foundation import API
-from tests.cfjobs.foundation import LOGIN
-from tests.cfjobs.foundation import Foundation
-from tests.cfjobs.foundation import Links
-from tests.cfjobs.foundation import basic
-from tests.cfjobs.foundation import granted
-from tests.cfjobs.foundation import refused
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from common.auth.token_auth import TokenAuth
+from tests.cfjobs.foundation import API, LOGIN, Foundation, Links, basic, granted, refused
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 

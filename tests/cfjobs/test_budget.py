@@ -5,15 +5,13 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from cfjobs import Bearer
-from cfjobs import CFJobs
+from cfjobs import Bearer, CFJobs
 from cfjobs.simulator import CFSimulator
 from cfjobs.wire import parse_budget
 from common import wait_all
-from common.pacing import Budget
-from common.replies import Reply
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from common.polling.throttle import Budget
+from common.response.http_response import Reply
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 HOUR = 3600.0

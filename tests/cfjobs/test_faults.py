@@ -5,15 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from cfjobs import CFJobs
-from cfjobs import JobGone
-from cfjobs.simulator import CFSimulator
-from cfjobs.simulator import Match
-from cfjobs.simulator import faults
-from common import AuthenticationError
-from common import Bearer
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from cfjobs import CFJobs, JobGone
+from cfjobs.simulator import CFSimulator, Match, faults
+from common import AuthenticationError, Bearer
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 

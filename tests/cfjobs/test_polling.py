@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 import pytest
 
-from cfjobs import Bearer
-from cfjobs import CFJobs
-from cfjobs import Job
-from cfjobs import JobRef
-from cfjobs import JobState
-from cfjobs import WaitTimeout
+from cfjobs import Bearer, CFJobs, Job, JobRef, JobState, WaitTimeout
 from cfjobs.simulator import CFSimulator
-from common.httpsource import SMALL
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from common.sources.http import SMALL
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 

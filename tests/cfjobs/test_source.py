@@ -9,21 +9,21 @@ import httpx
 import pytest
 import respx
 
-from cfjobs import Action
-from cfjobs import ApiError
-from cfjobs import AuthenticationError
-from cfjobs import Bearer
-from cfjobs import CFJobs
-from cfjobs import JobFailed
-from cfjobs import JobNotFound
-from cfjobs import JobRef
-from cfjobs import JobState
-from cfjobs import RateLimited
-from cfjobs import ServerError
-from cfjobs import Unsupported
-from tests.recording import Answer
-from tests.recording import Recorder
-from tests.recording import reply
+from cfjobs import (
+    Action,
+    ApiError,
+    AuthenticationError,
+    Bearer,
+    CFJobs,
+    JobFailed,
+    JobNotFound,
+    JobRef,
+    JobState,
+    RateLimited,
+    ServerError,
+    Unsupported,
+)
+from tests.recording import Answer, Recorder, reply
 
 pytestmark = pytest.mark.anyio
 

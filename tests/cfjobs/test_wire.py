@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
-from hypothesis import reject
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from cfjobs.wire import STATES
-from cfjobs.wire import parse_fault
-from cfjobs.wire import parse_handover
-from cfjobs.wire import parse_job
-from cfjobs.wire import parse_warnings
-from common.errors import DecodeError
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobRef
-from common.model import JobState
-from common.replies import Reply
+from cfjobs.wire import STATES, parse_fault, parse_handover, parse_job, parse_warnings
+from common.model.errors import DecodeError
+from common.model.job import ErrorDetail, Job
+from common.model.refs import JobRef
+from common.model.states import JobState
+from common.response.http_response import Reply
 from tests.examples import at_least
-from tests.jsonvalues import LEAF
-from tests.jsonvalues import TEXTS
-from tests.jsonvalues import WORD
-from tests.jsonvalues import Values
-from tests.jsonvalues import json_values
-from tests.jsonvalues import labelled
-from tests.jsonvalues import lost
-from tests.jsonvalues import many
-from tests.jsonvalues import mutated
-from tests.jsonvalues import shaped
-from tests.jsonvalues import written
+from tests.jsonvalues import (
+    LEAF,
+    TEXTS,
+    WORD,
+    Values,
+    json_values,
+    labelled,
+    lost,
+    many,
+    mutated,
+    shaped,
+    written,
+)
 
 GUID = "c3b8e0aa-5d0c-4c1c-9c1b-1f6a2f0b7d10"
 HOST = "https://api.example.org"

@@ -6,22 +6,11 @@ from typing import Any
 
 import pytest
 
-from cfjobs import CFJobs
-from cfjobs import UAAPassword
-from cfjobs.simulator import CFSimulator
-from cfjobs.simulator import Location
-from common import Bearer
-from common import JobFailed
-from common import JobGone
-from common import JobNotFound
-from common import JobState
-from common import WaitTimeout
-from common.simulator import NewJob
-from common.simulator import Script
-from tests.clients.beside import OFTEN
-from tests.clients.beside import POLICY
-from tests.clients.beside import alone
-from tests.clients.beside import beside
+from cfjobs import CFJobs, UAAPassword
+from cfjobs.simulator import CFSimulator, Location
+from common import Bearer, JobFailed, JobGone, JobNotFound, JobState, WaitTimeout
+from common.simulator import NewJob, Script
+from tests.clients.beside import OFTEN, POLICY, alone, beside
 
 client: Any = pytest.importorskip("cloudfoundry_client.client")
 InvalidStatusCode: type[Any] = pytest.importorskip("cloudfoundry_client.errors").InvalidStatusCode

@@ -10,20 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common import AlreadyFinished
-from common import JobFailed
-from common import JobGone
-from common import JobNotFound
-from common import JobState
-from common import WaitTimeout
-from common.simulator import NewJob
-from common.simulator import Script
+from common import AlreadyFinished, JobFailed, JobGone, JobNotFound, JobState, WaitTimeout
+from common.simulator import NewJob, Script
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
-from tests.clients.beside import OFTEN
-from tests.clients.beside import POLICY
-from tests.clients.beside import alone
-from tests.clients.beside import beside
+from tests.clients.beside import OFTEN, POLICY, alone, beside
 
 netapp_ontap: Any = pytest.importorskip("netapp_ontap")
 resources: Any = pytest.importorskip("netapp_ontap.resources")

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Generator
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anyio
 import attrs
 
-from common import Job
-from common import JobNotFound
-from common import JobRef
-from common import JobState
-from common import PollPolicy
-from common import UsageError
-from common.base import BaseSource
-from common.waiters import BatchRefused
-from common.waiters import Reading
-from common.waiters import Sweep
+from common import Job, JobNotFound, JobRef, JobState, PollPolicy, UsageError
+from common.polling.pollable import BatchRefused, Reading, Sweep
+from common.sources.base import BaseSource
 
 EACH_SECOND = PollPolicy(initial=1, maximum=1, start_grace=0)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from collections.abc import Awaitable
-from collections.abc import Callable
-from typing import Any
-from typing import Unpack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Unpack
 
 import anyio
 import anyio.lowlevel
@@ -15,9 +12,7 @@ import httpx
 import pytest
 
 from cfjobs import CFJobs
-from common import Bearer
-from common import Job
-from common import SourceOptions
+from common import Bearer, Job, SourceOptions
 from tests.common.virtual import HANGS
 
 ENDPOINT = "https://api.example.org"

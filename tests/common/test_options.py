@@ -8,16 +8,18 @@ from typing import Any
 import attrs
 import pytest
 
-from common.errors import UsageError
-from common.model import JobState
-from common.options import Options
-from common.options import SourceOptions
-from common.options import read_aliases
-from common.options import read_options
-from common.options import read_states
-from common.options import read_timeout
-from common.options import read_until
-from common.polling import PollPolicy
+from common.model.errors import UsageError
+from common.model.states import JobState
+from common.options import (
+    Options,
+    SourceOptions,
+    read_aliases,
+    read_options,
+    read_states,
+    read_timeout,
+    read_until,
+)
+from common.polling.policy import PollPolicy
 
 ENDPOINT = "https://cluster1"
 

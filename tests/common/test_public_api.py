@@ -15,10 +15,10 @@ import bluexp_jobs
 import cfjobs
 import common
 import ontapjobs
-from common import errors
-from common.base import BaseSource
-from common.errors import JobsError
-from common.source import JobSource
+from common.model import errors
+from common.model.errors import JobsError
+from common.sources.base import BaseSource
+from common.sources.protocol import JobSource
 from tests.pickled import pickled
 
 PACKAGES = (common, bluexp_jobs, cfjobs, ontapjobs)

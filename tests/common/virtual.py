@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Callable
-from collections.abc import Coroutine
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import partial
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import attrs
 import pytest
 import trio
 
-from common.testing import VirtualTimeLoop
-from common.testing import virtual_clock
+from common.testing import VirtualTimeLoop, virtual_clock
 
 _T = TypeVar("_T")
 

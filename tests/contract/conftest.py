@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
-from tests.contract.systems import SYSTEMS
-from tests.contract.systems import System
-from tests.contract.systems import name_of
+from tests.common.virtual import Backend, virtual_time
+from tests.contract.systems import SYSTEMS, System, name_of
 
 
 @virtual_time

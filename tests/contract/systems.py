@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
-from typing import Unpack
+from typing import Any, Unpack
 
 import anyio
 import attrs
@@ -17,20 +14,14 @@ from bluexp_jobs import BlueXPJobs
 from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
-from common import Bearer
-from common import Fleet
-from common import JobRef
-from common import JobState
-from common import SourceOptions
-from common.httpsource import HttpSource
-from common.members import Member
-from common.refs import decode_segment
-from common.simulator import Simulator
-from common.simulator import Step
+from common import Bearer, Fleet, JobRef, JobState, SourceOptions
+from common.model.refs import decode_segment
+from common.simulator import Simulator, Step
+from common.sources.http import HttpSource
+from common.sources.protocol import Member
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
-from tests.common.scripted import Answer
-from tests.common.scripted import reply
+from tests.common.scripted import Answer, reply
 
 TOKEN = "s3cret-token"
 NEVER_SEEN = "00000000-0000-4000-8000-000000000000"

@@ -8,36 +8,30 @@ import anyio
 import httpx
 import pytest
 
-from common import Action
-from common import ActionRefused
-from common import ActionUncertain
-from common import AlreadyFinished
-from common import AuthenticationError
-from common import Bearer
-from common import Capability
-from common import DecodeError
-from common import JobNotFound
-from common import JobRef
-from common import JobsError
-from common import JobState
-from common import PermissionDenied
-from common import RateLimited
-from common import ServerError
-from common import TransportError
-from common import Unsupported
-from common import UsageError
-from common import WrongSource
+from common import (
+    Action,
+    ActionRefused,
+    ActionUncertain,
+    AlreadyFinished,
+    AuthenticationError,
+    Bearer,
+    Capability,
+    DecodeError,
+    JobNotFound,
+    JobRef,
+    JobsError,
+    JobState,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    TransportError,
+    Unsupported,
+    UsageError,
+    WrongSource,
+)
 from ontapjobs import OntapJobs
-from tests.common.scripted import Answer
-from tests.common.scripted import Script
-from tests.common.scripted import after
-from tests.common.scripted import raising
-from tests.common.scripted import reply
-from tests.contract.systems import NEVER_SEEN
-from tests.contract.systems import PAGE
-from tests.contract.systems import SYSTEMS
-from tests.contract.systems import System
-from tests.contract.systems import name_of
+from tests.common.scripted import Answer, Script, after, raising, reply
+from tests.contract.systems import NEVER_SEEN, PAGE, SYSTEMS, System, name_of
 
 pytestmark = pytest.mark.anyio
 

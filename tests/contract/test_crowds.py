@@ -9,25 +9,10 @@ import attrs
 import httpx
 import pytest
 
-from common import Job
-from common import JobFailed
-from common import JobRef
-from common import JobState
-from common import PollPolicy
-from common import WaitTimeout
-from common.chance import dice
-from tests.common.scripted import Answer
-from tests.common.scripted import outcome
-from tests.common.scripted import outcomes
-from tests.common.scripted import raising
-from tests.common.scripted import reply
-from tests.common.virtual import HANGS
-from tests.common.virtual import Footprint
-from tests.contract.systems import PAGE
-from tests.contract.systems import SOURCES
-from tests.contract.systems import Rig
-from tests.contract.systems import System
-from tests.contract.systems import name_of
+from common import Job, JobFailed, JobRef, JobState, PollPolicy, WaitTimeout
+from tests.common.scripted import Answer, outcome, outcomes, raising, reply
+from tests.common.virtual import HANGS, Footprint
+from tests.contract.systems import PAGE, SOURCES, Rig, System, name_of
 
 pytestmark = pytest.mark.anyio
 
@@ -116,7 +101,7 @@ def check(plan: Plan, course: Course) -> None:
 async def test_each_wait_of_a_crowd_ends_as_it_would_alone(
     system: System, seed: int, concurrency: int
 ) -> None:
-    random = dice(seed)
+    random = Random(seed)
     async with system.rig(concurrency=concurrency) as rig:
         rig.wire.latency = lambda: random.choice([0.0, 0.0, 0.3, 0.5, 1.0, 3.0])
         rig.wire.reads += random.choices(WEATHER, k=100)

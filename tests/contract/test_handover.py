@@ -6,11 +6,7 @@ import json
 
 import pytest
 
-from common import JobFailed
-from common import JobRef
-from common import JobState
-from common import from_dict
-from common import to_dict
+from common import JobFailed, JobRef, JobState, from_dict, to_dict
 from common.simulator import NewJob
 from tests.contract.systems import System
 

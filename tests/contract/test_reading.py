@@ -6,26 +6,24 @@ from typing import Any
 
 import pytest
 
-from common import Capability
-from common import DecodeError
-from common import Fleet
-from common import Job
-from common import JobLike
-from common import JobNotFound
-from common import JobRef
-from common import JobSource
-from common import JobState
-from common import RateLimited
-from common import ServerError
-from common import Unsupported
-from common import UsageError
-from common import WrongSource
-from tests.common.scripted import Answer
-from tests.common.scripted import reply
-from tests.contract.systems import NEVER_SEEN
-from tests.contract.systems import PAGE
-from tests.contract.systems import SYSTEMS
-from tests.contract.systems import System
+from common import (
+    Capability,
+    DecodeError,
+    Fleet,
+    Job,
+    JobLike,
+    JobNotFound,
+    JobRef,
+    JobSource,
+    JobState,
+    RateLimited,
+    ServerError,
+    Unsupported,
+    UsageError,
+    WrongSource,
+)
+from tests.common.scripted import Answer, reply
+from tests.contract.systems import NEVER_SEEN, PAGE, SYSTEMS, System
 
 pytestmark = pytest.mark.anyio
 

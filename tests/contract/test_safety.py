@@ -4,15 +4,17 @@ The index of what is promised; what is not tested here is tested there:
 
 - Ids: one encoded segment, by every call, on the very wire: here. What is none: `tests/test_bad_input.py`.
 - Paths of writes: `test_start.py`; on sockets, `test_sockets.py`.
-- Refs of other systems, and stored ones: `tests/test_bad_input.py`, `tests/common/test_refs.py`.
+- Refs of other systems, and stored ones: `tests/test_bad_input.py`, `tests/common/model/test_refs.py`.
 - Next links: same origin, not in circles: `tests/ontapjobs/test_source.py`, `test_sweeping.py` beside it.
 - Job links and Location give an id alone: here; all forms in the providers' `test_wire.py`, `test_source.py`.
-- Redirects are not followed with credentials: here; over the caller's client, `tests/common/test_http.py`.
-- Header injection: here, `tests/common/test_auth.py`, `test_options.py` and `test_aiohttp.py` beside it.
-- Bodies: bombs here; every other bound, `tests/common/test_bodies.py`, `test_http.py` and `test_aiohttp.py`.
-- Secrets: what a server sends back, `test_secrets.py`; logs, `tests/common/test_wirelog.py`; pickles,
-  `tests/common/test_auth.py`; what error trackers keep, and `start`: here.
-- TLS: `tests/common/test_tls.py`.
+- Redirects are not followed with credentials: here; over the caller's client,
+  `tests/common/http/test_client.py`.
+- Header injection: here, `tests/common/auth/test_credentials.py`, `tests/common/test_options.py`.
+- Bodies: bombs here; every other bound, `tests/common/response/test_body.py`, and in `tests/common/http`
+  `test_client.py` and `test_aiohttp_backend.py`.
+- Secrets: what a server sends back, `test_secrets.py`; logs, `tests/common/http/test_log.py`; pickles,
+  `tests/common/auth/test_credentials.py`; what error trackers keep, and `start`: here.
+- TLS: `tests/common/http/test_tls.py`.
 """
 
 from __future__ import annotations
@@ -22,8 +24,7 @@ import logging
 import pickle
 import traceback
 import tracemalloc
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,35 +34,26 @@ import httpx
 import pytest
 
 from bluexp_jobs import BlueXPJobs
-from common import Action
-from common import ActionUncertain
-from common import ApiError
-from common import Bearer
-from common import DecodeError
-from common import Job
-from common import JobsError
-from common import JobState
-from common import UsageError
-from common import to_dict
-from common.aiohttpclient import SWITCH
-from common.bodies import MAX_BODY
-from common.httpsource import HttpSource
-from tests.contract.systems import BLUEXP
-from tests.contract.systems import CF
-from tests.contract.systems import ONTAP
-from tests.contract.systems import SOURCES
-from tests.contract.systems import TOKEN
-from tests.contract.systems import System
-from tests.contract.systems import name_of
-from tests.contract.test_secrets import ECHOES
-from tests.contract.test_secrets import words_of
+from common import (
+    Action,
+    ActionUncertain,
+    ApiError,
+    Bearer,
+    DecodeError,
+    Job,
+    JobsError,
+    JobState,
+    UsageError,
+    to_dict,
+)
+from common.http.aiohttp_backend import SWITCH
+from common.response.body import MAX_BODY
+from common.sources.http import HttpSource
+from tests.contract.systems import BLUEXP, CF, ONTAP, SOURCES, TOKEN, System, name_of
+from tests.contract.test_secrets import ECHOES, words_of
 from tests.contract.test_sockets import connect
-from tests.loopback import Loopback
-from tests.loopback import raw
-from tests.recording import Chunks
-from tests.recording import Recorder
-from tests.recording import bomb
-from tests.recording import reply
+from tests.loopback import Loopback, raw
+from tests.recording import Chunks, Recorder, bomb, reply
 
 pytestmark = pytest.mark.anyio
 on_each = pytest.mark.parametrize("system", SOURCES, ids=name_of)

@@ -6,32 +6,17 @@ import base64
 import logging
 import pickle
 import traceback
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 
-from common import Action
-from common import Basic
-from common import Bearer
-from common import Event
-from common import Job
-from common import JobRef
-from common import JobsError
-from common import JobState
-from common import PollPolicy
+from common import Action, Basic, Bearer, Event, Job, JobRef, JobsError, JobState, PollPolicy
 from ontapjobs import OntapJobs
-from tests.common.scripted import Answer
-from tests.common.scripted import Script
-from tests.common.scripted import outcome
-from tests.common.scripted import raising
-from tests.contract.systems import NEVER_SEEN
-from tests.contract.systems import PAGE
-from tests.contract.systems import TOKEN
-from tests.contract.systems import System
+from tests.common.scripted import Answer, Script, outcome, raising
+from tests.contract.systems import NEVER_SEEN, PAGE, TOKEN, System
 
 pytestmark = pytest.mark.anyio
 

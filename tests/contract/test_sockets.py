@@ -8,23 +8,14 @@ import pytest
 
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
-from common import ActionUncertain
-from common import Bearer
-from common import JobState
-from common import PollPolicy
-from common import TransportError
-from common.aiohttpclient import SWITCH
-from common.httpsource import HttpSource
+from common import ActionUncertain, Bearer, JobState, PollPolicy, TransportError
+from common.http.aiohttp_backend import SWITCH
 from common.simulator import NewJob
+from common.sources.http import HttpSource
 from ontapjobs import OntapJobs
 from tests.common.virtual import cancelled_at
-from tests.contract.systems import ONTAP
-from tests.contract.systems import SOURCES
-from tests.contract.systems import TOKEN
-from tests.contract.systems import System
-from tests.contract.systems import name_of
-from tests.loopback import Loopback
-from tests.loopback import raw
+from tests.contract.systems import ONTAP, SOURCES, TOKEN, System, name_of
+from tests.loopback import Loopback, raw
 
 pytestmark = pytest.mark.anyio
 on_each = pytest.mark.parametrize("system", SOURCES, ids=name_of)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
@@ -12,37 +11,27 @@ import httpx
 import pytest
 
 from cfjobs import CFJobs
-from common import ActionUncertain
-from common import ApiError
-from common import AuthenticationError
-from common import Bearer
-from common import DecodeError
-from common import JobFailed
-from common import JobState
-from common import PermissionDenied
-from common import RateLimited
-from common import TransportError
-from common import Unsupported
-from common import UsageError
-from common import wait_all
+from common import (
+    ActionUncertain,
+    ApiError,
+    AuthenticationError,
+    Bearer,
+    DecodeError,
+    JobFailed,
+    JobState,
+    PermissionDenied,
+    RateLimited,
+    TransportError,
+    Unsupported,
+    UsageError,
+    wait_all,
+)
 from common.simulator import NewJob
 from ontapjobs import OntapJobs
-from tests.common.scripted import Answer
-from tests.common.scripted import after
-from tests.common.scripted import raising
-from tests.common.scripted import reply
-from tests.common.virtual import cancelled_at
-from tests.common.virtual import count_awaits
-from tests.contract.systems import BLUEXP
-from tests.contract.systems import CF
-from tests.contract.systems import ONTAP
-from tests.contract.systems import PAGE
-from tests.contract.systems import SOURCES
-from tests.contract.systems import Rig
-from tests.contract.systems import System
-from tests.contract.systems import name_of
-from tests.recording import Chunks
-from tests.recording import Recorder
+from tests.common.scripted import Answer, after, raising, reply
+from tests.common.virtual import cancelled_at, count_awaits
+from tests.contract.systems import BLUEXP, CF, ONTAP, PAGE, SOURCES, Rig, System, name_of
+from tests.recording import Chunks, Recorder
 
 pytestmark = pytest.mark.anyio
 on_each = pytest.mark.parametrize("system", SOURCES, ids=name_of)

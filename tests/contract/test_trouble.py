@@ -6,30 +6,23 @@ import anyio
 import httpx
 import pytest
 
-from common import AuthenticationError
-from common import DecodeError
-from common import Event
-from common import EventKind
-from common import JobState
-from common import PermissionDenied
-from common import PollPolicy
-from common import RateLimited
-from common import ServerError
-from common import TransportError
-from common import UsageError
-from common import WaitTimeout
-from common.errors import ApiError
-from common.errors import SourceError
-from tests.common.scripted import Answer
-from tests.common.scripted import about
-from tests.common.scripted import after
-from tests.common.scripted import raising
-from tests.common.scripted import reply
-from tests.contract.systems import ONTAP
-from tests.contract.systems import PAGE
-from tests.contract.systems import SYSTEMS
-from tests.contract.systems import System
-from tests.contract.systems import name_of
+from common import (
+    AuthenticationError,
+    DecodeError,
+    Event,
+    EventKind,
+    JobState,
+    PermissionDenied,
+    PollPolicy,
+    RateLimited,
+    ServerError,
+    TransportError,
+    UsageError,
+    WaitTimeout,
+)
+from common.model.errors import ApiError, SourceError
+from tests.common.scripted import Answer, about, after, raising, reply
+from tests.contract.systems import ONTAP, PAGE, SYSTEMS, System, name_of
 
 pytestmark = pytest.mark.anyio
 

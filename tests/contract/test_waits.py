@@ -7,29 +7,24 @@ import json
 import anyio
 import pytest
 
-from bluexp_jobs.simulator import BlueXPSimulator
-from bluexp_jobs.simulator import Missing
-from common import Job
-from common import JobFailed
-from common import JobGone
-from common import JobNotFound
-from common import JobPartiallyFailed
-from common import JobRef
-from common import JobState
-from common import PollPolicy
-from common import UnexpectedState
-from common import UsageError
-from common import WaitTimeout
-from common import from_dict
-from common import to_dict
-from tests.common.scripted import about
-from tests.common.scripted import outcomes
-from tests.contract.systems import BLUEXP
-from tests.contract.systems import NEVER_SEEN
-from tests.contract.systems import ONTAP
-from tests.contract.systems import System
-from tests.contract.systems import name_of
-from tests.contract.systems import systems
+from bluexp_jobs.simulator import BlueXPSimulator, Missing
+from common import (
+    Job,
+    JobFailed,
+    JobGone,
+    JobNotFound,
+    JobPartiallyFailed,
+    JobRef,
+    JobState,
+    PollPolicy,
+    UnexpectedState,
+    UsageError,
+    WaitTimeout,
+    from_dict,
+    to_dict,
+)
+from tests.common.scripted import about, outcomes
+from tests.contract.systems import BLUEXP, NEVER_SEEN, ONTAP, System, name_of, systems
 
 pytestmark = pytest.mark.anyio
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import AsyncGenerator
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,21 +15,10 @@ from bluexp_jobs import BlueXPJobs
 from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
-from common import Action
-from common import Bearer
-from common import Job
-from common import JobsError
-from common import JobState
-from common import wait_all
-from common.httpsource import HttpSource
-from common.simulator import Clock
-from common.simulator import Fault
-from common.simulator import Forget
-from common.simulator import Injection
-from common.simulator import Match
-from common.simulator import Request
-from common.simulator import Simulator
+from common import Action, Bearer, Job, JobsError, JobState, wait_all
+from common.simulator import Clock, Fault, Forget, Injection, Match, Request, Simulator
 from common.simulator.tokens import TokenDesk
+from common.sources.http import HttpSource
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.contract.systems import Wire

@@ -14,8 +14,7 @@ import time
 import traceback
 from collections import Counter
 
-from tests.faults.storm import Tally
-from tests.faults.storm import storm
+from tests.faults.storm import Tally, storm
 from tests.faults.weather import SOURCES
 
 SYSTEMS = {system.name: system for system in SOURCES}

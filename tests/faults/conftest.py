@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from tests.common.virtual import Backend, virtual_time
 
 
 @virtual_time

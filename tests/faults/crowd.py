@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import attrs
 
-from common import Job
-from common import JobLike
-from common import JobsError
-from common import PollPolicy
-from common import as_completed
-from common import from_dict
-from common import to_dict
-from common import wait_all
-from common.httpsource import HttpSource
+from common import Job, JobLike, JobsError, PollPolicy, as_completed, from_dict, to_dict, wait_all
+from common.sources.http import HttpSource
 from tests.common.scripted import outcome
 from tests.faults.place import Place
 from tests.faults.way import WHO

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Literal
 
 import anyio
 import attrs
 
-from common import Action
-from common import ActionRefused
-from common import ActionUncertain
-from common import Adopted
-from common import AuthenticationError
-from common import Capability
-from common import Job
-from common import JobNotFound
-from common import JobsError
-from common import JobState
-from common import PollPolicy
-from common import SourceError
-from common.httpsource import HttpSource
-from common.simulator import NewJob
-from common.simulator import Request
-from common.simulator import faults
-from tests.faults.crowd import Course
-from tests.faults.crowd import Plan
-from tests.faults.crowd import follow
-from tests.faults.evidence import GRACE
-from tests.faults.evidence import Evidence
+from common import (
+    Action,
+    ActionRefused,
+    ActionUncertain,
+    Adopted,
+    AuthenticationError,
+    Capability,
+    Job,
+    JobNotFound,
+    JobsError,
+    JobState,
+    PollPolicy,
+    SourceError,
+)
+from common.simulator import NewJob, Request, faults
+from common.sources.http import HttpSource
+from tests.faults.crowd import Course, Plan, follow
+from tests.faults.evidence import GRACE, Evidence
 from tests.faults.place import Place
-from tests.faults.way import TRIP
-from tests.faults.way import WHO
-from tests.faults.way import Trip
+from tests.faults.way import TRIP, WHO, Trip
 
 Kind = Literal["get", "list", "pause", "resume", "start"]
 

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from common import JobState
-from common.simulator.matching import ids_in
-from common.simulator.messages import Request
-from common.simulator.messages import Response
+from common.simulator.faults.match import ids_in
+from common.simulator.messages import Request, Response
 from tests.contract.systems import System
-from tests.faults.way import TRIP
-from tests.faults.way import Trip
+from tests.faults.way import TRIP, Trip
 
 GRACE = 0.001
 """Seconds by which a wait may miss a moment: what rounding takes."""
 REFUSAL_KEPT = 10.0
-"""Seconds for which a refused sign-in counts without being tried again (`common.tokens`)."""
+"""Seconds for which a refused sign-in counts without being tried again (`common.auth.token_auth`)."""
 
 
 NEVER = float("inf")

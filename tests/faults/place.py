@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 import attrs
 
-from bluexp_jobs import BlueXPJobs
-from bluexp_jobs import RefreshToken
-from bluexp_jobs import ServiceAccount
+from bluexp_jobs import BlueXPJobs, RefreshToken, ServiceAccount
 from bluexp_jobs.simulator import BlueXPSimulator
-from cfjobs import CFJobs
-from cfjobs import UAAClientCredentials
-from cfjobs import UAAPassword
-from cfjobs import UAARefreshToken
+from cfjobs import CFJobs, UAAClientCredentials, UAAPassword, UAARefreshToken
 from cfjobs.simulator import CFSimulator
-from common import Bearer
-from common import Job
-from common import JobsError
-from common import JobState
-from common.events import Event
-from common.events import EventKind
-from common.httpsource import HttpSource
-from common.simulator import Clock
-from common.simulator import Simulator
+from common import Bearer, Job, JobsError, JobState
+from common.auth.token_auth import SHELTER, OnRotate
+from common.simulator import Clock, Simulator
 from common.simulator.tokens import TokenDesk
-from common.tokens import SHELTER
-from common.tokens import OnRotate
-from ontapjobs import ClientCredentials
-from ontapjobs import OntapJobs
+from common.sources.http import HttpSource
+from common.telemetry.events import Event, EventKind
+from ontapjobs import ClientCredentials, OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.contract.systems import System
 from tests.faults.evidence import Evidence
-from tests.faults.way import WHO
-from tests.faults.way import Way
+from tests.faults.way import WHO, Way
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 """When every storm begins: a replay must not depend on the second in which it runs."""

@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import Any
-from typing import Literal
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import anyio
 import pytest
 from anyio._backends import _asyncio as anyio_asyncio
 from trio._core import _run as trio_run
 
-from tests.common.virtual import VirtualLoop
-from tests.common.virtual import virtual_trio
+from tests.common.virtual import VirtualLoop, virtual_trio
 
 Loop = Literal["asyncio", "trio"]
 LOOPS: tuple[Loop, ...] = ("asyncio", "trio")

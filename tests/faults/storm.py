@@ -11,30 +11,16 @@ from random import Random
 import anyio
 import attrs
 
-from common.chance import dice
-from common.events import EventKind
-from common.httpsource import HttpSource
+from common.sources.http import HttpSource
+from common.telemetry.events import EventKind
 from tests.common.virtual import Footprint
 from tests.contract.systems import System
-from tests.faults.crowd import Course
-from tests.faults.crowd import follow
-from tests.faults.crowd import plans
-from tests.faults.crowd import resumed
-from tests.faults.errands import Desk
-from tests.faults.errands import Errand
-from tests.faults.errands import run_errand
-from tests.faults.place import LOGINS
-from tests.faults.place import Place
-from tests.faults.place import Told
-from tests.faults.replay import Loop
-from tests.faults.replay import run
+from tests.faults.crowd import Course, follow, plans, resumed
+from tests.faults.errands import Desk, Errand, run_errand
+from tests.faults.place import LOGINS, Place, Told
+from tests.faults.replay import Loop, run
 from tests.faults.verdict import check_courses
-from tests.faults.weather import babble
-from tests.faults.weather import brew
-from tests.faults.weather import brew_lies
-from tests.faults.weather import brew_sign_in
-from tests.faults.weather import brew_writes
-from tests.faults.weather import forget
+from tests.faults.weather import babble, brew, brew_lies, brew_sign_in, brew_writes, forget
 
 END_BY = 6_000.0
 """Seconds, virtual ones, after which every storm is over: faults and jobs have all ended long before."""
@@ -88,7 +74,7 @@ def storm(system: System, seed: int, waits: int, loop: Loop) -> Tally:
 
 
 async def _storm(system: System, seed: int, waits: int, loop: Loop) -> Tally:
-    random = dice(f"{system.name}/{seed}")
+    random = Random(f"{system.name}/{seed}")
     place = _place(random, system, seed)
     desk = Desk.of(random, place)
     courses = [Course(plan) for plan in plans(random, place, waits)]

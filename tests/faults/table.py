@@ -11,33 +11,37 @@ from collections.abc import Mapping
 import attrs
 
 from bluexp_jobs.wire import PROVIDER as BLUEXP
-from common import ActionRefused
-from common import ActionUncertain
-from common import ApiError
-from common import AuthenticationError
-from common import JobGone
-from common import JobNotFound
-from common import JobState
-from common import PermissionDenied
-from common import RateLimited
-from common import ServerError
-from common import TransportError
-from common import WaitTimeout
-from common.errors import SourceError
-from common.simulator import ContentType
-from common.simulator import CutBody
-from common.simulator import Delay
-from common.simulator import ExpireTokens
-from common.simulator import Fault
-from common.simulator import Forget
-from common.simulator import Hang
-from common.simulator import Html
-from common.simulator import IgnoreFilter
-from common.simulator import Refuse
-from common.simulator import Reset
-from common.simulator import RetryAfter
-from common.simulator import ShortPage
-from common.simulator import Stale
+from common import (
+    ActionRefused,
+    ActionUncertain,
+    ApiError,
+    AuthenticationError,
+    JobGone,
+    JobNotFound,
+    JobState,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    TransportError,
+    WaitTimeout,
+)
+from common.model.errors import SourceError
+from common.simulator import (
+    ContentType,
+    CutBody,
+    Delay,
+    ExpireTokens,
+    Fault,
+    Forget,
+    Hang,
+    Html,
+    IgnoreFilter,
+    Refuse,
+    Reset,
+    RetryAfter,
+    ShortPage,
+    Stale,
+)
 from tests.faults.benches import Outcome
 
 PAUSED, RUNNING, SUCCEEDED, UNKNOWN = (

@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.simulator import faults
-from tests.faults.benches import BLUEXP
-from tests.faults.benches import CF
-from tests.faults.benches import ONTAP
-from tests.faults.benches import Column
-from tests.faults.benches import bench
+from tests.faults.benches import BLUEXP, CF, ONTAP, Column, bench
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,7 @@ import math
 import os
 import sys
 import tracemalloc
-from collections.abc import Generator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 
@@ -21,18 +19,11 @@ import anyio
 import attrs
 import pytest
 
-from common import Capability
-from common import PollPolicy
-from common import WaitTimeout
-from common.chance import dice
-from common.httpsource import HttpSource
-from tests.common.virtual import Backend
-from tests.common.virtual import Footprint
-from tests.common.virtual import virtual_time
-from tests.contract.systems import System
-from tests.contract.systems import name_of
-from tests.faults.weather import SOURCES
-from tests.faults.weather import Place
+from common import Capability, PollPolicy, WaitTimeout
+from common.sources.http import HttpSource
+from tests.common.virtual import Backend, Footprint, virtual_time
+from tests.contract.systems import System, name_of
+from tests.faults.weather import SOURCES, Place
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +153,7 @@ class Calendar:
             print(f"{self.place.system.name}, day {day}: {found}", flush=True)  # noqa: T201
 
     async def run(self) -> None:
-        random = dice(1)
+        random = Random(1)
         async with anyio.create_task_group() as steady:
             for _ in range(self.size.steady):
                 steady.start_soon(self.watch)

@@ -8,11 +8,8 @@ import socket
 import anyio
 import pytest
 
-from common import JobState
-from common import wait_all
-from tests.contract.systems import SOURCES
-from tests.contract.systems import System
-from tests.contract.systems import name_of
+from common import JobState, wait_all
+from tests.contract.systems import SOURCES, System, name_of
 from tests.contract.test_sockets import connect
 
 pytestmark = pytest.mark.anyio

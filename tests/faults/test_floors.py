@@ -7,16 +7,10 @@ import pytest
 
 from common import RateLimited
 from ontapjobs import OntapJobs
-from ontapjobs.simulator import OntapSimulator
-from ontapjobs.simulator import faults
+from ontapjobs.simulator import OntapSimulator, faults
 from tests.common.scripted import about
 from tests.common.virtual import virtual_asyncio
-from tests.faults.benches import BLUEXP
-from tests.faults.benches import CF
-from tests.faults.benches import ONTAP
-from tests.faults.benches import Column
-from tests.faults.benches import attempt
-from tests.faults.benches import bench
+from tests.faults.benches import BLUEXP, CF, ONTAP, Column, attempt, bench
 
 JOBS = "/api/cluster/jobs"
 

@@ -7,22 +7,14 @@ from random import Random
 import anyio
 import pytest
 
-from common import Job
-from common import JobState
-from common import PollPolicy
-from common.chance import dice
-from common.httpsource import HttpSource
+from common import Job, JobState, PollPolicy
 from common.simulator import faults
 from common.simulator.faults import Fault
+from common.sources.http import HttpSource
 from tests.common.scripted import outcome
-from tests.common.virtual import Backend
-from tests.common.virtual import Footprint
-from tests.common.virtual import virtual_time
-from tests.contract.systems import System
-from tests.contract.systems import name_of
-from tests.faults.weather import SOURCES
-from tests.faults.weather import WAITS
-from tests.faults.weather import Place
+from tests.common.virtual import Backend, Footprint, virtual_time
+from tests.contract.systems import System, name_of
+from tests.faults.weather import SOURCES, WAITS, Place
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +56,7 @@ async def crowd(place: Place, source: HttpSource, ids: list[str], random: Random
 
 async def peaks(place: Place, trouble: Fault, waits: int) -> tuple[int, int, int]:
     """The most requests a second before an outage, late in it, and after it."""
-    random = dice(waits)
+    random = Random(waits)
     place.way.latency = lambda: LATENCY
     began = anyio.current_time()
     until = began + BEGINS + LASTS

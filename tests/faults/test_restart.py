@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import anyio
 import pytest
 
-from common import Job
-from common import JobGone
-from common import JobLike
-from common import JobNotFound
-from common import JobRef
-from common import JobState
-from common import PollPolicy
-from common import as_completed
-from common import from_dict
-from common import to_dict
-from common.chance import dice
-from common.httpsource import HttpSource
+from common import (
+    Job,
+    JobGone,
+    JobLike,
+    JobNotFound,
+    JobRef,
+    JobState,
+    PollPolicy,
+    as_completed,
+    from_dict,
+    to_dict,
+)
+from common.sources.http import HttpSource
 from tests.common.scripted import outcome
-from tests.common.virtual import Backend
-from tests.common.virtual import Footprint
-from tests.common.virtual import virtual_time
-from tests.contract.systems import System
-from tests.contract.systems import name_of
-from tests.faults.weather import SEEDS
-from tests.faults.weather import SOURCES
-from tests.faults.weather import WAITS
-from tests.faults.weather import Place
-from tests.faults.weather import brew
+from tests.common.virtual import Backend, Footprint, virtual_time
+from tests.contract.systems import System, name_of
+from tests.faults.weather import SEEDS, SOURCES, WAITS, Place, brew
 
 pytestmark = pytest.mark.anyio
 
@@ -117,7 +112,7 @@ async def process(place: Place, disk: Disk, lives: float, *, together: bool) -> 
 async def test_restarts_in_a_storm_lose_no_job_and_tell_of_none_twice(
     system: System, write: Write, seed: int
 ) -> None:
-    random = dice(f"{system.name}/{seed}")
+    random = Random(f"{system.name}/{seed}")
     # A server that keeps its jobs until the last process has asked for them; the other one comes below.
     kept: dict[str, Any] = {} if system.name == "cf" else {"retention": 1e6}
     place = Place.of(system, seed, **kept)

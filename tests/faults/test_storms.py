@@ -13,13 +13,9 @@ from pathlib import Path
 import pytest
 
 import tests.faults.storm as storms
-from tests.contract.systems import System
-from tests.contract.systems import name_of
-from tests.faults.replay import LOOPS
-from tests.faults.replay import Loop
-from tests.faults.weather import SEEDS
-from tests.faults.weather import SOURCES
-from tests.faults.weather import WAITS
+from tests.contract.systems import System, name_of
+from tests.faults.replay import LOOPS, Loop
+from tests.faults.weather import SEEDS, SOURCES, WAITS
 
 ROOT = Path(__file__).parents[2]
 

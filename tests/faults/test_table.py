@@ -6,29 +6,13 @@ from typing import Any
 
 import pytest
 
-from common import JobState
-from common import Unsupported
-from common import WaitTimeout
-from common.simulator import Fault
-from common.simulator import Status
+from common import JobState, Unsupported, WaitTimeout
+from common.simulator import Fault, Status
 from common.simulator.faults import KINDS
 from tests.common.scripted import about
-from tests.faults.benches import COLUMNS
-from tests.faults.benches import PHASES
-from tests.faults.benches import POLL_PHASES
-from tests.faults.benches import Bench
-from tests.faults.benches import Column
-from tests.faults.benches import Result
-from tests.faults.benches import attempt
-from tests.faults.benches import bench
-from tests.faults.never import DOES_NOT_FIT
-from tests.faults.never import NEVER
-from tests.faults.never import NO_SUCH_FEATURE
-from tests.faults.never import SAME_AS_ONE
-from tests.faults.never import UNSUPPORTED
-from tests.faults.table import ROWS
-from tests.faults.table import TABLE
-from tests.faults.table import Cell
+from tests.faults.benches import COLUMNS, PHASES, POLL_PHASES, Bench, Column, Result, attempt, bench
+from tests.faults.never import DOES_NOT_FIT, NEVER, NO_SUCH_FEATURE, SAME_AS_ONE, UNSUPPORTED
+from tests.faults.table import ROWS, TABLE, Cell
 
 pytestmark = pytest.mark.anyio
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import attrs
 import pytest
 
-from common import JobState
-from common import PollPolicy
-from common import WaitTimeout
-from common.events import EventKind
+from common import JobState, PollPolicy, WaitTimeout
 from common.simulator import faults
-from tests.contract.systems import CF
-from tests.contract.systems import ONTAP
-from tests.faults.crowd import Course
-from tests.faults.crowd import Plan
-from tests.faults.crowd import follow
-from tests.faults.evidence import Answer
-from tests.faults.evidence import Evidence
+from common.telemetry.events import EventKind
+from tests.contract.systems import CF, ONTAP
+from tests.faults.crowd import Course, Plan, follow
+from tests.faults.evidence import Answer, Evidence
 from tests.faults.place import Place
 from tests.faults.replay import run
 from tests.faults.verdict import check_courses

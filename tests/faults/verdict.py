@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from common import AuthenticationError
-from common import DecodeError
-from common import Job
-from common import JobFailed
-from common import JobGone
-from common import JobNotFound
-from common import JobState
-from common import PermissionDenied
-from common import SourceError
-from common import UnexpectedState
-from common import WaitTimeout
-from common.events import EventKind
-from common.tracking import BAD_RECORDS
+from common import (
+    AuthenticationError,
+    DecodeError,
+    Job,
+    JobFailed,
+    JobGone,
+    JobNotFound,
+    JobState,
+    PermissionDenied,
+    SourceError,
+    UnexpectedState,
+    WaitTimeout,
+)
+from common.polling.wait_progress import BAD_RECORDS
+from common.telemetry.events import EventKind
 from tests.faults.crowd import Course
-from tests.faults.evidence import GRACE
-from tests.faults.evidence import Evidence
-from tests.faults.place import Place
-from tests.faults.place import Told
+from tests.faults.evidence import GRACE, Evidence
+from tests.faults.place import Place, Told
 
 
 def check_courses(place: Place, courses: Sequence[Course], evidence: Evidence) -> None:

@@ -6,20 +6,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
 import attrs
 
-from common.simulator import Match
-from common.simulator import Request
-from common.simulator import Response
-from common.simulator import Simulator
-from common.simulator import faults
-from common.simulator.faults import Ask
-from common.simulator.faults import Fault
+from common.simulator import Match, Request, Response, Simulator, faults
+from common.simulator.faults import Ask, Fault
 from common.simulator.messages import json_response
 from common.simulator.tokens import TokenDesk
 from ontapjobs.simulator import OntapSimulator

@@ -5,21 +5,17 @@ from __future__ import annotations
 import copy
 import gzip
 import json
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
-from hypothesis.strategies import SearchStrategy
+from hypothesis.strategies import DrawFn, SearchStrategy
 
-from common.errors import JobsError
-from common.model import Job
-from common.nesting import DEEPEST
-from common.serial import from_dict
-from common.serial import to_dict
+from common.model.errors import JobsError
+from common.model.job import Job
+from common.model.nesting import DEEPEST
+from common.model.serialize import from_dict, to_dict
 from tests.jsonvalues import TEXTS
 from tests.pickled import pickled
 

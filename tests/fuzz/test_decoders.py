@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import bluexp_jobs.wire as bluexp
 import cfjobs.wire as cf
 import ontapjobs.wire as ontap
-from common import replies
-from common.errors import DecodeError
-from common.errors import JobsError
-from common.errors import TransportError
-from common.faults import api_error
-from common.grants import Token
-from common.grants import read_token
-from common.handover import Handover
-from common.model import Job
-from common.model import JobState
-from common.pacing import Budget
-from common.replies import Reply
-from common.replies import read_json
-from common.serial import to_dict
-from tests.fuzz.payloads import bodies
-from tests.fuzz.payloads import check_job
-from tests.fuzz.payloads import listed
-from tests.fuzz.payloads import tried
+from common.auth.oauth2 import Token, read_token
+from common.model.errors import DecodeError, JobsError, TransportError
+from common.model.job import Job
+from common.model.serialize import to_dict
+from common.model.states import JobState
+from common.polling.throttle import Budget
+from common.response import decoding
+from common.response.decoding import read_json
+from common.response.failures import api_error
+from common.response.http_response import Reply
+from common.response.writes import Handover
+from tests.fuzz.payloads import bodies, check_job, listed, tried
 from tests.ontaprecords import FULL as ONTAP
 from tests.ontaprecords import UUID
 from tests.pickled import pickled
@@ -349,7 +341,7 @@ class reading:  # noqa: N801  # reads as a statement
 
     def __enter__(self) -> None:
         if not self._quick:
-            self._patch.setattr(replies, "_quick_loads", lambda: None)
+            self._patch.setattr(decoding, "_quick_loads", lambda: None)
 
     def __exit__(self, *_: object) -> None:
         self._patch.undo()

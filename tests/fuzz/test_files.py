@@ -8,27 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cfjobs.config import CommandConfig
-from cfjobs.config import read_config
-from common.bodies import read_bounded
-from common.errors import DecodeError
-from common.errors import JobsError
-from common.errors import TransportError
-from common.errors import UsageError
-from common.grants import Token
-from common.grants import read_token
-from common.profiles import CONFIG
-from common.profiles import Profiles
-from common.profiles import read_profiles
-from common.replies import Reply
-from tests.fuzz.payloads import CANARY
-from tests.fuzz.payloads import bodies
-from tests.fuzz.payloads import listed
-from tests.fuzz.payloads import tried
+from cfjobs.cf_cli import CommandConfig, read_config
+from common.auth.oauth2 import Token, read_token
+from common.config.profiles import CONFIG, Profiles, read_profiles
+from common.model.errors import DecodeError, JobsError, TransportError, UsageError
+from common.response.body import read_bounded
+from common.response.http_response import Reply
+from tests.fuzz.payloads import CANARY, bodies, listed, tried
 
 LOGIN: dict[str, Any] = {
     "ConfigVersion": 4,

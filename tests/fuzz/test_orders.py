@@ -6,19 +6,16 @@ import json
 from typing import Any
 
 import httpx
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs.simulator import CFSimulator
-from common.simulator import Clock
-from common.simulator import Simulator
+from common.simulator import Clock, Simulator
 from common.simulator.faults import KINDS
 from common.testing import run
 from ontapjobs.simulator import OntapSimulator
-from tests.fuzz.payloads import bodies
-from tests.fuzz.payloads import listed
+from tests.fuzz.payloads import bodies, listed
 
 SIMULATORS = st.sampled_from([OntapSimulator, BlueXPSimulator, CFSimulator])
 ORDERS: dict[str, Any] = {

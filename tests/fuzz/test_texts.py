@@ -5,42 +5,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cfjobs.config import seconds_left
-from cfjobs.wire import parse_budget
-from cfjobs.wire import parse_warnings
-from common.decoding import finite
-from common.decoding import integer
-from common.decoding import moment
-from common.errors import DecodeError
-from common.errors import UsageError
-from common.model import Job
-from common.model import JobRef
-from common.origins import origin
-from common.refs import encode_segment
-from common.replies import Reply
-from common.replies import http_date
-from common.replies import last_segment
-from common.replies import retry_after
-from common.serial import from_dict
-from common.serial import to_dict
-from common.starting import read_path
-from tests.fuzz.payloads import CANARY
-from tests.fuzz.payloads import bodies
-from tests.fuzz.payloads import check_job
-from tests.fuzz.payloads import damaged
-from tests.fuzz.payloads import listed
-from tests.fuzz.payloads import tried
+from cfjobs.cf_cli import seconds_left
+from cfjobs.wire import parse_budget, parse_warnings
+from common.model.endpoints import origin
+from common.model.errors import DecodeError, UsageError
+from common.model.job import Job
+from common.model.refs import JobRef, encode_segment
+from common.model.serialize import from_dict, to_dict
+from common.response.decoding import finite, integer, moment
+from common.response.http_response import Reply, http_date, last_segment, retry_after
+from common.response.writes import read_path
+from tests.fuzz.payloads import CANARY, bodies, check_job, damaged, listed, tried
 from tests.jsonvalues import TEXTS
 
 ANY = st.text(st.characters(), max_size=40)

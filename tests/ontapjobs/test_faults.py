@@ -9,17 +9,10 @@ import anyio
 import httpx
 import pytest
 
-from common import ActionUncertain
-from common import JobGone
-from common import JobState
-from common import TransportError
-from common import wait_all
+from common import ActionUncertain, JobGone, JobState, TransportError, wait_all
 from ontapjobs import OntapJobs
-from ontapjobs.simulator import Match
-from ontapjobs.simulator import OntapSimulator
-from ontapjobs.simulator import faults
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from ontapjobs.simulator import Match, OntapSimulator, faults
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from common import Event
-from common import PollPolicy
-from common import wait_all
+from common import Event, PollPolicy, wait_all
 from ontapjobs import OntapJobs
-from ontapjobs.simulator import Clock
-from ontapjobs.simulator import OntapSimulator
-from ontapjobs.simulator import faults
+from ontapjobs.simulator import Clock, OntapSimulator, faults
 
 pytestmark = pytest.mark.anyio
 

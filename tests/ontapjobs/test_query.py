@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
-from datetime import timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import parse_qsl
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import UsageError
-from common.model import JobState
-from ontapjobs.query import FILTERS
-from ontapjobs.query import Filters
-from ontapjobs.query import encode
-from ontapjobs.query import filter_query
-from ontapjobs.query import option_query
+from common.model.errors import UsageError
+from common.model.states import JobState
+from ontapjobs.query import FILTERS, Filters, encode, filter_query, option_query
 
 DOCUMENTED = {
     "uuid": "uuid",

@@ -12,21 +12,18 @@ from typing import Any
 import anyio
 import pytest
 
-from ontapjobs import Action
-from ontapjobs import AuthenticationError
-from ontapjobs import Basic
-from ontapjobs import Bearer
-from ontapjobs import ClientCredentials
-from ontapjobs import InsecureConnectionWarning
-from ontapjobs import OntapJobs
-from ontapjobs import TransportError
-from ontapjobs import UsageError
-from tests.loopback import KEY_PASSWORD
-from tests.loopback import LOCKED_KEY
-from tests.loopback import Loopback
-from tests.loopback import raw
-from tests.loopback import server_tls
-from tests.loopback import write_pem
+from ontapjobs import (
+    Action,
+    AuthenticationError,
+    Basic,
+    Bearer,
+    ClientCredentials,
+    InsecureConnectionWarning,
+    OntapJobs,
+    TransportError,
+    UsageError,
+)
+from tests.loopback import KEY_PASSWORD, LOCKED_KEY, Loopback, raw, server_tls, write_pem
 
 pytestmark = pytest.mark.anyio
 

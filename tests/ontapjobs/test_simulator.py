@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio.lowlevel
@@ -11,9 +10,8 @@ import httpx
 import pytest
 
 from common.simulator.clock import Clock
-from common.simulator.jobs import NewJob
-from common.simulator.life import Script
 from common.simulator.messages import Response
+from common.simulator.script import NewJob, Script
 from ontapjobs.simulator import OntapSimulator
 
 pytestmark = pytest.mark.anyio

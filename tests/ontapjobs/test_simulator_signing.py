@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 
-from common.oauth import ClientCredentials
+from common.auth.client_credentials import ClientCredentials
 from common.simulator.tokens import TokenDesk
-from ontapjobs import AuthenticationError
-from ontapjobs import Bearer
-from ontapjobs import OntapJobs
-from ontapjobs.simulator import OntapSimulator
-from ontapjobs.simulator import faults
+from ontapjobs import AuthenticationError, Bearer, OntapJobs
+from ontapjobs.simulator import OntapSimulator, faults
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio.lowlevel
@@ -13,30 +12,30 @@ import httpx
 import pytest
 import respx
 
-from common.errors import JobsError
-from ontapjobs import REFUSALS
-from ontapjobs import Action
-from ontapjobs import ActionRefused
-from ontapjobs import ActionUncertain
-from ontapjobs import AlreadyFinished
-from ontapjobs import ApiError
-from ontapjobs import AuthenticationError
-from ontapjobs import Bearer
-from ontapjobs import Capability
-from ontapjobs import DecodeError
-from ontapjobs import Job
-from ontapjobs import JobNotFound
-from ontapjobs import JobState
-from ontapjobs import OntapJobs
-from ontapjobs import PermissionDenied
-from ontapjobs import PollPolicy
-from ontapjobs import RateLimited
-from ontapjobs import ServerError
-from ontapjobs import UsageError
+from common.model.errors import JobsError
+from ontapjobs import (
+    REFUSALS,
+    Action,
+    ActionRefused,
+    ActionUncertain,
+    AlreadyFinished,
+    ApiError,
+    AuthenticationError,
+    Bearer,
+    Capability,
+    DecodeError,
+    Job,
+    JobNotFound,
+    JobState,
+    OntapJobs,
+    PermissionDenied,
+    PollPolicy,
+    RateLimited,
+    ServerError,
+    UsageError,
+)
 from ontapjobs import source as module
-from tests.recording import Answer
-from tests.recording import Recorder
-from tests.recording import reply
+from tests.recording import Answer, Recorder, reply
 
 pytestmark = pytest.mark.anyio
 

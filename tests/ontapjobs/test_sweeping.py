@@ -6,8 +6,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -17,22 +16,14 @@ import httpx
 import pytest
 
 import ontapjobs.source
-from common import Bearer
-from common import Job
-from common import JobNotFound
-from common import PollPolicy
-from common import SourceError
-from common import WaitTimeout
-from common.errors import AuthenticationError
-from common.errors import DecodeError
-from common.events import EventKind
+from common import Bearer, Job, JobNotFound, PollPolicy, SourceError, WaitTimeout
+from common.model.errors import AuthenticationError, DecodeError
+from common.telemetry.events import EventKind
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from ontapjobs.wire import parse_job
-from tests.common.scripted import about
-from tests.common.scripted import outcomes
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from tests.common.scripted import about, outcomes
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 

@@ -4,49 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import reject
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from common.errors import DecodeError
-from common.model import ErrorArgument
-from common.model import ErrorDetail
-from common.model import Job
-from common.model import JobRef
-from common.model import JobState
-from common.replies import Reply
-from ontapjobs.refusals import REFUSALS
-from ontapjobs.refusals import refusal
-from ontapjobs.wire import NO_REASON
-from ontapjobs.wire import PASSING_CODES
-from ontapjobs.wire import STATES
-from ontapjobs.wire import parse_fault
-from ontapjobs.wire import parse_handover
-from ontapjobs.wire import parse_job
-from ontapjobs.wire import parse_jobs
-from ontapjobs.wire import parse_page
+from common.model.errors import DecodeError
+from common.model.job import ErrorArgument, ErrorDetail, Job
+from common.model.refs import JobRef
+from common.model.states import JobState
+from common.response.http_response import Reply
+from ontapjobs.actions import REFUSALS, refusal
+from ontapjobs.wire import (
+    NO_REASON,
+    PASSING_CODES,
+    STATES,
+    parse_fault,
+    parse_handover,
+    parse_job,
+    parse_jobs,
+    parse_page,
+)
 from tests.examples import at_least
-from tests.jsonvalues import LEAF
-from tests.jsonvalues import TEXTS
-from tests.jsonvalues import WORD
-from tests.jsonvalues import Values
-from tests.jsonvalues import json_values
-from tests.jsonvalues import labelled
-from tests.jsonvalues import lost
-from tests.jsonvalues import many
-from tests.jsonvalues import mutated
-from tests.jsonvalues import shaped
-from tests.jsonvalues import written
-from tests.ontaprecords import FULL
-from tests.ontaprecords import OTHER
-from tests.ontaprecords import PAGE
-from tests.ontaprecords import SELF
-from tests.ontaprecords import UUID
+from tests.jsonvalues import (
+    LEAF,
+    TEXTS,
+    WORD,
+    Values,
+    json_values,
+    labelled,
+    lost,
+    many,
+    mutated,
+    shaped,
+    written,
+)
+from tests.ontaprecords import FULL, OTHER, PAGE, SELF, UUID
 
 HOST = "https://cluster.example"
 KEYS = [*FULL, "records", "num_records", "next", "href", "arguments", "name"]

@@ -8,13 +8,10 @@ An ignored error is a claim too: both checkers report one that is no longer need
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from typing import Never
-from typing import assert_type
+from typing import Any, Never, assert_type
 
 import httpx
 import requests
@@ -23,42 +20,41 @@ import bluexp_jobs
 import cfjobs
 import ontapjobs
 from bluexp_jobs import BlueXPJobs
-from cfjobs import CFJobs
-from cfjobs import UAAClientCredentials
-from cfjobs import UAAPassword
-from cfjobs import UAARefreshToken
-from common import TERMINAL
-from common import Action
-from common import Adopted
-from common import AlreadyFinished
-from common import ApiError
-from common import Basic
-from common import Bearer
-from common import Capability
-from common import ErrorDetail
-from common import Event
-from common import EventKind
-from common import Fleet
-from common import InsecureConnectionWarning
-from common import Job
-from common import JobFailed
-from common import JobGone
-from common import JobItem
-from common import JobLike
-from common import JobRef
-from common import JobsError
-from common import JobSource
-from common import JobState
-from common import Observer
-from common import PollPolicy
-from common import Probe
-from common import WaitTimeout
-from common import Watch
-from common import connect
-from common import from_dict
-from common import to_dict
-from common import wait_all
-from common.base import BaseSource
+from cfjobs import CFJobs, UAAClientCredentials, UAAPassword, UAARefreshToken
+from common import (
+    TERMINAL,
+    Action,
+    Adopted,
+    AlreadyFinished,
+    ApiError,
+    Basic,
+    Bearer,
+    Capability,
+    ErrorDetail,
+    Event,
+    EventKind,
+    Fleet,
+    InsecureConnectionWarning,
+    Job,
+    JobFailed,
+    JobGone,
+    JobItem,
+    JobLike,
+    JobRef,
+    JobsError,
+    JobSource,
+    JobState,
+    Observer,
+    PollPolicy,
+    Probe,
+    WaitTimeout,
+    Watch,
+    connect,
+    from_dict,
+    to_dict,
+    wait_all,
+)
+from common.sources.base import BaseSource
 from ontapjobs import OntapJobs
 
 

@@ -13,32 +13,20 @@ import trio
 
 from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs.simulator import CFSimulator
-from common import Action
-from common import Capability
-from common import Job
-from common import JobRef
-from common import JobSource
-from common import JobState
-from common import PermissionDenied
-from common.simulator import Clock
-from common.simulator import Fault
-from common.simulator import Injection
-from common.simulator import Match
-from common.simulator import NewJob
-from common.simulator import Request
-from common.simulator import Response
-from common.simulator import faults
-from common.testing import Asked
-from common.testing import JobScript
-from common.testing import ScriptedSource
-from common.testing import VirtualTimeError
-from common.testing import VirtualTimeLoop
-from common.testing import run
-from common.testing import virtual_clock
-from common.testing import virtual_time_loop
-from common.testing.clock import VirtualClock
-from common.testing.plugin import VirtualTime
-from common.testing.plugin import virtual_time
+from common import Action, Capability, Job, JobRef, JobSource, JobState, PermissionDenied
+from common.simulator import Clock, Fault, Injection, Match, NewJob, Request, Response, faults
+from common.testing import (
+    Asked,
+    JobScript,
+    ScriptedSource,
+    VirtualTimeError,
+    VirtualTimeLoop,
+    run,
+    virtual_clock,
+    virtual_time_loop,
+)
+from common.testing.plugin import VirtualTime, virtual_time
+from common.testing.trio_clock import VirtualClock
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from common.simulator.base import Feature
-from common.simulator.base import Simulator
-from common.simulator.messages import Request
-from common.simulator.messages import Response
-from common.simulator.messages import json_response
+from common.simulator.messages import Request, Response, json_response
+from common.simulator.simulator import Feature, Simulator
 
 
 class Echo(Simulator):

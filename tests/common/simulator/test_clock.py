@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
 
-from common.simulator.clock import Clock
-from common.simulator.clock import parse_clock
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
+from common.simulator.clock import Clock, parse_clock
+from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,7 @@ import httpx
 import pytest
 
 from common.simulator import Clock
-from tests.common.simulator.asking import ask
-from tests.common.simulator.asking import fetch
+from tests.common.simulator.asking import ask, fetch
 from tests.common.simulator.echoing import Echo
 
 pytestmark = pytest.mark.anyio

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.simulator.messages import Request
-from common.simulator.messages import Response
-from common.simulator.messages import json_response
-from common.simulator.messages import text_response
+from common.simulator.messages import Request, Response, json_response, text_response
 
 
 def request(raw_path: bytes = b"/", query: bytes = b"", *headers: tuple[bytes, bytes]) -> Request:

@@ -8,8 +8,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -20,11 +19,10 @@ import anyio.to_thread
 import attrs
 import pytest
 
-from common.registry import GROUP
+from common.providers import GROUP
 from common.simulator.__main__ import main
 from common.simulator.faults import KINDS
-from tests.common.simulator.asking import ask
-from tests.common.simulator.asking import fetch
+from tests.common.simulator.asking import ask, fetch
 from tests.common.simulator.echoing import Echo
 
 ROOT = Path(__file__).parents[3]

@@ -10,8 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from common.simulator.clock import Clock
-from common.simulator.messages import Request
-from common.simulator.messages import Response
+from common.simulator.messages import Request, Response
 from common.simulator.tokens import TokenDesk
 
 

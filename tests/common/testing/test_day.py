@@ -6,12 +6,9 @@ import anyio
 import pytest
 
 from common import JobState
-from common.registry import provider
-from common.testing import ScriptedSource
-from common.testing import run
-from tests.contract.systems import SOURCES
-from tests.contract.systems import System
-from tests.contract.systems import name_of
+from common.providers import provider
+from common.testing import ScriptedSource, run
+from tests.contract.systems import SOURCES, System, name_of
 
 DAY = 24 * 3600.0
 

@@ -1,0 +1,75 @@
+"""How BlueXP's keys in a profile or the environment become a source."""
+
+from __future__ import annotations
+
+from bluexp_jobs.provider import ENDPOINT
+from bluexp_jobs.source import BlueXPJobs
+from common.auth.argument import AuthLike
+from common.auth.credentials import Bearer
+from common.config.auth_methods import Way
+from common.config.settings import Settings
+from common.model.errors import UsageError
+
+
+def connect(settings: Settings) -> BlueXPJobs:
+    """The source that these settings describe. Raises `UsageError`; sends nothing.
+
+    Keys: ``account`` and ``agent``, where the target does not name them; ``token``; ``refresh_token``, with
+    the ``client_id`` that it was given to, if it is not the public one; ``client_id`` and ``client_secret``,
+    or ``private_key`` with its ``key_id``, for a service account; with these and a refresh token
+    ``token_url``, for another issuer; ``user`` and ``password`` in private mode, where the endpoint is the
+    agent's.
+    """
+    endpoint = settings.endpoint
+    given = settings.read(
+        text=("user", "client_id", "key_id", "token_url"),
+        secret=("password", "client_secret", "refresh_token", "private_key"),
+        token=("token",),
+        scope=("account", "agent"),
+    )
+
+    def agent_password(user: str, password: str) -> AuthLike:
+        if endpoint == ENDPOINT:
+            raise UsageError(
+                "user and password sign in at an agent, in private mode: state its address as the endpoint"
+            )
+        from bluexp_jobs.auth import AgentPassword  # lazily, here and below: only for those who use it
+
+        return AgentPassword(user, password)
+
+    return BlueXPJobs(
+        account=given.text("account") or "",
+        agent=given.text("agent") or "",
+        auth=given.sign_in(*WAYS, Way(("user", "password"), agent_password)),
+        endpoint=endpoint,
+        **given.options,
+    )
+
+
+def _refresh_token(token: str, client_id: str | None, token_url: str | None) -> AuthLike:
+    from bluexp_jobs.auth import ISSUER_URL, PUBLIC_CLIENT, RefreshToken
+
+    return RefreshToken(token, client_id=client_id or PUBLIC_CLIENT, token_url=token_url or ISSUER_URL)
+
+
+def _service_account(client_id: str, client_secret: str, token_url: str | None) -> AuthLike:
+    from bluexp_jobs.auth import ISSUER_URL, ServiceAccount
+
+    return ServiceAccount(client_id, client_secret, token_url=token_url or ISSUER_URL)
+
+
+def _service_key(client_id: str, private_key: str, key_id: str | None, token_url: str | None) -> AuthLike:
+    from bluexp_jobs.auth import ISSUER_URL, ServiceAccount
+
+    # As bytes: text could be taken for a path, and be quoted as one that is not there.
+    key = private_key.encode()
+    return ServiceAccount(client_id, private_key=key, key_id=key_id, token_url=token_url or ISSUER_URL)
+
+
+WAYS: tuple[Way, ...] = (
+    Way(("token",), Bearer),
+    Way(("refresh_token",), _refresh_token, ("client_id", "token_url")),
+    Way(("client_id", "client_secret"), _service_account, ("token_url",)),
+    Way(("client_id", "private_key"), _service_key, ("key_id", "token_url")),
+)
+"""How BlueXP's users sign in, at any endpoint."""

@@ -1,0 +1,273 @@
+"""The login that the ``cf`` command keeps in its ``config.json``: found, read, and written back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from cfjobs.auth import UAA
+from cfjobs.discovery import refuse, trusted_token_url
+from common.auth.credentials import bare_token
+from common.auth.oauth2 import Grant, SignIn, Token
+from common.auth.token_auth import AHEAD
+from common.model.endpoints import origin
+from common.model.errors import AuthenticationError, DecodeError, UsageError
+from common.response.decoding import root_object
+from common.response.redaction import Unpicklable
+from common.telemetry.events import logger
+
+HOME = "CF_HOME"
+"""The environment variable that names the folder which ``.cf`` is in, in place of the home folder."""
+VERSIONS = frozenset({3, 4, 5})
+"""Values of ``ConfigVersion``: cf 6 wrote 3, cf 7 and later write 4."""
+CLIENT_CREDENTIALS = "client_credentials"
+
+
+@attrs.frozen(repr=False, kw_only=True)
+class CommandConfig(Unpicklable):
+    """What of the file a sign-in needs; tokens are empty where there are none.
+
+    Names are those of the command's source (``util/configv3/json_config.go``).
+    """
+
+    target: str
+    token_url: str | None
+    access: str
+    refresh: str
+    client_id: str
+    client_secret: str
+    as_client: bool
+    insecure: bool
+
+    def is_of(self, other: CommandConfig) -> bool:
+        """Whether both are logins at one foundation by one client."""
+        return (self.target, self.client_id, self.as_client) == (
+            other.target,
+            other.client_id,
+            other.as_client,
+        )
+
+
+def config_file(path: str | os.PathLike[str] | None = None) -> Path:
+    """The file: ``$CF_HOME/.cf/config.json``, ``~/.cf/config.json``, or what ``path`` names.
+
+    ``path`` is the file itself, or a folder that it or ``.cf`` is in.
+    """
+    if path is None:
+        home = os.environ.get(HOME)
+        return (Path(home) if home else Path.home()) / ".cf" / "config.json"
+    try:
+        given = Path(path).expanduser()
+    except (TypeError, RuntimeError):
+        raise UsageError("path= must be the cf command's config.json, or the folder that it is in") from None
+    if not given.is_dir():
+        return given
+    below = given / ".cf" / "config.json"
+    return below if below.is_file() else given / "config.json"
+
+
+def read_config(file: Path) -> CommandConfig:
+    """The login in the file. Raises `UsageError`, which quotes nothing of what is in it."""
+    data = _read(file)
+    version = data.get("ConfigVersion", max(VERSIONS))
+    if not isinstance(version, int) or version not in VERSIONS:
+        raise UsageError(
+            f"{file} was written by a version of the cf command that is not known here: log in with cf 7 or "
+            "later, or pass auth= yourself"
+        )
+    target = _target(data, file)
+    as_client = _text(data, "UAAGrantType") == CLIENT_CREDENTIALS
+    secret = _text(data, "UAAOAuthClientSecret")
+    access = _text(data, "AccessToken")
+    refresh = _text(data, "RefreshToken")
+    if not (access or refresh or (as_client and secret)):
+        korifi = data.get("CFOnK8s")
+        if isinstance(korifi, Mapping) and korifi.get("Enabled") is True:
+            raise UsageError(f"{file} is for a Korifi, which has no UAA: pass auth=Bearer(token) or cert=")
+        raise UsageError(f"{file} holds no login at {target}: log in first (cf login)")
+    try:
+        access = bare_token(access) if access else ""
+    except UsageError:
+        raise UsageError(f"{file} holds no token that can be sent: log in again (cf login)") from None
+    return CommandConfig(
+        target=target,
+        token_url=_token_url(data, target, file),
+        access=access,
+        refresh=refresh,
+        client_id=_text(data, "UAAOAuthClient") or "cf",
+        client_secret=secret,
+        as_client=as_client,
+        insecure=data.get("SSLDisabled") is True,
+    )
+
+
+def write_tokens(file: Path, *, login: CommandConfig, access: str, refresh: str) -> bool:
+    """Put new tokens into the file; all else in it stays. False where it holds another login by now.
+
+    Another login is one at another foundation, by another client, or with another refresh token than
+    ``login`` has: that one is newer. The new file takes the old one's place at once, as the command's own
+    does. Raises `OSError`, `UsageError`.
+    """
+    file = Path(os.path.realpath(file))
+    there = read_config(file)
+    if not there.is_of(login) or there.refresh != login.refresh:
+        return False
+    data = {**_read(file), "AccessToken": f"bearer {access}", "RefreshToken": refresh}
+    content = json.dumps(data, indent=2).encode()
+    # A name that the command itself cleans away, should this process end before the file is in its place.
+    handle, temporary = tempfile.mkstemp(prefix="temp-config", dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            Path(temporary).chmod(file.stat().st_mode & 0o7777)
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(temporary).replace(file)
+    except BaseException:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    return True
+
+
+def seconds_left(token: str) -> float | None:
+    """Seconds until an access token expires, by the ``exp`` of its JWT, unverified; None for any other.
+
+    Below 0 for one that has expired.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        left = float(claims["exp"]) - datetime.now(UTC).timestamp()
+        return left if math.isfinite(left) else None
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        return None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"there is no {file}: log in first (cf login), or name the file by path=") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or type(error).__name__}") from None
+    try:
+        return dict(root_object(content))
+    except DecodeError:
+        raise UsageError(f"{file} is not the cf command's file: there is no JSON object in it") from None
+
+
+def _target(data: Mapping[str, Any], file: Path) -> str:
+    target = _text(data, "Target")
+    if not target:
+        raise UsageError(f"{file} names no API: choose one first (cf api https://api.example.org)")
+    try:
+        return origin(target.rstrip("/"))
+    except UsageError:
+        raise UsageError(f"{file} names no URL of an API: choose it again (cf api)") from None
+
+
+def _token_url(data: Mapping[str, Any], target: str, file: Path) -> str | None:
+    link = _text(data, "AuthorizationEndpoint") or _text(data, "UaaEndpoint")
+    if not link:
+        return None
+    try:
+        return trusted_token_url(link, target)
+    except AuthenticationError as error:
+        raise UsageError(f"{file}: {error}") from None
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    return value.strip() if isinstance(value, str) else ""
+
+
+class CommandLogin(UAA):
+    """The login in a ``config.json``, which is looked at again before each renewal.
+
+    What the command has renewed in the meantime is used. With ``write``, what is renewed here is written
+    back.
+    """
+
+    remedy = "log in again with the cf command (cf login)"
+
+    def __init__(self, file: Path, login: CommandConfig, *, write: bool) -> None:
+        super().__init__(
+            login.client_id,
+            login.client_secret,
+            token_url=login.token_url,
+            refresh_token=None if login.as_client else login.refresh or None,
+        )
+        self.file: Path = file
+        self.anew: bool = login.as_client
+        self._login = login
+        self._write = write
+        self._used = ""
+
+    async def at_hand(self) -> Token | None:
+        """The access token in the file, unless it was used before or ends within a minute."""
+        self._look()
+        access, left = self._login.access, seconds_left(self._login.access)
+        renewable = self.anew or self._refresh_token is not None
+        worn = left is not None and left <= (AHEAD if renewable else 0.0)
+        if not access or access == self._used or worn:
+            return None
+        self._used = access
+        return Token(access, left)
+
+    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+        """As `UAA.grant`. Raises `AuthenticationError` where the login holds nothing to renew it with."""
+        if refresh_token is None and not self.anew:
+            refuse(f"the login in {self.file} has expired, and holds no refresh token: {self.remedy}")
+        return await super().grant(desk, refresh_token)
+
+    def fields(self) -> Mapping[str, str]:
+        """The client-credentials grant: the file never holds a password."""
+        return {"grant_type": CLIENT_CREDENTIALS}
+
+    async def renewed(self, token: Token) -> None:
+        """Keep the new refresh token, and write both back where that is wanted."""
+        if not self.anew:
+            await super().renewed(token)
+        if not self._write:
+            return
+        refresh = self._refresh_token or self._login.refresh
+        try:
+            written = write_tokens(self.file, login=self._login, access=token.access, refresh=refresh)
+        except (OSError, UsageError) as error:
+            logger.warning("the renewed login was not written to %s: %s", self.file, error)
+            return
+        if not written:
+            self._look()  # somebody logged in meanwhile: that login is gone on with
+            return
+        self._used = token.access
+        self._login = attrs.evolve(self._login, access=token.access, refresh=refresh)
+
+    def _look(self) -> None:
+        try:
+            there = read_config(self.file)
+        except UsageError:
+            return  # logged out, or written by something else: what was read before still holds
+        if not there.is_of(self._login):
+            return
+        if there.refresh != self._login.refresh and not self.anew and there.refresh:
+            self._remember(self._refresh_token)
+            self._refresh_token = there.refresh
+        if there.client_secret != self._secret:
+            self._remember(self._secret)
+        self._login, self._given, self._secret = there, there.token_url, there.client_secret
+
+    def __repr__(self) -> str:
+        return f"CommandLogin({str(self.file)!r}, ****)"

@@ -1,0 +1,259 @@
+"""What the simulated Cloud Foundry answers to each request."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from urllib.parse import quote, quote_plus
+
+from cfjobs.simulator.rate_limit import RateLimit
+from common.simulator.clock import Clock
+from common.simulator.messages import Request, Response, json_response
+from common.simulator.script import NewJob
+from common.simulator.simulator import Feature, Simulator
+from common.simulator.tokens import TokenDesk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from common.simulator.script import Moment, OnWrite, ScriptedJob
+
+Location = Literal["absolute", "relative"]
+
+CONTENT_TYPE = "application/json; charset=utf-8"
+VERBS: Mapping[str, str] = MappingProxyType(
+    {"POST": "create", "PATCH": "update", "PUT": "update", "DELETE": "delete"}
+)
+PLURAL_LINKS = frozenset(
+    {"service_instance.create", "service_instance.update", "service_broker.create"}
+    | {"service_broker.update", "service_broker.catalog.synchronize"}
+)
+"""The operations whose job links to its resource under the plural name."""
+
+Error = tuple[int, int, str, str]
+NOT_AUTHENTICATED: Error = (401, 10002, "CF-NotAuthenticated", "Authentication error")
+INVALID_TOKEN: Error = (401, 1000, "CF-InvalidAuthToken", "Invalid Auth Token")
+UNKNOWN_ROUTE: Error = (404, 10000, "CF-NotFound", "Unknown request")
+NO_SUCH_JOB: Error = (404, 10010, "CF-ResourceNotFound", "Job not found")
+RATE_LIMITED: Error = (429, 10013, "CF-RateLimitExceeded", "Rate Limit Exceeded")
+
+
+def error_response(error: Error, *, content_type: str = CONTENT_TYPE) -> Response:
+    """Return the reply for an error."""
+    status, code, title, detail = error
+    data = {"errors": [{"code": code, "title": title, "detail": detail}]}
+    return json_response(status, data, content_type=content_type)
+
+
+class CFSimulator(Simulator):
+    """Cloud Foundry's v3 jobs, as an ASGI application.
+
+    ``rate_limit`` is the requests allowed in an hour (None: any number, and no headers about it).
+    With ``korifi``, jobs have no times, ids read ``<operation>~<resource>``, warnings in headers are
+    not encoded, and discovery names no login. ``location`` says how a write names its job. Tokens
+    come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. Anybody gets one, and a
+    token that was not issued here is taken as good, unless ``users`` (passwords by user name),
+    ``clients`` (secrets by client id: ``{"cf": ""}`` is the command's) or ``strict`` say otherwise;
+    ``rotate`` and ``refresh_lifetime`` are about refresh tokens. See `TokenDesk`, which is `tokens`.
+
+    Fields of a job: ``operation``, ``errors`` (mappings, or None), ``warnings`` (texts or mappings,
+    or None), ``resource`` (the path of what the job works on), ``links`` (in place of those made
+    from it), and any other key of the record.
+    """
+
+    default_job: ClassVar[NewJob] = NewJob([("PROCESSING", 0.5), ("COMPLETE", None)])
+    features: ClassVar[frozenset[Feature]] = frozenset({"tokens"})
+
+    def __init__(
+        self,
+        *,
+        rate_limit: int | None = None,
+        korifi: bool = False,
+        location: Location = "absolute",
+        token_lifetime: float = 600.0,
+        users: Mapping[str, str] | None = None,
+        clients: Mapping[str, str] | None = None,
+        rotate: bool = False,
+        refresh_lifetime: float | None = None,
+        strict: bool = False,
+        on_write: OnWrite | None = None,
+        clock: Clock | None = None,
+        seed: int | None = None,
+        journal_limit: int | None = None,
+    ) -> None:
+        super().__init__(on_write=on_write, clock=clock, seed=seed, journal_limit=journal_limit)
+        self.rate_limit: RateLimit | None = None if rate_limit is None else RateLimit(rate_limit)
+        if location not in get_args(Location):
+            raise ValueError(f"location is one of {', '.join(get_args(Location))}, not {location!r}")
+        self.korifi = korifi
+        self.location: Location = location
+        self.tokens: TokenDesk = TokenDesk(
+            self.clock,
+            token_lifetime,
+            users=users,
+            clients=clients,
+            rotate=rotate,
+            refresh_lifetime=refresh_lifetime,
+            strict=strict,
+        )
+
+    def expire_tokens(self, *authorizations: str) -> None:
+        """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
+        self.tokens.expire_all(*authorizations)
+
+    def restore_tokens(self) -> None:
+        """Take those again that `expire_tokens` let expire."""
+        self.tokens.restore()
+
+    async def respond(self, request: Request) -> Response:
+        """Answer a request as the Cloud Controller does."""
+        asked = request.headers.get("x-vcap-request-id") or self.new_id()
+        ids = {"X-VCAP-Request-ID": f"{asked}::{self.new_id()}"}
+        if request.segments[0] != "v3":
+            return self._outside(request).adding(ids)
+        limits = self._limits(request.at)
+        refusal = self._refusal(request, limits)
+        return (refusal or self._call(request)).adding({**ids, **limits})
+
+    def _outside(self, request: Request) -> Response:
+        match request.method, request.segments:
+            case "GET", ("",):
+                return json_response(200, {"links": self._discovery(request.origin)})
+            case "POST", ("oauth", "token"):
+                return self.tokens.answer(request)
+            case _:
+                return error_response(UNKNOWN_ROUTE)
+
+    def _discovery(self, origin: str) -> dict[str, Any]:
+        uaa = None if self.korifi else {"href": origin}
+        return {
+            "self": {"href": origin},
+            "cloud_controller_v2": None,
+            "cloud_controller_v3": {"href": f"{origin}/v3", "meta": {"version": "3.228.0"}},
+            "login": uaa,
+            "uaa": uaa,
+        }
+
+    def _limits(self, now: float) -> dict[str, str]:
+        """Count a request and return the headers that tell what is left."""
+        if self.rate_limit is None:
+            return {}
+        left = self.rate_limit.spend(now)
+        headers = {
+            "X-RateLimit-Limit": str(self.rate_limit.limit),
+            "X-RateLimit-Remaining": str(left.remaining),
+            "X-RateLimit-Reset": str(math.ceil(self.wall(left.reset).timestamp())),
+        }
+        if left.exceeded:
+            headers["Retry-After"] = str(math.ceil(left.reset - now))
+        return headers
+
+    def _refusal(self, request: Request, limits: Mapping[str, str]) -> Response | None:
+        authorization = request.headers.get("authorization")
+        if "Retry-After" in limits:
+            return error_response(RATE_LIMITED, content_type="text/plain")
+        if authorization is None:
+            return error_response(NOT_AUTHENTICATED)
+        return None if self.tokens.accepts(authorization) else error_response(INVALID_TOKEN)
+
+    def _call(self, request: Request) -> Response:
+        match request.method, request.segments:
+            case "GET", ("v3", "jobs", guid):
+                return self._single(request, guid)
+            case method, ("v3", collection, *_) if method in VERBS and collection != "jobs":
+                return self._write(request)
+            case _:
+                return error_response(UNKNOWN_ROUTE)
+
+    def _single(self, request: Request, guid: str) -> Response:
+        job = self.jobs.get(guid)
+        moment = None if job is None else job.at(request.at)
+        if job is None or moment is None:
+            return error_response(NO_SUCH_JOB)
+        record = render(job, moment, request.origin, self.wall, korifi=self.korifi)
+        return json_response(200, record, content_type=CONTENT_TYPE)
+
+    def _write(self, request: Request) -> Response:
+        new = self.what_starts(request)
+        if isinstance(new, Response):
+            return new
+        _, collection, *rest = request.segments
+        resource = rest[0] if rest else self.new_id()
+        fields: dict[str, Any] = {
+            "operation": operation_of(request.method, collection, rest),
+            "resource": f"/v3/{collection}/{quote(resource, safe='')}",
+            **new.fields,
+        }
+        guid = self.add_job(new.script, id=new.id or self._korifi_id(fields["operation"], resource), **fields)
+        base = request.origin if self.location == "absolute" else ""
+        headers = {"Location": base + job_path(guid)}
+        if new.warnings:
+            encode = str if self.korifi else quote_plus
+            headers["X-Cf-Warnings"] = ",".join(encode(warning) for warning in new.warnings)
+        return Response(202, headers)
+
+    def _korifi_id(self, operation: str, resource: str) -> str | None:
+        """Return the id that Korifi computes. The same write again is the same job, and begins anew."""
+        if not self.korifi:
+            return None
+        guid = f"{operation}~{resource}"
+        self.jobs.pop(guid, None)
+        return guid
+
+
+def operation_of(method: str, collection: str, rest: Sequence[str]) -> str:
+    """Name the operation of a write, such as ``app.delete`` or ``space.apply_manifest``."""
+    verb = rest[-1] if len(rest) > 1 else VERBS[method]
+    return f"{collection.removesuffix('s')}.{verb}"
+
+
+def job_path(guid: str) -> str:
+    """Return the path of a job; its guid is one segment, whatever is in it."""
+    return f"/v3/jobs/{quote(guid, safe='')}"
+
+
+def render(
+    job: ScriptedJob,
+    moment: Moment,
+    origin: str,
+    wall: Callable[[float], datetime],
+    *,
+    korifi: bool,
+) -> dict[str, Any]:
+    """Return a job's record.
+
+    Errors vanish from a job that completes, unless its script gives it some in that very step.
+    """
+    fields: dict[str, Any] = {"operation": "app.delete", **moment.fields}
+    errors = fields.pop("errors", [] if korifi else None)
+    if errors and moment.state == "COMPLETE" and "errors" not in moment.step.changes:
+        errors = []
+    warnings = fields.pop("warnings", None if korifi else [])
+    resource = fields.pop("resource", None)
+    record: dict[str, Any] = {"guid": job.id}
+    if not korifi and job.life.start is not None and moment.since is not None:
+        times = {"created_at": job.life.start, "updated_at": moment.since}
+        record |= {name: f"{wall(at):%Y-%m-%dT%H:%M:%SZ}" for name, at in times.items()}
+    if moment.state is not None:
+        record["state"] = moment.state
+    record["errors"] = errors
+    if not (korifi and warnings is None):
+        record["warnings"] = warnings and [_detail(warning) for warning in warnings]
+    record["links"] = _links(job.id, fields["operation"], resource, moment.state, origin)
+    return record | fields
+
+
+def _detail(warning: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"detail": warning} if isinstance(warning, str) else warning
+
+
+def _links(guid: str, operation: str, resource: str | None, state: str | None, origin: str) -> dict[str, Any]:
+    """Return the links: the job's own, and its resource's while that exists."""
+    links = {"self": {"href": origin + job_path(guid)}}
+    deleted = operation.endswith(".delete") and state == "COMPLETE"
+    if resource is not None and not deleted:
+        subject = operation.partition(".")[0]
+        links[subject + "s" if operation in PLURAL_LINKS else subject] = {"href": origin + resource}
+    return links

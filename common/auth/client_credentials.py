@@ -1,0 +1,107 @@
+"""OAuth 2.0 as every issuer of tokens speaks it (RFC 6749): client credentials, and what is sent."""
+
+from __future__ import annotations
+
+import base64
+import warnings
+from typing import Literal
+from urllib.parse import quote_plus, urlsplit
+
+from common.auth.oauth2 import Grant, SignIn, Token
+from common.auth.token_auth import TokenAuth
+from common.model.endpoints import is_loopback, origin
+from common.model.errors import UsageError
+from common.options import InsecureConnectionWarning
+
+
+class ClientCredentials(TokenAuth):
+    """A token for a service, from its client id and secret (RFC 6749, section 4.4).
+
+    ``token_url`` is the identity provider's token endpoint. ``scope`` and ``audience`` as that provider asks
+    for them. ``send="body"`` puts id and secret among the fields, for providers that do not take HTTP Basic.
+    Raises `UsageError`.
+    """
+
+    remedy = "check the client id and its secret, and that this client may use the grant client_credentials"
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        scope: str | None = None,
+        audience: str | None = None,
+        send: Literal["header", "body"] = "header",
+    ) -> None:
+        super().__init__()
+        if send not in ("header", "body"):
+            raise UsageError("send= must be 'header' (HTTP Basic) or 'body'")
+        self.token_url: str = read_token_url(token_url)
+        self.client_id: str = read_text("client_id", client_id)
+        self._secret = read_text("client_secret", client_secret)
+        self._more = {
+            name: read_text(name, value)
+            for name, value in (("scope", scope), ("audience", audience))
+            if value is not None
+        }
+        self._send = send
+
+    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+        """The same each time: there is no refresh token in this grant, and one that is sent is not used."""
+        del desk, refresh_token
+        fields = {"grant_type": "client_credentials", **self._more}
+        if self._send == "header":
+            return Grant(
+                url=self.token_url, fields=fields, headers=client_basic(self.client_id, self._secret)
+            )
+        fields |= {"client_id": self.client_id, "client_secret": self._secret}
+        return Grant(url=self.token_url, fields=fields)
+
+    async def renewed(self, token: Token) -> None:
+        """A refresh token is not kept: a refused secret would be sent twice on its account."""
+
+    def own_secrets(self) -> tuple[str, ...]:
+        """The client's secret, as it is and as it is sent."""
+        return secret_forms(self.client_id, self._secret)
+
+    def __repr__(self) -> str:
+        return f"ClientCredentials({self.token_url!r}, {self.client_id!r}, ****)"
+
+
+def client_basic(client_id: str, secret: str) -> dict[str, str]:
+    """HTTP Basic for a client: both parts form-encoded first (RFC 6749, section 2.3.1)."""
+    return {"Authorization": f"Basic {_basic(client_id, secret)}"}
+
+
+def secret_forms(client_id: str, secret: str) -> tuple[str, ...]:
+    """A client's secret in each form that is sent."""
+    return (secret, quote_plus(secret), _basic(client_id, secret)) if secret else ()
+
+
+def read_token_url(url: object, *, stacklevel: int = 3) -> str:
+    """A token endpoint, with a warning where secrets would go there in the clear. Raises `UsageError`."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+        host = origin(f"{parts.scheme}://{parts.netloc}") if parts.scheme in ("https", "http") else ""
+    except (ValueError, UsageError):
+        parts, host = urlsplit(""), ""
+    if not host or parts.fragment or not isinstance(url, str) or any(not 32 < ord(c) < 127 for c in url):
+        raise UsageError("the token URL must be one such as 'https://login.example.com/oauth/token'")
+    if parts.scheme == "http" and not is_loopback(host):
+        message = f"{host} is plain http: credentials travel to the token endpoint in the clear"
+        warnings.warn(message, InsecureConnectionWarning, stacklevel=stacklevel)
+    return url
+
+
+def read_text(name: str, value: object) -> str:
+    """An argument that is text, and not empty. Raises `UsageError`, which does not quote it."""
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{name}= is missing: pass it as text")
+    if any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+        raise UsageError(f"{name}= holds characters that cannot be sent (a line break at its end?)")
+    return value
+
+
+def _basic(client_id: str, secret: str) -> str:
+    return base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()).decode("ascii")

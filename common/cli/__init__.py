@@ -1,0 +1,1 @@
+"""The command ``jobsource``: what it prints, and in which form."""

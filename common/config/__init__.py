@@ -1,0 +1,1 @@
+"""From a target, keywords, environment and profiles to one source: which value counts, and how to sign in."""

@@ -1,0 +1,1 @@
+"""One request over httpx or aiohttp: the client, its limits and TLS, and what is logged of it."""

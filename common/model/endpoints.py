@@ -1,0 +1,91 @@
+"""What counts as an endpoint: an origin (scheme, host, port) and nothing that could hold a secret."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from common.model.errors import UsageError
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_BRACKETED = re.compile(r"\[[^\[\]]+\](:\d*)?")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,254}}$){_LABEL}(\.{_LABEL})*\.?")
+
+
+def origin(text: str) -> str:
+    """``https://host[:port]`` from what a user types: a bare host name gets ``https://``.
+
+    Lower case, without a default port. Raises `UsageError` for anything more or less than an origin.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError(
+            "the endpoint is empty: give a host name or an URL such as 'https://cluster1.example.com'"
+        )
+    return _origin(text)
+
+
+@functools.lru_cache(maxsize=256)
+def _origin(text: str) -> str:
+    if any(ord(c) <= 32 or ord(c) == 127 for c in text):
+        raise UsageError("the endpoint holds white space or control characters: give 'https://host[:port]'")
+    url = text if "://" in text else f"https://{text}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        if port == 0:
+            raise ValueError("port 0")
+    except ValueError:
+        raise UsageError(
+            "the endpoint is not an URL: give 'https://host[:port]', the port 1 to 65535"
+        ) from None
+    _refuse_extras(parts)
+    host = _host(parts)
+    default = _DEFAULT_PORTS[parts.scheme]
+    return f"{parts.scheme}://{host}" if port in (None, default) else f"{parts.scheme}://{host}:{port}"
+
+
+def _refuse_extras(parts: SplitResult) -> None:
+    # Never quoted back: what is refused here may hold a password or a token.
+    if "@" in parts.netloc:
+        raise UsageError("the endpoint holds a user name or password: pass them as auth=(user, password)")
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise UsageError("the endpoint must begin with https:// (or http:// where TLS is not to be had)")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise UsageError(
+            "the endpoint must be an origin: 'https://host[:port]' without path, query or fragment"
+        )
+
+
+def _host(parts: SplitResult) -> str:
+    host = (parts.hostname or "").lower()
+    if "[" in parts.netloc or "]" in parts.netloc:
+        if not _BRACKETED.fullmatch(parts.netloc):
+            raise UsageError(
+                "the endpoint's brackets are not around an IPv6 address: give 'https://[2001:db8::1]'"
+            )
+        try:
+            return f"[{ipaddress.IPv6Address(host)}]"
+        except ValueError:
+            raise UsageError("the endpoint's IPv6 address is not one: give 'https://[2001:db8::1]'") from None
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            host = ""
+    if not _HOST.fullmatch(host):
+        raise UsageError("the endpoint names no valid host: give 'https://host[:port]'")
+    return host
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether an origin names this very machine, where plain http shows a secret to nobody."""
+    host = (urlsplit(endpoint).hostname or "").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

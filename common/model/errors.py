@@ -1,0 +1,314 @@
+"""Every exception that a caller can meet.
+
+JobsError
+ +-- UsageError              the call was wrong; nothing was sent (also a ValueError)
+ |    +-- WrongSource        the ref belongs to another provider, endpoint or scope
+ +-- SourceError             the server or the way to it
+ |    +-- TransportError     no reply: refused, reset, timed out, TLS
+ |    +-- ApiError           a reply that says no: status, code, message, request_id, body
+ |    |    +-- AuthenticationError   401
+ |    |    +-- PermissionDenied      403
+ |    |    +-- RateLimited           429
+ |    |    +-- ServerError           5xx
+ |    +-- DecodeError        a reply that could not be read; ``path`` says where
+ +-- JobNotFound             the API says that it never knew the job
+ +-- JobGone                 the API knew the job and has forgotten it; the outcome is unknown
+ +-- Unsupported             the server has no such operation
+ +-- ActionRefused           the server refused pause, resume or cancel
+ |    +-- AlreadyFinished    because the job has ended
+ +-- ActionUncertain         the reply to an action or a write was lost: it may have been taken
+ +-- JobFailed               the job ended as FAILED or CANCELLED
+ |    +-- JobPartiallyFailed the job ended as PARTIAL
+ +-- WaitTimeout             the deadline passed first (also a TimeoutError); says nothing of the job
+ +-- UnexpectedState         a state that the caller did not ask for, or UNKNOWN for too long
+
+JobsFailed                  some of many waits failed: an ExceptionGroup of JobsErrors
+
+All of them pickle, whatever their signature, and none holds a secret or a type of the HTTP library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+if TYPE_CHECKING:
+    from common.model.job import Job
+    from common.model.refs import JobRef
+
+_E = TypeVar("_E", bound="JobsError")
+
+
+def _rebuild(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class JobsError(Exception):
+    """The root of all errors of this SDK. ``ref`` and ``job`` (the last one seen) where it is about a job."""
+
+    def __init__(self, message: str, *, ref: JobRef | None = None, job: Job | None = None) -> None:
+        super().__init__(message)
+        self.ref = ref
+        self._job = job
+
+    @property
+    def job(self) -> Job | None:
+        """The last observation of the job, None where there was none or the error is not about a job."""
+        return self._job
+
+    def about(self, ref: JobRef | None, job: Job | None = None) -> None:
+        """Say which job it is about: whoever raised it may not have known."""
+        self.ref = ref
+        self._job = job or self._job
+
+    def copy_for(self, ref: JobRef | None, job: Job | None) -> Self:
+        """The same error as an instance of its own, about one job: one request may serve many waits."""
+        own = _rebuild(type(self), self.args, self.__dict__)
+        own.__dict__.pop("__notes__", None)
+        for note in getattr(self, "__notes__", ()):
+            own.add_note(note)
+        own.__cause__ = self.__cause__
+        own.about(ref, job)
+        return own.with_traceback(self.__traceback__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # BaseException would call the class with its args alone, which breaks subclasses that need more.
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+class UsageError(JobsError, ValueError):
+    """The call itself was wrong. Raised before any request, with what to do instead."""
+
+
+class WrongSource(UsageError):
+    """The job belongs to another provider, endpoint or scope than the source that was asked."""
+
+
+class SourceError(JobsError):
+    """The server, or the way to it, failed. Waits absorb it while ``transient`` is true."""
+
+    transient: bool = False
+    retry_after: float | None = None
+    """Seconds that the server asked to be left alone, or None."""
+    sent: bool = True
+    """False only where it is certain that the server got nothing, or has carried out nothing of it."""
+
+
+class TransportError(SourceError):
+    """No reply came. ``dropped`` where an open connection broke, which is nothing wrong with an idle one."""
+
+    transient = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        sent: bool = True,
+        dropped: bool = False,
+        ref: JobRef | None = None,
+        job: Job | None = None,
+    ) -> None:
+        super().__init__(message, ref=ref, job=job)
+        self.sent = sent
+        self.dropped = dropped
+
+
+class ApiError(SourceError):
+    """A reply that is not a success.
+
+    ``status`` is the HTTP status, ``code`` and ``message`` the API's own (None where the body had
+    none), ``request_id`` what support will ask for, ``body`` an excerpt of at most 500 characters.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int,
+        code: str | None = None,
+        message: str | None = None,
+        request_id: str | None = None,
+        body: str = "",
+        transient: bool = False,
+        retry_after: float | None = None,
+        ref: JobRef | None = None,
+        job: Job | None = None,
+    ) -> None:
+        super().__init__(text, ref=ref, job=job)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.body = body
+        self.transient = transient
+        self.retry_after = retry_after
+
+
+class AuthenticationError(ApiError):
+    """401: the credentials were refused, also after one refresh where they can be refreshed."""
+
+
+class PermissionDenied(ApiError):
+    """403: signed in, but not allowed."""
+
+
+class RateLimited(ApiError):
+    """429: too many requests; ``retry_after`` says for how many seconds, where the server did."""
+
+
+class ServerError(ApiError):
+    """5xx: the server or a gateway before it failed."""
+
+
+class DecodeError(SourceError):
+    """A reply that could not be read as what it should be.
+
+    ``path`` is where, as in ``$.records[3].state``. ``transient`` is true where the reply was not the
+    API's at all (a proxy's page, half a body).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "$",
+        transient: bool = False,
+        ref: JobRef | None = None,
+        job: Job | None = None,
+    ) -> None:
+        super().__init__(
+            message if message.startswith(f"{path}: ") else f"{path}: {message}", ref=ref, job=job
+        )
+        self.path = path
+        self.transient = transient
+
+
+class JobNotFound(JobsError):
+    """The API itself says that there is no such job. ``certain`` where the id can never be one."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        certain: bool = False,
+        ref: JobRef | None = None,
+        job: Job | None = None,
+    ) -> None:
+        super().__init__(message, ref=ref, job=job)
+        self.certain = certain
+
+
+class JobGone(JobsError):
+    """The job was seen, and the API has since forgotten it. Whether it succeeded is not known."""
+
+
+class Unsupported(JobsError):
+    """The server has no such operation; nothing was sent."""
+
+
+class ActionRefused(JobsError):
+    """The server refused an action. ``code`` is its own; ``retryable`` where later may be better."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        retryable: bool = False,
+        ref: JobRef | None = None,
+        job: Job | None = None,
+    ) -> None:
+        super().__init__(message, ref=ref, job=job)
+        self.code = code
+        self.retryable = retryable
+
+
+class AlreadyFinished(ActionRefused):
+    """The action came too late: the job had ended."""
+
+
+class ActionUncertain(JobsError):
+    """The reply to an action, or to a write of ``start``, was lost after it was sent: it may have been taken.
+
+    Nothing is sent again. After an action, read the job (``ref``) before asking again; after a write, whose
+    job nobody was told (``ref`` is None), look for what the text names before starting it again.
+    """
+
+
+class JobFailed(JobsError):
+    """The job ended without success. Its text has every error, ``job`` the whole job."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(_failure_text(job), ref=job.ref, job=job)
+        self._failed = job
+
+    @property
+    def job(self) -> Job:
+        """The whole job, as it ended."""
+        return self._failed
+
+
+class JobPartiallyFailed(JobFailed):
+    """The job ended, and part of its work did not get done."""
+
+
+class WaitTimeout(JobsError, TimeoutError):
+    """The deadline passed before the job ended. The job goes on; this never means that it failed."""
+
+
+class UnexpectedState(JobsError):
+    """The job is in a state that the wait can't go on from."""
+
+
+class JobsFailed(ExceptionGroup[JobsError]):
+    """Some of many waits failed. ``outcomes`` has every one by ref: the `Job`, the error, or None.
+
+    As an exception group it holds the errors: ``except* JobFailed`` takes the failed jobs out of it.
+    """
+
+    outcomes: dict[JobRef, Job | JobsError | None]
+
+    @classmethod
+    def of(cls, outcomes: Iterable[tuple[JobRef, Job | JobsError | None]]) -> JobsFailed:
+        """The group of the errors among all outcomes. Of a job that was named twice, an error counts."""
+        pairs = list(outcomes)
+        errors = [outcome for _, outcome in pairs if isinstance(outcome, JobsError)]
+        group = cls(f"{len(errors)} of {len(pairs)} jobs", errors)
+        group.outcomes = dict(pairs)
+        group.outcomes.update((ref, outcome) for ref, outcome in pairs if isinstance(outcome, JobsError))
+        return group
+
+    def derive(self, excs: Sequence[JobsError]) -> JobsFailed:  # type: ignore[override]
+        """The group that ``except*`` and ``split`` make: of fewer errors, and all outcomes."""
+        group = JobsFailed(self.message, excs)
+        group.outcomes = self.outcomes
+        return group
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _regroup, (self.message, list(self.exceptions), self.__dict__.copy())
+
+
+def _regroup(message: str, errors: list[JobsError], state: dict[str, Any]) -> JobsFailed:
+    group = JobsFailed(message, errors)
+    group.__dict__.update(state)
+    return group
+
+
+def job_failure(job: Job) -> JobFailed:
+    """The exception for a job that ended without success: partial failures have their own class."""
+    return JobPartiallyFailed(job) if job.state.value == "partial" else JobFailed(job)
+
+
+def _failure_text(job: Job) -> str:
+    head = f"{job.ref} {job.state.name}"
+    if job.resolved:
+        head += " (resolved by the caller's probe)"
+    if job.operation:
+        head += f" ({job.operation})"
+    reasons = [str(error) for error in job.errors]
+    if not reasons:
+        reasons = [job.message] if job.message else ["the server gave no reason"]
+    return f"{head}: {'; '.join(reasons)}"

@@ -1,0 +1,196 @@
+"""What a job is, whichever system runs it: one frozen record that three vocabularies are folded into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from common.model.lazy import PartlyRead, draft_of
+from common.model.nesting import too_deep
+from common.model.refs import JobRef
+from common.model.states import TERMINAL, JobState
+
+
+class FrozenMap(Mapping[str, str]):
+    """A read-only mapping of text to text that pickles and hashes, unlike ``MappingProxyType``."""
+
+    __slots__ = ("_data",)
+    _data: dict[str, str]
+
+    def __init__(self, data: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        object.__setattr__(self, "_data", dict(data))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is read-only")
+
+    def __getitem__(self, key: str) -> str:
+        return self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._data.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._data)
+
+    def __reduce__(self) -> tuple[type[FrozenMap], tuple[dict[str, str]]]:
+        return type(self), (self._data,)
+
+
+NO_LINKS = FrozenMap()
+"""The links of whatever has none."""
+
+
+def _frozen(links: Mapping[str, str] | Iterable[tuple[str, str]]) -> FrozenMap:
+    return links if isinstance(links, FrozenMap) else FrozenMap(links)
+
+
+@attrs.frozen
+class ErrorArgument:
+    """One argument of an error's message, as ONTAP sends them."""
+
+    message: str
+    code: str | None = None
+
+
+@attrs.frozen
+class ErrorDetail:
+    """One error of a job. ``code`` is text whatever the server sent; ``target`` is what it concerns."""
+
+    message: str
+    code: str | None = None
+    title: str | None = None
+    target: str | None = None
+    arguments: tuple[ErrorArgument, ...] = ()
+
+    def __str__(self) -> str:
+        """The whole error on one line: ``message [title, code 4, target volume-2]``."""
+        extra = [
+            self.title if self.title and self.title != self.message else "",
+            f"code {self.code}" if self.code else "",
+            f"target {self.target}" if self.target else "",
+        ]
+        extra += [
+            f"argument {a.message!r}" if a.code is None else f"argument {a.message!r} ({a.code})"
+            for a in self.arguments
+        ]
+        kept = ", ".join(part for part in extra if part)
+        return f"{self.message} [{kept}]" if kept else self.message
+
+
+@attrs.frozen
+class JobItem:
+    """A part of a job that has an end of its own: a volume, a batch, or a file of a batch.
+
+    A file has no state of its own: it takes its batch's, with ``native_state`` None.
+    """
+
+    id: str
+    kind: str
+    state: JobState
+    native_state: str | None = None
+    errors: tuple[ErrorDetail, ...] = ()
+    items: tuple[JobItem, ...] = ()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@attrs.frozen
+class Job(PartlyRead):
+    """One observation of one job. Two are equal when the server said the same; a job hashes by its ref."""
+
+    ref: JobRef
+    state: JobState
+    native_state: str | None = attrs.field(default=None, kw_only=True)
+    """The state as the server wrote it, None where it wrote none."""
+    operation: str | None = attrs.field(default=None, kw_only=True)
+    """What the job does: ONTAP's description, BlueXP's type, Cloud Foundry's operation."""
+    message: str | None = attrs.field(default=None, kw_only=True)
+    progress: float | None = attrs.field(default=None, kw_only=True)
+    """0.0 to 1.0, or None where the server does not tell what is outstanding."""
+    created_at: datetime | None = attrs.field(default=None, kw_only=True)
+    started_at: datetime | None = attrs.field(default=None, kw_only=True)
+    updated_at: datetime | None = attrs.field(default=None, kw_only=True)
+    finished_at: datetime | None = attrs.field(default=None, kw_only=True)
+    """All times are aware and in UTC; ``finished_at`` is set only once the state is terminal."""
+    errors: tuple[ErrorDetail, ...] = attrs.field(default=(), kw_only=True)
+    """All errors: the job's first, then its items', with the item's id as ``target``."""
+    warnings: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """In the server's order, without repeats."""
+    items: tuple[JobItem, ...] = attrs.field(default=(), kw_only=True)
+    links: Mapping[str, str] = attrs.field(default=NO_LINKS, converter=_frozen, kw_only=True)
+    resolved: bool = attrs.field(default=False, kw_only=True)
+    """True where the caller's probe said the state, not the server."""
+    observed_at: datetime = attrs.field(factory=_now, eq=False, kw_only=True)
+    """When this was read, by this machine's clock."""
+    record: Any = attrs.field(default=None, eq=False, repr=False, kw_only=True)
+    """The provider's own typed record, with everything the server sent; None after a trip through JSON, and
+    in a pickle or a copy where it is nested deeper than 100 levels, for Python's pickle gives up on those."""
+
+    def __hash__(self) -> int:
+        return hash(self.ref)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in _FIELDS}
+        return {**state, "record": None} if too_deep(state["record"]) else state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def id(self) -> str:
+        """The server's id of the job."""
+        return self.ref.id
+
+    @property
+    def done(self) -> bool:
+        """True once the state is terminal."""
+        return self.state in TERMINAL
+
+    @property
+    def succeeded(self) -> bool:
+        """True for SUCCEEDED alone."""
+        return self.state is JobState.SUCCEEDED
+
+    def differs(self, other: Job) -> bool:
+        """Whether anything that a watcher is told of has changed since ``other``."""
+        return _told(self) != _told(other)
+
+
+_FIELDS = tuple(attrs.fields_dict(Job))
+
+
+def _told(job: Job) -> tuple[object, ...]:
+    return (
+        job.state,
+        job.native_state,
+        job.message,
+        job.progress,
+        job.errors,
+        job.warnings,
+        job.items,
+    )
+
+
+JobDraft: Any = draft_of(Job)
+"""For decoders of many jobs: takes each value of a `Job` as it is."""
+
+
+JobLike = JobRef | Job | str
+"""Wherever a job is asked for: a ref, its text, a bare id, or a job that was seen before."""
+
+
+def unique(texts: Iterable[str]) -> tuple[str, ...]:
+    """The texts in their order, each once."""
+    return tuple(dict.fromkeys(texts))

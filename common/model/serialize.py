@@ -1,0 +1,146 @@
+"""A `Job` to plain data and back: what a queue, a database or another process keeps of a wait."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import NoneType
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
+
+from common.model.errors import DecodeError, JobsError, UsageError
+from common.model.job import FrozenMap, Job
+from common.model.refs import JobRef
+from common.model.states import JobState
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+DEEPEST_ITEMS = 50
+VERSION = 1
+"""Written beside a job, so that a later version can read what an earlier one wrote."""
+
+
+def to_dict(job: Job) -> dict[str, Any]:
+    """A job as plain data that ``json.dumps`` takes: everything but ``record``."""
+    return {"version": VERSION, **_converter().unstructure(job, Job)}
+
+
+def from_dict(data: Mapping[str, Any]) -> Job:
+    """The job that `to_dict` was given, ``record`` aside. Keys that are not known are passed over.
+
+    Raises `UsageError` for data of a later version, `DecodeError` with the path for what is no job.
+    """
+    if not isinstance(data, Mapping):
+        raise DecodeError("a stored job is an object, as to_dict() gives it")
+    if data.get("version", VERSION) != VERSION:
+        raise UsageError(f"a job stored as version {data['version']!r}: this release reads version {VERSION}")
+    if _too_deep(data.get("items")):
+        raise DecodeError("the items are nested too deep", path="$.items")
+    import cattrs
+
+    try:
+        return _converter().structure(data, Job)
+    except (cattrs.BaseValidationError, JobsError, ValueError, TypeError, KeyError) as error:
+        message, _, path = cattrs.transform_error(error)[0].rpartition(" @ ")
+        raise DecodeError(message, path=path or "$") from None
+
+
+@functools.cache
+def _converter() -> Converter:
+    import cattrs  # lazily: importing it takes longer than all of the rest
+    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+    converter = cattrs.Converter()
+    # cattrs makes what it wants of what it finds, str(5) or float("1"): here it is refused.
+    readers: dict[type, Any] = {
+        JobRef: lambda value: JobRef.parse(_is(str, value)),
+        JobState: lambda value: JobState(_is(str, value)),
+        datetime: _moment,
+        str: lambda value: _is(str, value),
+        bool: lambda value: _is(bool, value),
+        float: _fraction,
+    }
+    for kind, read in readers.items():
+        converter.register_structure_hook(kind, _hook(read))
+    converter.register_unstructure_hook(JobRef, str)
+    converter.register_unstructure_hook(JobState, lambda state: state.value)
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook_func(_is_map, lambda value, _: _links(value))
+    converter.register_unstructure_hook_func(_is_map, dict)
+    converter.register_structure_hook_factory(_is_tuple, lambda kind: _tuple_reader(converter, kind))
+    converter.register_unstructure_hook_func(
+        _is_tuple, lambda value: [converter.unstructure(v) for v in value]
+    )
+    left_out = override(omit=True)
+    converter.register_unstructure_hook(Job, make_dict_unstructure_fn(Job, converter, record=left_out))
+    converter.register_structure_hook(Job, make_dict_structure_fn(Job, converter, record=left_out))
+    return converter
+
+
+def _too_deep(items: Any) -> bool:
+    # What is read can be written again: that takes more of Python's stack. Real items have two levels.
+    level = [items]
+    for _ in range(DEEPEST_ITEMS):
+        found = [item for each in level if isinstance(each, list | tuple) for item in each]
+        level = [item.get("items") for item in found if isinstance(item, Mapping)]
+    return any(level)
+
+
+def _hook(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda value, _: read(value)
+
+
+def _is_map(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _tuple_reader(converter: Converter, kind: Any) -> Any:
+    from cattrs import IterableValidationError, IterableValidationNote
+
+    member = get_args(kind)[0]
+
+    def read(value: Any, _: Any) -> tuple[Any, ...]:
+        found: list[Any] = []
+        for index, item in enumerate(_is(list, value) if not isinstance(value, tuple) else value):
+            try:
+                found.append(converter.structure(item, member))
+            except (ValueError, TypeError, KeyError, ExceptionGroup) as error:
+                error.add_note(IterableValidationNote(f"at index {index}", index, member))
+                raise cast("Any", IterableValidationError)("in an array", [error], kind) from None
+        return tuple(found)
+
+    return read
+
+
+def _is(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        names = {str: "text", bool: "a boolean", list: "an array", dict: "an object", NoneType: "null"}
+        found = names.get(type(value), type(value).__name__)
+        raise TypeError(f"expected {names.get(kind, kind.__name__)}, got {found}")
+    return value
+
+
+def _fraction(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError("expected a finite number")
+    return float(value)
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(_is(str, value))
+    if moment.tzinfo is None:
+        raise ValueError("expected a time with its offset")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time between the years 1 and 9999") from None
+
+
+def _links(value: Any) -> FrozenMap:
+    return FrozenMap({_is(str, name): _is(str, link) for name, link in _is(dict, value).items()})

@@ -1,0 +1,1 @@
+"""When to ask about which job, in which request, and what each answer means to each wait."""

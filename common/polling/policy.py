@@ -1,0 +1,76 @@
+"""When to ask again: pure arithmetic, without a clock, a socket or a state of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from common.model.errors import UsageError
+from common.model.job import Job
+
+LONGEST = 1e9
+"""Seconds: nothing here takes thirty years, and beyond it clocks lose precision."""
+
+
+def _seconds(least: float) -> Any:
+    def check(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LONGEST:
+            raise UsageError(f"PollPolicy.{attribute.name} must be a number of seconds, below {LONGEST:g}")
+        if value < least:
+            raise UsageError(f"PollPolicy.{attribute.name} must be at least {least:g}, not {value:g}")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class PollPolicy:
+    """How often to ask, and how long to bear with trouble. All in seconds but ``fraction``.
+
+    The delay after a poll is ``fraction`` of the job's run time, between ``initial`` and ``maximum``: an
+    end is learnt of at most max(initial, a tenth of the run time) late, and the number of polls grows
+    with the logarithm of the run time. Raises `UsageError` for numbers that make no sense.
+    """
+
+    initial: float = attrs.field(default=1.0, validator=_seconds(0.001))
+    maximum: float = attrs.field(default=30.0, validator=_seconds(0.001))
+    fraction: float = attrs.field(default=0.1, validator=_seconds(0.0))
+    start_grace: float = attrs.field(default=2.0, validator=_seconds(0.0))
+    """For so long a job that was never seen may be unknown: servers lag behind their own 202."""
+    outage_limit: float = attrs.field(default=3600.0, validator=_seconds(0.0))
+    """Without a deadline, a wait gives up after so long without one good reply."""
+    unknown_limit: float = attrs.field(default=300.0, validator=_seconds(0.0))
+    """For so long a job may stay in a state that is not understood."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.maximum < self.initial:
+            raise UsageError(
+                f"PollPolicy.maximum ({self.maximum:g} s) must not be below initial ({self.initial:g} s)"
+            )
+
+
+def healthy_delay(policy: PollPolicy, run_time: float) -> float:
+    """Seconds from one good poll to the next. Without jitter, so that waits fall due together."""
+    return min(policy.maximum, max(policy.initial, run_time * policy.fraction))
+
+
+def backoff(policy: PollPolicy, outage: float, draw: float) -> float:
+    """Seconds until the next try, ``outage`` seconds after the last good reply.
+
+    Doubles the outage at each try, up to the policy's cap; ``draw`` (0.0 to 1.0) takes up to half of it
+    off, so that thousands of waits do not come back at the same moment.
+    """
+    return min(policy.maximum, max(policy.initial, outage)) * (1.0 - draw / 2)
+
+
+def run_time(job: Job, date: datetime | None, waited: float) -> float:
+    """For how long the job has been running, in seconds, never below 0.
+
+    The server's own clock (the reply's ``Date``) less the job's start, so that neither this machine's
+    clock nor a restart of the waiting process matters; without both, ``waited``.
+    """
+    start = job.started_at or job.created_at
+    if start is None or date is None:
+        return max(0.0, waited)
+    return max(0.0, (date - start).total_seconds())

@@ -1,0 +1,223 @@
+"""What one wait makes of each answer: the semantics of waiting, without a clock or a socket.
+
+A `Tracker` is told what a poll gave and when, and says what to tell the watcher, when to ask again, and
+with which exception the wait ends. The shared poller has one for each wait.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime
+
+import attrs
+
+from common.model.errors import (
+    DecodeError,
+    JobGone,
+    JobNotFound,
+    JobsError,
+    SourceError,
+    UnexpectedState,
+    UsageError,
+    WaitTimeout,
+    job_failure,
+)
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.states import TERMINAL, JobState
+from common.polling.policy import PollPolicy, backoff, healthy_delay, run_time
+
+BAD_RECORDS = 3
+"""So many undecodable records of one job in a row end its wait."""
+
+DelayRule = Callable[[PollPolicy, Job, float], float]
+"""The provider's delay after a good poll, from the policy, the job and its run time in seconds."""
+
+
+def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:
+    """The delay of a provider without a rhythm of its own."""
+    del job
+    return healthy_delay(policy, ran)
+
+
+@attrs.define(eq=False, kw_only=True, weakref_slot=False)
+class Tracker:
+    """One wait. Times are seconds on the loop's clock; ``deadline`` may be infinite."""
+
+    ref: JobRef
+    policy: PollPolicy
+    began: float
+    deadline: float = math.inf
+    timeout: float | None = None
+    until: frozenset[JobState] | None = None
+    last: Job | None = None
+    """The last observation; at the start the job that the caller had seen before, if any."""
+    delay: DelayRule = plain_delay
+    due: float = attrs.field(init=False)
+    """When to ask again."""
+    polls: int = attrs.field(default=0, init=False)
+    """How often was asked."""
+    ended: bool = attrs.field(default=False, init=False)
+    trouble: JobsError | None = attrs.field(default=None, init=False)
+    """What the last poll failed with, None after a good one."""
+    _told: bool = attrs.field(default=False, init=False)
+    _seen: bool = attrs.field(init=False)
+    _head_start: float = attrs.field(default=0.0, init=False)
+    _outage_since: float | None = attrs.field(default=None, init=False)
+    _unknown_since: float | None = attrs.field(default=None, init=False)
+    _bad_records: int = attrs.field(default=0, init=False)
+    _seen_at: datetime | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.due = self.began
+        self._seen = self.last is not None
+        if self.last is not None:
+            # A wait that resumes goes on from the run time that the job had, not from its first second.
+            self._head_start = run_time(self.last, self.last.observed_at, 0.0)
+
+    def saw(
+        self, job: Job, *, dispatched: float, date: datetime | None = None, at: datetime | None = None
+    ) -> bool:
+        """A good answer to a request that left at ``dispatched``. True where the watcher is to be told.
+
+        ``at`` is when it came by this machine's clock, where ``job`` is the one of an earlier answer.
+
+        Raises `UnexpectedState` where the state was UNKNOWN for too long.
+        """
+        self.trouble = self._outage_since = None
+        self._bad_records = 0
+        last = self.last
+        news = not self._told or (job is not last and (last is None or job.differs(last)))
+        self.last, self._seen, self._told, self._seen_at = job, True, True, at
+        wanted = self.until is not None and job.state in self.until
+        if job.state in TERMINAL or (wanted and dispatched >= self.began):
+            self.ended = True
+            return True
+        waited = self._head_start + dispatched - self.began
+        self.due = dispatched + self.delay(self.policy, job, run_time(job, date, waited))
+        if job.state is JobState.UNKNOWN:
+            self._bound_unknown(job, dispatched)
+        else:
+            self._unknown_since = None
+        return news
+
+    def missing(self, error: JobNotFound, *, dispatched: float) -> JobsError | None:
+        """The API's own word that there is no such job. Returns what the wait ends with, if it does."""
+        self.trouble, self._outage_since, self._bad_records = error, None, 0
+        if self._seen and not error.certain:
+            text = f"{self.ref}: the server has forgotten the job; it was last seen {self._last_words()}"
+            return JobGone(f"{text}, and how it ended is not known", ref=self.ref, job=self.observation)
+        grace_ends = self.began + self.policy.start_grace
+        if error.certain or dispatched >= grace_ends:
+            return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.observation)
+        self.due = min(dispatched + self.policy.initial, grace_ends)
+        return None
+
+    def troubled(
+        self, error: SourceError, *, dispatched: float, now: float, draw: float
+    ) -> SourceError | None:
+        """A poll that failed. Returns what the wait ends with, an error of its own; None where it goes on.
+
+        ``draw`` is the jitter, 0.0 to 1.0, one for each request however many waits it served.
+        """
+        self.trouble = error
+        if isinstance(error, DecodeError) and not error.transient:
+            self._bad_records += 1
+            if self._bad_records >= BAD_RECORDS:
+                return error.copy_for(self.ref, self.observation)
+        elif not error.transient:
+            return error.copy_for(self.ref, self.observation)
+        if self._outage_since is None:
+            self._outage_since = dispatched
+        outage = now - self._outage_since
+        if self.deadline == math.inf and outage >= self.policy.outage_limit:
+            own = error.copy_for(self.ref, self.observation)
+            own.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
+            return own
+        wait = backoff(self.policy, outage, draw)
+        self.due = max(dispatched + wait, now + (error.retry_after or 0.0), now)
+        return None
+
+    def shift(self, seconds: float) -> None:
+        """Go on by another clock, which is ahead by so many seconds."""
+        self.began += seconds
+        self.deadline += seconds
+        self.due += seconds
+        if self._outage_since is not None:
+            self._outage_since += seconds
+        if self._unknown_since is not None:
+            self._unknown_since += seconds
+
+    def resolved(self, state: object) -> Job:
+        """The job as the caller's probe knows it. Raises `UsageError` where that is no terminal state."""
+        try:
+            known = JobState(str(state))
+        except ValueError:
+            known = JobState.UNKNOWN
+        if known not in TERMINAL:
+            raise UsageError(
+                f"resolve_gone must return a terminal JobState, not {state!r}",
+                ref=self.ref,
+                job=self.last,
+            )
+        if self.last is None:
+            job = Job(self.ref, known, resolved=True)
+        else:
+            job = attrs.evolve(self.last, state=known, native_state=None, resolved=True)
+        self.last, self.ended, self._told = job, True, True
+        return job
+
+    def expired(self) -> WaitTimeout:
+        """The exception for a deadline that passed."""
+        allowed = f"{self.timeout:g} s" if self.timeout is not None else "the time allowed"
+        text = f"{self.ref}: not ended within {allowed}; last seen {self._last_words()}"
+        if self.trouble is not None:
+            text += f"; the last poll failed: {self.trouble}"
+        error = WaitTimeout(f"{text}. The job may still be running.", ref=self.ref, job=self.observation)
+        error.__cause__ = self.trouble
+        return error
+
+    def outcome(self, *, check: bool) -> Job:
+        """The job that the wait ended with, or the exception that it asks for."""
+        job = self.last
+        if job is None or not self.ended:
+            raise AssertionError("a wait was folded before it ended")
+        if self.until is None:
+            if check and job.state is not JobState.SUCCEEDED:
+                raise job_failure(job)
+            return job
+        if job.state in self.until:
+            return job
+        if job.state is not JobState.SUCCEEDED:
+            raise job_failure(job)
+        wanted = ", ".join(sorted(state.name for state in self.until))
+        raise UnexpectedState(
+            f"{self.ref}: ended as {job.state.name}, waited for {wanted}", ref=self.ref, job=job
+        )
+
+    @property
+    def observation(self) -> Job | None:
+        """The last observation, with the time of the last answer also where nothing had changed."""
+        if self.last is None or self._seen_at is None:
+            return self.last
+        return attrs.evolve(self.last, observed_at=self._seen_at)
+
+    def _bound_unknown(self, job: Job, dispatched: float) -> None:
+        if self._unknown_since is None:
+            self._unknown_since = dispatched
+        limit = self._unknown_since + self.policy.unknown_limit
+        if dispatched >= limit:
+            raise UnexpectedState(
+                f"{self.ref}: the server wrote the state {job.native_state!r}, which is not known here, for "
+                f"{self.policy.unknown_limit:g} s: map it with states=, or raise PollPolicy.unknown_limit",
+                ref=self.ref,
+                job=job,
+            )
+        self.due = min(self.due, limit)
+
+    def _last_words(self) -> str:
+        if self.last is None:
+            return "never"
+        message = f" ({self.last.message})" if self.last.message else ""
+        return f"{self.last.state.name}{message}"

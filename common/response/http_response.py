@@ -1,0 +1,164 @@
+"""What came back: status, headers and a bounded body, and the pure reading of each."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from common.model.errors import UsageError
+from common.model.refs import decode_segment
+
+EXCERPT = 500
+"""How many characters of a body an exception shows."""
+EXCERPT_SOURCE = 20_000
+"""So many of a reply that says no are looked through for secrets, before an excerpt is taken of them."""
+
+
+@attrs.frozen(repr=False)
+class Reply:
+    """A whole reply. Header names are lower case; a header may come more than once."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        # Headers and bodies may hold cookies and tokens.
+        return f"<Reply {self.status}, {len(self.body)} bytes>"
+
+    @property
+    def ok(self) -> bool:
+        """True for 2xx."""
+        return 200 <= self.status < 300
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def header_values(self, name: str) -> tuple[str, ...]:
+        """Every value of a header, in order."""
+        return tuple(value for key, value in self.headers if key == name)
+
+    @property
+    def text(self) -> str:
+        """The body as text, whatever bytes are in it."""
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def excerpt(self) -> str:
+        """The first characters of the body, for a person to read."""
+        return " ".join(self.text[: EXCERPT * 2].split())[:EXCERPT]
+
+    @property
+    def date(self) -> datetime | None:
+        """When the server says that it answered."""
+        return http_date(self.header("date"))
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks to be left alone, from either form of ``Retry-After``."""
+        return retry_after(self.header("retry-after"), self.date)
+
+
+@functools.lru_cache(maxsize=16)  # a server says the same for a second
+def http_date(text: str | None) -> datetime | None:
+    """A date of a header as an aware datetime in UTC, None where it is not one."""
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime  # lazily: a process that only decodes needs none of it
+
+    try:
+        parsed = parsedate_to_datetime(text)
+        aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        return aware.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def retry_after(text: str | None, date: datetime | None) -> float | None:
+    """``Retry-After`` in seconds: a whole number as it is, a date less the reply's own ``Date``."""
+    if text is None:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    until = http_date(text)
+    if until is None:
+        return None
+    return max(0.0, (until - (date or datetime.now(UTC))).total_seconds())
+
+
+def reply_of(
+    response: object | None = None,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+    body: bytes | str | object = b"",
+) -> Reply:
+    """A `Reply` from another library's response (httpx, requests), or from its parts."""
+    if isinstance(response, Reply):
+        return response
+    if response is not None:
+        found: object = getattr(response, "status_code", None)
+        if not isinstance(found, int):
+            raise UsageError(
+                "adopt() takes an httpx or requests response, or status=, headers= and body= of any other"
+            )
+        raw: Any = getattr(response, "headers", {})
+        pairs = raw.multi_items() if hasattr(raw, "multi_items") else raw.items()
+        try:
+            content = bytes(getattr(response, "content", b"") or b"")
+        except RuntimeError:  # httpx.ResponseNotRead, and its like
+            raise UsageError(
+                "adopt() was given a streamed response: read it first (await response.aread())"
+            ) from None
+        return Reply(found, _lower(pairs), content)
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise UsageError("adopt() needs a response, or at least status= and what came with it")
+    pairs = list(headers.items() if isinstance(headers, Mapping) else _pairs(headers))
+    if isinstance(body, str):
+        body = body.encode()
+    elif isinstance(body, bytearray | memoryview):
+        body = bytes(body)
+    elif not isinstance(body, bytes):
+        try:
+            body = json.dumps(body).encode()
+        except (TypeError, ValueError):
+            raise UsageError("body= must be bytes, text, or the decoded JSON of the reply") from None
+    return Reply(status, _lower(pairs), body)
+
+
+def _lower(pairs: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
+    return tuple((_header(name).lower(), _header(value)) for name, value in pairs)
+
+
+def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
+    try:
+        return [(name, value) for name, value in headers or ()]
+    except (TypeError, ValueError):
+        raise UsageError("headers= must be a mapping, or pairs of name and value") from None
+
+
+def _header(text: Any) -> str:
+    return text.decode("latin-1") if isinstance(text, bytes) else str(text)
+
+
+def last_segment(href: str | None, *, parent: str) -> str | None:
+    """The id that an URL ends in, if the segment before it is ``parent``; its host is never looked at."""
+    try:
+        path = urlsplit(href or "").path
+    except ValueError:
+        return None
+    head, _, last = path.rstrip("/").rpartition("/")
+    if not last or head.rpartition("/")[2] != parent:
+        return None
+    try:
+        return decode_segment(last)
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,42 @@
+"""What can go wrong on the way to a system with jobs, and within it; each kind is one class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from common.simulator.faults.base import Ask, Fault
+from common.simulator.faults.connection import CutBody, Delay, Hang, Refuse, Reset
+from common.simulator.faults.reply import ContentType, Html, RetryAfter, Status
+from common.simulator.faults.system import ExpireTokens, Forget, IgnoreFilter, ShortPage, Stale
+
+__all__ = [
+    "KINDS",
+    "Ask",
+    "ContentType",
+    "CutBody",
+    "Delay",
+    "ExpireTokens",
+    "Fault",
+    "Forget",
+    "Hang",
+    "Html",
+    "IgnoreFilter",
+    "Refuse",
+    "Reset",
+    "RetryAfter",
+    "ShortPage",
+    "Stale",
+    "Status",
+]
+
+KINDS: Mapping[str, type[Fault]] = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (
+            *(Status, RetryAfter, Html, ContentType, Delay, Hang, CutBody, Reset, Refuse),
+            *(Stale, ShortPage, IgnoreFilter, ExpireTokens, Forget),
+        )
+    }
+)
+"""Every kind by name."""

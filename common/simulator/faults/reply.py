@@ -1,0 +1,109 @@
+"""Faults by which a client gets another reply than the system's own."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from common.simulator.faults.base import Ask, Fault, flag, headers, not_negative, status_code, text, with_body
+from common.simulator.messages import Request, Response
+
+if TYPE_CHECKING:
+    from common.simulator.simulator import Simulator
+
+PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1><hr>proxy</body></html>"
+
+
+def _none() -> Mapping[str, str]:
+    return {}
+
+
+@attrs.frozen
+class Status(Fault):
+    """A status with headers and a body (text, bytes, or data that becomes JSON).
+
+    With ``acts`` the system does what it was asked to do, and only its reply is lost to this one.
+    """
+
+    status: int = attrs.field(validator=status_code)
+    headers: Mapping[str, str] = attrs.field(factory=_none, validator=headers)
+    body: Any = None
+    acts: bool = attrs.field(default=False, validator=flag)
+
+    def __attrs_post_init__(self) -> None:
+        if self.body is not None:
+            with_body(self.status)
+
+    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+        """Answer so."""
+        if self.acts:
+            await ask(request)
+        kind, body = _encoded(self.body)
+        return Response(self.status, self.headers, body).adding(kind)
+
+
+@attrs.frozen
+class RetryAfter(Fault):
+    """A 503 (or another status) with ``Retry-After`` in seconds, or with ``date`` as a date."""
+
+    seconds: float = attrs.field(validator=not_negative)
+    date: bool = attrs.field(default=False, validator=flag)
+    status: int = attrs.field(default=503, validator=status_code)
+    body: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.body is not None:
+            with_body(self.status)
+
+    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+        """Answer so."""
+        now = system.clock.now()
+        whole = math.ceil(self.seconds)
+        text = format_datetime(system.wall(now + self.seconds), usegmt=True) if self.date else str(whole)
+        kind, body = _encoded(self.body)
+        return Response(self.status, {"Retry-After": text}, body).adding(kind)
+
+
+@attrs.frozen
+class Html(Fault):
+    """A page of a proxy's, in place of the system's answer; ``acts`` as in `Status`."""
+
+    status: int = attrs.field(default=504, validator=status_code)
+    acts: bool = attrs.field(default=False, validator=flag)
+
+    def __attrs_post_init__(self) -> None:
+        with_body(self.status)
+
+    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+        """Answer so."""
+        page = PAGE.format(f"{self.status} by a proxy")
+        reply = Status(self.status, {"Content-Type": "text/html"}, page, self.acts)
+        return await reply.meet(system, ask, request)
+
+
+@attrs.frozen
+class ContentType(Fault):
+    """The system's own answer under another content type, such as JSON as ``text/plain``."""
+
+    type: str = attrs.field(validator=text)
+
+    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+        """Change the header."""
+        return (await ask(request)).replacing({"Content-Type": self.type})
+
+
+def _encoded(body: Any) -> tuple[dict[str, str], bytes]:
+    match body:
+        case None:
+            return {}, b""
+        case bytes():
+            return {"Content-Type": "application/octet-stream"}, body
+        case str():
+            return {"Content-Type": "text/plain; charset=utf-8"}, body.encode()
+        case _:
+            return {"Content-Type": "application/json"}, json.dumps(body, ensure_ascii=False).encode()

@@ -1,0 +1,200 @@
+"""Which state a scripted job is in at a given time: pure functions of time, without a clock."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from common.simulator.messages import Request, Response
+
+
+def _no_changes() -> Mapping[str, Any]:
+    return {}
+
+
+@attrs.frozen
+class Step:
+    """One state of a scripted job, its seconds (None: for ever), and the fields it changes.
+
+    The state is in the provider's own vocabulary and not checked; None leaves it out of the record.
+    """
+
+    state: str | None
+    seconds: float | None = None
+    changes: Mapping[str, Any] = attrs.field(factory=_no_changes)
+
+    @classmethod
+    def of(cls, step: StepLike) -> Step:
+        """Return a step from its tuple. Raises `ValueError` for seconds that no clock can count."""
+        if not isinstance(step, Step) and (not isinstance(step, list | tuple) or len(step) not in {2, 3}):
+            raise ValueError(f"a step is (state, seconds) or (state, seconds, {{fields}}), not {step!r:.60}")
+        made = step if isinstance(step, Step) else cls(step[0], step[1], step[2] if len(step) > 2 else {})
+        by_name = isinstance(made.changes, Mapping)
+        if not by_name:
+            raise ValueError(f"what changes in a step are fields by name: {made!r:.60}")
+        seconds = 0 if made.seconds is None else made.seconds
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= sys.float_info.max:
+            raise ValueError(f"a step's seconds are 0 or more, or None for ever: {made}")
+        return made
+
+
+StepLike = tuple[str | None, float | None] | tuple[str | None, float | None, Mapping[str, Any]] | Step
+Script = Sequence[StepLike]
+"""Steps of a life: ``(state, seconds)`` or ``(state, seconds, {fields that change})``."""
+
+
+@attrs.frozen
+class Moment:
+    """A job at one time: its step, when that began (None before the life has), its fields."""
+
+    step: Step
+    since: float | None
+    fields: Mapping[str, Any]
+
+    @property
+    def state(self) -> str | None:
+        """The state in the provider's vocabulary."""
+        return self.step.state
+
+
+@attrs.frozen
+class ScriptedLife:
+    """A script and the time at which it began; None while it waits for its first look.
+
+    After its last step the job is gone; a last step without seconds lasts for ever. `held` is what
+    a pause has set aside, and a `sealed` life takes no more changes.
+    """
+
+    steps: tuple[Step, ...]
+    start: float | None = None
+    held: tuple[Step, ...] = ()
+    sealed: bool = False
+
+    @classmethod
+    def of(cls, script: Script) -> ScriptedLife:
+        """Return a life that has not begun. Raises `ValueError` for a script without sense."""
+        steps = tuple(Step.of(step) for step in script)
+        if not steps:
+            raise ValueError("a job's script needs at least one step")
+        if any(step.seconds is None for step in steps[:-1]):
+            raise ValueError("only the last step of a script may last for ever (seconds None)")
+        return cls(steps)
+
+    def begun(self, now: float) -> ScriptedLife:
+        """Return the life beginning now, or itself if it has begun."""
+        return self if self.start is not None else attrs.evolve(self, start=now)
+
+    def at(self, now: float) -> Moment | None:
+        """Return the job at this time, or None once the script has run out."""
+        fields: dict[str, Any] = {}
+        for step, begin, end in self._spans(now):
+            fields.update(step.changes)
+            if end is None or now < end:
+                return Moment(step, begin if self.start is not None else None, fields)
+        return None
+
+    def entered(self, states: Container[str | None]) -> float | None:
+        """Return when the first step with one of these states begins, or None if there is none."""
+        if self.start is None:
+            return None
+        spans = self._spans(self.start)
+        return next((begin for step, begin, _ in spans if step.state in states), None)
+
+    def left(self, states: Container[str | None]) -> float | None:
+        """Return when the first step with another state begins, or None if there is none."""
+        if self.start is None:
+            return None
+        spans = self._spans(self.start)
+        return next((begin for step, begin, _ in spans if step.state not in states), None)
+
+    def hold(self, now: float, via: Step, paused: Step) -> ScriptedLife:
+        """Return the life paused: ``via`` for its seconds, then ``paused``; the rest is held."""
+        if self.held or self.sealed:
+            return self
+        past, rest = self._split(now)
+        return attrs.evolve(self, steps=(*past, via, paused), held=rest)
+
+    def release(self, now: float) -> ScriptedLife:
+        """Return the life going on from where it was paused."""
+        if not self.held:
+            return self
+        past, _ = self._split(now)
+        return attrs.evolve(self, steps=(*past, *self.held), held=())
+
+    def finish(self, now: float, via: Step, ending: Step) -> ScriptedLife:
+        """Return the life cut short: ``via`` for its seconds, then ``ending``, and sealed."""
+        if self.sealed:
+            return self
+        past, _ = self._split(now)
+        return attrs.evolve(self, steps=(*past, via, ending), held=(), sealed=True)
+
+    def _spans(self, now: float) -> Iterator[tuple[Step, float, float | None]]:
+        begin = now if self.start is None else self.start
+        for step in self.steps:
+            end = None if step.seconds is None else begin + step.seconds
+            yield step, begin, end
+            if end is None:
+                return
+            begin = end
+
+    def _split(self, now: float) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        """Cut the script at a time: what is over, and what was still to come."""
+        past: list[Step] = []
+        for number, (step, begin, end) in enumerate(self._spans(now)):
+            if end is not None and end <= now:
+                past.append(step)
+                continue
+            past.append(attrs.evolve(step, seconds=max(0.0, now - begin)))
+            remaining = attrs.evolve(step, seconds=None if end is None else end - now)
+            return tuple(past), (remaining, *self.steps[number + 1 :])
+        return tuple(past), ()
+
+
+def _no_fields() -> Mapping[str, Any]:
+    return {}
+
+
+@attrs.define(eq=False)
+class ScriptedJob:
+    """A simulated job: its id, its life, its first fields, and the actions that it refuses."""
+
+    id: str
+    life: ScriptedLife
+    fields: Mapping[str, Any] = attrs.field(factory=_no_fields)
+    refuses: frozenset[str] = frozenset()
+
+    def at(self, now: float) -> Moment | None:
+        """Return state and fields at this time, or None before it began and once its script has run out."""
+        if self.life.start is not None and now < self.life.start:
+            return None
+        moment = self.life.at(now)
+        if moment is None:
+            return None
+        return Moment(moment.step, moment.since, {**self.fields, **moment.fields})
+
+
+@attrs.frozen
+class NewJob:
+    """The job that a write starts: its script, its fields (keywords of ``add_job``), its id.
+
+    ``warnings`` are the write's own, for the servers that send some beside the job. Raises `ValueError` for
+    a script that makes no sense.
+    """
+
+    script: Script
+    fields: Mapping[str, Any] = attrs.field(factory=_no_fields)
+    id: str | None = None
+    warnings: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
+
+    def __attrs_post_init__(self) -> None:
+        ScriptedLife.of(self.script)
+
+
+OnWrite = NewJob | Callable[[Request], NewJob | Response]
+"""What a write starts: always such a job, or what the function says of the request.
+
+A `Response` from the function is answered as it is, and no job starts.
+"""

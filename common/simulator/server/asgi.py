@@ -1,0 +1,65 @@
+"""How a simulator speaks ASGI 3: whole requests in, whole responses out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from common.simulator.messages import Response, Scope
+from common.simulator.outage import Lost
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Handle = Callable[[Scope, bytes], Awaitable[Response]]
+"""Answers one request, given its scope and its whole body."""
+
+
+async def run_asgi(handle: Handle, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one connection scope.
+
+    Raises `Lost` where the connection is to break, after what is sent before; and `ValueError` for a
+    type other than lifespan and http.
+    """
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "http":
+        body = await _whole_body(receive)
+        if body is not None:
+            await _answer(await handle(scope, body), send)
+    else:
+        raise ValueError(f"a simulator serves http only, not {scope['type']!r}")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        kind: str = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """Read the body to its end; None if the client went away before."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def raw_headers(response: Response) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response as they are sent."""
+    return [(name.lower().encode("latin-1"), text.encode()) for name, text in response.headers.items()]
+
+
+async def _answer(response: Response, send: Send) -> None:
+    start = {"type": "http.response.start", "status": response.status, "headers": raw_headers(response)}
+    await send(start)
+    cut = response.cut is not None
+    await send({"type": "http.response.body", "body": response.sent, "more_body": cut})
+    if cut:
+        raise Lost("cut")

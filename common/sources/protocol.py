@@ -1,0 +1,73 @@
+"""The one protocol that every source implements, and that code for all three systems is written to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from typing import Any, Protocol, runtime_checkable
+
+from common.model.job import Job, JobLike
+from common.model.refs import JobRef
+from common.model.states import Action, Capability, JobState
+from common.polling.policy import PollPolicy
+from common.polling.wait import OnCancel, Probe, Watch
+
+
+@runtime_checkable
+class JobSource(Protocol):
+    """Reads, lists, acts on and waits for the jobs of one system, or of several behind one `Fleet`."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the server offers beyond reading one job."""
+        ...
+
+    async def get(self, job: JobLike) -> Job:
+        """One observation of one job: one request."""
+        ...
+
+    async def act(self, job: JobLike, action: Action) -> Job:
+        """Pause, resume or cancel a job, and read it again."""
+        ...
+
+    async def wait(
+        self,
+        job: JobLike,
+        *,
+        timeout: float | None = None,  # the name that users know; None is no deadline
+        until: Collection[JobState] | None = None,
+        check: bool = True,
+        on_cancel: OnCancel = "leave",
+        resolve_gone: Probe | None = None,
+        policy: PollPolicy | None = None,
+    ) -> Job:
+        """The job once it has ended, or has reached one of the states in ``until``."""
+        ...
+
+    def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
+        """The jobs that match, page after page."""
+        ...
+
+
+class Member(JobSource, Protocol):
+    """A source that can say whose a job is; every source of this SDK can."""
+
+    def ref(self, job: JobLike) -> JobRef:
+        """The complete ref of a job. Raises `WrongSource` for another source's."""
+        ...
+
+    def watch(
+        self,
+        job: JobLike,
+        *,
+        timeout: float | None = None,
+        until: Collection[JobState] | None = None,
+        on_cancel: OnCancel = "leave",
+        resolve_gone: Probe | None = None,
+        policy: PollPolicy | None = None,
+    ) -> Watch:
+        """The first observation of a job, then each change."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what the source holds."""
+        ...

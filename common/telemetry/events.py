@@ -1,0 +1,70 @@
+"""What an observer is told, and the log: the one surface for metrics, traces and dashboards."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable
+
+import attrs
+
+from common.model.errors import JobsError
+from common.model.job import Job
+from common.model.refs import JobRef
+
+logger: logging.Logger = logging.getLogger("jobsource")
+
+
+class EventKind(enum.StrEnum):
+    """What happened."""
+
+    SEEN = "seen"
+    """A poll was answered; the job may be as before."""
+    CHANGED = "changed"
+    """The first observation of a wait, or one that differs from the last."""
+    TROUBLE = "trouble"
+    """A poll failed, and the wait goes on."""
+    ENDED = "ended"
+    """A wait ended: with a job, with an error, or both."""
+    ABANDONED = "abandoned"
+    """A wait was cancelled, or broken off by what a probe raised. It says nothing of the job."""
+
+
+@attrs.frozen
+class Event:
+    """One thing that happened to one wait. Holds no secret."""
+
+    kind: EventKind
+    ref: JobRef
+    job: Job | None = None
+    error: JobsError | None = None
+
+
+Observer = Callable[[Event], None]
+"""Called in the event loop, so it must not block. What it raises is logged and goes no further."""
+
+
+def tell(
+    observer: Observer | None,
+    kind: EventKind,
+    ref: JobRef,
+    job: Job | None = None,
+    error: JobsError | None = None,
+) -> None:
+    """`emit`, without making an event that nobody looks at."""
+    if observer is not None or kind is EventKind.TROUBLE or logger.isEnabledFor(logging.DEBUG):
+        emit(observer, Event(kind, ref, job, error))
+
+
+def emit(observer: Observer | None, event: Event) -> None:
+    """Log an event and tell the observer."""
+    if event.kind is EventKind.TROUBLE:
+        logger.warning("%s: %s; asking again", event.ref, event.error)
+    elif logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s %s: %s", event.ref, event.kind, event.error or (event.job and event.job.state))
+    if observer is None:
+        return
+    try:
+        observer(event)
+    except Exception:
+        logger.exception("the observer failed on %s of %s", event.kind, event.ref)

@@ -1,0 +1,588 @@
+"""From a URL, a reference, a profile or the environment to a source, and credentials to nobody else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import bluexp_jobs.provider
+import cfjobs.provider
+import ontapjobs.provider
+from common import InsecureConnectionWarning, JobRef, UsageError, WrongSource, connect
+from common import providers as registry
+from common.providers import Provider, register_provider
+from ontapjobs import OntapJobs
+from ontapjobs.simulator import OntapSimulator
+from tests.common.test_embedding import ROOT, printed, write
+from tests.profiles import PASSWORD, TOKEN, Desk, auth_of, words
+
+ID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
+FILE = """
+[profiles.prod]
+endpoint = "ontap://Cluster1.Example.com"
+user = "admin"
+password = { env = "PROD_PW" }
+aliases = ["10.0.0.1"]
+
+[profiles.lab]
+provider = "ontap"
+endpoint = "https://[2001:DB8::1]:8443"
+token = { env = "LAB_TOKEN" }
+
+[profiles.backup]
+provider = "bluexp"
+account = "account-x1"
+agent = "a1clients"
+token = { env = "LAB_TOKEN" }
+
+[profiles.dev]
+endpoint = "cf+http://127.0.0.1:8080"
+token = { env = "LAB_TOKEN" }
+
+[profiles.nas]
+provider = "nas"
+endpoint = "nas://cluster9"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _three_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three of this project, whatever else other tests made known."""
+    ours = {
+        one.name: one
+        for one in (bluexp_jobs.provider.PROVIDER, cfjobs.provider.PROVIDER, ontapjobs.provider.PROVIDER)
+    }
+    monkeypatch.setattr(registry, "_registered", ours)
+    monkeypatch.setattr(registry, "_installed", dict)
+
+
+@pytest.fixture
+def filed(desk: Desk) -> Desk:
+    """A user with the profiles above."""
+    desk.profiles(FILE)
+    desk.set(PROD_PW=PASSWORD, LAB_TOKEN=TOKEN)
+    return desk
+
+
+# --- what a target may be
+
+
+@pytest.mark.parametrize(
+    ("target", "endpoint"),
+    [
+        ("ontap://cluster1", "https://cluster1"),
+        ("ontap://CLUSTER1/", "https://cluster1"),
+        ("ontap://cluster1:8443", "https://cluster1:8443"),
+        ("ontap+http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("ontap://[2001:DB8::1]", "https://[2001:db8::1]"),
+        ("ontap+http://[::1]:8080/", "http://[::1]:8080"),
+        (f"ontap://cluster1/{ID}", "https://cluster1"),
+        (JobRef("ontap", "cluster1", ID), "https://cluster1"),
+    ],
+)
+def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, desk: Desk) -> None:
+    del desk
+    source = connect(target, auth=("admin", PASSWORD))
+    assert isinstance(source, OntapJobs)
+    assert source.endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("", "neither a source's URL nor a job's reference"),
+        ("prod", "pass profile='name'"),
+        ("cluster1.example.com", "write it as 'ontap://host'"),
+        (f" ontap://h/{ID}", "neither"),
+        ("nas://h", "no installed provider's: there are bluexp://, cf://, ontap://"),
+        ("ONTAP://h", "no installed provider's"),
+        ("ontap:h", "neither"),
+        (f"ontap://admin:{PASSWORD}@h", "holds a user name or password"),
+        (f"https://admin:{PASSWORD}@h", "holds a user name or password"),
+        (f"https://h/{PASSWORD}", "must be an origin"),
+        ("https://h", "nothing says whose https://h is: write one of bluexp://h, cf://h, ontap://h, or"),
+        ("https://", "no valid host"),
+        (f"ontap://h/a/b/{PASSWORD}", "not a job reference"),
+        ("ontap://h#x", "not a job reference"),
+        ("ontap://h/x y", "not a job reference"),
+        ("ontap://[::1", "not an URL"),
+        ("ontap://", "nothing says where this ontap is"),
+        ("ontap:///", "nothing says where this ontap is"),
+        (7, "not by int"),
+        (b"ontap://h", "not by bytes"),
+        (PASSWORD, "neither"),
+    ],
+)
+def test_anything_else_is_refused_in_one_sentence(target: Any, said: str, desk: Desk) -> None:
+    del desk
+    with pytest.raises(UsageError, match=said) as caught:
+        connect(target)
+    assert PASSWORD not in words(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text() | st.from_regex(r"(ontap|bluexp|cf|https?)(\+http)?://.{0,20}", fullmatch=True))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_is_a_system_or_an_error(desk: Desk, text: str) -> None:
+    del desk
+    try:
+        source = connect(text, auth=("admin", PASSWORD))
+    except UsageError as error:
+        assert PASSWORD not in words(error)  # noqa: PT017  # most texts are none
+    except InsecureConnectionWarning:
+        assert "http://" in text
+    else:
+        assert source.endpoint.startswith("http")
+
+
+# --- profiles
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("ontap://cluster1.example.com", "https://cluster1.example.com"),
+        ("https://CLUSTER1.example.com:443/", "https://cluster1.example.com"),
+        (f"ontap://10.0.0.1/{ID}", "https://cluster1.example.com"),
+        ("https://10.0.0.1", "https://cluster1.example.com"),
+        ("https://[2001:db8:0::1]:8443", "https://[2001:db8::1]:8443"),
+        (JobRef("ontap", "10.0.0.1", ID), "https://cluster1.example.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        (f"cf+http://127.0.0.1:8080/{ID}", "http://127.0.0.1:8080"),
+        (f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=a1", "https://api.bluexp.netapp.com"),
+        ("bluexp://api.bluexp.netapp.com/account-x1/?agent=a1clients", "https://api.bluexp.netapp.com"),
+        ("bluexp://", "https://api.bluexp.netapp.com"),
+        ("https://api.bluexp.netapp.com", "https://api.bluexp.netapp.com"),
+        ("cf:///", "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_one_profile_that_matches_is_used(target: Any, expected: str, filed: Desk) -> None:
+    del filed
+    source = connect(target)
+    assert source.endpoint == expected
+    assert PASSWORD not in repr(source) + auth_of(source)
+
+
+def test_a_profile_by_name(filed: Desk) -> None:
+    source = connect(profile="prod")
+    assert (source.endpoint, auth_of(source)) == ("https://cluster1.example.com", "Basic('admin', ****)")
+    assert connect("ontap://10.0.0.1", profile="prod").aliases == {"https://10.0.0.1"}
+    filed.set(JOBSOURCE_PROFILE="lab")
+    assert connect().endpoint == "https://[2001:db8::1]:8443"
+    assert connect(profile="prod").endpoint == "https://cluster1.example.com"
+
+
+@pytest.mark.anyio
+async def test_a_profile_signs_in_and_waits(filed: Desk) -> None:
+    del filed
+    simulator = OntapSimulator()
+    uuid = simulator.add_job([("success", None)])
+    async with connect(f"ontap://10.0.0.1/{uuid}", transport=simulator.transport()) as source:
+        assert (await source.wait(f"ontap://10.0.0.1/{uuid}")).succeeded
+    # PASSWORD, as HTTP Basic has it.
+    assert simulator.journal[0].headers["authorization"] == "Basic YWRtaW46UGE1NXcwcmQtb2YtbWluZQ=="
+
+
+@pytest.mark.parametrize(
+    ("target", "profile", "said"),
+    [
+        ("ontap://other", "prod", "is for https://cluster1.example.com, and the target names https://other"),
+        ("ontap+http://cluster1.example.com", "prod", "names http://cluster1.example.com"),
+        ("https://other", "prod", "the target names https://other"),
+        ("cf://cluster1.example.com", "prod", "is for ontap, and the target is of cf"),
+        (f"bluexp://api.bluexp.netapp.com/account-x2/{ID}", "backup", "is for another account than the"),
+        (f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=b2", "backup", "is for another agent than"),
+        ("bluexp://elsewhere", "backup", "is for https://api.bluexp.netapp.com"),
+        (None, "none", "there is no profile 'none' in .*; there are: backup, dev, lab, nas, prod"),
+        (None, "nas", "no provider 'nas' is installed"),
+        (None, "", "profile= is the name of a profile"),
+        (None, "https://cluster1.example.com", "profile= is the name of a profile"),
+        (None, 7, "profile= is the name of a profile"),
+    ],
+)
+def test_a_profile_is_for_its_own_system(target: Any, profile: Any, said: str, filed: Desk) -> None:
+    filed.set(PROD_PW="", LAB_TOKEN="")  # no secret is looked at before that is clear
+    with pytest.raises(UsageError, match=said):
+        connect(target, profile=profile)
+
+
+def test_the_caller_may_say_that_two_names_are_one_system(filed: Desk) -> None:
+    del filed
+    source = connect("ontap://cluster1", profile="prod", aliases=["cluster1"])
+    assert source.aliases == {"https://cluster1", "https://10.0.0.1"}
+    assert source.endpoint == "https://cluster1.example.com"
+
+
+def test_a_callers_alias_lets_no_stored_reference_pick_a_profile(filed: Desk) -> None:
+    filed.set(ONTAP_HOST="cluster1.example.com", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD)
+    with pytest.raises(UsageError, match="nothing says how to sign in to https://evil"):
+        connect(f"ontap://evil/{ID}", aliases=["cluster1.example.com", "evil"])
+
+
+def test_several_profiles_of_one_system_are_named(filed: Desk) -> None:
+    second = '[profiles.second]\nendpoint = "ontap://cluster2"\naliases = ["10.0.0.1"]'
+    filed.profiles(FILE + second)
+    with pytest.raises(UsageError, match=r"of https://10\.0\.0\.1: pass profile= with one of prod, second$"):
+        connect("https://10.0.0.1")
+    connect("https://10.0.0.1", profile="prod")
+
+
+def test_a_profile_without_endpoint_sends_nothing_anywhere(filed: Desk) -> None:
+    filed.profiles('[profiles.any]\nprovider = "ontap"\nuser = "a"\npassword = { env = "PROD_PW" }')
+    for target in (None, "ontap://evil"):
+        with pytest.raises(UsageError, match="profile 'any' states no endpoint: add endpoint = "):
+            connect(target, profile="any")
+    with pytest.raises(UsageError, match="nothing says how to sign in"):
+        connect("ontap://evil")
+    filed.set(JOBSOURCE_ENDPOINT="ontap://cluster1")
+    assert connect(profile="any").endpoint == "https://cluster1"
+    with pytest.raises(UsageError, match="is for https://cluster1, and the target names https://evil"):
+        connect("ontap://evil", profile="any")
+    filed.set(JOBSOURCE_PROFILE="other")
+    with pytest.raises(UsageError, match="profile 'any' states no endpoint"):
+        connect(profile="any")
+
+
+def test_a_switched_off_verification_warns_as_ever(filed: Desk) -> None:
+    filed.profiles(FILE.replace('user = "admin"', 'user = "admin"\nverify = false'))
+    with pytest.warns(InsecureConnectionWarning, match="verify=False"):
+        connect(profile="prod")
+
+
+def test_the_callers_own_options_beat_the_profile(filed: Desk) -> None:
+    filed.profiles(FILE.replace('user = "admin"', 'user = "admin"\nconcurrency = 2'))
+    filed.set(JOBSOURCE_ENDPOINT="ontap://cluster1.example.com", JOBSOURCE_USER="bob")
+    assert connect(profile="prod").concurrency == 2
+    assert auth_of(connect(profile="prod")) == "Basic('bob', ****)"
+    assert connect(profile="prod", concurrency=3).concurrency == 3
+    assert auth_of(connect(profile="prod", user="eve")) == "Basic('eve', ****)"
+    assert auth_of(connect(profile="prod", auth=("joe", "x"))) == "Basic('joe', ****)"
+    with pytest.raises(UsageError, match="unknown keyword 'usr'"):
+        connect(profile="prod", usr="eve")
+    with pytest.raises(UsageError, match="concurrency= must be"):
+        connect(profile="prod", concurrency="3")
+
+
+# --- the file
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"password = '{PASSWORD}", "is no TOML: see "),
+        (f"[profiles.prod]\n{PASSWORD} {PASSWORD}", "is no TOML: see line 2, column"),
+        (f"[profiles.prod]\nuser = {'9' * 5000}", "is no TOML: "),
+        ("a = " + "[" * 100_000, "is no TOML: "),
+        (
+            f"[prod]\npassword = '{PASSWORD}'",
+            r"unknown table or key 'prod': there are only \[profiles.<name>\]",
+        ),
+        ("profiles = 7", "a profile is a table"),
+        ("[profiles]\nprod = 7", "a profile is a table"),
+        ("[[profiles]]\nprovider = 'ontap'", "a profile is a table"),
+        ("[profiles.'ontap://h']\nprovider = 'ontap'", "a profile's name is letters, digits"),
+        ("[profiles.'']\nprovider = 'ontap'", "a profile's name is letters, digits"),
+        ("[profiles.prod]", "profile 'prod': nothing says whose system it is"),
+        ("[profiles.prod]\nendpoint = 'https://h'", "profile 'prod': nothing says whose system it is"),
+        ("[profiles.prod]\nprovider = 7", "profile 'prod': provider must be"),
+        ("[profiles.prod]\nprovider = 'ON TAP'", "profile 'prod': provider must be"),
+        (
+            "[profiles.prod]\nprovider = 'cf'\nendpoint = 'ontap://h'",
+            "one of 'ontap', beside provider = 'cf'",
+        ),
+        ("[profiles.prod]\nprovider = 'cf'\nendpoint = 7", "profile 'prod': the endpoint must be text"),
+        (f"[profiles.prod]\nendpoint = 'ontap://a:{PASSWORD}@h'", "holds a user name or password"),
+        (f"[profiles.prod]\nprovider = 'cf'\nendpoint = 'https://h/{PASSWORD}'", "must be an origin"),
+        ("[profiles.prod]\nprovider = 'cf'\nendpoint = '/h'", "profile 'prod': the endpoint"),
+        ("[profiles.prod]\nendpoint = 'on tap://h'", "must begin with https://, http:// or a provider's"),
+        ("[profiles.prod]\nendpoint = 'ontap://h'\naliases = 'h2'", "profile 'prod': aliases= must be"),
+        ("[profiles.prod]\nendpoint = 'ontap://h'\naliases = [7]", "profile 'prod': the endpoint"),
+        (f"[profiles.prod]\nendpoint = 'ontap://h'\npassword = '{PASSWORD}'", "stands in the file as plain"),
+        (f"[profiles.prod]\nendpoint = 'ontap://h'\npasswd = '{PASSWORD}'", "unknown key 'passwd'"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused_and_not_quoted(text: str, said: str, desk: Desk) -> None:
+    desk.profiles(text)
+    with pytest.raises(UsageError, match=said) as caught:
+        connect(profile="prod")
+    assert PASSWORD not in words(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_in_another_encoding_is_refused(desk: Desk) -> None:
+    desk.profiles("")
+    desk.file.write_bytes("[profiles.prod]".encode("utf-16"))
+    with pytest.raises(UsageError, match="it is no text in UTF-8"):
+        connect(profile="prod")
+    desk.file.write_bytes(b"\xef\xbb\xbf" + FILE.replace("\n", "\r\n").encode())
+    with pytest.raises(UsageError, match="profile 'prod': password is empty: the variable PROD_PW"):
+        connect(profile="prod")
+
+
+def test_another_profiles_mistakes_are_no_matter(filed: Desk) -> None:
+    filed.profiles(FILE + '[profiles.odd]\nprovider = "cf"\nendpoint = "cf://odd"\nsecret = 7')
+    connect(profile="prod")
+    with pytest.raises(UsageError, match="profile 'odd': unknown key 'secret'"):
+        connect("cf://odd")
+
+
+def test_a_file_that_is_named_must_be_there(desk: Desk) -> None:
+    desk.set(JOBSOURCE_CONFIG=str(desk.folder / "none.toml"))
+    with pytest.raises(UsageError, match=r"JOBSOURCE_CONFIG names .*none\.toml, which is not there"):
+        connect("ontap://h", auth=("a", "b"))
+    desk.set(JOBSOURCE_CONFIG=str(desk.folder))
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        connect("ontap://h", auth=("a", "b"))
+
+
+def test_the_platforms_folder_is_the_default(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    platformdirs: Any = ModuleType("platformdirs")
+    platformdirs.user_config_path = lambda name: desk.folder / "config" / name
+    monkeypatch.setitem(sys.modules, "platformdirs", platformdirs)
+    with pytest.raises(UsageError, match=r"no profile 'prod' in .*config/jobsource/profiles.toml; .*: none"):
+        connect(profile="prod")
+    connect("ontap://h", auth=("a", "b"))
+    (desk.folder / "config/jobsource").mkdir(parents=True)
+    (desk.folder / "config/jobsource/profiles.toml").write_text(FILE)
+    desk.set(PROD_PW=PASSWORD)
+    connect(profile="prod")
+
+
+def test_without_platformdirs_the_package_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    del desk
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    with pytest.raises(UsageError, match=r'set JOBSOURCE_CONFIG .* pip install "jobsource\[profiles\]"'):
+        connect(profile="prod")
+    connect("ontap://h", auth=("a", "b"))
+
+
+# --- the environment
+
+
+def test_ontap_host_says_where_and_who(desk: Desk) -> None:
+    with pytest.raises(UsageError, match="set JOBSOURCE_PROFILE, JOBSOURCE_ENDPOINT or ONTAP_HOST"):
+        connect()
+    desk.set(ONTAP_HOST="Cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD)
+    for target in (None, "ontap://cluster1", "https://cluster1", f"ontap://cluster1/{ID}", "ontap://"):
+        source = connect(target)
+        assert (source.endpoint, auth_of(source)) == ("https://cluster1", "Basic('admin', ****)")
+
+
+@pytest.mark.parametrize("target", ["ontap://other", f"ontap://other/{ID}", "ontap+http://cluster1"])
+def test_the_environments_credentials_go_to_its_own_endpoint_alone(target: str, desk: Desk) -> None:
+    desk.set(ONTAP_HOST="cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD, JOBSOURCE_TOKEN=TOKEN)
+    with pytest.raises(UsageError) as caught:
+        connect(target)
+    said = str(caught.value)
+    assert "ONTAP_HOST keeps ONTAP_USER and ONTAP_PASSWORD for https://cluster1" in said
+    assert "to use JOBSOURCE_TOKEN, set JOBSOURCE_ENDPOINT or name a profile" in said
+    assert PASSWORD not in words(caught.value)
+    assert TOKEN not in words(caught.value)
+    with pytest.raises(UsageError, match="nothing says how to sign in to https://foundation"):
+        connect("cf://foundation")
+
+
+def test_variables_without_an_endpoint_are_for_the_profile_that_was_named(filed: Desk) -> None:
+    filed.set(ONTAP_USER="bob", JOBSOURCE_CONCURRENCY="2")
+    assert auth_of(connect(profile="prod")) == "Basic('bob', ****)"
+    assert connect(profile="prod").concurrency == 2
+    # Picked by a stored reference, a profile gets no more than its own.
+    assert auth_of(connect(f"ontap://10.0.0.1/{ID}")) == "Basic('admin', ****)"
+    assert connect("ontap://10.0.0.1").concurrency == 8
+    filed.set(JOBSOURCE_PROFILE="lab")
+    assert connect(profile="prod").concurrency == 8
+    assert connect().concurrency == 2
+
+
+def test_variables_of_another_endpoint_leave_a_profile_alone(filed: Desk) -> None:
+    filed.set(ONTAP_HOST="cluster2", ONTAP_USER="bob", ONTAP_PASSWORD="other")
+    assert auth_of(connect(profile="prod")) == "Basic('admin', ****)"
+    assert auth_of(connect("ontap://10.0.0.1")) == "Basic('admin', ****)"
+    filed.set(ONTAP_HOST="10.0.0.1")
+    assert auth_of(connect("ontap://10.0.0.1")) == "Basic('bob', ****)"
+
+
+def test_jobsource_endpoint_says_where_and_whose(desk: Desk) -> None:
+    desk.set(JOBSOURCE_ENDPOINT="cf://api.example.org", JOBSOURCE_TOKEN=TOKEN, ONTAP_HOST="cluster1")
+    assert repr(connect()) == "<CFJobs 'https://api.example.org'>"
+    assert repr(connect("https://api.example.org")) == "<CFJobs 'https://api.example.org'>"
+    desk.set(JOBSOURCE_ENDPOINT="api.example.org")
+    with pytest.raises(UsageError, match=r"nothing says whose https://api\.example\.org is"):
+        connect()
+    desk.set(JOBSOURCE_PROVIDER="cf")
+    assert repr(connect()) == "<CFJobs 'https://api.example.org'>"
+    desk.set(JOBSOURCE_PROVIDER="bluexp", JOBSOURCE_ACCOUNT="account-1", JOBSOURCE_AGENT="a1")
+    assert repr(connect()) == "<BlueXPJobs 'https://api.example.org', account='account-1', agent='a1'>"
+    desk.set(JOBSOURCE_ENDPOINT="cf://api.example.org")
+    with pytest.raises(UsageError, match=r"JOBSOURCE_ENDPOINT: the endpoint is one of 'cf'"):
+        connect()
+
+
+@pytest.mark.parametrize("name", ["JOBSOURCE_ENDPOINT", "ONTAP_HOST"])
+def test_an_endpoint_in_a_variable_that_is_none_is_refused_by_name(name: str, desk: Desk) -> None:
+    desk.set(**{name: f"https://admin:{PASSWORD}@cluster1"})
+    with pytest.raises(UsageError, match=f"{name}: the endpoint holds a user name or password") as caught:
+        connect()
+    assert PASSWORD not in words(caught.value)
+
+
+def test_a_profile_and_an_endpoint_of_the_environment_must_fit(filed: Desk) -> None:
+    filed.set(JOBSOURCE_PROFILE="prod", JOBSOURCE_ENDPOINT="ontap://other")
+    with pytest.raises(
+        UsageError, match="JOBSOURCE_PROFILE and JOBSOURCE_ENDPOINT do not fit: profile 'prod'"
+    ):
+        connect()
+    filed.set(JOBSOURCE_ENDPOINT="ontap://10.0.0.1")
+    assert connect().endpoint == "https://cluster1.example.com"
+    with pytest.raises(UsageError, match=r"^JOBSOURCE_PROFILE: profile 'prod' is for https://cluster1\."):
+        connect("ontap://other")
+    for name, said in (("none", "there is no profile 'none'"), ("a b", "is the name of a profile")):
+        filed.set(JOBSOURCE_PROFILE=name)
+        with pytest.raises(UsageError, match=f"^JOBSOURCE_PROFILE: {said}"):
+            connect()
+
+
+def test_an_endpoint_of_the_environment_moves_no_profile_that_a_reference_picks(filed: Desk) -> None:
+    filed.set(JOBSOURCE_ENDPOINT="bluexp://agent.internal")
+    target = f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=a1"
+    assert connect(target).endpoint == "https://api.bluexp.netapp.com"
+    # Named, it is the environment's to say where a profile that states no endpoint is.
+    assert connect(profile="backup").endpoint == "https://agent.internal"
+
+
+def test_half_of_the_environments_login_is_named(desk: Desk) -> None:
+    desk.set(ONTAP_HOST="cluster1", ONTAP_USER="admin")
+    with pytest.raises(UsageError, match="ONTAP_USER is not enough to sign in: password is missing"):
+        connect()
+
+
+def test_a_password_with_a_line_break_is_refused_and_not_quoted(desk: Desk) -> None:
+    desk.set(ONTAP_HOST="cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=f"{PASSWORD}\n")
+    with pytest.raises(UsageError, match="a control character") as caught:
+        connect()
+    assert PASSWORD not in words(caught.value)
+
+
+# --- providers
+
+
+def test_a_provider_that_cannot_connect_says_so(desk: Desk) -> None:
+    del desk
+    register_provider(Provider(name="toy", title="A toy", source=lambda: OntapJobs))
+    with pytest.raises(UsageError, match="toy has no profiles and no URLs: make its source as its package"):
+        connect("toy://h")
+
+
+def test_a_source_that_is_not_the_targets_is_refused(desk: Desk) -> None:
+    del desk
+
+    def astray(_: object) -> OntapJobs:
+        return OntapJobs("elsewhere", auth=("a", "b"))
+
+    register_provider(Provider(name="ontap", title="A wrong one", source=lambda: OntapJobs, connect=astray))
+    with pytest.raises(WrongSource, match="a job of https://h, asked of https://elsewhere"):
+        connect(f"ontap://h/{ID}")
+
+
+TOY_PACKAGE = {
+    "toy_jobs/__init__.py": "",
+    "toy_jobs/provider.py": """
+from common.providers import Provider
+
+def _source():
+    from toy_jobs.source import ToyJobs
+    return ToyJobs
+
+def _connect(settings):
+    from common.auth.credentials import Bearer
+    from common.config.auth_methods import Way
+    given = settings.read(text=["room"], secret=["token"], scope=["box"])
+    auth = given.sign_in(Way(("token",), Bearer))
+    return _source()(settings.endpoint, given.text("box"), auth, given.text("room"), given.options)
+
+PROVIDER = Provider(
+    name="toy", title="Toys", source=_source, connect=_connect,
+    environment={"TOY_URL": "endpoint", "TOY_TOKEN": "token"},
+)
+""",
+    "toy_jobs/source.py": """
+from common.sources.base import BaseSource
+from common.model.job import Job
+from common.model.states import JobState
+from common.polling.pollable import Reading
+
+class ToyJobs(BaseSource):
+    provider = "toy"
+
+    def __init__(self, endpoint, box, auth, room, options):
+        super().__init__(endpoint, scope=(("box", box),), aliases=options.get("aliases", ()))
+        self.auth, self.room = auth, room
+
+    async def read_once(self, ref):
+        headers = await self.auth.headers()
+        return Reading(Job(ref, JobState.SUCCEEDED, message=headers["Authorization"] + self.room), None)
+""",
+    "toy_jobs-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: toy-jobs\nVersion: 1.0\n",
+    "toy_jobs-1.0.dist-info/entry_points.txt": "[jobsource.providers]\ntoy = toy_jobs.provider:PROVIDER\n",
+    "profiles.toml": """
+[profiles.attic]
+endpoint = "toy://attic"
+aliases = ["cellar"]
+box = "b1"
+room = " in the attic"
+token = { file = "token" }
+""",
+}
+
+
+def test_a_fourth_provider_plugs_in_without_a_change_here(tmp_path: Path) -> None:
+    write(tmp_path, TOY_PACKAGE)
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    (tmp_path / "token").chmod(0o600)
+    code = f"""
+import json, os, sys, anyio
+os.environ |= {{"JOBSOURCE_CONFIG": {str(tmp_path / "profiles.toml")!r}}}
+for name in [name for name in os.environ if name.startswith(("TOY_", "JOBSOURCE_P", "JOBSOURCE_E"))]:
+    del os.environ[name]
+from common import Fleet, JobRef, UsageError, connect, wait_all
+from common.providers import known_names
+said = []
+assert "toy" in known_names() and "toy_jobs" not in sys.modules
+
+async def main():
+    ref = JobRef.parse("toy://cellar/j1?box=b1")
+    async with connect(ref) as one, connect("toy://third", auth=one.auth, box="b2", room="r") as two:
+        said.append([repr(one), repr(two), (await one.wait(ref)).message])
+        fleet = Fleet([one, two])
+        jobs = await wait_all(fleet, [ref, "toy://third/j2?box=b2"])
+        said.append([str(job.ref) for job in jobs] + [repr(fleet.of(ref))])
+    for target in ("toy://evil/j1?box=b1", "toy://attic/j1?box=b9", "toy://attic/j1?room=evil"):
+        try:
+            connect(target)
+        except UsageError as error:
+            said.append(str(error))
+    os.environ |= {{"TOY_URL": "toy://shelf", "TOY_TOKEN": "other"}}
+    said.append(repr(connect(box="b3", room="r")))
+
+anyio.run(main)
+print(json.dumps(said))
+"""
+    waited, fleet, *refused, shelf = json.loads(printed(code, tmp_path, ROOT))
+    assert waited == [
+        "<ToyJobs 'https://attic', box='b1'>",
+        "<ToyJobs 'https://third', box='b2'>",
+        f"Bearer {TOKEN} in the attic",
+    ]
+    assert fleet == ["toy://attic/j1?box=b1", "toy://third/j2?box=b2", "<ToyJobs 'https://attic', box='b1'>"]
+    how = "nothing says how to sign in to https://{}: pass auth=, or name a profile with token"
+    assert refused[:2] == [how.format("evil"), how.format("attic")]
+    assert "names a scope that is not one of toy: it has only box" in refused[2]
+    assert shelf == "<ToyJobs 'https://shelf', box='b3'>"
+    assert TOKEN not in str(refused)

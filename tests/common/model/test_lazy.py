@@ -1,0 +1,103 @@
+"""Objects that are frozen after they were filled, and those with parts that are read when asked for."""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from typing import Any
+
+import attrs
+import pytest
+
+from common.model.job import Job, JobDraft
+from common.model.lazy import Drafted, PartlyRead, draft_of
+from common.model.refs import JobRef, RefDraft
+from common.model.states import JobState
+from tests.pickled import pickled
+
+REF = JobRef("ontap", "https://cluster.example", "job-1")
+
+
+@attrs.frozen
+class Point(Drafted):
+    x: int
+    y: int = 0
+
+
+@attrs.frozen
+class Letter(PartlyRead):
+    sender: str
+    links: Any = None
+    record: Any = None
+
+
+PARTS = {"links": list, "record": dict}
+
+
+def letter(source: Any) -> Letter:
+    draft = draft_of(Letter)()
+    draft.sender = "me"
+    draft._source = source
+    draft._parts = PARTS
+    draft.__class__ = Letter
+    found: Letter = draft
+    return found
+
+
+def test_a_draft_becomes_what_the_constructor_makes() -> None:
+    draft: Any = draft_of(Point)()
+    draft.x, draft.y = 1, 2
+    draft.__class__ = Point
+    assert type(draft) is Point
+    assert draft == Point(1, 2)
+    assert weakref.ref(draft)() is draft
+    for name in ("x", "invented"):
+        with pytest.raises(AttributeError):
+            setattr(draft, name, 3)
+
+
+@pytest.mark.parametrize(("draft", "kind"), [(JobDraft, Job), (RefDraft, JobRef)])
+def test_a_draft_has_no_room_for_what_its_kind_does_not_have(draft: Any, kind: Any) -> None:
+    assert {field.name for field in attrs.fields(kind)} == set(draft.__slots__)
+    with pytest.raises(AttributeError):
+        draft().invented = 1
+
+
+def test_a_part_is_read_once_and_when_it_is_asked_for() -> None:
+    source: dict[str, Any] = {"a": 1}
+    found = letter(source)
+    source["b"] = 2
+    assert found.links == ["a", "b"]
+    source["c"] = 3
+    assert found.links == ["a", "b"]
+
+
+def test_the_record_takes_the_place_of_what_it_was_read_from() -> None:
+    source = {"a": 1}
+    found = letter(source)
+    assert found.record == {"a": 1}
+    assert found.record is found.record
+    source.clear()
+    assert found.links == ["a"]
+
+
+def test_an_unread_object_equals_pickles_and_copies_as_one_that_was_read() -> None:
+    whole = Letter("me", ["a"], {"a": 1})
+    for copied in (
+        letter({"a": 1}),
+        copy.copy(letter({"a": 1})),
+        copy.deepcopy(letter({"a": 1})),
+        pickled(letter({"a": 1})),
+        attrs.evolve(letter({"a": 1}), sender="me"),
+    ):
+        assert copied == whole
+        assert repr(copied) == repr(whole)
+
+
+@pytest.mark.parametrize("name", ["invented", "_invented"])
+def test_what_no_object_has_is_an_attribute_error(name: str) -> None:
+    found: list[Any] = [letter({}), Letter("me"), Job(REF, JobState.RUNNING)]
+    for one in found:
+        assert not hasattr(one, name)
+        with pytest.raises(AttributeError, match=name):
+            getattr(one, name)

@@ -1,0 +1,173 @@
+"""References of jobs: URIs that go through any database and come back the same."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.model.errors import UsageError
+from common.model.refs import JobRef, decode_segment, encode_segment
+from tests.jobvalues import IDS, REFS
+from tests.pickled import pickled
+
+SCOPE = (("account", "account-x1"), ("agent", "agent 1/2"))
+
+
+@pytest.mark.parametrize(
+    ("ref", "text"),
+    [
+        (JobRef("ontap", "https://cluster1.example.com", "b5-1"), "ontap://cluster1.example.com/b5-1"),
+        (JobRef("ontap", "https://h:8443", "b5-1"), "ontap://h:8443/b5-1"),
+        (JobRef("ontap", "http://10.0.0.1", "b5-1"), "ontap+http://10.0.0.1/b5-1"),
+        (JobRef("ontap", "https://[2001:db8::1]:444", "x"), "ontap://[2001:db8::1]:444/x"),
+        (JobRef("ontap", "", "b5-1"), "ontap:///b5-1"),
+        (
+            JobRef("cf", "https://api.example.org", "space.delete~cf-1"),
+            "cf://api.example.org/space.delete~cf-1",
+        ),
+        (JobRef("cf", "https://api.example.org", "a/b?c#d e%"), "cf://api.example.org/a%2Fb%3Fc%23d%20e%25"),
+        (JobRef("bluexp", "https://h", "6f", SCOPE), "bluexp://h/account-x1/6f?agent=agent%201%2F2"),
+        (JobRef("bluexp", "", "6f", {"agent": "a"}), "bluexp:///6f?agent=a"),
+    ],
+)
+def test_a_ref_reads_as_a_uri_and_back(ref: JobRef, text: str) -> None:
+    assert str(ref) == text
+    assert JobRef.parse(text) == ref
+
+
+@given(REFS)
+def test_any_ref_survives_the_trip_through_text(ref: JobRef) -> None:
+    text = str(ref)
+    assert text.isascii()
+    assert text.isprintable()
+    assert JobRef.parse(text) == ref
+    assert str(JobRef.parse(text)) == text
+
+
+@given(REFS)
+def test_any_ref_pickles_copies_and_hashes(ref: JobRef) -> None:
+    for again in (pickled(ref), copy.deepcopy(ref), attrs.evolve(ref)):
+        assert again == ref
+        assert hash(again) == hash(ref)
+
+
+@given(IDS)
+def test_a_segment_holds_any_text(text: str) -> None:
+    encoded = encode_segment(text)
+    assert not set(encoded) & set("/?#& ")
+    assert decode_segment(encoded) == text
+
+
+def test_tilde_and_dot_stay_as_they_are() -> None:
+    assert encode_segment("space.delete~cf-space-1_2") == "space.delete~cf-space-1_2"
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"agent": "a1", "account": "x1"},
+        (("agent", "a1"), ("account", "x1")),
+        [["account", "x1"], ["agent", "a1"]],
+    ],
+)
+def test_a_scope_has_one_order_however_it_was_given(scope: Any) -> None:
+    ref = JobRef("bluexp", "", "6f", scope)
+    assert ref.scope == (("account", "x1"), ("agent", "a1"))
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["HTTPS://Cluster1.Example.com:443/", "cluster1.example.com", "https://cluster1.example.com"]
+)
+def test_an_endpoint_has_one_form_however_it_was_given(endpoint: str) -> None:
+    assert JobRef("ontap", endpoint, "1").endpoint == "https://cluster1.example.com"
+
+
+def test_the_text_of_a_ref_may_have_upper_case_and_a_default_port() -> None:
+    assert JobRef.parse("ontap://CLUSTER1.example.com:443/1") == JobRef(
+        "ontap", "https://cluster1.example.com", "1"
+    )
+
+
+@pytest.mark.parametrize("id", ["", None, 5, b"x"])
+def test_an_id_that_is_empty_or_no_text_is_refused(id: Any) -> None:
+    with pytest.raises(UsageError, match="id"):
+        JobRef("ontap", "", id)
+
+
+@pytest.mark.parametrize("provider", ["", "ONTAP", "on-tap", "1ontap", "ontap+http", "ontap\n"])
+def test_a_provider_that_is_no_name_is_refused(provider: str) -> None:
+    with pytest.raises(UsageError, match="provider"):
+        JobRef(provider, "", "x")
+
+
+@pytest.mark.parametrize("scope", [None, 5, "account", ["abc"], [("a",)], [("a", "b", "c")]])
+def test_a_scope_that_is_no_pairs_is_refused(scope: Any) -> None:
+    with pytest.raises(UsageError, match="scope"):
+        JobRef("bluexp", "", "x", scope)
+
+
+@pytest.mark.parametrize("endpoint", ["https://user:pw@h", "https://h/path", "ftp://h", " ", None])
+def test_an_endpoint_that_is_no_origin_is_refused(endpoint: Any) -> None:
+    with pytest.raises(UsageError, match="endpoint"):
+        JobRef("ontap", endpoint, "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "b5145e1d-0000",
+        "ontap:b5",
+        "ontap://",
+        "ontap://h",
+        "ontap://h/",
+        "ontap://h/a/",
+        "ontap://h/a/b/c",
+        "ontap://h/a#b",
+        "ontap://h/a b",
+        "ontap://h/a\n",
+        "ontap://user:pw@h/a",
+        "ontap+https://h/a",
+        "Ontap://h/a",
+        "https://h:99999/a",
+        "ontap://[::1/a",
+        "ontap://[::g]/a",
+        "ontap://h\N{ACCOUNT OF}/a",
+        "ontap://h/%FF",
+        "bluexp://h/%C3%28/b",
+        "bluexp://h/a/b?agent=%FF",
+    ],
+)
+def test_a_text_that_is_no_ref_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        JobRef.parse(text)
+
+
+def test_a_ref_names_its_account_once() -> None:
+    with pytest.raises(UsageError):
+        JobRef.parse("bluexp://h/account-1/6f?account=account-2")
+
+
+HEADS = st.sampled_from(["", "ontap://", "cf+http://h/", "bluexp://h/a/b?", "bluexp://h/a/b?agent="])
+
+
+@given(st.builds("{}{}".format, HEADS, IDS | st.binary(min_size=1).map(quote_from_bytes)))
+def test_any_text_is_a_ref_or_refused(text: str) -> None:
+    try:
+        ref = JobRef.parse(text)
+    except UsageError:
+        return
+    assert JobRef.parse(str(ref)) == ref
+
+
+@pytest.mark.parametrize("text", ["ontap://user:geheim@h/a", "ontap://h:geheim/a"])
+def test_a_refusal_quotes_nothing_of_what_may_be_a_password(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        JobRef.parse(text)
+    assert "geheim" not in str(caught.value)

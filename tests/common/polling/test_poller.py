@@ -1,0 +1,704 @@
+"""The shared poller: who asks, for whom, and who goes on when somebody leaves."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from cfjobs import CFJobs
+from common import (
+    Bearer,
+    Job,
+    JobGone,
+    JobNotFound,
+    JobState,
+    PollPolicy,
+    SourceError,
+    TransportError,
+    UsageError,
+    WaitTimeout,
+)
+from common.model.errors import RateLimited
+from common.polling import wait as waiting
+from common.polling.pollable import BatchRefused
+from tests.common.lab import EACH_SECOND, Lab
+from tests.common.scripted import ENDPOINT, JOB, TOKEN, Script, about, never, outcome, outcomes
+from tests.common.virtual import HANGS, Backend, Footprint, virtual_asyncio, virtual_time, virtual_trio
+
+pytestmark = pytest.mark.anyio
+
+SUCCEEDED, FAILED = JobState.SUCCEEDED, JobState.FAILED
+RARELY = PollPolicy(initial=100, maximum=100, start_grace=0)
+
+
+@virtual_time
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    backend: Backend = request.param()
+    return backend
+
+
+async def later(seconds: float, work: Callable[[], Awaitable[Job]]) -> Job:
+    await anyio.sleep(seconds)
+    return await work()
+
+
+async def patient(seconds: float, work: Awaitable[Job]) -> Job:
+    """Cancel a wait after so many seconds."""
+    with anyio.move_on_after(seconds):
+        return await work
+    raise TimeoutError
+
+
+def ended(found: Job | Exception) -> bool:
+    return isinstance(found, Job) and found.succeeded
+
+
+def overloaded(after: float) -> RateLimited:
+    return RateLimited("too many", status=429, transient=True, retry_after=after)
+
+
+# Together
+
+
+async def test_waits_that_fall_due_together_go_out_as_one_request() -> None:
+    ids = [f"job-{n}" for n in range(50)]
+    lab = Lab(room=1000)
+    for id in ids:
+        lab.end(id, 3)
+    found = await outcomes(*(lab.wait(id) for id in ids))
+    assert all(map(ended, found))
+    assert [len(asked.ids) for asked in lab.asked] == [50] * 4
+    assert lab.times == [about(n) for n in range(4)]
+
+
+async def test_waits_that_start_within_one_poll_of_each_other_soon_share_their_requests() -> None:
+    lab = Lab(room=1000)
+    ids = [lab.end(f"job-{n}", 20) for n in range(10)]
+    found = await outcomes(*(later(n / 10, lambda id=id: lab.wait(id)) for n, id in enumerate(ids)))  # type: ignore[misc]
+    assert all(map(ended, found))
+    # What is due within a quarter of its delay rides along: four requests a second at most, for any number.
+    assert len([asked for asked in lab.asked if 10 < asked.at < 15.001]) <= 5 * 4 + 1
+
+
+async def test_one_request_takes_as_many_as_it_has_room_for() -> None:
+    lab = Lab(room=4)
+    ids = [lab.end(f"job-{n}", 0) for n in range(10)]
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
+    assert sorted(len(asked.ids) for asked in lab.asked) == [2, 4, 4]
+
+
+async def test_jobs_that_must_go_alone_neither_join_a_request_nor_hold_it_up() -> None:
+    lab = Lab(room=100)
+    ids = [lab.end(f"{kind}-{n}", 0) for n in range(100) for kind in ("odd", "job")]
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
+    together = [asked.ids for asked in lab.asked if len(asked.ids) > 1]
+    assert all(id.startswith("job") for ids in together for id in ids)
+    assert len(lab.asked) <= 100 + 4
+
+
+async def test_where_there_is_no_list_each_job_is_asked_for_by_itself() -> None:
+    lab = Lab()
+    ids = [lab.end(f"job-{n}", 1) for n in range(20)]
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
+    assert len(lab.asked) == 2 * 20
+    assert lab.most <= 8
+
+
+async def test_one_request_for_one_job_serves_all_who_wait_for_it() -> None:
+    lab = Lab()
+    lab.latency = lambda _: 3.0
+    lab.end("job", 10)
+    found = await outcomes(*(later(n / 20, lambda: lab.wait("job")) for n in range(40)))
+    assert all(map(ended, found))
+    assert lab.most_of_one == 1
+    assert len(lab.asked) <= 6
+
+
+async def test_a_newcomer_is_not_told_the_state_of_a_request_that_left_before_it_began() -> None:
+    lab = Lab("job")
+    lab.latency = lambda _: 5.0
+    first, second = await outcomes(
+        lab.wait("job", until={JobState.RUNNING}),
+        later(1, lambda: lab.wait("job", until={JobState.RUNNING})),
+    )
+    assert isinstance(first, Job)
+    assert isinstance(second, Job)
+    assert lab.times == [0, 5]
+    assert anyio.current_time() == about(10)
+
+
+async def test_an_end_is_an_end_also_for_a_newcomer() -> None:
+    lab = Lab()
+    lab.end("job", 0)
+    lab.latency = lambda _: 5.0
+    assert all(map(ended, await outcomes(lab.wait("job"), later(1, lambda: lab.wait("job")))))
+    assert lab.times == [0]
+
+
+# Coming and going
+
+
+@pytest.mark.parametrize("room", [0, 100])
+async def test_the_request_of_a_cancelled_pilot_is_taken_over_at_once(room: int) -> None:
+    lab = Lab(room=room)
+    lab.end("job", 0)
+    lab.latency = lambda _: 5.0
+    # All are without a deadline, so the first to come carries it.
+    first, *others = await outcomes(
+        patient(2, lab.wait("job")), *(later(n, lambda: lab.wait("job")) for n in (0.1, 0.2, 0.3))
+    )
+    assert isinstance(first, TimeoutError)
+    assert all(map(ended, others))
+    assert lab.times == [0, 2]
+    assert lab.most_of_one == 1
+
+
+async def test_the_one_with_the_latest_deadline_carries_a_request_so_that_none_is_cut() -> None:
+    lab = Lab(room=100)
+    ids = [lab.end(f"job-{n}", 0) for n in range(5)]
+    lab.latency = lambda _: 50.0
+    found = await outcomes(
+        *(lab.wait(id, timeout=10.0 * (n + 1)) for n, id in enumerate(ids[:-1])), lab.wait(ids[-1])
+    )
+    assert ended(found[-1])
+    assert all(isinstance(each, WaitTimeout) for each in found[:-1])
+    assert lab.times == [0]
+
+
+@pytest.mark.parametrize("room", [0, 100])
+async def test_a_cancelled_keeper_hands_over(room: int) -> None:
+    lab = Lab(room=room, policy=RARELY)
+    ids = [lab.end(f"job-{n}", 150) for n in range(5)]
+    # Whoever keeps time between 0 and 100 is gone by then, one after another.
+    found = await outcomes(
+        *(patient(10.0 * (n + 1), lab.wait(id)) for n, id in enumerate(ids[:-1])), lab.wait(ids[-1])
+    )
+    assert ended(found[-1])
+    assert anyio.current_time() == about(200)
+    assert lab.asked[-1].ids == (ids[-1],)
+
+
+async def test_all_leave_at_the_same_moment_but_one_and_that_one_goes_on() -> None:
+    for survivor in range(5):
+        lab = Lab(room=100, policy=RARELY)
+        began = anyio.current_time()
+        lab.end("job", began + 50)
+        found = await outcomes(*(patient(1000 if n == survivor else 30, lab.wait("job")) for n in range(5)))
+        assert [ended(each) for each in found] == [n == survivor for n in range(5)]
+        assert lab.poller.idle
+
+
+async def test_a_newcomer_that_is_due_earlier_wakes_the_sleeper() -> None:
+    lab = Lab("slow", room=100, policy=RARELY)
+    lab.end("fast", 15)
+    _, fast = await outcomes(
+        patient(40, lab.wait("slow")),
+        later(10, lambda: lab.wait("fast", policy=EACH_SECOND)),
+    )
+    assert ended(fast)
+    assert [asked.at for asked in lab.asked if "fast" in asked.ids] == [about(n) for n in range(10, 16)]
+
+
+async def test_a_newcomer_whose_deadline_comes_earlier_wakes_the_sleeper() -> None:
+    lab = Lab("job", policy=RARELY)
+
+    async def short() -> Job:
+        with pytest.raises(WaitTimeout):
+            await lab.wait("job", timeout=5)
+        assert anyio.current_time() == about(15)
+        return await lab.get("job")
+
+    await outcomes(patient(40, lab.wait("job")), later(10, short))
+    assert lab.times[-1] == about(15)
+
+
+async def test_a_wait_with_a_faster_policy_speeds_up_its_job_while_it_lasts() -> None:
+    lab = Lab("job", policy=RARELY)
+    await outcomes(patient(500, lab.wait("job")), patient(10.5, lab.wait("job", policy=EACH_SECOND)))
+    assert lab.times[:11] == [about(n) for n in range(11)]
+    assert len(lab.times) <= 11 + 6
+
+
+async def test_nothing_is_left_once_the_last_wait_has_ended_and_nothing_was_there_before() -> None:
+    lab = Lab(room=100)
+    before = Footprint.now()
+    assert lab.poller.idle
+    lab.end("job", 5)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lab.wait, "job")
+        await anyio.sleep(2.5)
+        assert not lab.poller.idle
+    assert lab.poller.idle
+    assert Footprint.now() == before
+
+
+async def test_a_source_has_no_task_of_its_own() -> None:
+    lab = Lab("job", room=100)
+    before = Footprint.now().tasks
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(patient_wait, lab)
+        for _ in range(20):
+            await anyio.sleep(0.35)
+            assert Footprint.now().tasks == before + 10
+    assert Footprint.now().tasks == before
+
+
+async def patient_wait(lab: Lab) -> None:
+    with anyio.move_on_after(10):
+        await lab.wait("job")
+
+
+async def test_a_watch_holds_nothing_between_its_steps_while_others_go_on() -> None:
+    lab = Lab(room=100)
+    lab.end("job", 30)
+    watch = lab.watch("job")
+    assert (await anext(watch)).state is JobState.RUNNING
+    assert lab.poller.idle
+    (found,) = await outcomes(lab.wait("job"))
+    assert ended(found)
+    assert [seen.state async for seen in watch] == [SUCCEEDED]
+    assert lab.poller.idle
+
+
+# Deadlines
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 8])
+@pytest.mark.parametrize("room", [0, 3, 100])
+async def test_every_deadline_is_kept_while_other_requests_hang(concurrency: int, room: int) -> None:
+    lab = Lab(*(f"job-{n}" for n in range(20)), room=room, concurrency=concurrency)
+    lab.latency = lambda _: 1e9
+    took: dict[int, float] = {}
+
+    async def one(n: int) -> Job:
+        began = anyio.current_time()
+        try:
+            return await lab.wait(f"job-{n}", timeout=1 + n / 2)
+        finally:
+            took[n] = anyio.current_time() - began
+
+    found = await outcomes(*(later(n % 3, lambda n=n: one(n)) for n in range(20)))  # type: ignore[misc]
+    assert all(isinstance(each, WaitTimeout) for each in found)
+    assert took == {n: about(1 + n / 2) for n in range(20)}
+    assert lab.poller.idle
+
+
+@pytest.mark.parametrize("order", range(6))
+async def test_a_deadline_holds_when_a_shared_request_comes_back_at_that_very_moment(order: int) -> None:
+    # The pilot's reply, its deadline and the keeper's timer all fall on the same moment.
+    lab = Lab("job", policy=RARELY)
+    lab.latency = lambda _: 5.0
+    took: list[float] = []
+
+    async def pilot() -> Job:
+        try:
+            return await lab.wait("job", timeout=5)
+        finally:
+            took.append(anyio.current_time())
+
+    works = [pilot(), *(later(1 + n / 8, lambda: patient(60, lab.wait("job"))) for n in range(order))]
+    found = await outcomes(*works)
+    assert isinstance(found[0], WaitTimeout)
+    assert took == [about(5)]
+    assert lab.poller.idle
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_deadline_holds_when_the_reply_is_on_its_way_to_the_pilot(steps: int) -> None:
+    # As above, with the reply some turns of the loop later or earlier than the deadline.
+    lab = Lab("job", policy=RARELY)
+
+    async def travel(ids: Sequence[str]) -> None:
+        del ids
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(5)
+            for _ in range(steps):
+                await anyio.lowlevel.checkpoint()
+
+    lab._travel = travel  # type: ignore[method-assign]
+    took: list[float] = []
+
+    async def pilot() -> Job:
+        try:
+            return await lab.wait("job", timeout=5)
+        finally:
+            took.append(anyio.current_time())
+
+    found = await outcomes(pilot(), later(1, lambda: patient(60, lab.wait("job"))))
+    assert isinstance(found[0], WaitTimeout)
+    assert took == [about(5)]
+    assert lab.poller.idle
+
+
+async def test_a_deadline_that_passed_between_two_steps_of_a_watch_ends_it() -> None:
+    lab = Lab("job", room=100)
+    watch = lab.watch("job", timeout=5)
+    await anext(watch)
+    await anyio.sleep(10)
+    with anyio.fail_after(1), pytest.raises(WaitTimeout):
+        await anext(watch)
+    assert lab.poller.idle
+
+
+@pytest.mark.parametrize("virtual", [virtual_asyncio, virtual_trio])
+@pytest.mark.parametrize("clock", [0.0, 1e6])
+def test_a_watch_goes_on_in_another_event_loop_at_its_own_pace(
+    virtual: Callable[[float], Backend], clock: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab("job", "other")
+    watch = lab.watch("job", timeout=50)
+    machine = iter([100.0, 105.0])  # the clock that both loops share: 5 s between the two
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: next(machine)))
+
+    async def begins() -> None:
+        lab.end("other", 1e3 + 100)
+        await lab.wait("other")
+        assert (await anext(watch)).state is JobState.RUNNING
+
+    async def goes_on() -> None:
+        lab.asked.clear()
+        with pytest.raises(WaitTimeout):
+            await anext(watch)
+        assert lab.times == [about(clock + n) for n in range(45)]
+        assert anyio.current_time() == about(clock + 45)
+
+    for start, part in ((1e3, begins), (clock, goes_on)):
+        backend, options = virtual(start)
+        anyio.run(part, backend=backend, backend_options=options)
+
+
+async def test_a_timeout_of_zero_reads_once_beside_waits_that_are_not_due() -> None:
+    lab = Lab("job", room=100, policy=RARELY)
+    _, found = await outcomes(
+        patient(50, lab.wait("job")),
+        later(10, lambda: lab.wait("job", timeout=0)),
+    )
+    assert isinstance(found, WaitTimeout)
+    assert lab.times == [0, 10]
+
+
+async def test_a_timeout_of_zero_that_waits_for_its_place_sits_out_no_floor_that_begins_meanwhile() -> None:
+    lab = Lab("keeper", "busy", "job", concurrency=1)
+    lab.latency = lambda _: 0.5
+    lab.trouble = lambda ids: overloaded(100) if ids == ["busy"] else None
+    *_, found = await outcomes(
+        patient(90, lab.wait("keeper")),
+        later(0.6, lambda: patient(90, lab.wait("busy"))),
+        later(0.8, lambda: lab.wait("job", timeout=0)),
+    )
+    assert isinstance(found, WaitTimeout)
+    assert lab.times_of("job") == [about(1.1)]
+
+
+@pytest.mark.parametrize("job", ["job", "other"])
+async def test_a_timeout_of_zero_waits_for_a_place_in_flight_and_for_no_floor(job: str) -> None:
+    lab = Lab("first", "job", "other", room=0, policy=RARELY, concurrency=1)
+    lab.latency = lambda _: 5.0
+    weather: list[Exception | None] = [overloaded(600), None]
+    lab.trouble = lambda _: weather.pop() if weather else None
+    *_, found = await outcomes(
+        patient(500, lab.wait("first")),  # keeps the time
+        later(6, lambda: patient(500, lab.wait("job"))),
+        later(7, lambda: lab.wait(job, timeout=0)),  # while the request is under way that brings the floor
+    )
+    assert isinstance(found, WaitTimeout)
+    assert lab.times == [0, 6, 11]
+
+
+async def test_a_wait_that_ended_behind_a_floor_leaves_no_delay_to_those_who_stay() -> None:
+    # A delay below zero made the job that came back fall due before it, for ever: the loop stood still.
+    lab = Lab("job", "other", "more", "most", room=0)
+    floors = [overloaded(100), overloaded(50)]
+
+    def trouble(ids: Sequence[str]) -> Exception | None:
+        if anyio.current_time() > 140:
+            return None
+        if "other" in ids:
+            return floors.pop()
+        if "job" not in ids:
+            return None
+        return overloaded(50) if anyio.current_time() < 10 else TransportError("down")
+
+    lab.trouble = trouble
+    _, given_up, *others = await outcomes(
+        patient(400, lab.wait("job", policy=RARELY)),
+        lab.wait("job", policy=PollPolicy(outage_limit=40)),
+        *(patient(400, lab.wait(id, policy=PollPolicy(initial=20, maximum=20))) for id in ("more", "most")),
+        later(49, lambda: lab.wait("other", timeout=0)),
+        later(140, lambda: lab.wait("other", timeout=0)),
+    )
+    assert isinstance(given_up, TransportError)
+    assert [type(each) for each in others[-2:]] == [WaitTimeout, WaitTimeout]
+    assert lab.poller.idle
+
+
+# Limits
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 5])
+@pytest.mark.parametrize("room", [0, 3])
+async def test_no_more_requests_are_in_flight_than_allowed_and_all_jobs_get_their_turn(
+    concurrency: int, room: int
+) -> None:
+    lab = Lab(room=room, concurrency=concurrency)
+    ids = [lab.end(f"job-{n}", 2) for n in range(30)]
+    lab.latency = lambda _: 0.3
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
+    assert lab.most == concurrency
+
+
+@pytest.mark.parametrize("room", [0, 100])
+async def test_a_floor_holds_back_every_request_of_the_source_also_a_newcomers(room: int) -> None:
+    lab = Lab(room=room)
+    ids = [lab.end(f"job-{n}", 10) for n in range(4)]
+    weather: list[Exception | None] = [overloaded(30)]
+    lab.trouble = lambda _: weather.pop() if weather else None
+    found = await outcomes(
+        *(lab.wait(id) for id in ids[:-2]),
+        *(later(5 + n, lambda id=id: lab.wait(id)) for n, id in enumerate(ids[-2:])),  # type: ignore[misc]
+    )
+    assert all(map(ended, found))
+    assert [at for at in lab.times if 0.1 < at < 29.9] == []
+
+
+async def test_a_floor_after_a_request_for_many_is_capped_as_any_other() -> None:
+    lab = Lab(room=100)
+    lab.retry_after_cap = 50.0  # type: ignore[misc]
+    ids = [lab.end(f"job-{n}", 10) for n in range(4)]
+    weather: list[Exception | None] = [overloaded(9000)]
+    lab.trouble = lambda _: weather.pop() if weather else None
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
+    assert anyio.current_time() < 60
+
+
+async def test_retries_of_one_failed_request_go_out_together_again() -> None:
+    lab = Lab(room=100)
+    ids = [lab.end(f"job-{n}", 0) for n in range(20)]
+    weather: list[Exception | None] = [TransportError("down") for _ in range(4)]
+    lab.trouble = lambda _: weather.pop() if weather else None
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
+    assert [len(asked.ids) for asked in lab.asked] == [20] * 5
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_a_server_that_keeps_asking_to_be_left_alone_keeps_no_job_from_its_turn(
+    concurrency: int,
+) -> None:
+    ids = [f"job-{n}" for n in range(12)]
+    lab = Lab(*ids, "patient", concurrency=concurrency)
+    lab.latency = lambda _: 0.1
+    floors = {lab.pacer.held_until}
+
+    def one_answer_then_a_floor(_: Sequence[str]) -> Exception | None:
+        if lab.pacer.held_until in floors:
+            return overloaded(10)
+        floors.add(lab.pacer.held_until)
+        return None
+
+    lab.trouble = one_answer_then_a_floor
+    await outcomes(
+        *(patient(1000, lab.wait(id)) for id in ids),
+        patient(1000, lab.wait("patient", policy=PollPolicy(initial=60, maximum=60))),
+    )
+    for id in lab.ends:
+        asked = [at for at in lab.times_of(id) if at < 999]
+        assert max(later - earlier for earlier, later in itertools.pairwise([0, *asked, 1000])) < 250
+
+
+async def test_after_floors_that_overlap_a_job_comes_back_within_its_own_delay() -> None:
+    ids = ["quick", "slower", "slowest"]
+    lab = Lab(*ids)
+    lab.latency = lambda asked: 0.1 * ids.index(asked[0])
+    lab.trouble = lambda _: overloaded(90) if 5 <= anyio.current_time() < 6 else None
+    await outcomes(*(patient(200, lab.wait(id)) for id in ids))
+    for id in ids:
+        assert 0 <= min(at for at in lab.times_of(id) if at > 6) - lab.pacer.held_until <= 1
+
+
+async def test_a_newcomer_does_not_wait_until_its_job_comes_back_for_those_who_know_it() -> None:
+    lab = Lab("first", "second", "job", policy=PollPolicy(initial=60, maximum=60))
+    lab.trouble = lambda _: overloaded(20) if anyio.current_time() == 60 else None
+    await outcomes(
+        patient(100, lab.wait("first")),
+        later(1, lambda: patient(100, lab.wait("second"))),
+        later(2, lambda: patient(100, lab.wait("job"))),
+        *(later(at, lambda: patient(1, lab.wait("job"))) for at in (90, 92, 94, 96)),
+    )
+    assert [at for at in lab.times_of("job") if 62 < at < 100] == [90, 92, 94, 96]
+
+
+async def test_a_job_goes_by_the_delay_of_the_most_eager_of_its_waits() -> None:
+    lab = Lab("first", "second", "job")
+    lab.trouble = lambda _: overloaded(20) if anyio.current_time() == 5 else None
+    await outcomes(
+        patient(200, lab.wait("first")),
+        later(0.2, lambda: patient(200, lab.wait("second"))),
+        later(0.5, lambda: patient(200, lab.wait("job"))),
+        later(0.6, lambda: patient(200, lab.wait("job", policy=RARELY))),
+    )
+    assert 25 < min(at for at in lab.times_of("job") if at > 6) < 26
+
+
+# Absence, refusals
+
+
+async def test_an_absent_id_counts_as_gone_only_once_a_single_request_says_so() -> None:
+    lab = Lab("a", "b", room=100)
+    lab.gone.add("b")
+    _, found = await outcomes(patient(5, lab.wait("a")), lab.wait("b"))
+    assert isinstance(found, JobNotFound)
+    assert [set(asked.ids) for asked in lab.asked[:2]] == [{"a", "b"}, {"b"}]
+
+
+async def test_a_job_that_a_list_leaves_out_for_ever_costs_one_request_a_poll_and_not_two() -> None:
+    lab = Lab(room=100)
+    lab.end("a", 30)
+    lab.end("b", 30)
+    lab.hidden.add("b")
+    assert all(map(ended, await outcomes(lab.wait("a"), lab.wait("b"))))
+    assert len([asked for asked in lab.asked if "b" in asked.ids]) <= 31 + 2
+
+
+async def test_a_job_that_was_left_out_once_joins_the_others_again() -> None:
+    lab = Lab("a", "b", room=100)
+    lab.hidden.add("b")
+
+    async def show() -> Job:
+        await anyio.sleep(30)
+        lab.hidden.clear()
+        return await lab.get("a")
+
+    await outcomes(patient(100, lab.wait("a")), patient(100, lab.wait("b")), show())
+    assert all(set(asked.ids) == {"a", "b"} for asked in lab.asked if asked.at > 62)
+
+
+async def test_a_seen_job_that_vanishes_is_gone_for_all_who_wait_each_with_its_own_exception() -> None:
+    lab = Lab("a", "b", room=100)
+
+    async def forget() -> Job:
+        await anyio.sleep(5.5)
+        lab.gone.add("b")
+        return await lab.get("a")
+
+    *found, _, _ = await outcomes(*(lab.wait("b") for _ in range(5)), patient(20, lab.wait("a")), forget())
+    assert all(isinstance(each, JobGone) for each in found)
+    assert len(set(map(id, found))) == 5
+
+
+async def test_a_refused_list_is_tried_again_after_a_minute_at_the_earliest() -> None:
+    lab = Lab("a", "b", "c", room=100)
+    lab.trouble = lambda ids: BatchRefused() if len(ids) > 1 else None
+    await outcomes(*(patient(150, lab.wait(id)) for id in ("a", "b", "c")))
+    lists = [asked.at for asked in lab.asked if len(asked.ids) > 1]
+    assert lists == [0, about(60), about(120)] or lists == [0, about(61), about(122)]
+    for id in ("a", "b", "c"):
+        single = [asked.at for asked in lab.asked if asked.ids == (id,)]
+        gaps = [after - before for before, after in itertools.pairwise(single)]
+        assert max(gaps) <= 1.2
+
+
+async def test_a_list_that_asks_for_less_is_sent_smaller_at_once() -> None:
+    lab = Lab(room=16)
+    ids = [lab.end(f"job-{n}", 0) for n in range(16)]
+
+    def trouble(ids: Sequence[str]) -> Exception | None:
+        if len(ids) <= 4:
+            return None
+        lab.room = min(lab.room, len(ids) // 2)
+        return BatchRefused(smaller=True)
+
+    lab.trouble = trouble
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
+    assert sorted(len(asked.ids) for asked in lab.asked) in ([4, 4, 4, 4, 8, 8, 16], [4, 4, 4, 4, 8, 16])
+    assert anyio.current_time() == about(0)
+
+
+@pytest.mark.parametrize("failure", [overloaded(3), TransportError("down"), SourceError("no")])
+async def test_trouble_never_turns_one_list_into_many_requests(failure: SourceError) -> None:
+    lab = Lab(room=1000)
+    ids = [lab.end(f"job-{n}", 0) for n in range(300)]
+    weather: list[Exception | None] = [failure]
+    lab.trouble = lambda _: weather.pop() if weather else None
+    found = await outcomes(*(lab.wait(id) for id in ids))
+    assert len(lab.asked) <= 2
+    if failure.transient:
+        assert all(map(ended, found))
+    else:
+        assert all(isinstance(each, SourceError) for each in found)
+        assert len(set(map(id, found))) == 300
+        assert [each.ref.id for each in found if isinstance(each, SourceError) and each.ref] == ids
+
+
+async def test_an_unchanged_record_is_not_decoded_again() -> None:
+    lab = Lab(room=100)
+    ids = [lab.end(f"job-{n}", 20) for n in range(10)]
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
+    assert lab.decoded == 2 * 10
+
+
+# Closing
+
+
+@pytest.mark.parametrize("room", [0, 100])
+@pytest.mark.parametrize("latency", [0.0, 1e9])
+@pytest.mark.parametrize("at", [0.0, 0.5, 5.0])
+async def test_closing_ends_all_waits_each_with_an_exception_of_its_own(
+    room: int, latency: float, at: float
+) -> None:
+    lab = Lab(*(f"job-{n}" for n in range(20)), room=room, concurrency=3)
+    lab.latency = lambda _: latency
+    before = Footprint.now()
+    found: list[Job | Exception] = []
+
+    async def one(n: int) -> None:
+        found.append(await outcome(lab.wait(f"job-{n}", timeout=None if n % 2 else 50)))
+
+    with anyio.fail_after(HANGS):
+        async with anyio.create_task_group() as group:
+            for n in range(20):
+                group.start_soon(one, n)
+            await anyio.sleep(at)
+            await anyio.lowlevel.checkpoint()
+            await lab.aclose()
+    assert anyio.current_time() == about(at)
+    assert all(isinstance(each, UsageError) for each in found)
+    assert len(set(map(id, found))) == 20
+    assert lab.poller.idle
+    assert lab.in_flight == 0
+    assert Footprint.now() == before
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_closing_cuts_also_a_request_that_is_about_to_leave(turns: int) -> None:
+    script = Script(never)
+    found: list[Job | Exception] = []
+    async with httpx.AsyncClient(transport=script) as client:
+        jobs = CFJobs(ENDPOINT, auth=Bearer(TOKEN), http=client)
+
+        async def one(id: str) -> None:
+            found.append(await outcome(jobs.wait(id)))
+
+        async with anyio.create_task_group() as group:
+            for n in range(20):
+                group.start_soon(one, f"{n}-{JOB}")
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            await jobs.aclose()
+    assert all(isinstance(each, UsageError) for each in found)
+    assert anyio.current_time() == about(0)
+
+
+async def test_closing_a_source_that_nobody_waits_for_is_nothing() -> None:
+    lab = Lab("job")
+    await lab.aclose()
+    await lab.aclose()
+    assert lab.poller.idle
+    assert math.isinf(Footprint.now().timer)
