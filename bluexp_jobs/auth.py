@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from bluexp_jobs.assertion import ClientKey, PrivateKey
 from common.auth.client_credentials import read_text, read_token_url
 from common.auth.credentials import HeaderAuth
-from common.auth.oauth2 import Grant, SignIn, Token
+from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.token_auth import OnRotate, TokenAuth
 from common.model.errors import UsageError
 
@@ -40,11 +40,11 @@ class RefreshToken(TokenAuth):
     Raises `UsageError`.
     """
 
-    remedy: str = (
+    hint: str = (
         "the refresh token is wrong, revoked, replaced or out of date: make a new one at "
         "https://services.cloud.netapp.com/refresh-token"
     )
-    anew: bool = False
+    can_reauthenticate: bool = False
 
     def __init__(
         self,
@@ -60,16 +60,16 @@ class RefreshToken(TokenAuth):
         self.client_id: str = read_text("client_id", client_id)
         self.audience: str = read_text("audience", audience)
 
-    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         """``grant_type=refresh_token``, with the newest one."""
-        del desk
+        del http
         fields = {
             "grant_type": "refresh_token",
             "refresh_token": refresh_token or "",
             "client_id": self.client_id,
             "audience": self.audience,
         }
-        return Grant(url=self.token_url, fields=fields, as_json=True)
+        return TokenRequest(url=self.token_url, fields=fields, as_json=True)
 
     def own_secrets(self) -> tuple[str, ...]:
         """None but the refresh tokens, which are known already."""
@@ -85,7 +85,7 @@ class ServiceAccount(TokenAuth):
     `UsageError`.
     """
 
-    remedy: str = "check the client id, and that its secret or key is the one registered and has not expired"
+    hint: str = "check the client id, and that its secret or key is the one registered and has not expired"
 
     def __init__(
         self,
@@ -110,9 +110,9 @@ class ServiceAccount(TokenAuth):
         self._key = None if private_key is None else ClientKey(private_key, key_id)
         self._assertions: tuple[str, ...] = ()
 
-    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         """``grant_type=client_credentials``, with the secret or an assertion made for this request."""
-        del desk, refresh_token
+        del http, refresh_token
         fields = {"grant_type": "client_credentials", "audience": self.audience}
         if self._key is not None:
             assertion = self._key.assertion(self.client_id, assertion_audience(self.token_url))
@@ -120,9 +120,9 @@ class ServiceAccount(TokenAuth):
             fields |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
         else:
             fields |= {"client_id": self.client_id, "client_secret": self._secret or ""}
-        return Grant(url=self.token_url, fields=fields, as_json=True)
+        return TokenRequest(url=self.token_url, fields=fields, as_json=True)
 
-    async def renewed(self, token: Token) -> None:
+    async def on_token(self, token: Token) -> None:
         """A refresh token is not kept: the account signs in as before."""
 
     def own_secrets(self) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ class AgentPassword(TokenAuth):
     Belongs to the first source that it is given to, and to others of the same endpoint. Raises `UsageError`.
     """
 
-    remedy: str = "check the user name and the password of this agent's local user"
+    hint: str = "check the user name and the password of this agent's local user"
 
     def __init__(self, user: str, password: str) -> None:
         super().__init__()
@@ -147,24 +147,24 @@ class AgentPassword(TokenAuth):
         self._password = read_text("password", password)
         self._endpoint: str | None = None
 
-    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         """``grant_type=password`` at the source's own endpoint."""
         del refresh_token
         fields = {"grant_type": "password", "username": self.user, "password": self._password}
-        return Grant(url=desk.endpoint + AGENT_LOGIN_PATH, fields=fields, as_json=True)
+        return TokenRequest(url=http.endpoint + AGENT_LOGIN_PATH, fields=fields, as_json=True)
 
-    async def renewed(self, token: Token) -> None:
+    async def on_token(self, token: Token) -> None:
         """A refresh token is not kept: the user signs in as before."""
 
-    def through(self, desk: SignIn) -> HeaderAuth:
+    def bind(self, http: TokenHttp) -> HeaderAuth:
         """The sign-in over a source's connections. Raises `UsageError` for a source of another endpoint."""
         # Its token is the agent's own, and nothing that another host should see.
-        if self._endpoint not in (None, desk.endpoint):
+        if self._endpoint not in (None, http.endpoint):
             raise UsageError(
-                f"this AgentPassword is for {self._endpoint}: make another one for {desk.endpoint}"
+                f"this AgentPassword is for {self._endpoint}: make another one for {http.endpoint}"
             )
-        self._endpoint = desk.endpoint
-        return super().through(desk)
+        self._endpoint = http.endpoint
+        return super().bind(http)
 
     def own_secrets(self) -> tuple[str, ...]:
         """The password."""

@@ -10,16 +10,16 @@ import attrs
 
 from bluexp_jobs.auth import ServiceAccount
 from bluexp_jobs.provider import ENDPOINT
-from bluexp_jobs.wire import PROVIDER, NoJob, parse_fault, parse_handover, parse_job, parse_jobs
+from bluexp_jobs.wire import PROVIDER, NoJob, parse_error, parse_job, parse_jobs, parse_started
 from common.auth.argument import AuthLike
 from common.model.errors import JobNotFound, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import ACCOUNT, JobRef, Scope, encode_segment
 from common.model.states import Action, Capability, JobState
 from common.options import SourceOptions
-from common.response.failures import Fault
-from common.response.http_response import Reply
-from common.response.writes import Handover
+from common.response.failures import ErrorBody
+from common.response.http_response import HttpResponse
+from common.response.writes import StartedJobs
 from common.sources.http import HttpSource
 from common.sources.paging import Pages
 from common.sources.ref_resolver import MAX_ID
@@ -133,16 +133,16 @@ class BlueXPJobs(HttpSource):
                 f"{ref}: the server knows no such job (it answered without one)", ref=ref
             ) from None
 
-    def fault(self, reply: Reply) -> Fault:
+    def fault(self, reply: HttpResponse) -> ErrorBody:
         """The platform's error body, in any of its shapes; of a service account, with what it may lack."""
-        fault = parse_fault(reply)
+        fault = parse_error(reply)
         if reply.status == 403 and self._by_service:
             return attrs.evolve(fault, hint=f"{fault.hint}; or {AS_A_USER}" if fault.hint else AS_A_USER)
         return fault
 
-    def handover(self, reply: Reply) -> Handover:
+    def handover(self, reply: HttpResponse) -> StartedJobs:
         """The job id in the body of a write's reply."""
-        return parse_handover(reply)
+        return parse_started(reply)
 
 
 def _name(keyword: str, value: object) -> str:

@@ -13,9 +13,9 @@ from common.model.job import ErrorDetail, Job, JobItem
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import Fields, Object, kind, root_object, text
-from common.response.failures import Fault
-from common.response.http_response import Reply
-from common.response.writes import Handover
+from common.response.failures import ErrorBody
+from common.response.http_response import HttpResponse
+from common.response.writes import StartedJobs
 
 PROVIDER = "bluexp"
 
@@ -90,7 +90,7 @@ def parse_jobs(
     return [_job(item, endpoint, scope, "", states, f"$.job[{n}]") for n, item in enumerate(_records(data))]
 
 
-def parse_fault(reply: Reply) -> Fault:
+def parse_error(reply: HttpResponse) -> ErrorBody:
     """What a reply that is no success says: four shapes of JSON, plain text, a gateway's page, or nothing.
 
     Only a 404 in JSON, or a job that is empty or null, is the API's word that there is no such job.
@@ -101,26 +101,26 @@ def parse_fault(reply: Reply) -> Fault:
     except DecodeError:
         plain = reply.excerpt if reply.body and not reply.body.lstrip().startswith(b"<") else None
         hint = HINTS.get((plain or "").strip(" .").casefold())
-        return Fault(message=plain, request_id=request_id, spoken=hint is not None, hint=hint)
+        return ErrorBody(message=plain, request_id=request_id, from_api=hint is not None, hint=hint)
     message = fields.text("message") or fields.text("detail") or fields.text("title") or fields.text("error")
-    return Fault(
+    return ErrorBody(
         code=fields.text("code"),
         message=message,
         request_id=request_id,
-        passing=reply.status in PASSING_STATUSES,
-        missing=reply.status == 404,
+        transient=reply.status in PASSING_STATUSES,
+        not_found=reply.status == 404,
         hint=HINTS.get((message or "").strip(" .").casefold()),
     )
 
 
-def parse_handover(reply: Reply) -> Handover:
+def parse_started(reply: HttpResponse) -> StartedJobs:
     """The job that a write started: its body tells, whatever the status; there is no Location."""
     try:
         root = root_object(reply.body)
     except DecodeError:
-        return Handover()
+        return StartedJobs()
     ids = [text(root.get(key)) for key in _JOB_ID_KEYS]
-    return Handover(tuple(id for id in ids if id)[:1])
+    return StartedJobs(tuple(id for id in ids if id)[:1])
 
 
 def _records(data: bytes | str | Object) -> list[Object]:

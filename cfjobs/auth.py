@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 
 from cfjobs.discovery import find_token_url, read_login_url
 from common.auth.client_credentials import client_basic, read_text, secret_forms
-from common.auth.oauth2 import Grant, SignIn, Token
+from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.token_auth import OnRotate, TokenAuth
 from common.model.errors import UsageError
 
@@ -42,31 +42,31 @@ class UAA(TokenAuth):
         self._found: str | None = None
         self._endpoint: str | None = None
 
-    async def token(self, desk: SignIn, *, refused: str | None = None) -> str:
+    async def token(self, http: TokenHttp, *, refused: str | None = None) -> str:
         """As `TokenAuth.token`. Raises `UsageError` for a source of another foundation."""
-        self._check_endpoint(desk)
-        token = await super().token(desk, refused=refused)
-        self._check_endpoint(desk)  # the first of two that began together may have been the other's
+        self._check_endpoint(http)
+        token = await super().token(http, refused=refused)
+        self._check_endpoint(http)  # the first of two that began together may have been the other's
         return token
 
-    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         """``POST {login}/oauth/token``, form-encoded, with the client in HTTP Basic."""
         url = self._given or self._found
         if url is None:
-            url = self._found = await find_token_url(desk)
+            url = self._found = await find_token_url(http)
         if self._endpoint is None:
-            self._endpoint = desk.endpoint
+            self._endpoint = http.endpoint
         fields = self.fields()
         if refresh_token is not None:
             fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         headers = {**client_basic(self.client_id, self._secret), **ENCODED}
-        return Grant(url=url, fields=fields, headers=headers)
+        return TokenRequest(url=url, fields=fields, headers=headers)
 
     def fields(self) -> Mapping[str, str]:
         """What is sent where there is no refresh token: nothing, for who has nothing else."""
         return {}
 
-    def forget(self, desk: SignIn) -> None:
+    def invalidate(self, http: TokenHttp) -> None:
         """Ask the API again where its login server is."""
         self._found = None
 
@@ -74,10 +74,10 @@ class UAA(TokenAuth):
         """The client's secret, as it is and as it is sent."""
         return secret_forms(self.client_id, self._secret)
 
-    def _check_endpoint(self, desk: SignIn) -> None:
-        if self._given is None and self._endpoint not in (None, desk.endpoint):
+    def _check_endpoint(self, http: TokenHttp) -> None:
+        if self._given is None and self._endpoint not in (None, http.endpoint):
             raise UsageError(
-                f"this {type(self).__name__} signs in for {self._endpoint}, and not for {desk.endpoint}: "
+                f"this {type(self).__name__} signs in for {self._endpoint}, and not for {http.endpoint}: "
                 "make another one, or pass login_url= if both have one UAA"
             )
 
@@ -93,7 +93,7 @@ class UAAPassword(UAA):
     From the UAA API reference, "Password Grant"; ``origin`` becomes its ``login_hint``.
     """
 
-    remedy = (
+    hint = (
         "check the user name and the password, and origin= for a user of LDAP or SAML (UAA locks a user out "
         "for some minutes after a few failures)"
     )
@@ -138,9 +138,7 @@ class UAAClientCredentials(UAA):
     From the UAA API reference, "Client Credentials Grant".
     """
 
-    remedy = (
-        "check the client id and its secret, and that UAA allows this client the grant client_credentials"
-    )
+    hint = "check the client id and its secret, and that UAA allows this client the grant client_credentials"
 
     def __init__(self, client_id: str, client_secret: str, *, login_url: str | None = None) -> None:
         super().__init__(client_id, client_secret, token_url=read_login_url(login_url))
@@ -149,7 +147,7 @@ class UAAClientCredentials(UAA):
         """The client-credentials grant."""
         return {"grant_type": "client_credentials"}
 
-    async def renewed(self, token: Token) -> None:
+    async def on_token(self, token: Token) -> None:
         """Nothing is kept of a refresh token, which this grant does not have."""
 
     def __repr__(self) -> str:
@@ -167,10 +165,8 @@ class UAARefreshToken(UAA):
     From the UAA API reference, "Refresh Token".
     """
 
-    remedy = (
-        "the refresh token has expired or was revoked, or is another client's: sign in again for a new one"
-    )
-    anew = False
+    hint = "the refresh token has expired or was revoked, or is another client's: sign in again for a new one"
+    can_reauthenticate = False
 
     def __init__(
         self,

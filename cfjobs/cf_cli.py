@@ -18,8 +18,8 @@ import attrs
 from cfjobs.auth import UAA
 from cfjobs.discovery import refuse, trusted_token_url
 from common.auth.credentials import bare_token
-from common.auth.oauth2 import Grant, SignIn, Token
-from common.auth.token_auth import AHEAD
+from common.auth.oauth2 import Token, TokenHttp, TokenRequest
+from common.auth.token_auth import REFRESH_AHEAD
 from common.model.endpoints import origin
 from common.model.errors import AuthenticationError, DecodeError, UsageError
 from common.response.decoding import root_object
@@ -201,7 +201,7 @@ class CommandLogin(UAA):
     back.
     """
 
-    remedy = "log in again with the cf command (cf login)"
+    hint = "log in again with the cf command (cf login)"
 
     def __init__(self, file: Path, login: CommandConfig, *, write: bool) -> None:
         super().__init__(
@@ -211,36 +211,36 @@ class CommandLogin(UAA):
             refresh_token=None if login.as_client else login.refresh or None,
         )
         self.file: Path = file
-        self.anew: bool = login.as_client
+        self.can_reauthenticate: bool = login.as_client
         self._login = login
         self._write = write
         self._used = ""
 
-    async def at_hand(self) -> Token | None:
+    async def cached_token(self) -> Token | None:
         """The access token in the file, unless it was used before or ends within a minute."""
         self._look()
         access, left = self._login.access, seconds_left(self._login.access)
-        renewable = self.anew or self._refresh_token is not None
-        worn = left is not None and left <= (AHEAD if renewable else 0.0)
+        renewable = self.can_reauthenticate or self._refresh_token is not None
+        worn = left is not None and left <= (REFRESH_AHEAD if renewable else 0.0)
         if not access or access == self._used or worn:
             return None
         self._used = access
         return Token(access, left)
 
-    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         """As `UAA.grant`. Raises `AuthenticationError` where the login holds nothing to renew it with."""
-        if refresh_token is None and not self.anew:
-            refuse(f"the login in {self.file} has expired, and holds no refresh token: {self.remedy}")
-        return await super().grant(desk, refresh_token)
+        if refresh_token is None and not self.can_reauthenticate:
+            refuse(f"the login in {self.file} has expired, and holds no refresh token: {self.hint}")
+        return await super().grant(http, refresh_token)
 
     def fields(self) -> Mapping[str, str]:
         """The client-credentials grant: the file never holds a password."""
         return {"grant_type": CLIENT_CREDENTIALS}
 
-    async def renewed(self, token: Token) -> None:
+    async def on_token(self, token: Token) -> None:
         """Keep the new refresh token, and write both back where that is wanted."""
-        if not self.anew:
-            await super().renewed(token)
+        if not self.can_reauthenticate:
+            await super().on_token(token)
         if not self._write:
             return
         refresh = self._refresh_token or self._login.refresh
@@ -262,7 +262,7 @@ class CommandLogin(UAA):
             return  # logged out, or written by something else: what was read before still holds
         if not there.is_of(self._login):
             return
-        if there.refresh != self._login.refresh and not self.anew and there.refresh:
+        if there.refresh != self._login.refresh and not self.can_reauthenticate and there.refresh:
             self._remember(self._refresh_token)
             self._refresh_token = there.refresh
         if there.client_secret != self._secret:

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from cfjobs.wire import parse_fault
+from cfjobs.wire import parse_error
 from common.auth.client_credentials import read_token_url
-from common.auth.oauth2 import SignIn, ask, no_token
+from common.auth.oauth2 import TokenHttp, request_token, sign_in_failed
 from common.model.endpoints import is_loopback, origin
 from common.model.errors import AuthenticationError, DecodeError, UsageError
 from common.response.decoding import root_object
@@ -24,30 +24,30 @@ LINKS = ("login", "uaa")
 _PATH = re.compile(r"[\w/.~%!$&'()*+,;=:@-]*", re.ASCII)
 
 
-async def find_token_url(desk: SignIn) -> str:
+async def find_token_url(http: TokenHttp) -> str:
     """The token endpoint that the API itself names, asked without a token.
 
     From ``GET /`` (Cloud Controller v3 API reference, "Root": ``links.login`` and ``links.uaa``). Raises
     `AuthenticationError` where it names none, or one that is not trusted; `TransportError` and `ApiError`
     where it can't be asked for now.
     """
-    what = f"asking {desk.endpoint} where to sign in"
-    reply = await ask(desk, "GET", f"{desk.endpoint}/", what=what)
+    what = f"asking {http.endpoint} where to sign in"
+    reply = await request_token(http, "GET", f"{http.endpoint}/", what=what)
     if reply.status != 200:
-        raise api_error(attrs.evolve(reply, body=b""), parse_fault(reply), asked=what)
+        raise api_error(attrs.evolve(reply, body=b""), parse_error(reply), request=what)
     try:
         links = root_object(reply.body).get("links")
     except DecodeError as error:
-        no_token(f"{what} gave nothing that can be read: {error}")
+        sign_in_failed(f"{what} gave nothing that can be read: {error}")
     if not isinstance(links, Mapping):
-        no_token(f"{what} gave no links: it is not the root of a Cloud Foundry API that answered")
+        sign_in_failed(f"{what} gave no links: it is not the root of a Cloud Foundry API that answered")
     hrefs = [href for name in LINKS if (href := _href(links.get(name))) is not None]
     if not hrefs:
         refuse(
-            f"{desk.endpoint} names no UAA to sign in at (Korifi has none): pass auth=Bearer(token), or "
+            f"{http.endpoint} names no UAA to sign in at (Korifi has none): pass auth=Bearer(token), or "
             "cert= for a client certificate"
         )
-    return trusted_token_url(hrefs[0], desk.endpoint)
+    return trusted_token_url(hrefs[0], http.endpoint)
 
 
 def trusted_token_url(link: str, endpoint: str) -> str:

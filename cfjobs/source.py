@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn, Self, Unpack
 import anyio
 
 from cfjobs.delay import cf_delay
-from cfjobs.wire import PROVIDER, parse_budget, parse_fault, parse_handover, parse_job
+from cfjobs.wire import PROVIDER, parse_budget, parse_error, parse_job, parse_started
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
 from common.model.job import Job, JobLike
@@ -16,9 +16,9 @@ from common.model.refs import JobRef, encode_segment
 from common.model.states import Action, Capability
 from common.options import SourceOptions
 from common.polling.policy import PollPolicy
-from common.response.failures import Fault
-from common.response.http_response import Reply
-from common.response.writes import Handover
+from common.response.failures import ErrorBody
+from common.response.http_response import HttpResponse
+from common.response.writes import StartedJobs
 from common.sources.http import HttpSource
 
 JOBS = "/v3/jobs"
@@ -96,16 +96,16 @@ class CFJobs(HttpSource):
         """The job in the reply to one GET."""
         return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
 
-    def noticed(self, reply: Reply) -> None:
+    def noticed(self, reply: HttpResponse) -> None:
         """``X-RateLimit-*``: a foundation may count the requests of an hour."""
         budget = parse_budget(reply)
         if budget is not None:
             self.pacer.budget(budget, anyio.current_time())
 
-    def fault(self, reply: Reply) -> Fault:
+    def fault(self, reply: HttpResponse) -> ErrorBody:
         """The Cloud Controller's error body."""
-        return parse_fault(reply)
+        return parse_error(reply)
 
-    def handover(self, reply: Reply) -> Handover:
+    def handover(self, reply: HttpResponse) -> StartedJobs:
         """The job in a write's Location, and the write's warnings."""
-        return parse_handover(reply)
+        return parse_started(reply)

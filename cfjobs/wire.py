@@ -19,9 +19,9 @@ from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.polling.throttle import Budget
 from common.response.decoding import Fields, Object, as_json, integer, objects, root_object, text
-from common.response.failures import Fault
-from common.response.http_response import Reply, last_segment
-from common.response.writes import Handover
+from common.response.failures import ErrorBody
+from common.response.http_response import HttpResponse, last_segment
+from common.response.writes import StartedJobs
 
 PROVIDER = "cf"
 
@@ -131,7 +131,7 @@ def parse_record(data: Object) -> JobRecord:
     )
 
 
-def parse_fault(reply: Reply) -> Fault:
+def parse_error(reply: HttpResponse) -> ErrorBody:
     """What an error body says: ``{"errors": […]}``, or flat on 502. Match on code or title, never on detail.
 
     A 404 is about the job only with code 10010; the platform's router answers 404 with
@@ -141,32 +141,32 @@ def parse_fault(reply: Reply) -> Fault:
     try:
         root = root_object(reply.body)
     except DecodeError:
-        return Fault(request_id=request_id, spoken=False)
+        return ErrorBody(request_id=request_id, from_api=False)
     fields = [Fields(item) for item in objects(root.get("errors")) or [root]]
     codes = [code for item in fields if (code := item.text("code")) is not None]
     messages = [said for item in fields if (said := item.text("detail") or item.text("title"))]
     if not codes and not messages:
-        return Fault(request_id=request_id, spoken=False)
+        return ErrorBody(request_id=request_id, from_api=False)
     missing = reply.status == 404 and NOT_FOUND in codes and reply.header("x-cf-routererror") is None
-    return Fault(
+    return ErrorBody(
         code=codes[0] if codes else None,
         message="; ".join(messages) or None,
         request_id=request_id,
-        passing=not PASSING_CODES.isdisjoint(codes) or (reply.status == 404 and not missing),
-        missing=missing,
+        transient=not PASSING_CODES.isdisjoint(codes) or (reply.status == 404 and not missing),
+        not_found=missing,
     )
 
 
-def parse_handover(reply: Reply) -> Handover:
+def parse_started(reply: HttpResponse) -> StartedJobs:
     """The job of a write: a 202 with a Location whose last segment but one is ``jobs``.
 
     204 and 200 mean that there is none. ``X-Cf-Warnings`` are the write's own warnings either way.
     """
     id = last_segment(reply.header("location"), parent="jobs") if reply.status == 202 else None
-    return Handover((id,) if id else (), warnings=parse_warnings(reply.header_values("x-cf-warnings")))
+    return StartedJobs((id,) if id else (), warnings=parse_warnings(reply.header_values("x-cf-warnings")))
 
 
-def parse_budget(reply: Reply) -> Budget | None:
+def parse_budget(reply: HttpResponse) -> Budget | None:
     """``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (epoch seconds); None where one is missing.
 
     The remaining count is an estimate that jumps.

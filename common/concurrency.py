@@ -12,10 +12,10 @@ import anyio
 import sniffio
 
 
-class Place(Protocol):
+class Parkable(Protocol):
     """What a task parks in: one attribute, None while nobody does."""
 
-    signal: Any
+    handle: Any
 
 
 class Parking(Protocol):
@@ -24,11 +24,11 @@ class Parking(Protocol):
     now: Callable[[], float]
     """The loop's own clock, as ``anyio.current_time()`` gives it, without looking for the loop each time."""
 
-    def park(self, place: Place) -> Awaitable[object]:
+    def park(self, place: Parkable) -> Awaitable[object]:
         """Suspend the running task until `wake` is called for its place. Safe to cancel."""
         ...
 
-    def wake(self, place: Place) -> None:
+    def unpark(self, place: Parkable) -> None:
         """Let the task that is parked in a place go on, if there is one."""
         ...
 
@@ -43,14 +43,14 @@ class AsyncioParking:
         self.now: Callable[[], float] = loop.time
         self._create_future = loop.create_future
 
-    def park(self, place: Place) -> Awaitable[object]:
+    def park(self, place: Parkable) -> Awaitable[object]:
         """See `Parking`. The future itself is awaited: a coroutine around it would cost a frame."""
-        place.signal = future = self._create_future()
+        place.handle = future = self._create_future()
         return future
 
-    def wake(self, place: Place) -> None:
+    def unpark(self, place: Parkable) -> None:
         """See `Parking`."""
-        future, place.signal = place.signal, None
+        future, place.handle = place.handle, None
         if future is not None and not future.done():
             future.set_result(None)
 
@@ -63,22 +63,22 @@ class TrioParking:
 
         self.now: Callable[[], float] = trio.current_time
 
-    async def park(self, place: Place) -> None:
+    async def park(self, place: Parkable) -> None:
         """See `Parking`."""
         import trio
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            place.signal = None
+            place.handle = None
             return trio.lowlevel.Abort.SUCCEEDED
 
-        place.signal = trio.lowlevel.current_task()
+        place.handle = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(abort)
 
-    def wake(self, place: Place) -> None:
+    def unpark(self, place: Parkable) -> None:
         """See `Parking`."""
         import trio
 
-        task, place.signal = place.signal, None
+        task, place.handle = place.handle, None
         if task is not None:
             trio.lowlevel.reschedule(task)
 
@@ -91,7 +91,7 @@ def parking() -> Parking:
 _T = TypeVar("_T")
 
 
-async def finish_within(grace: float, work: Callable[[], Awaitable[_T]]) -> _T:
+async def shielded(grace: float, work: Callable[[], Awaitable[_T]]) -> _T:
     """Await ``work()``. A cancellation goes through once it is done, ``grace`` seconds later at most.
 
     For what must not be cut in the middle lightly, such as spending a token that can be spent once.

@@ -22,8 +22,8 @@ from common.model.job import Job, JobLike
 from common.model.refs import JobRef, encode_segment
 from common.model.states import Action, JobState
 from common.options import read_action
-from common.response.failures import may_be_taken
-from common.response.http_response import Reply
+from common.response.failures import write_outcome_unknown
+from common.response.http_response import HttpResponse
 from common.sources.http import HttpSource
 from ontapjobs.wire import JOBS
 
@@ -69,7 +69,7 @@ class Acting(HttpSource):
             raise self._refused(reply, ref, action)
         return await self._after(ref, action)
 
-    def _refused(self, reply: Reply, ref: JobRef, action: Action) -> JobsError:
+    def _refused(self, reply: HttpResponse, ref: JobRef, action: Action) -> JobsError:
         fault = self.clean_fault(reply)
         known = refusal(fault.code)
         if known is not None:
@@ -82,7 +82,7 @@ class Acting(HttpSource):
                 ref=ref,
             )
         failure = self.heeded(reply, f"PATCH job {ref.id} {action}", ref)
-        if may_be_taken(reply.status, fault):
+        if write_outcome_unknown(reply.status, fault):
             return self._uncertain(ref, action, failure)
         if isinstance(failure, ApiError) and reply.status in (400, 405, 409, 422):
             return ActionRefused(f"{ref}: cannot {action}: {failure}", code=fault.code, ref=ref)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from common.model.job import Job, JobDraft
+from common.model.job import Job, UncheckedJob
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import moment
@@ -20,7 +20,7 @@ from ontapjobs.records import JobRecord, Named, parse_record, read_links, read_n
 _OWNERS = ("svm", "node")
 
 
-class PlainReader:
+class FastReader:
     """Reads the plain records of one reply.
 
     With ``share`` the records belong to it: what is equal in them becomes one, already read.
@@ -65,7 +65,7 @@ class PlainReader:
         for key in self._shared:
             if key in data:
                 self._share(data, key)
-        job = JobDraft()
+        job = UncheckedJob()
         job.ref = (self._checked or self._check(id)).sibling(id)
         job.state = state
         job.native_state = word
@@ -82,7 +82,7 @@ class PlainReader:
         job.resolved = False
         job.observed_at = self._now
         job._source = data
-        job._parts = _PARTS
+        job._readers = _PARTS
         job.__class__ = Job
         return cast("Job", job)
 

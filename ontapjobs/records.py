@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import attrs
 
 from common.model.job import NO_LINKS, ErrorArgument, FrozenMap
-from common.model.lazy import Drafted, draft_of
+from common.model.lazy import Unchecked, unchecked
 from common.response.decoding import Fields, Object, integer, moment, only, text, word
 
 
@@ -38,7 +38,7 @@ class JobError:
 
 
 @attrs.frozen
-class JobRecord(Drafted):
+class JobRecord(Unchecked):
     """One job as ONTAP sent it. ``code`` is an integer here, whatever it was on the wire."""
 
     uuid: str | None = None
@@ -58,7 +58,7 @@ class JobRecord(Drafted):
     """Keys that are not known here, and known ones with a value that could not be read."""
 
 
-RecordDraft: Any = draft_of(JobRecord)
+RecordDraft: Any = unchecked(JobRecord)
 """For the decoder alone."""
 
 _NAMED = frozenset({"name", "uuid", "_links"})

@@ -18,15 +18,15 @@ from common.model.refs import JobRef, encode_segment
 from common.model.states import Capability
 from common.options import SourceOptions
 from common.polling.policy import PollPolicy
-from common.polling.pollable import BatchRefused, Sweep
+from common.polling.pollable import BatchReading, BatchRefused
 from common.response.decoding import Fields, root_object
-from common.response.failures import Fault, passes
-from common.response.http_response import Reply
-from common.response.writes import Handover
+from common.response.failures import ErrorBody, is_transient
+from common.response.http_response import HttpResponse
+from common.response.writes import StartedJobs
 from common.sources.paging import Pages
 from ontapjobs.actions import Acting
 from ontapjobs.query import Filters, encode, filter_query, inlined, option_query
-from ontapjobs.wire import JOBS, PROVIDER, Page, parse_fault, parse_handover, parse_job, parse_page, raw_page
+from ontapjobs.wire import JOBS, PROVIDER, Page, parse_error, parse_job, parse_page, parse_started, raw_page
 
 FORGOTTEN_AFTER = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""
@@ -141,7 +141,7 @@ class OntapJobs(Acting):
         """Only ids of UUID shape join a request for many: ``*`` or ``a|b`` would be operators there."""
         return len(ref.id) + len(SEPARATOR) if UUID_SHAPE.fullmatch(ref.id) else 0
 
-    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
         """One request for many jobs, ``uuid=a|b|…``, paged to the end before any of them counts as absent.
 
         The reference documents the operator for every field and shows it on ``state``: a server that refuses
@@ -161,7 +161,7 @@ class OntapJobs(Acting):
             except (SourceError, BatchRefused) as failure:
                 if not found:
                     raise
-                return Sweep(found, date, failure)
+                return BatchReading(found, date, failure)
             date = date or reply.date
             for record in records:
                 uuid = str(record.get("uuid") or "").lower()
@@ -170,13 +170,13 @@ class OntapJobs(Acting):
                 elif uuid:
                     raise BatchRefused  # the filter was ignored
             if following is None or len(found) == len(wanted):
-                return Sweep(found, date)
+                return BatchReading(found, date)
             try:
                 target = self._next_target(following)
             except DecodeError:
                 raise BatchRefused from None
             if target in seen:
-                return Sweep(found, date)
+                return BatchReading(found, date)
             if len(seen) >= MAX_PAGES:
                 raise BatchRefused
 
@@ -186,13 +186,13 @@ class OntapJobs(Acting):
         # The server writes uuids in lower case, whatever it was asked for.
         return job if job.ref == ref else attrs.evolve(job, ref=ref)
 
-    def _sweep_refused(self, reply: Reply, size: int) -> Exception:
+    def _sweep_refused(self, reply: HttpResponse, size: int) -> Exception:
         if reply.status in TOO_LONG:
             # Of this request's size: others of the same size may be refused at the same time.
             self.room = min(self.room, max(size // 2, MIN_ROOM))
             return BatchRefused(smaller=size > 2 * MIN_ROOM)
-        fault = parse_fault(reply)
-        if reply.status == 401 or passes(reply.status, fault):
+        fault = parse_error(reply)
+        if reply.status == 401 or is_transient(reply.status, fault):
             return self.failure(reply, f"GET {JOBS}")
         return BatchRefused()
 
@@ -204,13 +204,13 @@ class OntapJobs(Acting):
         """The job in the reply to one GET."""
         return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
 
-    def fault(self, reply: Reply) -> Fault:
+    def fault(self, reply: HttpResponse) -> ErrorBody:
         """ONTAP's error body."""
-        return parse_fault(reply)
+        return parse_error(reply)
 
-    def handover(self, reply: Reply) -> Handover:
+    def handover(self, reply: HttpResponse) -> StartedJobs:
         """The jobs of a write."""
-        return parse_handover(reply, endpoint=self.endpoint, states=self.states)
+        return parse_started(reply, endpoint=self.endpoint, states=self.states)
 
     def _pages(self, first: str) -> Pages:
         seen: list[str] = []
@@ -233,7 +233,7 @@ class OntapJobs(Acting):
         reply = await self._get(target)
         return parse_page(reply.body, endpoint=self.endpoint, states=self.states)
 
-    async def _get(self, target: str) -> Reply:
+    async def _get(self, target: str) -> HttpResponse:
         reply = await self._client.send("GET", target)
         if reply.status != 200:
             raise self.heeded(reply, f"GET {JOBS}")

@@ -14,10 +14,10 @@ from common.model.job import ErrorDetail, Job
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import Fields, Object, objects, root_object, text
-from common.response.failures import Fault
-from common.response.http_response import Reply, last_segment
-from common.response.writes import Handover
-from ontapjobs.fast_path import PlainReader
+from common.response.failures import ErrorBody
+from common.response.http_response import HttpResponse, last_segment
+from common.response.writes import StartedJobs
+from ontapjobs.fast_path import FastReader
 from ontapjobs.records import JobRecord, parse_record
 
 PROVIDER = "ontap"
@@ -113,7 +113,7 @@ def raw_page(data: bytes | str | Object) -> tuple[list[Object], str | None]:
     return objects(root.get("records")), _links(root).get("next")
 
 
-def parse_fault(reply: Reply) -> Fault:
+def parse_error(reply: HttpResponse) -> ErrorBody:
     """What an error body says: ``{"error": {"message", "code", "target"?, "arguments"?}}``.
 
     Only a 404 with code "4" means that the job is gone, and one with code "2" that the uuid never was one;
@@ -124,29 +124,31 @@ def parse_fault(reply: Reply) -> Fault:
     except DecodeError:
         body = None
     if not isinstance(body, Mapping):
-        return Fault(spoken=False)
+        return ErrorBody(from_api=False)
     fields = Fields(body)
     code, message = fields.text("code"), fields.text("message")
     gone = reply.status == 404 and code in ("4", "2")
     hint = None
     if reply.status == 403 and code == "6":
         hint = "the account's role may not read jobs: give it read access to /api/cluster/jobs"
-    return Fault(
+    return ErrorBody(
         code=code,
         message=message,
-        passing=code in PASSING_CODES or (reply.status == 404 and not gone),
-        missing=gone,
-        certain=gone and code == "2",
+        transient=code in PASSING_CODES or (reply.status == 404 and not gone),
+        not_found=gone,
+        never_existed=gone and code == "2",
         hint=hint,
     )
 
 
-def parse_handover(reply: Reply, *, endpoint: str, states: Mapping[str, JobState] | None = None) -> Handover:
+def parse_started(
+    reply: HttpResponse, *, endpoint: str, states: Mapping[str, JobState] | None = None
+) -> StartedJobs:
     """The jobs of a write's reply: ``job`` or ``jobs``, with a uuid, with a link alone, or inlined whole."""
     try:
         root = root_object(reply.body)
     except DecodeError:
-        return Handover()
+        return StartedJobs()
     ids: list[str] = []
     jobs: list[Job] = []
     for found in (*objects(root.get("job")), *objects(root.get("jobs"))):
@@ -159,13 +161,13 @@ def parse_handover(reply: Reply, *, endpoint: str, states: Mapping[str, JobState
                 jobs.append(_job(found, endpoint=endpoint, scope=(), id=id, states=states, path="$.job"))
             except DecodeError:
                 continue  # its state cannot be read here: the ref is what there is to hand over
-    return Handover(tuple(ids), tuple(jobs))
+    return StartedJobs(tuple(ids), tuple(jobs))
 
 
 def _plain(
     endpoint: str, scope: Scope, states: Mapping[str, JobState] | None, *, share: bool = False
-) -> PlainReader:
-    return PlainReader(PROVIDER, endpoint, scope, STATES, states, share=share)
+) -> FastReader:
+    return FastReader(PROVIDER, endpoint, scope, STATES, states, share=share)
 
 
 def _job(

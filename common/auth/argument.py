@@ -32,6 +32,6 @@ def read_auth(auth: Any) -> HeaderAuth | Any | None:
         return Basic(*auth)
     if isinstance(auth, str):
         raise UsageError("auth= was given as text: pass (user, password), or Bearer(token) for a token")
-    if hasattr(auth, "through") or hasattr(auth, "auth_flow") or hasattr(auth, "async_auth_flow"):
+    if hasattr(auth, "bind") or hasattr(auth, "auth_flow") or hasattr(auth, "async_auth_flow"):
         return auth
     raise UsageError("auth= must be (user, password), Bearer(token), or an httpx.Auth")

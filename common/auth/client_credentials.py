@@ -7,7 +7,7 @@ import warnings
 from typing import Literal
 from urllib.parse import quote_plus, urlsplit
 
-from common.auth.oauth2 import Grant, SignIn, Token
+from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.token_auth import TokenAuth
 from common.model.endpoints import is_loopback, origin
 from common.model.errors import UsageError
@@ -22,7 +22,7 @@ class ClientCredentials(TokenAuth):
     Raises `UsageError`.
     """
 
-    remedy = "check the client id and its secret, and that this client may use the grant client_credentials"
+    hint = "check the client id and its secret, and that this client may use the grant client_credentials"
 
     def __init__(
         self,
@@ -47,18 +47,18 @@ class ClientCredentials(TokenAuth):
         }
         self._send = send
 
-    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         """The same each time: there is no refresh token in this grant, and one that is sent is not used."""
-        del desk, refresh_token
+        del http, refresh_token
         fields = {"grant_type": "client_credentials", **self._more}
         if self._send == "header":
-            return Grant(
+            return TokenRequest(
                 url=self.token_url, fields=fields, headers=client_basic(self.client_id, self._secret)
             )
         fields |= {"client_id": self.client_id, "client_secret": self._secret}
-        return Grant(url=self.token_url, fields=fields)
+        return TokenRequest(url=self.token_url, fields=fields)
 
-    async def renewed(self, token: Token) -> None:
+    async def on_token(self, token: Token) -> None:
         """A refresh token is not kept: a refused secret would be sent twice on its account."""
 
     def own_secrets(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from common.response.redaction import Unpicklable
 
 TokenSource = Callable[[], Awaitable[str]]
 
-KEPT = 8
+REMEMBERED = 8
 """So many former tokens are remembered, to be cleaned out of what servers quote."""
 
 
@@ -92,7 +92,7 @@ class Bearer(Unpicklable):
         token = await self._current()
         if token != self._sent[-1]:
             # The one before may still be on its way, and be told back to us.
-            self._sent = (*self._sent[-KEPT:], token)
+            self._sent = (*self._sent[-REMEMBERED:], token)
         return {"Authorization": f"Bearer {token}"}
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:

@@ -16,14 +16,14 @@ import anyio
 import attrs
 from anyio.lowlevel import current_token
 
-from common.auth.credentials import KEPT, HeaderAuth
-from common.auth.oauth2 import Grant, SignIn, Token, ask, read_refusal, read_token
-from common.concurrency import finish_within
+from common.auth.credentials import REMEMBERED, HeaderAuth
+from common.auth.oauth2 import Token, TokenHttp, TokenRequest, read_token, request_token, token_error
+from common.concurrency import shielded
 from common.model.errors import AuthenticationError, SourceError, UsageError
 from common.response.redaction import Unpicklable
 from common.telemetry.events import logger
 
-AHEAD = 60.0
+REFRESH_AHEAD = 60.0
 """Seconds before its expiry that a token is renewed; at half of its life where that comes later."""
 TRIES = 4
 """So often is one sign-in tried while what goes wrong is passing trouble."""
@@ -33,9 +33,9 @@ LONGEST_PAUSE = 10.0
 """A server that asks for more seconds than this is left alone, and the sign-in fails for now."""
 RETRY_EARLY = 5.0
 """Seconds until a renewal that failed is tried again while the token at hand is still good."""
-REFUSAL_KEPT = 10.0
+REJECTION_KEPT = 10.0
 """Seconds for which a refused sign-in is not tried again: a thousand waits must not lock an account."""
-SHELTER = 1.0
+REFRESH_GRACE = 1.0
 """Seconds that a cancelled sign-in with a refresh token is given: its successor may be in the reply."""
 
 OnRotate = Callable[[str], object]
@@ -43,7 +43,7 @@ OnRotate = Callable[[str], object]
 
 
 @attrs.define(eq=False, repr=False)
-class _Attempt:
+class _Refresh:
     """A sign-in under way on one event loop, and what became of it."""
 
     loop: object
@@ -53,7 +53,7 @@ class _Attempt:
 
 
 @attrs.define(eq=False, repr=False)
-class _Held:
+class _CachedToken:
     """A token at hand. Times are those of the loop that it came on, and by the process's own clock."""
 
     token: Token
@@ -80,7 +80,7 @@ class _Held:
 
 
 @attrs.frozen(repr=False)
-class _Refusal:
+class _Rejection:
     """How the last sign-in was refused, and until when that counts on this event loop."""
 
     error: AuthenticationError
@@ -97,31 +97,31 @@ class TokenAuth(Unpicklable, abc.ABC):
     A class of this kind says how to ask for a token (`grant`); all else is the same for all.
     """
 
-    remedy: str = "check the credentials"
+    hint: str = "check the credentials"
     """What to do where the sign-in is refused."""
-    anew: bool = True
+    can_reauthenticate: bool = True
     """Whether it can sign in again without a refresh token."""
 
     def __init__(self, *, refresh_token: str | None = None, on_rotate: OnRotate | None = None) -> None:
         if on_rotate is not None and not callable(on_rotate):
             raise UsageError("on_rotate= must be a function of the new refresh token, or left out")
         self._on_rotate = on_rotate
-        self._dice = Random()
+        self._random = Random()
         self._refresh_token = refresh_token
-        self._held: _Held | None = None
-        self._attempt: _Attempt | None = None
-        self._refusal: _Refusal | None = None
+        self._cached: _CachedToken | None = None
+        self._refresh: _Refresh | None = None
+        self._rejection: _Rejection | None = None
         self._former: tuple[str, ...] = ()
 
     @abc.abstractmethod
-    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         """The request for a token, with this refresh token where there is one."""
 
-    async def at_hand(self) -> Token | None:
+    async def cached_token(self) -> Token | None:
         """A good token, other than the one held, that is there without a sign-in; None for none."""
         return None
 
-    def forget(self, desk: SignIn) -> None:
+    def invalidate(self, http: TokenHttp) -> None:
         """Called after a sign-in that failed: what was found out for it may be out of date."""
 
     @abc.abstractmethod
@@ -130,14 +130,14 @@ class TokenAuth(Unpicklable, abc.ABC):
 
     def secrets(self) -> tuple[str, ...]:
         """All texts that must appear in no message."""
-        current = (self._refresh_token or "", self._held.token.access if self._held else "")
+        current = (self._refresh_token or "", self._cached.token.access if self._cached else "")
         return tuple(text for text in (*self.own_secrets(), *self._former, *current) if text)
 
-    def through(self, desk: SignIn) -> HeaderAuth:
+    def bind(self, http: TokenHttp) -> HeaderAuth:
         """This sign-in, carried out over the connections of one source."""
-        return _Signer(self, desk)
+        return _Signer(self, http)
 
-    async def renewed(self, token: Token) -> None:
+    async def on_token(self, token: Token) -> None:
         """Called with each new token. Tells the caller of a new refresh token (``on_rotate``)."""
         if token.refresh is None or token.refresh == self._refresh_token:
             return
@@ -148,7 +148,7 @@ class TokenAuth(Unpicklable, abc.ABC):
             if inspect.isawaitable(said):
                 await said
 
-    async def token(self, desk: SignIn, *, refused: str | None = None) -> str:
+    async def token(self, http: TokenHttp, *, refused: str | None = None) -> str:
         """A good access token, other than one that a server has refused. Raises what the sign-in met.
 
         `AuthenticationError` where it was refused, which counts for 10 s; `TransportError`, `RateLimited` or
@@ -158,11 +158,11 @@ class TokenAuth(Unpicklable, abc.ABC):
             found = self._usable(refused)
             if found is not None:
                 return found
-            attempt = self._attempt
+            attempt = self._refresh
             if attempt is None or attempt.loop is not current_token().native_token:
-                return await self._lead(desk)
-            if self._held is not None and self._held.good:
-                return self._held.token.access  # renewed ahead of time: no need to wait for that
+                return await self._refresh_once(http)
+            if self._cached is not None and self._cached.good:
+                return self._cached.token.access  # renewed ahead of time: no need to wait for that
             await attempt.done.wait()
             if attempt.error is not None:
                 raise attempt.error.copy_for(None, None)
@@ -170,20 +170,20 @@ class TokenAuth(Unpicklable, abc.ABC):
                 return attempt.token
             # Its task was cancelled: one of those that waited goes on.
 
-    def begin_with(self, token: Token) -> None:
+    def _store(self, token: Token) -> None:
         """Take a token that is at hand already. Only within an event loop."""
         now, loop = anyio.current_time(), current_token().native_token
         renew_at = expires_at = None
         if token.lifetime is not None:
             expires_at = now + token.lifetime
-            renew_at = expires_at - min(AHEAD, token.lifetime / 2)
-        if self._held is not None and self._held.token.access != token.access:
-            self._remember(self._held.token.access)
-        self._held = _Held(token, loop, renew_at, expires_at, now - time.monotonic())
-        self._refusal = None
+            renew_at = expires_at - min(REFRESH_AHEAD, token.lifetime / 2)
+        if self._cached is not None and self._cached.token.access != token.access:
+            self._remember(self._cached.token.access)
+        self._cached = _CachedToken(token, loop, renew_at, expires_at, now - time.monotonic())
+        self._rejection = None
 
     def _usable(self, refused: str | None) -> str | None:
-        held = self._held
+        held = self._cached
         if held is None:
             return None
         held.moved(current_token().native_token)
@@ -196,85 +196,87 @@ class TokenAuth(Unpicklable, abc.ABC):
 
     def _remember(self, secret: str | None) -> None:
         if secret:
-            self._former = (*self._former[-KEPT:], secret)
+            self._former = (*self._former[-REMEMBERED:], secret)
 
-    async def _lead(self, desk: SignIn) -> str:
-        attempt = self._attempt = _Attempt(current_token().native_token)
+    async def _refresh_once(self, http: TokenHttp) -> str:
+        attempt = self._refresh = _Refresh(current_token().native_token)
         try:
-            attempt.token = await self._obtain(desk)
+            attempt.token = await self._obtain(http)
         except SourceError as error:
-            attempt.token = self._spare() if error.transient else None
+            attempt.token = self._unexpired() if error.transient else None
             if attempt.token is not None:
                 return attempt.token
             attempt.error = error
-            self._take_note(error, desk)
+            self._on_failure(error, http)
             raise
         else:
             return attempt.token
         finally:
-            if self._attempt is attempt:
-                self._attempt = None
+            if self._refresh is attempt:
+                self._refresh = None
             attempt.done.set()
 
-    def _spare(self) -> str | None:
+    def _unexpired(self) -> str | None:
         """The token at hand where a renewal ahead of time failed, which can wait."""
-        held = self._held
+        held = self._cached
         if held is None or not held.good or held.expires_at is None:
             return None
         held.renew_at = min(anyio.current_time() + RETRY_EARLY, held.expires_at)
         return held.token.access
 
-    def _take_note(self, error: SourceError, desk: SignIn) -> None:
-        self.forget(desk)
-        if isinstance(error, AuthenticationError) and not (self._refusal and self._refusal.counts()):
-            until = anyio.current_time() + REFUSAL_KEPT
-            self._refusal = _Refusal(error, current_token().native_token, until)
+    def _on_failure(self, error: SourceError, http: TokenHttp) -> None:
+        self.invalidate(http)
+        if isinstance(error, AuthenticationError) and not (self._rejection and self._rejection.counts()):
+            until = anyio.current_time() + REJECTION_KEPT
+            self._rejection = _Rejection(error, current_token().native_token, until)
 
-    async def _obtain(self, desk: SignIn) -> str:
+    async def _obtain(self, http: TokenHttp) -> str:
         tries = 0
         while True:
             tries += 1
             try:
-                return await self._sign_in(desk)
+                return await self._sign_in(http)
             except SourceError as error:
-                pause = PAUSE * 2 ** (tries - 1) * (1 - self._dice.random() / 2)
+                pause = PAUSE * 2 ** (tries - 1) * (1 - self._random.random() / 2)
                 pause = max(pause, error.retry_after or 0.0)
                 if not error.transient or tries >= TRIES or pause > LONGEST_PAUSE:
                     raise
             await anyio.sleep(pause)
 
-    async def _sign_in(self, desk: SignIn) -> str:
-        found = await self.at_hand()
+    async def _sign_in(self, http: TokenHttp) -> str:
+        found = await self.cached_token()
         if found is not None:
-            self.begin_with(found)
+            self._store(found)
             return found.access
-        if self._refusal is not None and self._refusal.counts():
-            raise self._refusal.error.copy_for(None, None)
+        if self._rejection is not None and self._rejection.counts():
+            raise self._rejection.error.copy_for(None, None)
         refresh = self._refresh_token
         if refresh is not None:
-            grant = await self.grant(desk, refresh)
+            grant = await self.grant(http, refresh)
             try:
-                return await finish_within(SHELTER, lambda: self._asked(desk, grant))
+                return await shielded(REFRESH_GRACE, lambda: self._asked(http, grant))
             except AuthenticationError:
-                if not self.anew:
+                if not self.can_reauthenticate:
                     raise
             # Refresh tokens expire too; whoever has the password signs in anew.
             self._remember(refresh)
             self._refresh_token = None
-        return await self._asked(desk, await self.grant(desk, None))
+        return await self._asked(http, await self.grant(http, None))
 
-    async def _asked(self, desk: SignIn, grant: Grant) -> str:
+    async def _asked(self, http: TokenHttp, grant: TokenRequest) -> str:
         what = f"signing in at {grant.url.partition('?')[0]}"
         form, json = (None, dict(grant.fields)) if grant.as_json else (grant.fields, None)
-        reply = await ask(desk, "POST", grant.url, what=what, form=form, json=json, headers=grant.headers)
+        reply = await request_token(
+            http, "POST", grant.url, what=what, form=form, json=json, headers=grant.headers
+        )
         if reply.status != 200:
-            raise read_refusal(reply, what, self.remedy, desk)
+            raise token_error(reply, what, self.hint, http)
         token = read_token(reply, what)
-        self.begin_with(token)
+        self._store(token)
         try:
-            await self.renewed(token)
+            await self.on_token(token)
         except Exception as error:
-            said = desk.clean(f"{type(error).__name__}: {error}")
+            said = http.redact(f"{type(error).__name__}: {error}")
             # Without its traceback: whatever handles the token may quote it.
             logger.error("on_rotate failed (%s); the new refresh token is kept in this process alone", said)
         return token.access
@@ -286,9 +288,9 @@ class TokenAuth(Unpicklable, abc.ABC):
 class _Signer:
     """`HeaderAuth` of a `TokenAuth` over the connections of one source."""
 
-    def __init__(self, auth: TokenAuth, desk: SignIn) -> None:
+    def __init__(self, auth: TokenAuth, http: TokenHttp) -> None:
         self._auth = auth
-        self._desk = desk
+        self._desk = http
 
     async def headers(self) -> Mapping[str, str]:
         """``Authorization: Bearer …``."""

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
-from common.http.backend import Answer, Failed, Outgoing, read_reply
+from common.http.backend import HttpFailure, HttpRequest, HttpResult, read_response
 from common.http.tls import tls_context
 from common.model.errors import UsageError
 from common.options import Options
@@ -69,7 +69,7 @@ def running_loop() -> Any | None:
         return None
 
 
-class AiohttpClient:
+class AiohttpBackend:
     """`Exchanger` over a session that keeps nothing but connections: no cookies, and nobody's password."""
 
     def __init__(self, aiohttp: Any, options: Options, *, endpoint: str, keepalive: float) -> None:
@@ -94,23 +94,18 @@ class AiohttpClient:
         weakref.finalize(self, _abandon, self._loop, self._session)
 
     @property
-    def is_here(self) -> bool:
+    def on_current_loop(self) -> bool:
         """Whether it is the running event loop's."""
         return running_loop() is self._loop
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it can send nothing more."""
-        return bool(self._session.closed)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._session.close()
 
-    async def exchange(self, request: Outgoing) -> Answer | Failed:
+    async def send(self, request: HttpRequest) -> HttpResult | HttpFailure:
         """Send a request and read the reply, within bounds. Raises `DecodeError` for what is past them."""
         if not _URL.fullmatch(request.url) or _BREAK.search("".join(chain(*request.headers.items()))):
-            return Failed(ValueError("the request holds characters that cannot be sent"), sent=False)
+            return HttpFailure(ValueError("the request holds characters that cannot be sent"), sent=False)
         try:
             response = await self._session.request(
                 request.method,
@@ -120,18 +115,20 @@ class AiohttpClient:
                 allow_redirects=False,
             )
             try:
-                reply = await read_reply(response.status, response.raw_headers, response.content.iter_any())
+                reply = await read_response(
+                    response.status, response.raw_headers, response.content.iter_any()
+                )
             finally:
                 if not response.closed:  # a body read to its end has given its connection back
                     response.close()
         except (self._error, OSError, ValueError) as error:
             sent = not isinstance(error, self._unsent)
-            return Failed(error, sent=sent, dropped=sent and isinstance(error, self._error))
+            return HttpFailure(error, sent=sent, dropped=sent and isinstance(error, self._error))
         except RuntimeError as error:
             if not self._session.closed:
                 raise
-            return Failed(error, closed=True)
-        return Answer(reply, request.headers)
+            return HttpFailure(error, closed=True)
+        return HttpResult(reply, request.headers)
 
 
 def _once(aiohttp: Any) -> Callable[[Any, Callable[[Any], Awaitable[Any]]], Awaitable[Any]]:

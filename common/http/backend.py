@@ -9,11 +9,11 @@ import attrs
 
 from common.model.errors import DecodeError
 from common.response.body import read_bounded
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 
 
 @attrs.frozen(repr=False)
-class Outgoing:
+class HttpRequest:
     """One request as it goes out, signed. ``url`` is percent-encoded, and sent as it is.
 
     ``bare``: with no secrets but those in ``headers``, whatever the caller's own client adds by itself.
@@ -25,23 +25,23 @@ class Outgoing:
     content: bytes | None = None
     signature: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """The headers among ``headers`` that say who asks."""
-    bare: bool = False
+    unauthenticated: bool = False
 
-    def signed(self, signature: Mapping[str, str]) -> Outgoing:
+    def signed(self, signature: Mapping[str, str]) -> HttpRequest:
         """The same request with the headers of who asks."""
-        return Outgoing(self.method, self.url, {**self.headers, **signature}, self.content, signature)
+        return HttpRequest(self.method, self.url, {**self.headers, **signature}, self.content, signature)
 
 
 @attrs.frozen(repr=False)
-class Answer:
+class HttpResult:
     """A reply, and the headers it is the reply to, whoever put them there."""
 
-    reply: Reply
+    response: HttpResponse
     sent: Mapping[str, str]
 
 
 @attrs.frozen(repr=False)
-class Failed:
+class HttpFailure:
     """No whole reply. ``sent``: the server may have it. ``dropped``: a connection that was there broke."""
 
     error: Exception
@@ -51,20 +51,15 @@ class Failed:
     """The client was closed meanwhile."""
 
 
-class Exchanger(Protocol):
+class HttpBackend(Protocol):
     """An HTTP library's client and its connections, which cannot be carried to another event loop."""
 
     @property
-    def is_here(self) -> bool:
+    def on_current_loop(self) -> bool:
         """Whether it is the running event loop's."""
         ...
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether it can send nothing more."""
-        ...
-
-    async def exchange(self, request: Outgoing) -> Answer | Failed:
+    async def send(self, request: HttpRequest) -> HttpResult | HttpFailure:
         """Send a request and read the reply, within bounds. Raises `DecodeError` for what is past them.
 
         What the library raises is returned: as a context of ours its exception would carry the request,
@@ -77,16 +72,18 @@ class Exchanger(Protocol):
         ...
 
 
-async def read_reply(status: int, raw: Iterable[tuple[bytes, bytes]], chunks: AsyncIterable[bytes]) -> Reply:
+async def read_response(
+    status: int, raw: Iterable[tuple[bytes, bytes]], chunks: AsyncIterable[bytes]
+) -> HttpResponse:
     """A whole reply. Raises `DecodeError` where its body can't be read, unless the status says no already."""
     headers = header_texts(raw)
     encoding = ", ".join([value for name, value in headers if name == "content-encoding"])
     try:
-        return Reply(status, headers, await read_bounded(chunks, encoding))
+        return HttpResponse(status, headers, await read_bounded(chunks, encoding))
     except DecodeError:
         if status < 400:
             raise
-        return Reply(status, headers)
+        return HttpResponse(status, headers)
 
 
 def header_texts(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:

@@ -12,16 +12,16 @@ import attrs
 
 from common.auth.argument import read_auth
 from common.auth.credentials import HeaderAuth
-from common.http.aiohttp_backend import AiohttpClient, aiohttp_of, running_loop
-from common.http.backend import Exchanger, Failed, Outgoing
-from common.http.httpx_backend import HttpxClient, library_of
-from common.http.log import watched
+from common.http.aiohttp_backend import AiohttpBackend, aiohttp_of, running_loop
+from common.http.backend import HttpBackend, HttpFailure, HttpRequest
+from common.http.httpx_backend import HttpxBackend, library_of
+from common.http.log import logged
 from common.http.tls import tls_context
 from common.model.endpoints import origin
 from common.model.errors import SourceError, TransportError, UsageError
 from common.options import Options
 from common.response.body import ACCEPT_ENCODING
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 from common.response.redaction import proxy_secrets, secrets_in
 
 SHORTEST_SECRET = 3
@@ -45,9 +45,9 @@ def user_agent(own: str | None) -> str:
 class _Connection:
     """The client and the turns of one event loop: neither can be carried to another."""
 
-    client: Exchanger
-    turns: anyio.Semaphore
-    elsewhere: dict[str, Exchanger] = attrs.field(factory=dict[str, Exchanger])
+    backend: HttpBackend
+    limiter: anyio.Semaphore
+    other_origins: dict[str, HttpBackend] = attrs.field(factory=dict[str, HttpBackend])
     """For other origins than the source's: token endpoints."""
 
 
@@ -71,9 +71,9 @@ class ApiClient:
         self._options = options
         self._auth = read_auth(auth)
         self._signer: HeaderAuth | None = None
-        through = getattr(self._auth, "through", None)  # of a `TokenAuth`, which only its users import
-        if through is not None:
-            self._signer = through(self)
+        bind = getattr(self._auth, "bind", None)  # of a `TokenAuth`, which only its users import
+        if bind is not None:
+            self._signer = bind(self)
         elif isinstance(self._auth, HeaderAuth):
             self._signer = self._auth
         self._keepalive = keepalive
@@ -91,7 +91,7 @@ class ApiClient:
         self._connection: _Connection | None = None
         self._closed = False
         self._sent: set[str] = set()
-        self._down = False
+        self._connection_down = False
         self._proxy_secrets = proxy_secrets(options.proxy)
         if options.http is None and options.transport is None and endpoint.startswith("https:"):
             # Now, so that a CA file that cannot be read is an error here and not in the middle of a wait.
@@ -106,7 +106,7 @@ class ApiClient:
         json: object = None,
         content: bytes | None = None,
         timeout: float | None = None,
-    ) -> Reply:
+    ) -> HttpResponse:
         """Send one request and return the whole reply, whatever its status.
 
         ``target`` is the path with its query, percent-encoded. ``timeout`` is in seconds, for all of the
@@ -122,17 +122,17 @@ class ApiClient:
         if json is not None:
             content = jsonlib.dumps(json).encode()
             sent["Content-Type"] = "application/json"
-        request = Outgoing(method, self.endpoint + target, sent, content)
+        request = HttpRequest(method, self.endpoint + target, sent, content)
         try:
-            async with connection.turns:
+            async with connection.limiter:
                 with anyio.move_on_after(seconds):
                     if self._signer is None:
                         out = True
-                        return await self._twice(connection.client, request)
+                        return await self._send_retrying_dropped(connection.backend, request)
                     # Credentials are in no variable here, and in no repr: error trackers keep every local.
                     signed = request.signed(await self._signer.headers())
                     out = True
-                    reply = await self._twice(connection.client, signed)
+                    reply = await self._send_retrying_dropped(connection.backend, signed)
                     if reply.status != 401:
                         return reply
                     out = False  # what was refused was not carried out
@@ -140,14 +140,14 @@ class ApiClient:
                         return reply
                     signed = request.signed(await self._signer.headers())
                     out = True
-                    return await self._twice(connection.client, signed)
+                    return await self._send_retrying_dropped(connection.backend, signed)
         except SourceError as error:
             error.sent = error.sent and out
             raise
         what = "no whole reply" if out else "not signed in"
         raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=out)
 
-    async def ask(
+    async def request(
         self,
         method: str,
         url: str,
@@ -155,7 +155,7 @@ class ApiClient:
         form: Mapping[str, str] | None = None,
         json: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
+    ) -> HttpResponse:
         """Send one request to any URL, without the source's credentials: signing in is made of these.
 
         Takes no turn, for the request that waits for it has one. Redirects are not followed. On another
@@ -172,21 +172,23 @@ class ApiClient:
             sent["Content-Type"] = "application/json"
         client, shown = self._client_for(url), url.partition("?")[0]
         with anyio.move_on_after(self._options.request_timeout):
-            answer = await watched(client, self.clean)(Outgoing(method, url, sent, content, bare=True))
-            if isinstance(answer, Failed):
+            answer = await logged(client, self.redact)(
+                HttpRequest(method, url, sent, content, unauthenticated=True)
+            )
+            if isinstance(answer, HttpFailure):
                 raise self._failed(answer, method, shown)
-            return answer.reply
+            return answer.response
         raise TransportError(f"{method} {shown}: no whole reply within {self._options.request_timeout:g} s")
 
     async def aclose(self) -> None:
         """Close the client, unless it is the caller's. Safe to call twice."""
         self._closed = True
         connection, self._connection = self._connection, None
-        if connection and connection.client.is_here:
-            for client in (connection.client, *connection.elsewhere.values()):
+        if connection and connection.backend.on_current_loop:
+            for client in (connection.backend, *connection.other_origins.values()):
                 await client.aclose()
 
-    def clean(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """A text for people, without the secrets that this client sends."""
         known = set(self._signer.secrets()) if self._signer is not None else set[str]()
         known |= self._sent | self._proxy_secrets
@@ -197,22 +199,27 @@ class ApiClient:
                 text = text.replace(form, "****")
         return text
 
-    async def _twice(self, client: Exchanger, request: Outgoing) -> Reply:
-        exchange = watched(client, self.clean)
+    async def _send_retrying_dropped(self, client: HttpBackend, request: HttpRequest) -> HttpResponse:
+        exchange = logged(client, self.redact)
         answer = await exchange(request)
-        if isinstance(answer, Failed) and answer.dropped and request.method in _IDEMPOTENT and not self._down:
+        if (
+            isinstance(answer, HttpFailure)
+            and answer.dropped
+            and request.method in _IDEMPOTENT
+            and not self._connection_down
+        ):
             # A server drops idle connections (ONTAP after 5 s): not trouble, but a matter of timing.
             answer = await exchange(request)
             # A fresh one dropped as well is an outage: until a reply comes, each poll is one request.
-            self._down = isinstance(answer, Failed)
-        if isinstance(answer, Failed):
+            self._connection_down = isinstance(answer, HttpFailure)
+        if isinstance(answer, HttpFailure):
             raise self._failed(answer, request.method, self.endpoint)
-        self._down = False
-        if answer.reply.status >= 400:
+        self._connection_down = False
+        if answer.response.status >= 400:
             self._sent = secrets_in(answer.sent)
-        return answer.reply
+        return answer.response
 
-    def _failed(self, failed: Failed, method: str, endpoint: str) -> TransportError:
+    def _failed(self, failed: HttpFailure, method: str, endpoint: str) -> TransportError:
         if failed.closed:
             said = f"the client was closed meanwhile ({failed.error})"
             return TransportError(f"{method} {endpoint}: {said}")
@@ -222,7 +229,7 @@ class ApiClient:
             chain.append(str(cause))
             cause = cause.__cause__ or cause.__context__
         untrusted = any("CERTIFICATE_VERIFY_FAILED" in text for text in chain)
-        detail = self.clean(" ".join(next(filter(None, chain), "").split())[:300])
+        detail = self.redact(" ".join(next(filter(None, chain), "").split())[:300])
         hint = "; pass verify='ca.pem', the certificate of who signed the server's" if untrusted else ""
         return TransportError(
             f"{method} {endpoint}: {type(failed.error).__name__}{': ' if detail else ''}{detail}{hint}",
@@ -235,38 +242,38 @@ class ApiClient:
             raise UsageError("the source is closed: make a new one, or close it later")
         if self._options.http is not None and self._options.http.is_closed:
             raise UsageError("the client given as http= is closed: keep it open for as long as its source")
-        if self._connection is None or not self._connection.client.is_here:
+        if self._connection is None or not self._connection.backend.on_current_loop:
             # Without a pause for a turn that is free: each request has enough of them.
             turns = anyio.Semaphore(self._options.concurrency, fast_acquire=True)
             self._connection = _Connection(self._own_client(), turns)
         return self._connection
 
-    def _client_for(self, url: str) -> Exchanger:
+    def _client_for(self, url: str) -> HttpBackend:
         connection, parts, options = self._connected(), urlsplit(url), self._options
         endpoint = origin(f"{parts.scheme}://{parts.netloc}")
         if endpoint == self.endpoint or options.http is not None or options.transport is not None:
-            return connection.client
-        if endpoint not in connection.elsewhere:
+            return connection.backend
+        if endpoint not in connection.other_origins:
             # Another host has a proxy, a scheme and a certificate of its own: a cluster behind a private CA,
             # or on plain http, says nothing of how far its issuer of tokens is trusted.
             if endpoint.startswith("https:"):
                 context = tls_context(options.verify, options.cert, public=True)
                 options = attrs.evolve(options, verify=context, cert=None)
             aiohttp = None if self._aiohttp is None else aiohttp_of(options, endpoint=endpoint)
-            connection.elsewhere[endpoint] = self._client(endpoint, options, aiohttp, {"auth": None})
-        return connection.elsewhere[endpoint]
+            connection.other_origins[endpoint] = self._client(endpoint, options, aiohttp, {"auth": None})
+        return connection.other_origins[endpoint]
 
-    def _own_client(self) -> Exchanger:
+    def _own_client(self) -> HttpBackend:
         # None for who signs by headers: else httpx would take credentials from the caller's own client.
         auth = {} if self._auth is None else {"auth": None if self._signer else self._auth}
         return self._client(self.endpoint, self._options, self._aiohttp, auth)
 
     def _client(
         self, endpoint: str, options: Options, aiohttp: Any | None, auth: Mapping[str, Any]
-    ) -> Exchanger:
+    ) -> HttpBackend:
         if aiohttp is not None and running_loop() is not None:
-            return AiohttpClient(aiohttp, options, endpoint=endpoint, keepalive=self._keepalive)
-        return HttpxClient.make(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
+            return AiohttpBackend(aiohttp, options, endpoint=endpoint, keepalive=self._keepalive)
+        return HttpxBackend.make(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
 
 
 def needs_auth(auth: Any, options: Options) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import anyio
 from anyio.lowlevel import current_token
 
-from common.http.backend import Answer, Failed, Outgoing, header_texts, read_reply
+from common.http.backend import HttpFailure, HttpRequest, HttpResult, header_texts, read_response
 from common.http.tls import tls_context
 from common.model.errors import UsageError
 from common.options import Options
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 from common.response.redaction import SECRET_HEADERS
 
 _LIBRARIES = ("httpx", "httpx2")
@@ -26,7 +26,7 @@ _DROPPED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "BrokenR
 """By the names of httpx's exceptions, which its successor kept."""
 
 
-class HttpxClient:
+class HttpxBackend:
     """`Exchanger` over an ``AsyncClient``. ``auth`` is what signs: the library's own, or None for nobody."""
 
     def __init__(self, library: ModuleType, client: Any, *, own: bool, auth: Mapping[str, Any]) -> None:
@@ -39,7 +39,7 @@ class HttpxClient:
     @classmethod
     def make(
         cls, options: Options, *, endpoint: str, keepalive: float, auth: Mapping[str, Any]
-    ) -> HttpxClient:
+    ) -> HttpxBackend:
         """A client for these options: the caller's own where there is one."""
         library = library_of(options.http)
         if options.http is not None:
@@ -47,21 +47,16 @@ class HttpxClient:
         return cls(library, _make(library, options, endpoint, keepalive), own=True, auth=auth)
 
     @property
-    def is_here(self) -> bool:
+    def on_current_loop(self) -> bool:
         """Whether it is the running event loop's."""
         return current_token().native_token is self._loop
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it can send nothing more."""
-        return bool(self._client.is_closed)
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the caller's."""
         if self._own:
             await self._client.aclose()
 
-    async def exchange(self, request: Outgoing) -> Answer | Failed:
+    async def send(self, request: HttpRequest) -> HttpResult | HttpFailure:
         """Send a request and read the reply, within bounds. Raises `DecodeError` for what is past them."""
         try:
             response = await self._client.send(
@@ -85,14 +80,14 @@ class HttpxClient:
         ) as error:
             name = type(error).__name__
             sent = name not in _UNSENT and not isinstance(error, UnicodeError)
-            return Failed(error, sent=sent, dropped=name in _DROPPED)
+            return HttpFailure(error, sent=sent, dropped=name in _DROPPED)
         except RuntimeError as error:
             if not self._client.is_closed:
                 raise
-            return Failed(error, closed=True)
-        return Answer(reply, response.request.headers)
+            return HttpFailure(error, closed=True)
+        return HttpResult(reply, response.request.headers)
 
-    def _request(self, asked: Outgoing) -> Any:
+    def _request(self, asked: HttpRequest) -> Any:
         if self._own:
             # Ours has no headers or parameters of its own to merge, which takes longer than all of the rest.
             return self._library.Request(
@@ -106,7 +101,7 @@ class HttpxClient:
             asked.method, asked.url, headers=asked.headers, content=asked.content, timeout=None
         )
         request.url = self._library.URL(asked.url)  # without the parameters of the caller's own client
-        if asked.bare:
+        if asked.unauthenticated:
             given = {name.lower() for name in asked.headers}
             for name in set(SECRET_HEADERS) - given:
                 request.headers.pop(name, None)
@@ -139,16 +134,16 @@ def _make(library: ModuleType, options: Options, endpoint: str, keepalive: float
     return client
 
 
-async def _read(response: Any) -> Reply:
+async def _read(response: Any) -> HttpResponse:
     if response.is_stream_consumed:  # a mock transport's reply, read and inflated when it was made
         return _known(response, await response.aread())
     # Not by aiter_raw(): it counts and splits what needs neither.
     async with aclosing(aiter(response.stream)) as chunks:
-        return await read_reply(response.status_code, response.headers.raw, chunks)
+        return await read_response(response.status_code, response.headers.raw, chunks)
 
 
-def _known(response: Any, body: bytes) -> Reply:
-    return Reply(response.status_code, header_texts(response.headers.raw), bytes(body))
+def _known(response: Any, body: bytes) -> HttpResponse:
+    return HttpResponse(response.status_code, header_texts(response.headers.raw), bytes(body))
 
 
 def library_of(client: Any) -> ModuleType:

@@ -14,13 +14,13 @@ from contextvars import ContextVar
 from functools import partial
 from logging import DEBUG
 
-from common.http.backend import Answer, Exchanger, Failed, Outgoing
+from common.http.backend import HttpBackend, HttpFailure, HttpRequest, HttpResult
 from common.response.redaction import redacted, redacted_url
 
 logger: logging.Logger = logging.getLogger("jobsource.http")
 
-Exchange = Callable[[Outgoing], Awaitable[Answer | Failed]]
-Clean = Callable[[str], str]
+Exchange = Callable[[HttpRequest], Awaitable[HttpResult | HttpFailure]]
+Redact = Callable[[str], str]
 
 LONGEST_ID = 100
 """Characters of a request id that are logged."""
@@ -40,24 +40,24 @@ _PAIR = re.compile(
     r"""\((?P<name>b'[^']*'|b"[^"]*"), (?P<value>b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*")\)""", re.DOTALL
 )
 """A header as httpcore's loggers write it: the repr of a pair of bytes."""
-_ours: ContextVar[Clean | None] = ContextVar("jobsource_clean", default=None)
+_ours: ContextVar[Redact | None] = ContextVar("jobsource_clean", default=None)
 
 
-def watched(client: Exchanger, clean: Clean) -> Exchange:
+def logged(client: HttpBackend, clean: Redact) -> Exchange:
     """How to send a request: as it is, or with a line in the log where somebody reads it at DEBUG.
 
     ``clean`` takes out of a text the secrets that the client knows.
     """
     if logger.isEnabledFor(DEBUG) or _httpcore.isEnabledFor(DEBUG) or _httpcore2.isEnabledFor(DEBUG):
-        return partial(_watch, client.exchange, clean)
-    return client.exchange
+        return partial(_watch, client.send, clean)
+    return client.send
 
 
-async def _watch(exchange: Exchange, clean: Clean, request: Outgoing) -> Answer | Failed:
+async def _watch(exchange: Exchange, clean: Redact, request: HttpRequest) -> HttpResult | HttpFailure:
     for each in _LIBRARIES:
         each.addFilter(_cleaned)  # which adds it once
     token, begun = _ours.set(clean), time.perf_counter()
-    outcome: Answer | Failed | str = ""
+    outcome: HttpResult | HttpFailure | str = ""
     try:
         answer = outcome = await exchange(request)
     except BaseException as error:  # too large, or cancelled
@@ -67,24 +67,24 @@ async def _watch(exchange: Exchange, clean: Clean, request: Outgoing) -> Answer 
         _ours.reset(token)
         if logger.isEnabledFor(DEBUG):
             taken = round((time.perf_counter() - begun) * 1000)
-            line = f"{request.method} {redacted_url(request.url)}: {_told(outcome)}, {taken} ms"
+            line = f"{request.method} {redacted_url(request.url)}: {_summary(outcome)}, {taken} ms"
             logger.debug("%s", clean(line))
             logger.debug("%s", clean(_headers(request, outcome)))
     return answer
 
 
-def _told(outcome: Answer | Failed | str) -> str:
-    if isinstance(outcome, Answer):
-        reply = outcome.reply
+def _summary(outcome: HttpResult | HttpFailure | str) -> str:
+    if isinstance(outcome, HttpResult):
+        reply = outcome.response
         ids = [value for name, value in reply.headers if _REQUEST_ID.search(name)]
         id = f", request {ids[0][:LONGEST_ID]!r}" if ids else ""
         return f"{reply.status}, {len(reply.body)} bytes{id}"
-    return f"no whole reply ({type(outcome.error).__name__ if isinstance(outcome, Failed) else outcome})"
+    return f"no whole reply ({type(outcome.error).__name__ if isinstance(outcome, HttpFailure) else outcome})"
 
 
-def _headers(request: Outgoing, outcome: object) -> str:
+def _headers(request: HttpRequest, outcome: object) -> str:
     # As they went out, where that is known: an HTTP library adds some of its own.
-    headers = outcome.sent if isinstance(outcome, Answer) else request.headers
+    headers = outcome.sent if isinstance(outcome, HttpResult) else request.headers
     return f"sent {', '.join(f'{name}: {redacted(name, value)}' for name, value in headers.items())}"
 
 

@@ -24,11 +24,11 @@ def origin(text: str) -> str:
         raise UsageError(
             "the endpoint is empty: give a host name or an URL such as 'https://cluster1.example.com'"
         )
-    return _origin(text)
+    return _read_origin(text)
 
 
 @functools.lru_cache(maxsize=256)
-def _origin(text: str) -> str:
+def _read_origin(text: str) -> str:
     if any(ord(c) <= 32 or ord(c) == 127 for c in text):
         raise UsageError("the endpoint holds white space or control characters: give 'https://host[:port]'")
     url = text if "://" in text else f"https://{text}"

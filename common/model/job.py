@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from common.model.lazy import PartlyRead, draft_of
+from common.model.lazy import LazyFields, unchecked
 from common.model.nesting import too_deep
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
@@ -106,7 +106,7 @@ def _now() -> datetime:
 
 
 @attrs.frozen
-class Job(PartlyRead):
+class Job(LazyFields):
     """One observation of one job. Two are equal when the server said the same; a job hashes by its ref."""
 
     ref: JobRef
@@ -183,7 +183,7 @@ def _told(job: Job) -> tuple[object, ...]:
     )
 
 
-JobDraft: Any = draft_of(Job)
+UncheckedJob: Any = unchecked(Job)
 """For decoders of many jobs: takes each value of a `Job` as it is."""
 
 

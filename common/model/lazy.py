@@ -13,39 +13,39 @@ from typing import TYPE_CHECKING, Any
 _set = object.__setattr__
 
 
-class Drafted:
+class Unchecked:
     """Base of a frozen class with slots of which there may be drafts."""
 
     __slots__ = ("__weakref__",)  # here, for attrs would add it to the frozen class alone
 
 
-def draft_of(kind: type[Drafted]) -> Any:
+def unchecked(kind: type[Unchecked]) -> Any:
     """A class whose instances take any values, and then become a ``kind`` by ``draft.__class__ = kind``.
 
     "``__class__`` assignment works only if both classes have the same ``__slots__``" (Python's data model).
     """
     slots: Any = vars(kind)["__slots__"]
-    return type(f"{kind.__name__}Draft", kind.__bases__, {"__slots__": slots})
+    return type(f"Unchecked{kind.__name__}", kind.__bases__, {"__slots__": slots})
 
 
-class PartlyRead(Drafted):
+class LazyFields(Unchecked):
     """Base of a class with parts that have no value before somebody asks for them.
 
-    ``_parts`` says how each is read from ``_source``: from what the server sent, which no one may change, and
+    ``_readers`` says how each is read from ``_source``: from what the server sent, which no one may change, and
     once ``record`` was read, from that. What a constructor made is whole, and has neither.
     """
 
-    __slots__ = ("_parts", "_source")
-    _parts: Mapping[str, Callable[[Any], Any]]
+    __slots__ = ("_readers", "_source")
+    _readers: Mapping[str, Callable[[Any], Any]]
     _source: Any
 
     if not TYPE_CHECKING:  # or a type checker would take any name for an attribute
 
         def __getattr__(self, name: str) -> Any:
             # Python asks here for what has no value. Threads may ask at once: they read the same.
-            if name == "_parts":
+            if name == "_readers":
                 return {}
-            read = self._parts.get(name)
+            read = self._readers.get(name)
             if read is None:
                 return object.__getattribute__(self, name)
             value = read(self._source)

@@ -11,7 +11,7 @@ import attrs
 
 from common.model.endpoints import origin
 from common.model.errors import UsageError
-from common.model.lazy import Drafted, draft_of
+from common.model.lazy import Unchecked, unchecked
 
 ACCOUNT = "account"
 """The part of a scope that is written in the path of a ref; all others go in its query."""
@@ -52,7 +52,7 @@ def _origin_or_none(value: Any) -> str:
 
 
 @attrs.frozen
-class JobRef(Drafted):
+class JobRef(Unchecked):
     """Names one job of one server. Holds no secret, hashes, pickles, and reads back from its text.
 
     ``endpoint`` is an origin such as ``https://cluster1.example.com``, or "" for the source's own.
@@ -82,7 +82,7 @@ class JobRef(Drafted):
 
     def sibling(self, id: str) -> JobRef:
         """Another job of the same server and scope, which were checked; ``id`` is text, and not empty."""
-        draft = RefDraft()
+        draft = UncheckedRef()
         draft.provider = self.provider
         draft.endpoint = self.endpoint
         draft.id = id
@@ -111,5 +111,5 @@ class JobRef(Drafted):
         return cls(found["provider"], f"{scheme}://{host}" if host else "", segments[-1], (*scope, *pairs))
 
 
-RefDraft: Any = draft_of(JobRef)
+UncheckedRef: Any = unchecked(JobRef)
 """For `JobRef.sibling`, which is made by the thousand."""

@@ -55,13 +55,13 @@ def healthy_delay(policy: PollPolicy, run_time: float) -> float:
     return min(policy.maximum, max(policy.initial, run_time * policy.fraction))
 
 
-def backoff(policy: PollPolicy, outage: float, draw: float) -> float:
+def backoff(policy: PollPolicy, outage: float, jitter: float) -> float:
     """Seconds until the next try, ``outage`` seconds after the last good reply.
 
     Doubles the outage at each try, up to the policy's cap; ``draw`` (0.0 to 1.0) takes up to half of it
     off, so that thousands of waits do not come back at the same moment.
     """
-    return min(policy.maximum, max(policy.initial, outage)) * (1.0 - draw / 2)
+    return min(policy.maximum, max(policy.initial, outage)) * (1.0 - jitter / 2)
 
 
 def run_time(job: Job, date: datetime | None, waited: float) -> float:

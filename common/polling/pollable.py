@@ -38,13 +38,13 @@ class BatchRefused(Exception):
 
 
 @attrs.frozen
-class Sweep:
+class BatchReading:
     """A good answer about many jobs: raw records by id, in lower case. Who is not in it was on no page.
 
     With a ``failure``, some pages came before it: what they told counts, and of the rest nothing is known.
     """
 
-    found: Mapping[str, Any]
+    records: Mapping[str, Any]
     date: datetime | None = None
     failure: SourceError | BatchRefused | None = None
 
@@ -70,7 +70,7 @@ class Pollable(Protocol):
         """One request for one job, ``last`` the answer before. Raises `JobNotFound` or `SourceError`."""
         ...
 
-    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
         """One request, and its pages, for many jobs. Raises `BatchRefused` or `SourceError`."""
         ...
 

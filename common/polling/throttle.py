@@ -35,11 +35,11 @@ class Budget:
 
 
 @attrs.define
-class Pacer:
+class Throttle:
     """When the next poll of one source may leave."""
 
-    most: int
-    held_until: float = -math.inf
+    max_in_flight: int
+    retry_after_until: float = -math.inf
     """Asked for by ``Retry-After``."""
     _recovered: float = attrs.field(default=-math.inf, init=False)
     _failed: int = attrs.field(default=0, init=False)
@@ -48,45 +48,45 @@ class Pacer:
     _next: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._allowed = float(self.most)
+        self._allowed = float(self.max_in_flight)
 
     @property
-    def allowed(self) -> int:
+    def limit(self) -> int:
         """How many polls may be under way now."""
         return int(self._allowed)
 
     @property
-    def resumed(self) -> float:
+    def recovered_at(self) -> float:
         """When the server was to be had again: what fell due before then is to come back spread over time."""
-        return max(self.held_until, self._recovered)
+        return max(self.retry_after_until, self._recovered)
 
-    def open_at(self, now: float, flying: int) -> float:
+    def next_send_at(self, now: float, flying: int) -> float:
         """The earliest time for one more poll beside ``flying``; infinity for "once one of them is back"."""
-        return math.inf if flying >= self.allowed else max(now, self.held_until, self._next)
+        return math.inf if flying >= self.limit else max(now, self.retry_after_until, self._next)
 
-    def departing(self, now: float) -> None:
+    def request_sent(self, now: float) -> None:
         """A poll leaves."""
         if self._interval:
             self._next = max(now, self._next) + self._interval
 
-    def failed(self) -> None:
+    def request_failed(self) -> None:
         """A poll met trouble of the server's or on the way to it."""
         self._failed += 1
 
-    def answered(self, clock: Callable[[], float]) -> None:
+    def request_answered(self, clock: Callable[[], float]) -> None:
         """A poll was answered. After as many failures as may be under way at once, an outage has ended."""
-        if self._failed >= self.allowed:
+        if self._failed >= self.limit:
             self._recovered = clock()
         self._failed = 0
-        self._allowed = min(float(self.most), self._allowed + 1.0 / self._allowed)
+        self._allowed = min(float(self.max_in_flight), self._allowed + 1.0 / self._allowed)
 
-    def limited(self) -> None:
+    def rate_limited(self) -> None:
         """The server said that there were too many."""
         self._allowed = max(1.0, self._allowed / 2)
 
-    def hold(self, until: float) -> None:
+    def delay_until(self, until: float) -> None:
         """The server asks to be left alone."""
-        self.held_until = max(self.held_until, until)
+        self.retry_after_until = max(self.retry_after_until, until)
 
     def budget(self, budget: Budget, now: float) -> None:
         """The server told what it still answers."""

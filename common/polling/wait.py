@@ -90,7 +90,9 @@ class Wait(Waiter):
     entered: bool = attrs.field(default=False, init=False)
 
     @classmethod
-    def begin(cls, source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec, *, only_end: bool) -> Wait:
+    def begin(
+        cls, source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec, *, terminal_only: bool
+    ) -> Wait:
         """A wait that begins now, on the clock of the running loop."""
         poller = source.poller
         began = poller.now()
@@ -106,8 +108,8 @@ class Wait(Waiter):
             until=spec.until,
             last=seen,
             delay=spec.delay,
-            only_end=only_end,
-            one_read=spec.timeout == 0,
+            terminal_only=terminal_only,
+            single_read=spec.timeout == 0,
         )
         # An end is an end, whoever saw it: a finished job that was adopted costs no request.
         wait.ended = seen is not None and seen.done
@@ -116,25 +118,25 @@ class Wait(Waiter):
     def move(self, poller: Poller, ahead: float) -> None:
         """Go on with the poller of another event loop, whose clock is ahead by so many seconds."""
         self.poller = poller
-        self.number = 0
-        self.shift(ahead)
+        self.sequence = 0
+        self.shift_clock(ahead)
 
-    def turn(self) -> Awaitable[object] | None:
+    def next_step(self) -> Awaitable[object] | None:
         """What to await next; None once there is something to tell."""
         if self.entered:
-            return self.poller.turn(self)
-        if self.ready:
+            return self.poller.next_step(self)
+        if self.notified:
             return None
         if self.ended:
-            self.tell_end()
+            self.finish()
         else:
-            self.poller.enter(self)
+            self.poller.add(self)
             self.entered = True
         # Whoever starts in the same breath joins the same request.
         return anyio.lowlevel.checkpoint()
 
     async def __aenter__(self) -> Wait:
-        self.begin_step()
+        self.rearm()
         return self
 
     async def __aexit__(
@@ -142,40 +144,40 @@ class Wait(Waiter):
     ) -> None:
         if self.entered:
             self.entered = False
-            self.poller.leave(self)
+            self.poller.remove(self)
         if error is not None:
-            await self._broken_off(error)
+            await self._abandoned(error)
             return
         if self.error is not None:
             try:
                 await self._failed()
             except BaseException as late:
-                await self._broken_off(late)
+                await self._abandoned(late)
                 raise
         if self.ended:
             tell(self.source.observer, EventKind.ENDED, self.ref, self.last)
 
     async def _failed(self) -> None:
-        error = self.take_error()
+        error = self.pop_error()
         if error is None:
             return
-        if not self.absent or self.spec.resolve_gone is None:
+        if not self.not_found or self.spec.resolve_gone is None:
             raise error
         # The probe of a wait without time for more than its one read is bounded too.
-        limit = self.began + PROBE_LIMIT if self.one_read else self.deadline
+        limit = self.began + PROBE_LIMIT if self.single_read else self.deadline
         with anyio.CancelScope(deadline=limit) as scope:
             try:
                 state = await self.spec.resolve_gone(self.ref, self.last)
             except StopAsyncIteration as stop:
                 # As it is, it would pass for the end of the watch.
                 raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
-            self.resolved(state)
+            self.resolve(state)
         if scope.cancelled_caught:
-            raise self.expired()
+            raise self.timeout_error()
 
-    async def _broken_off(self, error: BaseException) -> None:
+    async def _abandoned(self, error: BaseException) -> None:
         if isinstance(error, JobsError):
-            self.tell_end()
+            self.finish()
             tell(self.source.observer, EventKind.ENDED, self.ref, self.last, error)
             return
         tell(self.source.observer, EventKind.ABANDONED, self.ref, self.last)
@@ -231,11 +233,11 @@ class Watch(AsyncIterator[Job]):
         if self._finished:
             raise StopAsyncIteration
         if self._wait is None:
-            self._wait = Wait.begin(self._source, self.ref, self._seen, self._spec, only_end=False)
+            self._wait = Wait.begin(self._source, self.ref, self._seen, self._spec, terminal_only=False)
         wait, self._finished = self._wait, True
         self._follow_loop(wait)
         async with wait:
-            while (pending := wait.turn()) is not None:
+            while (pending := wait.next_step()) is not None:
                 await pending
         self._paused = wait.poller.now(), time.monotonic()
         if wait.last is None:

@@ -42,7 +42,7 @@ def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
-class Tracker:
+class WaitProgress:
     """One wait. Times are seconds on the loop's clock; ``deadline`` may be infinite."""
 
     ref: JobRef
@@ -59,7 +59,7 @@ class Tracker:
     polls: int = attrs.field(default=0, init=False)
     """How often was asked."""
     ended: bool = attrs.field(default=False, init=False)
-    trouble: JobsError | None = attrs.field(default=None, init=False)
+    last_error: JobsError | None = attrs.field(default=None, init=False)
     """What the last poll failed with, None after a good one."""
     _told: bool = attrs.field(default=False, init=False)
     _seen: bool = attrs.field(init=False)
@@ -76,7 +76,7 @@ class Tracker:
             # A wait that resumes goes on from the run time that the job had, not from its first second.
             self._head_start = run_time(self.last, self.last.observed_at, 0.0)
 
-    def saw(
+    def observe(
         self, job: Job, *, dispatched: float, date: datetime | None = None, at: datetime | None = None
     ) -> bool:
         """A good answer to a request that left at ``dispatched``. True where the watcher is to be told.
@@ -85,7 +85,7 @@ class Tracker:
 
         Raises `UnexpectedState` where the state was UNKNOWN for too long.
         """
-        self.trouble = self._outage_since = None
+        self.last_error = self._outage_since = None
         self._bad_records = 0
         last = self.last
         news = not self._told or (job is not last and (last is None or job.differs(last)))
@@ -102,44 +102,44 @@ class Tracker:
             self._unknown_since = None
         return news
 
-    def missing(self, error: JobNotFound, *, dispatched: float) -> JobsError | None:
+    def job_not_found(self, error: JobNotFound, *, dispatched: float) -> JobsError | None:
         """The API's own word that there is no such job. Returns what the wait ends with, if it does."""
-        self.trouble, self._outage_since, self._bad_records = error, None, 0
+        self.last_error, self._outage_since, self._bad_records = error, None, 0
         if self._seen and not error.certain:
             text = f"{self.ref}: the server has forgotten the job; it was last seen {self._last_words()}"
-            return JobGone(f"{text}, and how it ended is not known", ref=self.ref, job=self.observation)
+            return JobGone(f"{text}, and how it ended is not known", ref=self.ref, job=self.last_observed)
         grace_ends = self.began + self.policy.start_grace
         if error.certain or dispatched >= grace_ends:
-            return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.observation)
+            return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.last_observed)
         self.due = min(dispatched + self.policy.initial, grace_ends)
         return None
 
-    def troubled(
+    def request_failed(
         self, error: SourceError, *, dispatched: float, now: float, draw: float
     ) -> SourceError | None:
         """A poll that failed. Returns what the wait ends with, an error of its own; None where it goes on.
 
         ``draw`` is the jitter, 0.0 to 1.0, one for each request however many waits it served.
         """
-        self.trouble = error
+        self.last_error = error
         if isinstance(error, DecodeError) and not error.transient:
             self._bad_records += 1
             if self._bad_records >= BAD_RECORDS:
-                return error.copy_for(self.ref, self.observation)
+                return error.copy_for(self.ref, self.last_observed)
         elif not error.transient:
-            return error.copy_for(self.ref, self.observation)
+            return error.copy_for(self.ref, self.last_observed)
         if self._outage_since is None:
             self._outage_since = dispatched
         outage = now - self._outage_since
         if self.deadline == math.inf and outage >= self.policy.outage_limit:
-            own = error.copy_for(self.ref, self.observation)
+            own = error.copy_for(self.ref, self.last_observed)
             own.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
             return own
         wait = backoff(self.policy, outage, draw)
         self.due = max(dispatched + wait, now + (error.retry_after or 0.0), now)
         return None
 
-    def shift(self, seconds: float) -> None:
+    def shift_clock(self, seconds: float) -> None:
         """Go on by another clock, which is ahead by so many seconds."""
         self.began += seconds
         self.deadline += seconds
@@ -149,7 +149,7 @@ class Tracker:
         if self._unknown_since is not None:
             self._unknown_since += seconds
 
-    def resolved(self, state: object) -> Job:
+    def resolve(self, state: object) -> Job:
         """The job as the caller's probe knows it. Raises `UsageError` where that is no terminal state."""
         try:
             known = JobState(str(state))
@@ -168,17 +168,17 @@ class Tracker:
         self.last, self.ended, self._told = job, True, True
         return job
 
-    def expired(self) -> WaitTimeout:
+    def timeout_error(self) -> WaitTimeout:
         """The exception for a deadline that passed."""
         allowed = f"{self.timeout:g} s" if self.timeout is not None else "the time allowed"
         text = f"{self.ref}: not ended within {allowed}; last seen {self._last_words()}"
-        if self.trouble is not None:
-            text += f"; the last poll failed: {self.trouble}"
-        error = WaitTimeout(f"{text}. The job may still be running.", ref=self.ref, job=self.observation)
-        error.__cause__ = self.trouble
+        if self.last_error is not None:
+            text += f"; the last poll failed: {self.last_error}"
+        error = WaitTimeout(f"{text}. The job may still be running.", ref=self.ref, job=self.last_observed)
+        error.__cause__ = self.last_error
         return error
 
-    def outcome(self, *, check: bool) -> Job:
+    def result(self, *, check: bool) -> Job:
         """The job that the wait ended with, or the exception that it asks for."""
         job = self.last
         if job is None or not self.ended:
@@ -197,7 +197,7 @@ class Tracker:
         )
 
     @property
-    def observation(self) -> Job | None:
+    def last_observed(self) -> Job | None:
         """The last observation, with the time of the last answer also where nothing had changed."""
         if self.last is None or self._seen_at is None:
             return self.last

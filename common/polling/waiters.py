@@ -12,72 +12,72 @@ from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.polling.pollable import Reading
-from common.polling.wait_progress import Tracker
+from common.polling.wait_progress import WaitProgress
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
-class Waiter(Tracker):
+class Waiter(WaitProgress):
     """One task that waits for one job."""
 
-    only_end: bool = False
+    terminal_only: bool = False
     """Woken by the end alone; a watch is woken by each change."""
-    one_read: bool = False
+    single_read: bool = False
     """A time allowed of 0: one answer, which the deadline does not cut."""
-    number: int = attrs.field(default=0, init=False)
+    sequence: int = attrs.field(default=0, init=False)
     """Requests with a higher number left after this wait began."""
-    ticket: int = attrs.field(default=0, init=False)
+    deadline_key: int = attrs.field(default=0, init=False)
     """By which its deadline is remembered."""
-    inside: bool = attrs.field(default=False, init=False)
-    signal: Any = attrs.field(default=None, init=False)
-    flight: Flight | None = attrs.field(default=None, init=False)
+    active: bool = attrs.field(default=False, init=False)
+    handle: Any = attrs.field(default=None, init=False)
+    request: PollRequest | None = attrs.field(default=None, init=False)
     """The request that this waiter's task is to carry."""
-    ready: bool = attrs.field(default=False, init=False)
+    notified: bool = attrs.field(default=False, init=False)
     """There is something to tell: news, the end, or ``error``."""
     error: JobsError | None = attrs.field(default=None, init=False)
-    absent: bool = attrs.field(default=False, init=False)
+    not_found: bool = attrs.field(default=False, init=False)
     """``error`` is the API's word that there is no such job: the caller's probe may know better."""
 
     @property
-    def cut(self) -> float:
+    def request_deadline(self) -> float:
         """When a request that this waiter carries is cut."""
-        return math.inf if self.one_read else self.deadline
+        return math.inf if self.single_read else self.deadline
 
     def fail(self, error: JobsError) -> None:
         """End the wait with an exception of its own."""
         self.error = error
-        self.ready = True
+        self.notified = True
 
-    def begin_step(self) -> None:
+    def rearm(self) -> None:
         """Wait for the next thing to tell."""
-        self.ready = False
+        self.notified = False
 
-    def tell_end(self) -> None:
+    def finish(self) -> None:
         """There is nothing more to wait for."""
         self.ended = True
-        self.ready = True
+        self.notified = True
 
-    def take_error(self) -> JobsError | None:
+    def pop_error(self) -> JobsError | None:
         """The exception that the wait ends with, once."""
         error, self.error = self.error, None
         return error
 
 
 @attrs.define(eq=False, weakref_slot=False)
-class Entry:
+class PolledJob:
     """One job that is asked about, for all its waiters at once."""
 
     ref: JobRef
     waiters: list[Waiter]
-    seat: int
+    batch_cost: int
     """How many bytes it takes in a request for many; 0 where it must be asked for alone."""
     due: float = math.inf
     """When it is in the queue for; infinity while it is in none."""
-    owed: float = math.inf
+    first_due: float = math.inf
     """When it first fell due since it was last asked about, however often it was put off."""
     delay: float = 0.0
     """Seconds from its last good answer's request to the next; 0 before the first answer."""
-    flying: bool = False
-    alone_until: float = -math.inf
+    in_flight: bool = False
+    single_until: float = -math.inf
     """To be asked for by itself until then: it was absent from a sweep, or could not be read there."""
     reading: Reading | None = None
     """The last answer about it alone."""
@@ -87,16 +87,16 @@ class Entry:
 
 
 @attrs.define(eq=False, weakref_slot=False)
-class Flight:
+class PollRequest:
     """One request: who is asked about, and the waiter whose task carries it."""
 
-    number: int
-    entries: list[Entry]
-    pilot: Waiter
-    room: int
+    sequence: int
+    jobs: list[PolledJob]
+    leader: Waiter
+    batch_limit: int
     """The source's when it left: a refusal that asks for less must have made it smaller."""
-    left: float = math.nan
+    sent_at: float = math.nan
     """When its request did, on the loop's clock."""
     scope: anyio.CancelScope | None = None
     """Cuts the request, once it is under way."""
-    landed: bool = False
+    completed: bool = False

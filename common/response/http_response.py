@@ -21,7 +21,7 @@ EXCERPT_SOURCE = 20_000
 
 
 @attrs.frozen(repr=False)
-class Reply:
+class HttpResponse:
     """A whole reply. Header names are lower case; a header may come more than once."""
 
     status: int
@@ -94,15 +94,15 @@ def retry_after(text: str | None, date: datetime | None) -> float | None:
     return max(0.0, (until - (date or datetime.now(UTC))).total_seconds())
 
 
-def reply_of(
+def response_of(
     response: object | None = None,
     *,
     status: int | None = None,
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     body: bytes | str | object = b"",
-) -> Reply:
+) -> HttpResponse:
     """A `Reply` from another library's response (httpx, requests), or from its parts."""
-    if isinstance(response, Reply):
+    if isinstance(response, HttpResponse):
         return response
     if response is not None:
         found: object = getattr(response, "status_code", None)
@@ -118,7 +118,7 @@ def reply_of(
             raise UsageError(
                 "adopt() was given a streamed response: read it first (await response.aread())"
             ) from None
-        return Reply(found, _lower(pairs), content)
+        return HttpResponse(found, _lower(pairs), content)
     if not isinstance(status, int) or isinstance(status, bool):
         raise UsageError("adopt() needs a response, or at least status= and what came with it")
     pairs = list(headers.items() if isinstance(headers, Mapping) else _pairs(headers))
@@ -131,7 +131,7 @@ def reply_of(
             body = json.dumps(body).encode()
         except (TypeError, ValueError):
             raise UsageError("body= must be bytes, text, or the decoded JSON of the reply") from None
-    return Reply(status, _lower(pairs), body)
+    return HttpResponse(status, _lower(pairs), body)
 
 
 def _lower(pairs: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:

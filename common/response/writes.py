@@ -37,7 +37,7 @@ class Adopted:
 
 
 @attrs.frozen
-class Handover:
+class StartedJobs:
     """What a provider's ``wire`` found in the reply to a write: all ids, and the jobs that came whole."""
 
     ids: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ _NAME = re.compile(r"[\w!#$%&'*+\-.^`|~]+", re.ASCII)
 _VALUE = re.compile(r"[\t -~]*")
 
 
-def read_method(method: object) -> str:
+def check_method(method: object) -> str:
     """The method of a write, in capitals. Raises `UsageError` for one that writes nothing."""
     known = method.upper() if isinstance(method, str) else ""
     if known not in METHODS:
@@ -67,7 +67,7 @@ def read_method(method: object) -> str:
     return known
 
 
-def read_path(path: object) -> str:
+def check_path(path: object) -> str:
     """A path with its query, percent-encoded as it is to be sent. Raises `UsageError` without quoting it.
 
     It stays on the source's own server and below what it names: dots that climb are refused however they
@@ -98,7 +98,7 @@ def _climbs(path: str) -> bool:
     return any(segment.partition(";")[0] in (".", "..") for segment in re.split(r"[/\\]", path))
 
 
-def read_headers(headers: object, *, own: Collection[str]) -> dict[str, str]:
+def check_headers(headers: object, *, own: Collection[str]) -> dict[str, str]:
     """The caller's headers. Raises `UsageError` for one of the source's ``own``, or that cannot be sent.
 
     ``own`` are names in lower case. Values are never quoted back: they may be secrets.
@@ -122,7 +122,7 @@ def read_headers(headers: object, *, own: Collection[str]) -> dict[str, str]:
     return found
 
 
-def read_body(json: object, content: object) -> bytes | None:
+def check_body(json: object, content: object) -> bytes | None:
     """The bytes of a write's body, None for none. Raises `UsageError` for what cannot be sent."""
     if json is not None and content is not None:
         raise UsageError("json= beside content=: a write has one body")

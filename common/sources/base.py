@@ -18,9 +18,9 @@ from common.model.refs import JobRef, Scope
 from common.model.states import Action, Capability, JobState
 from common.options import read_timeout, read_until
 from common.polling.policy import PollPolicy, healthy_delay
-from common.polling.pollable import BatchRefused, Reading, Sweep
+from common.polling.pollable import BatchReading, BatchRefused, Reading
 from common.polling.poller import Poller
-from common.polling.throttle import Pacer
+from common.polling.throttle import Throttle
 from common.polling.wait import OnCancel, Probe, Wait, WaitSpec, Watch
 from common.sources.ref_resolver import Owner
 from common.telemetry.events import Observer
@@ -54,7 +54,7 @@ class BaseSource(Owner, abc.ABC):
         self._poller: Poller | None = None
         self._shared_for: tuple[object, ...] = ()
         self._shared_spec: WaitSpec | None = None
-        self.pacer: Pacer = Pacer(concurrency)
+        self.pacer: Throttle = Throttle(concurrency)
         self._random = Random()
 
     @abc.abstractmethod
@@ -135,10 +135,10 @@ class BaseSource(Owner, abc.ABC):
         """
         spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
         seen = job if isinstance(job, Job) else None
-        async with Wait.begin(self, self.ref(job), seen, spec, only_end=True) as wait:
-            while (pending := wait.turn()) is not None:
+        async with Wait.begin(self, self.ref(job), seen, spec, terminal_only=True) as wait:
+            while (pending := wait.next_step()) is not None:
                 await pending
-        return wait.outcome(check=check)
+        return wait.result(check=check)
 
     def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
         """The jobs that match. Raises `Unsupported` where the server has no list."""
@@ -165,18 +165,18 @@ class BaseSource(Owner, abc.ABC):
 
     def answered(self) -> None:
         """A request brought the server's own word."""
-        self.pacer.answered(anyio.current_time)
+        self.pacer.request_answered(anyio.current_time)
 
     def heed(self, error: SourceError) -> None:
         """Keep to what the server asks for when it fails: fewer requests, or none for a while."""
         self._settle()
         if error.transient:
-            self.pacer.failed()
+            self.pacer.request_failed()
         if isinstance(error, RateLimited):
-            self.pacer.limited()
+            self.pacer.rate_limited()
         if error.retry_after is not None:
             error.retry_after = min(error.retry_after, self.retry_after_cap)
-            self.pacer.hold(anyio.current_time() + error.retry_after)
+            self.pacer.delay_until(anyio.current_time() + error.retry_after)
 
     @property
     def poller(self) -> Poller:
@@ -193,28 +193,28 @@ class BaseSource(Owner, abc.ABC):
         if self._loop is not loop:
             if self._loop is not None:
                 self._poller = None
-                self.pacer = Pacer(self.concurrency)  # loops do not share a clock
+                self.pacer = Throttle(self.concurrency)  # loops do not share a clock
             self._loop = loop
 
     def open_at(self, now: float, flying: int) -> float:
         """The earliest time for one more poll: ``Retry-After`` and the number in flight are the limits."""
-        return self.pacer.open_at(now, flying)
+        return self.pacer.next_send_at(now, flying)
 
     @property
     def resumed(self) -> float:
         """When the server was to be had again, after a ``Retry-After`` or an outage."""
-        return self.pacer.resumed
+        return self.pacer.recovered_at
 
     def departing(self, now: float) -> None:
         """A poll leaves."""
-        self.pacer.departing(now)
+        self.pacer.request_sent(now)
 
     def seat(self, ref: JobRef) -> int:
         """How many bytes of a request for many jobs this one takes; 0 where it must be asked for alone."""
         del ref
         return 0
 
-    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
         """One request, and its pages, for many jobs, where the server has such a one."""
         raise BatchRefused
 
@@ -224,7 +224,7 @@ class BaseSource(Owner, abc.ABC):
 
     def held_until(self) -> float:
         """The loop's time before which nothing but a direct request of the caller goes out."""
-        return self.pacer.held_until
+        return self.pacer.retry_after_until
 
     def draw(self) -> float:
         """The jitter of one request, 0.0 to 1.0."""

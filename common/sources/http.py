@@ -27,9 +27,9 @@ from common.model.states import JobState
 from common.options import read_options
 from common.polling.pollable import Reading
 from common.response.decoding import root_object
-from common.response.failures import Fault, api_error, may_be_taken
-from common.response.http_response import EXCERPT_SOURCE, Reply, reply_of
-from common.response.writes import Adopted, Handover, read_body, read_headers, read_method, read_path
+from common.response.failures import ErrorBody, api_error, write_outcome_unknown
+from common.response.http_response import EXCERPT_SOURCE, HttpResponse, response_of
+from common.response.writes import Adopted, StartedJobs, check_body, check_headers, check_method, check_path
 from common.sources.base import BaseSource
 
 SHOWN = 200
@@ -86,11 +86,11 @@ class HttpSource(BaseSource):
         """The job in a reply to `job_target`. Raises `DecodeError`; `JobNotFound` where the body says so."""
 
     @abc.abstractmethod
-    def fault(self, reply: Reply) -> Fault:
+    def fault(self, reply: HttpResponse) -> ErrorBody:
         """What a reply that is no success says."""
 
     @abc.abstractmethod
-    def handover(self, reply: Reply) -> Handover:
+    def handover(self, reply: HttpResponse) -> StartedJobs:
         """The jobs in the reply to a write."""
 
     def write_target(self, path: str, inline: float | None) -> tuple[str, float]:
@@ -105,7 +105,7 @@ class HttpSource(BaseSource):
             )
         return path, 0.0
 
-    def noticed(self, reply: Reply) -> None:
+    def noticed(self, reply: HttpResponse) -> None:
         """What else a reply says: a provider whose server counts requests tells `pacer` its budget."""
 
     async def read_once(self, ref: JobRef) -> Reading:
@@ -119,14 +119,14 @@ class HttpSource(BaseSource):
             return Reading(last.job, reply.date, reply.body, datetime.now(UTC))
         return self._reading(ref, reply)
 
-    async def _ask_for(self, ref: JobRef) -> Reply:
+    async def _ask_for(self, ref: JobRef) -> HttpResponse:
         reply = await self._client.send("GET", self.job_target(ref))
         self.noticed(reply)
         if reply.status != 200:
             raise self.failure(reply, f"GET job {ref.id}", ref)
         return reply
 
-    def _reading(self, ref: JobRef, reply: Reply) -> Reading:
+    def _reading(self, ref: JobRef, reply: HttpResponse) -> Reading:
         try:
             job = self.decode(reply.body, ref)
         except DecodeError as error:
@@ -154,7 +154,7 @@ class HttpSource(BaseSource):
         link only the id is used: proxies name other hosts. Raises `ApiError` where the write failed and
         hands over nothing, `DecodeError` for an id that can be no job's.
         """
-        return self._adopt(reply_of(response, status=status, headers=headers, body=body), "the write")
+        return self._adopt(response_of(response, status=status, headers=headers, body=body), "the write")
 
     async def start(
         self,
@@ -177,10 +177,10 @@ class HttpSource(BaseSource):
         the reply was lost and the work may have begun; `TransportError` where nothing was sent; `ApiError`
         for a refusal; `UsageError` and `Unsupported` before any request.
         """
-        method = read_method(method)
-        target, kept = self.write_target(read_path(path), inline)
-        sent = read_headers(headers, own=self._own_headers)
-        body = read_body(json, content)
+        method = check_method(method)
+        target, kept = self.write_target(check_path(path), inline)
+        sent = check_headers(headers, own=self._own_headers)
+        body = check_body(json, content)
         if json is not None and "content-type" not in map(str.lower, sent):
             sent["Content-Type"] = "application/json"
         asked = f"{method} {target.partition('?')[0][:SHOWN]}"
@@ -202,12 +202,12 @@ class HttpSource(BaseSource):
             raise self._may_have_begun(asked, error) from error
         except SourceError as error:
             self.heed(error)
-            if may_be_taken(reply.status, self.fault(reply)):
+            if write_outcome_unknown(reply.status, self.fault(reply)):
                 raise self._may_have_begun(asked, error) from error
             raise
         return adopted
 
-    def _adopt(self, reply: Reply, asked: str) -> Adopted:
+    def _adopt(self, reply: HttpResponse, asked: str) -> Adopted:
         found = self.handover(reply)
         ids = unique(found.ids)
         if not ids and not reply.ok:
@@ -222,36 +222,38 @@ class HttpSource(BaseSource):
 
     def _may_have_begun(self, asked: str, error: JobsError) -> ActionUncertain:
         return ActionUncertain(
-            self._client.clean(
+            self._client.redact(
                 f"{asked}: the reply was lost ({error}); the work may have begun, and nothing is sent again: "
                 f"before you start it once more, {self.to_look_for}"
             )
         )
 
-    def failure(self, reply: Reply, asked: str, ref: JobRef | None = None) -> JobsError:
+    def failure(self, reply: HttpResponse, asked: str, ref: JobRef | None = None) -> JobsError:
         """The exception for a reply that is no success; `JobNotFound` only where ``ref`` was asked for."""
         fault = self.clean_fault(reply)
-        if ref is not None and fault.missing:
+        if ref is not None and fault.not_found:
             said = f": {fault.message}" if fault.message else ""
-            return JobNotFound(f"{ref}: the server knows no such job{said}", certain=fault.certain, ref=ref)
+            return JobNotFound(
+                f"{ref}: the server knows no such job{said}", certain=fault.never_existed, ref=ref
+            )
         # Cleaned before it is cut: half a secret would not be recognised.
-        body = self._client.clean(reply.text[:EXCERPT_SOURCE]).encode("utf-8", "replace")
-        error = api_error(attrs.evolve(reply, body=body), fault, asked=asked)
+        body = self._client.redact(reply.text[:EXCERPT_SOURCE]).encode("utf-8", "replace")
+        error = api_error(attrs.evolve(reply, body=body), fault, request=asked)
         error.ref = ref
         return error
 
-    def heeded(self, reply: Reply, asked: str, ref: JobRef | None = None) -> JobsError:
+    def heeded(self, reply: HttpResponse, asked: str, ref: JobRef | None = None) -> JobsError:
         """`failure` of a request that no poll is, kept to by all polls: ``Retry-After`` is for the source."""
         error = self.failure(reply, asked, ref)
         if isinstance(error, SourceError):
             self.heed(error)
         return error
 
-    def clean_fault(self, reply: Reply) -> Fault:
+    def clean_fault(self, reply: HttpResponse) -> ErrorBody:
         """`fault`, without what the server quotes of the request's secrets; numbers stay as they are."""
         fault = self.fault(reply)
         texts: dict[str, Any] = {
-            name: value if value.isdecimal() else self._client.clean(value)
+            name: value if value.isdecimal() else self._client.redact(value)
             for name in ("code", "message", "request_id")
             if (value := getattr(fault, name))
         }

@@ -11,8 +11,8 @@ from common.model.errors import JobNotFound, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import Action, JobState
-from common.response.failures import Fault, api_error
-from common.response.http_response import Reply
+from common.response.failures import ErrorBody, api_error
+from common.response.http_response import HttpResponse
 from common.simulator.script import ScriptedLife, Step
 
 Look = JobState | str | Job
@@ -70,7 +70,9 @@ class Life:
         if failure == 404:
             return JobNotFound(f"no such job, says the script of {ref.id!r}", ref=ref)
         if isinstance(failure, int):
-            return api_error(Reply(failure), Fault(message="so says the script"), asked=f"GET {ref.id}")
+            return api_error(
+                HttpResponse(failure), ErrorBody(message="so says the script"), request=f"GET {ref.id}"
+            )
         return failure
 
     def act(self, action: Action, now: float) -> None:

@@ -16,7 +16,7 @@ from common.model.refs import JobRef, Scope
 from common.model.states import Action, Capability, JobState
 from common.options import read_action
 from common.polling.policy import PollPolicy
-from common.polling.pollable import Reading, Sweep
+from common.polling.pollable import BatchReading, Reading
 from common.providers import Provider, known_names, register_provider
 from common.sources.base import BaseSource
 from common.testing.job_script import Failure, JobScript, Life
@@ -125,12 +125,14 @@ class ScriptedSource(BaseSource):
         life = self._lives.get(ref.id)
         return len(ref.id) + 1 if self.room and life is not None and not life.errors else 0
 
-    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
         """One request for many jobs."""
         await self._travel("batch", *(ref.id for ref in refs))
         lives = {ref: self._lives[ref.id] for ref in refs if ref.id in self._lives}
         now = anyio.current_time()
-        return Sweep({ref.id.lower(): job for ref, life in lives.items() if (job := life.job(ref, now))})
+        return BatchReading(
+            {ref.id.lower(): job for ref, life in lives.items() if (job := life.job(ref, now))}
+        )
 
     def decode_record(self, ref: JobRef, record: Any) -> Job:
         """What a sweep brings are jobs already."""

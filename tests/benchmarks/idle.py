@@ -23,7 +23,7 @@ from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import JobState
 from common.polling.policy import PollPolicy
-from common.polling.pollable import Reading, Sweep
+from common.polling.pollable import BatchReading, Reading
 from common.sources.base import BaseSource
 from ontapjobs import OntapJobs
 from tests.benchmarks.client import control
@@ -65,10 +65,10 @@ class Instant(BaseSource):
         self.answers += 1
         return Reading(Job(ref, self.state))
 
-    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
         await self.gate.wait()
         self.answers += len(refs)
-        return Sweep(dict.fromkeys([ref.id for ref in refs], self.state))
+        return BatchReading(dict.fromkeys([ref.id for ref in refs], self.state))
 
     def decode_record(self, ref: JobRef, record: Any) -> Job:
         return Job(ref, JobState(record))

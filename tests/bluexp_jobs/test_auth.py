@@ -226,7 +226,7 @@ async def test_a_rotated_refresh_token_is_told_and_used_from_then_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("auth", "status", "said", "remedy"),
+    ("auth", "status", "said", "hint"),
     [
         (
             RefreshToken(REFRESH),
@@ -250,10 +250,10 @@ async def test_a_rotated_refresh_token_is_told_and_used_from_then_on() -> None:
     ],
 )
 async def test_a_refused_sign_in_says_what_to_do_and_is_not_tried_again(
-    auth: Any, status: int, said: Any, remedy: str
+    auth: Any, status: int, said: Any, hint: str
 ) -> None:
     source, wire = bluexp(auth, reply(said, status))
-    with pytest.raises(AuthenticationError, match=remedy) as caught:
+    with pytest.raises(AuthenticationError, match=hint) as caught:
         await source.wait(ID)
     assert not caught.value.transient
     assert [request.method for request in wire.requests] == ["POST"]

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from bluexp_jobs.wire import STATES, NoJob, parse_fault, parse_handover, parse_job, parse_jobs
+from bluexp_jobs.wire import STATES, NoJob, parse_error, parse_job, parse_jobs, parse_started
 from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job, JobItem
 from common.model.refs import JobRef
 from common.model.states import JobState
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 from tests.examples import at_least
 from tests.jsonvalues import (
     LEAF,
@@ -91,9 +91,11 @@ def restore(*batches: Any, status: str = "COMPLETED", **fields: Any) -> Job:
     return job(status=status, data={"restore": {"batch": list(batches), **fields}})
 
 
-def reply(status: int, body: Any = None, **headers: str) -> Reply:
+def reply(status: int, body: Any = None, **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, tuple((name.replace("_", "-"), value) for name, value in headers.items()), raw)
+    return HttpResponse(
+        status, tuple((name.replace("_", "-"), value) for name, value in headers.items()), raw
+    )
 
 
 # --- the job's own state
@@ -596,23 +598,23 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("key", ["job-id", "jobId", "job_id"])
 def test_a_job_is_handed_over_under_three_names_whatever_the_status(status: int, key: str) -> None:
-    found = parse_handover(reply(status, {key: ID, "other": 1}))
+    found = parse_started(reply(status, {key: ID, "other": 1}))
     assert (found.ids, found.jobs, found.warnings) == ((ID,), (), ())
 
 
 def test_two_names_of_one_job_are_one_job() -> None:
-    assert parse_handover(reply(202, {"jobId": ID, "job-id": ID})).ids == (ID,)
+    assert parse_started(reply(202, {"jobId": ID, "job-id": ID})).ids == (ID,)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", {}, [], None, {"job-id": None}, {"job-id": ""}, {"job-id": {}}], ids=str
 )
 def test_a_write_without_a_job_hands_over_nothing(body: Any) -> None:
-    assert parse_handover(reply(202, body)).ids == ()
+    assert parse_started(reply(202, body)).ids == ()
 
 
 def test_a_location_is_not_looked_at() -> None:
-    assert parse_handover(reply(202, {}, location=f"/job/{ID}")).ids == ()
+    assert parse_started(reply(202, {}, location=f"/job/{ID}")).ids == ()
 
 
 # --- what a reply that is no success says
@@ -629,19 +631,19 @@ def test_a_location_is_not_looked_at() -> None:
     ],
 )
 def test_errors_in_json_are_read_in_each_shape(body: Any, message: str | None) -> None:
-    fault = parse_fault(reply(400, body))
-    assert (fault.message, fault.spoken, fault.missing) == (message, True, False)
+    fault = parse_error(reply(400, body))
+    assert (fault.message, fault.from_api, fault.not_found) == (message, True, False)
 
 
 def test_a_404_in_json_is_the_word_that_the_job_is_gone() -> None:
-    assert parse_fault(reply(404, {"message": "not found"})).missing
-    assert not parse_fault(reply(400, {"message": "not found"})).missing
+    assert parse_error(reply(404, {"message": "not found"})).not_found
+    assert not parse_error(reply(400, {"message": "not found"})).not_found
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>404</html>", b"not found", b"[]", b"null"])
 def test_any_other_404_says_nothing_of_the_job(body: bytes) -> None:
-    fault = parse_fault(reply(404, body))
-    assert (fault.missing, fault.spoken) == (False, False)
+    fault = parse_error(reply(404, body))
+    assert (fault.not_found, fault.from_api) == (False, False)
 
 
 @pytest.mark.parametrize("end", ["", ".", "\n", " . "])
@@ -652,28 +654,28 @@ def test_any_other_404_says_nothing_of_the_job(body: bytes) -> None:
 def test_the_plain_refusals_of_the_platform_hint_at_their_usual_cause(
     text: str, keyword: str, end: str
 ) -> None:
-    plain = parse_fault(reply(403, (text + end).encode()))
+    plain = parse_error(reply(403, (text + end).encode()))
     assert keyword in (plain.hint or "")
-    assert plain.spoken
-    assert keyword in (parse_fault(reply(403, {"message": text.upper()})).hint or "")
+    assert plain.from_api
+    assert keyword in (parse_error(reply(403, {"message": text.upper()})).hint or "")
 
 
 def test_a_gateways_page_is_not_the_apis_and_is_not_quoted_as_its_message() -> None:
-    fault = parse_fault(reply(504, b"\n <html><h1>504</h1></html>"))
-    assert (fault.spoken, fault.message, fault.hint) == (False, None, None)
+    fault = parse_error(reply(504, b"\n <html><h1>504</h1></html>"))
+    assert (fault.from_api, fault.message, fault.hint) == (False, None, None)
 
 
 @pytest.mark.parametrize("status", [409, 420])
 def test_the_platforms_not_now_passes(status: int) -> None:
-    assert parse_fault(reply(status, {"message": "busy"})).passing
-    assert not parse_fault(reply(400, {"message": "busy"})).passing
+    assert parse_error(reply(status, {"message": "busy"})).transient
+    assert not parse_error(reply(400, {"message": "busy"})).transient
 
 
 @pytest.mark.parametrize("name", ["oncloud_request_id", "x_response_id"])
 def test_the_request_id_is_kept(name: str) -> None:
     header = {"oncloud_request_id": "oncloud-request-id", "x_response_id": "x-response_id"}[name]
     for body in (b"{}", b"", b"<html>"):
-        assert parse_fault(Reply(500, ((header, "r-1"),), body)).request_id == "r-1"
+        assert parse_error(HttpResponse(500, ((header, "r-1"),), body)).request_id == "r-1"
 
 
 @given(
@@ -682,4 +684,4 @@ def test_the_request_id_is_kept(name: str) -> None:
 )
 def test_any_error_body_is_read_without_an_error(status: int, body: bytes | str) -> None:
     raw = body if isinstance(body, bytes) else body.encode()
-    assert parse_fault(Reply(status, (), raw)).missing <= (status == 404)
+    assert parse_error(HttpResponse(status, (), raw)).not_found <= (status == 404)

@@ -334,7 +334,7 @@ async def test_with_a_login_url_one_sign_in_serves_two_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("auth", "remedy"),
+    ("auth", "hint"),
     [
         (lambda: UAAPassword("admin", PASSWORD), "check the user name and the password"),
         (lambda: UAAClientCredentials("svc", SECRET), "check the client id and its secret"),
@@ -352,14 +352,14 @@ async def test_with_a_login_url_one_sign_in_serves_two_names() -> None:
     ],
 )
 async def test_a_refusal_is_told_in_uaas_words_with_a_remedy(
-    auth: Callable[[], TokenAuth], remedy: str, answer: httpx.Response
+    auth: Callable[[], TokenAuth], hint: str, answer: httpx.Response
 ) -> None:
     wire = Foundation(None, answer)
     async with wire.jobs(auth()) as jobs:
         with pytest.raises(AuthenticationError) as caught:
             await jobs.wait("j")
     text = str(caught.value)
-    assert remedy in text
+    assert hint in text
     assert f"{LOGIN}/oauth/token" in text
     assert caught.value.code == json.loads(answer.content)["error"]
     own = {"UAAPassword": PASSWORD, "UAAClientCredentials": SECRET, "UAARefreshToken": REFRESH}

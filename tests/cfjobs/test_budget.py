@@ -10,7 +10,7 @@ from cfjobs.simulator import CFSimulator
 from cfjobs.wire import parse_budget
 from common import wait_all
 from common.polling.throttle import Budget
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ def headers(**values: str) -> tuple[tuple[str, str], ...]:
 
 def test_the_budget_is_read_from_the_headers_against_the_servers_own_clock() -> None:
     date = ("date", "Tue, 14 Nov 2023 22:13:20 GMT")  # 1,700,000,000 s after the epoch
-    reply = Reply(200, (date, *headers(limit="2000", remaining="700", reset="1700000100")))
+    reply = HttpResponse(200, (date, *headers(limit="2000", remaining="700", reset="1700000100")))
     assert parse_budget(reply) == Budget(2000, 700, 100.0)
 
 
@@ -47,7 +47,7 @@ def test_the_budget_is_read_from_the_headers_against_the_servers_own_clock() -> 
     ids=lambda values: str(values)[:60],
 )
 def test_a_budget_that_is_not_told_whole_is_none(values: dict[str, str]) -> None:
-    assert parse_budget(Reply(200, headers(**values))) is None
+    assert parse_budget(HttpResponse(200, headers(**values))) is None
 
 
 async def test_a_hundred_waits_live_on_a_small_budget_and_leave_some_of_it() -> None:

@@ -265,12 +265,12 @@ async def test_what_the_command_renewed_meanwhile_is_used_in_place_of_a_refresh(
     wire = Foundation()
     async with login.jobs(wire) as jobs:
         await jobs.get("j")
-        renewed = jwt("second", left=3600)
-        login.write(AccessToken=f"bearer {renewed}")
+        on_token = jwt("second", left=3600)
+        login.write(AccessToken=f"bearer {on_token}")
         await anyio.sleep(560)
         await jobs.get("j")
     assert wire.posts == []
-    assert wire.requests[-1].headers["authorization"] == f"Bearer {renewed}"
+    assert wire.requests[-1].headers["authorization"] == f"Bearer {on_token}"
 
 
 async def test_a_refresh_token_that_the_command_got_meanwhile_is_the_one_to_spend(login: Login) -> None:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from cfjobs.wire import STATES, parse_fault, parse_handover, parse_job, parse_warnings
+from cfjobs.wire import STATES, parse_error, parse_job, parse_started, parse_warnings
 from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job
 from common.model.refs import JobRef
 from common.model.states import JobState
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 from tests.examples import at_least
 from tests.jsonvalues import (
     LEAF,
@@ -58,9 +58,9 @@ def job(**fields: Any) -> Job:
     return parse_job({"guid": GUID, **fields}, endpoint=HOST)
 
 
-def reply(status: int, body: Any = None, *headers: tuple[str, str]) -> Reply:
+def reply(status: int, body: Any = None, *headers: tuple[str, str]) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, headers, raw)
+    return HttpResponse(status, headers, raw)
 
 
 # --- the state alone decides
@@ -374,18 +374,18 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     ],
 )
 def test_an_accepted_write_names_its_job_in_location(location: str) -> None:
-    assert parse_handover(reply(202, b"", ("location", location))).ids == (GUID,)
+    assert parse_started(reply(202, b"", ("location", location))).ids == (GUID,)
 
 
 def test_an_upload_names_its_job_in_location_beside_a_body() -> None:
     body = {"guid": "package-1", "state": "PROCESSING_UPLOAD"}
-    assert parse_handover(reply(202, body, ("location", f"/v3/jobs/{GUID}"))).ids == (GUID,)
+    assert parse_started(reply(202, body, ("location", f"/v3/jobs/{GUID}"))).ids == (GUID,)
 
 
 @pytest.mark.parametrize("guid", ODD_GUIDS)
 def test_an_odd_guid_survives_its_location(guid: str) -> None:
     location = f"{HOST}/v3/jobs/{quote(guid, safe='~')}"
-    assert parse_handover(reply(202, b"", ("location", location))).ids == (guid,)
+    assert parse_started(reply(202, b"", ("location", location))).ids == (guid,)
 
 
 @pytest.mark.parametrize(
@@ -402,28 +402,28 @@ def test_an_odd_guid_survives_its_location(guid: str) -> None:
     ],
 )
 def test_a_location_of_another_kind_is_no_job(location: str) -> None:
-    assert parse_handover(reply(202, b"", ("location", location))).ids == ()
+    assert parse_started(reply(202, b"", ("location", location))).ids == ()
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 302, 422])
 def test_no_status_but_202_starts_a_job(status: int) -> None:
-    found = parse_handover(reply(status, b"", ("location", f"/v3/jobs/{GUID}"), ("x-cf-warnings", "w")))
+    found = parse_started(reply(status, b"", ("location", f"/v3/jobs/{GUID}"), ("x-cf-warnings", "w")))
     assert (found.ids, found.warnings) == ((), ("w",))
 
 
 def test_a_202_without_location_starts_no_job() -> None:
-    assert parse_handover(reply(202, b"")).ids == ()
+    assert parse_started(reply(202, b"")).ids == ()
 
 
 @given(st.text())
 def test_any_location_is_read_without_an_error(location: str) -> None:
     for head in ("", "/v3/jobs/", "https://"):
-        found = parse_handover(reply(202, b"", ("location", head + location)))
+        found = parse_started(reply(202, b"", ("location", head + location)))
         assert all(found.ids)
 
 
 def test_warnings_come_from_every_header_of_the_write() -> None:
-    found = parse_handover(
+    found = parse_started(
         reply(
             202, b"", ("x-cf-warnings", "first%2C+or+so,second"), ("x-cf-warnings", "first%2C+or+so, third")
         )
@@ -480,46 +480,46 @@ GONE = {"errors": [{"code": 10010, "title": "CF-ResourceNotFound", "detail": "Jo
     ids=str,
 )
 def test_404_with_10010_is_the_word_that_the_job_is_gone(body: Any) -> None:
-    fault = parse_fault(reply(404, body))
-    assert (fault.missing, fault.passing, fault.spoken) == (True, False, True)
+    fault = parse_error(reply(404, body))
+    assert (fault.not_found, fault.transient, fault.from_api) == (True, False, True)
 
 
 def test_10010_means_a_missing_job_on_a_404_alone() -> None:
-    assert not parse_fault(reply(422, GONE)).missing
+    assert not parse_error(reply(422, GONE)).not_found
 
 
 @pytest.mark.parametrize("body", [GONE, b"404 Not Found: Requested route does not exist.", b""])
 def test_a_404_of_the_router_says_nothing_of_the_job(body: Any) -> None:
-    fault = parse_fault(reply(404, body, ("x-cf-routererror", "unknown_route")))
-    assert not fault.missing
-    assert fault.passing or not fault.spoken
+    fault = parse_error(reply(404, body, ("x-cf-routererror", "unknown_route")))
+    assert not fault.not_found
+    assert fault.transient or not fault.from_api
 
 
 @pytest.mark.parametrize("body", [{"errors": [{"code": 10000, "title": "CF-NotFound"}]}, {"code": 10000}])
 def test_any_other_404_passes(body: Any) -> None:
-    fault = parse_fault(reply(404, body))
-    assert (fault.missing, fault.passing) == (False, True)
+    fault = parse_error(reply(404, body))
+    assert (fault.not_found, fault.transient) == (False, True)
 
 
 @pytest.mark.parametrize("code", [10013, 10014, 10016, 20004])
 def test_rate_limits_and_a_missing_uaa_pass(code: int) -> None:
-    assert parse_fault(reply(429, {"errors": [{"code": code}]})).passing
-    assert parse_fault(reply(502, {"code": code})).passing
+    assert parse_error(reply(429, {"errors": [{"code": code}]})).transient
+    assert parse_error(reply(502, {"code": code})).transient
 
 
 def test_all_errors_are_in_the_message_and_the_first_code_is_the_code() -> None:
     body = {"errors": [{"code": 1, "detail": "one"}, {"code": 2, "title": "CF-Two"}]}
-    fault = parse_fault(reply(422, body, ("x-vcap-request-id", "r-1::s-2")))
+    fault = parse_error(reply(422, body, ("x-vcap-request-id", "r-1::s-2")))
     assert (fault.code, fault.message, fault.request_id) == ("1", "one; CF-Two", "r-1::s-2")
-    assert not fault.passing
+    assert not fault.transient
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"upstream failed", b"[]", {}, {"errors": []}, {"errors": [None]}]
 )
 def test_a_body_without_any_error_is_not_the_apis(body: Any) -> None:
-    assert not parse_fault(reply(502, body, ("x-vcap-request-id", "r"))).spoken
-    assert parse_fault(reply(502, body, ("x-vcap-request-id", "r"))).request_id == "r"
+    assert not parse_error(reply(502, body, ("x-vcap-request-id", "r"))).from_api
+    assert parse_error(reply(502, body, ("x-vcap-request-id", "r"))).request_id == "r"
 
 
 @given(
@@ -528,4 +528,4 @@ def test_a_body_without_any_error_is_not_the_apis(body: Any) -> None:
 )
 def test_any_error_body_is_read_without_an_error(status: int, body: bytes | str) -> None:
     raw = body if isinstance(body, bytes) else body.encode()
-    assert parse_fault(Reply(status, (), raw)).missing <= (status == 404)
+    assert parse_error(HttpResponse(status, (), raw)).not_found <= (status == 404)

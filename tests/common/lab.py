@@ -12,7 +12,7 @@ import anyio
 import attrs
 
 from common import Job, JobNotFound, JobRef, JobState, PollPolicy, UsageError
-from common.polling.pollable import BatchRefused, Reading, Sweep
+from common.polling.pollable import BatchReading, BatchRefused, Reading
 from common.sources.base import BaseSource
 
 EACH_SECOND = PollPolicy(initial=1, maximum=1, start_grace=0)
@@ -86,14 +86,14 @@ class Lab(BaseSource):
                 raise JobNotFound("no such job", ref=ref)
             return Reading(self._job(ref, self._state(ref.id)))
 
-    async def sweep(self, refs: Sequence[JobRef]) -> Sweep:
+    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
         ids = [ref.id for ref in refs]
         if not self.room:
             raise BatchRefused
         with self._under_way(ids):
             await self._travel(ids)
             listed = [id for id in ids if id in self.ends and id not in self.gone | self.hidden]
-            return Sweep({id.lower(): self._state(id) for id in listed})
+            return BatchReading({id.lower(): self._state(id) for id in listed})
 
     def decode_record(self, ref: JobRef, record: Any) -> Job:
         self.decoded += 1

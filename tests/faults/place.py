@@ -16,7 +16,7 @@ from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs, UAAClientCredentials, UAAPassword, UAARefreshToken
 from cfjobs.simulator import CFSimulator
 from common import Bearer, Job, JobsError, JobState
-from common.auth.token_auth import SHELTER, OnRotate
+from common.auth.token_auth import REFRESH_GRACE, OnRotate
 from common.simulator import Clock, Simulator
 from common.simulator.tokens import TokenDesk
 from common.sources.http import HttpSource
@@ -128,7 +128,7 @@ class Place:
     @property
     def delay(self) -> float:
         """Seconds by which a wait may be late, for the sake of a refresh token that is being spent."""
-        return SHELTER if self.login in SHELTERED else 0.0
+        return REFRESH_GRACE if self.login in SHELTERED else 0.0
 
     @property
     def renews(self) -> bool:

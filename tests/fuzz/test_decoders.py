@@ -23,8 +23,8 @@ from common.polling.throttle import Budget
 from common.response import decoding
 from common.response.decoding import read_json
 from common.response.failures import api_error
-from common.response.http_response import Reply
-from common.response.writes import Handover
+from common.response.http_response import HttpResponse
+from common.response.writes import StartedJobs
 from tests.fuzz.payloads import bodies, check_job, listed, tried
 from tests.ontaprecords import FULL as ONTAP
 from tests.ontaprecords import UUID
@@ -233,13 +233,13 @@ ERROR: dict[str, Any] = {
 def test_a_reply_that_says_no(
     status: int, headers: tuple[tuple[str, str], ...], body: bytes, quick: bool
 ) -> None:
-    reply = Reply(status, headers, body)
+    reply = HttpResponse(status, headers, body)
     with reading(quick):
-        for parse in (ontap.parse_fault, cf.parse_fault, bluexp.parse_fault):
+        for parse in (ontap.parse_error, cf.parse_error, bluexp.parse_error):
             fault = parse(reply)
-            assert not fault.missing or (fault.spoken and status == 404)
-            assert not (fault.certain and not fault.missing)
-            error = api_error(reply, fault, asked="GET /x")
+            assert not fault.not_found or (fault.from_api and status == 404)
+            assert not (fault.never_existed and not fault.not_found)
+            error = api_error(reply, fault, request="GET /x")
             assert tried(lambda: _raise(error)) is error  # noqa: B023
             assert len(error.body) <= 500
             assert error.retry_after is None or 0 <= error.retry_after < 1e12
@@ -249,21 +249,21 @@ def test_a_reply_that_says_no(
 def test_a_reply_to_a_write(
     status: int, headers: tuple[tuple[str, str], ...], body: bytes, quick: bool
 ) -> None:
-    reply = Reply(status, headers, body)
+    reply = HttpResponse(status, headers, body)
     with reading(quick):
-        told: list[Handover | JobsError] = [
-            tried(lambda: ontap.parse_handover(reply, endpoint="https://h")),
-            tried(lambda: cf.parse_handover(reply)),
-            tried(lambda: bluexp.parse_handover(reply)),
+        told: list[StartedJobs | JobsError] = [
+            tried(lambda: ontap.parse_started(reply, endpoint="https://h")),
+            tried(lambda: cf.parse_started(reply)),
+            tried(lambda: bluexp.parse_started(reply)),
         ]
         for handover in told:
-            assert isinstance(handover, Handover | JobsError)
-            if isinstance(handover, Handover):
+            assert isinstance(handover, StartedJobs | JobsError)
+            if isinstance(handover, StartedJobs):
                 assert all(handover.ids)
                 for job in handover.jobs:
                     check_job(job)
                     assert job.id in handover.ids
-        assert isinstance(told[1], Handover)
+        assert isinstance(told[1], StartedJobs)
         assert not told[1].ids or status == 202
 
 
@@ -275,7 +275,7 @@ def test_a_reply_to_a_write(
     | HEADERS
 )
 def test_a_request_budget(headers: tuple[tuple[str, str], ...]) -> None:
-    budget = cf.parse_budget(Reply(200, headers))
+    budget = cf.parse_budget(HttpResponse(200, headers))
     assert budget is None or isinstance(budget, Budget)
     if budget is not None:
         assert budget.limit > 0
@@ -328,7 +328,7 @@ def test_nesting_of_any_depth(text: str, quick: bool) -> None:
                 if isinstance(found, Job):
                     assert to_dict(found)
                     assert pickled(found) == found
-            token = tried(lambda: read_token(Reply(200, (), body), "signing in"))  # noqa: B023
+            token = tried(lambda: read_token(HttpResponse(200, (), body), "signing in"))  # noqa: B023
             assert isinstance(token, Token | TransportError)
 
 

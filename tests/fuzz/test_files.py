@@ -16,7 +16,7 @@ from common.auth.oauth2 import Token, read_token
 from common.config.profiles import CONFIG, Profiles, read_profiles
 from common.model.errors import DecodeError, JobsError, TransportError, UsageError
 from common.response.body import read_bounded
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 from tests.fuzz.payloads import CANARY, bodies, listed, tried
 
 LOGIN: dict[str, Any] = {
@@ -82,7 +82,7 @@ def test_the_cf_commands_file(folder: Path, body: bytes) -> None:
 
 @given(body=bodies(GRANTED, [*GRANTED, "Bearer", "mac", CANARY]))
 def test_a_reply_with_a_token(body: bytes) -> None:
-    found = tried(lambda: read_token(Reply(200, (), body), "signing in"))
+    found = tried(lambda: read_token(HttpResponse(200, (), body), "signing in"))
     if isinstance(found, Token):
         assert found.access.isascii()
         assert found.access.isprintable()

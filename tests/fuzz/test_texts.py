@@ -21,8 +21,8 @@ from common.model.job import Job
 from common.model.refs import JobRef, encode_segment
 from common.model.serialize import from_dict, to_dict
 from common.response.decoding import finite, integer, moment
-from common.response.http_response import Reply, http_date, last_segment, retry_after
-from common.response.writes import read_path
+from common.response.http_response import HttpResponse, http_date, last_segment, retry_after
+from common.response.writes import check_path
 from tests.fuzz.payloads import CANARY, bodies, check_job, damaged, listed, tried
 from tests.jsonvalues import TEXTS
 
@@ -113,7 +113,7 @@ def test_an_origin(text: str) -> None:
 
 @given(path=JOINED | st.builds("/{}".format, JOINED))
 def test_a_path_of_a_write(path: str) -> None:
-    found = tried(lambda: read_path(path))
+    found = tried(lambda: check_path(path))
     if isinstance(found, str):
         assert found == path
         assert path.isascii()
@@ -128,7 +128,7 @@ def test_no_path_climbs_however_often_it_is_encoded(depth: int, segment: str, be
     climbing = segment.replace(".", "%2e") if depth else segment
     for _ in range(depth):
         climbing = quote(climbing, safe="")
-    assert isinstance(tried(lambda: read_path(f"{before}{climbing}/x")), UsageError)
+    assert isinstance(tried(lambda: check_path(f"{before}{climbing}/x")), UsageError)
 
 
 STORED: dict[str, Any] = {
@@ -191,7 +191,9 @@ LONG: dict[str, Callable[[int], Callable[[], object]]] = {
     "seconds and spaces": lambda n: lambda: retry_after(" " * n + "x" + " " * n, None),
     "a budget": lambda n: (
         lambda: parse_budget(
-            Reply(200, tuple((f"x-ratelimit-{name}", "9" * n) for name in ("limit", "remaining", "reset")))
+            HttpResponse(
+                200, tuple((f"x-ratelimit-{name}", "9" * n) for name in ("limit", "remaining", "reset"))
+            )
         )
     ),
     "a link of slashes": lambda n: lambda: last_segment("/" * n + "jobs/x", parent="jobs"),
@@ -202,10 +204,10 @@ LONG: dict[str, Callable[[int], Callable[[], object]]] = {
     "an origin of labels": lambda n: lambda: tried(lambda: origin("a." * n + "!")),
     "an origin of digits": lambda n: lambda: tried(lambda: origin("h:" + "9" * n)),
     "an origin in brackets": lambda n: lambda: tried(lambda: origin("[" + ":" * n + "]")),
-    "a path": lambda n: lambda: tried(lambda: read_path("/a" * n)),
-    "a path of dots": lambda n: lambda: tried(lambda: read_path("/" + "." * n)),
-    "a path encoded again and again": lambda n: lambda: tried(lambda: read_path("/%" + "25" * n)),
-    "a path encoded in turns": lambda n: lambda: tried(lambda: read_path("/%" + "%32%35" * n + "25" * n)),
+    "a path": lambda n: lambda: tried(lambda: check_path("/a" * n)),
+    "a path of dots": lambda n: lambda: tried(lambda: check_path("/" + "." * n)),
+    "a path encoded again and again": lambda n: lambda: tried(lambda: check_path("/%" + "25" * n)),
+    "a path encoded in turns": lambda n: lambda: tried(lambda: check_path("/%" + "%32%35" * n + "25" * n)),
     "a moment": lambda n: lambda: moment("2026-01-01T00:00:00." + "0" * n),
     "a number": lambda n: (
         lambda: (finite("9" * n), integer("9" * n), finite(" " * n), integer(" " * n + "x"))

@@ -15,17 +15,17 @@ from common.model.errors import DecodeError
 from common.model.job import ErrorArgument, ErrorDetail, Job
 from common.model.refs import JobRef
 from common.model.states import JobState
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 from ontapjobs.actions import REFUSALS, refusal
 from ontapjobs.wire import (
     NO_REASON,
     PASSING_CODES,
     STATES,
-    parse_fault,
-    parse_handover,
+    parse_error,
     parse_job,
     parse_jobs,
     parse_page,
+    parse_started,
 )
 from tests.examples import at_least
 from tests.jsonvalues import (
@@ -51,9 +51,9 @@ def job(**fields: Any) -> Job:
     return parse_job({"uuid": UUID, **fields}, endpoint=HOST)
 
 
-def reply(status: int, body: Any = None, **headers: str) -> Reply:
+def reply(status: int, body: Any = None, **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, tuple(headers.items()), raw)
+    return HttpResponse(status, tuple(headers.items()), raw)
 
 
 # --- the state alone decides
@@ -463,12 +463,12 @@ def test_what_is_no_list_is_refused(data: Any) -> None:
     ids=str,
 )
 def test_a_job_is_handed_over_in_every_shape(status: int, body: Any) -> None:
-    found = parse_handover(reply(status, body), endpoint=HOST)
+    found = parse_started(reply(status, body), endpoint=HOST)
     assert (found.ids, found.jobs) == ((UUID,), ())
 
 
 def test_a_job_that_is_inlined_whole_costs_no_poll() -> None:
-    found = parse_handover(reply(200, {"job": FULL}), endpoint=HOST)
+    found = parse_started(reply(200, {"job": FULL}), endpoint=HOST)
     assert [item.ref for item in found.jobs] == [JobRef("ontap", HOST, UUID)]
     assert found.jobs[0].state is JobState.FAILED
     assert found.ids == (UUID,)
@@ -476,12 +476,12 @@ def test_a_job_that_is_inlined_whole_costs_no_poll() -> None:
 
 def test_a_job_inlined_without_its_uuid_takes_it_from_its_link() -> None:
     body = {"job": {"state": "success", "_links": {"self": {"href": SELF}}}}
-    assert parse_handover(reply(200, body), endpoint=HOST).jobs[0].id == UUID
+    assert parse_started(reply(200, body), endpoint=HOST).jobs[0].id == UUID
 
 
 def test_a_write_over_a_collection_hands_over_all_its_jobs() -> None:
     body = {"jobs": [{"uuid": UUID}, {"uuid": OTHER, "state": "success"}], "num_records": 2}
-    found = parse_handover(reply(202, body), endpoint=HOST)
+    found = parse_started(reply(202, body), endpoint=HOST)
     assert found.ids == (UUID, OTHER)
     assert [item.id for item in found.jobs] == [OTHER]
 
@@ -492,7 +492,7 @@ def test_a_write_over_a_collection_hands_over_all_its_jobs() -> None:
     ids=str,
 )
 def test_a_write_without_a_job_hands_over_nothing(body: Any) -> None:
-    found = parse_handover(reply(200, body), endpoint=HOST)
+    found = parse_started(reply(200, body), endpoint=HOST)
     assert (found.ids, found.jobs) == ((), ())
 
 
@@ -500,20 +500,20 @@ def test_a_write_without_a_job_hands_over_nothing(body: Any) -> None:
     "href", ["/api/storage/volumes/1", "/api/cluster/jobs", "", 5, None, "https://[bad/jobs/x", "/jobs/%FF"]
 )
 def test_a_link_that_names_no_job_is_no_job(href: object) -> None:
-    found = parse_handover(reply(202, {"job": {"_links": {"self": {"href": href}}}}), endpoint=HOST)
+    found = parse_started(reply(202, {"job": {"_links": {"self": {"href": href}}}}), endpoint=HOST)
     assert found.ids == ()
 
 
 @pytest.mark.parametrize("field", [{"state": 5}, {"state": "queued", "_links": 5}], ids=str)
 def test_a_job_with_an_unreadable_part_is_handed_over_all_the_same(field: dict[str, Any]) -> None:
-    found = parse_handover(reply(202, {"job": {"uuid": UUID, **field}}), endpoint=HOST)
+    found = parse_started(reply(202, {"job": {"uuid": UUID, **field}}), endpoint=HOST)
     assert found.ids == (UUID,)
 
 
 @given(written(json_values([*KEYS, "job", "jobs", "self", "_links"], [*STATES, UUID, SELF])))
 def test_any_reply_to_a_write_is_read_without_an_error(body: Any) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = parse_handover(Reply(202, (), raw), endpoint=HOST)
+    found = parse_started(HttpResponse(202, (), raw), endpoint=HOST)
     assert all(isinstance(id, str) and id for id in found.ids)
 
 
@@ -522,50 +522,50 @@ def test_any_reply_to_a_write_is_read_without_an_error(body: Any) -> None:
 
 @pytest.mark.parametrize("code", ["4", 4])
 def test_404_with_code_4_is_the_word_that_the_job_is_gone(code: object) -> None:
-    fault = parse_fault(reply(404, {"error": {"message": "entry doesn't exist", "code": code}}))
-    assert (fault.missing, fault.certain, fault.passing) == (True, False, False)
+    fault = parse_error(reply(404, {"error": {"message": "entry doesn't exist", "code": code}}))
+    assert (fault.not_found, fault.never_existed, fault.transient) == (True, False, False)
     assert (fault.code, fault.message) == ("4", "entry doesn't exist")
 
 
 @pytest.mark.parametrize("code", ["2", 2])
 def test_404_with_code_2_is_an_id_that_never_was_one(code: object) -> None:
-    fault = parse_fault(reply(404, {"error": {"message": "not a UUID", "code": code, "target": "uuid"}}))
-    assert (fault.missing, fault.certain) == (True, True)
+    fault = parse_error(reply(404, {"error": {"message": "not a UUID", "code": code, "target": "uuid"}}))
+    assert (fault.not_found, fault.never_existed) == (True, True)
 
 
 @pytest.mark.parametrize(
     "body", [{"error": {"code": "3"}}, {"error": {"message": "no route"}}, {"error": {}}]
 )
 def test_any_other_404_passes_and_says_nothing_of_the_job(body: Any) -> None:
-    fault = parse_fault(reply(404, body))
-    assert (fault.missing, fault.passing) == (False, True)
+    fault = parse_error(reply(404, body))
+    assert (fault.not_found, fault.transient) == (False, True)
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 409, 500])
 def test_code_4_means_a_missing_job_on_a_404_alone(status: int) -> None:
-    assert not parse_fault(reply(status, {"error": {"code": "4"}})).missing
+    assert not parse_error(reply(status, {"error": {"code": "4"}})).not_found
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", [], {}, {"error": "text"}, {"error": None}, {"message": "x"}]
 )
 def test_a_body_without_an_error_object_is_not_the_apis(body: Any) -> None:
-    fault = parse_fault(reply(404, body))
-    assert (fault.spoken, fault.missing) == (False, False)
+    fault = parse_error(reply(404, body))
+    assert (fault.from_api, fault.not_found) == (False, False)
 
 
 @pytest.mark.parametrize("code", ["262160", "65541", "65552", "65562", "393271"])
 def test_overload_and_quorum_codes_pass_by_themselves(code: str) -> None:
     assert code in PASSING_CODES
-    assert parse_fault(reply(400, {"error": {"code": int(code)}})).passing
-    assert parse_fault(reply(500, {"error": {"code": code}})).passing
+    assert parse_error(reply(400, {"error": {"code": int(code)}})).transient
+    assert parse_error(reply(500, {"error": {"code": code}})).transient
 
 
 def test_a_403_with_code_6_says_that_the_role_may_not_read_jobs() -> None:
-    fault = parse_fault(reply(403, {"error": {"message": "not authorized for that command", "code": "6"}}))
+    fault = parse_error(reply(403, {"error": {"message": "not authorized for that command", "code": "6"}}))
     assert "role" in (fault.hint or "")
-    assert not fault.missing
-    assert parse_fault(reply(403, {"error": {"code": "7"}})).hint is None
+    assert not fault.not_found
+    assert parse_error(reply(403, {"error": {"code": "7"}})).hint is None
 
 
 @given(
@@ -574,7 +574,7 @@ def test_a_403_with_code_6_says_that_the_role_may_not_read_jobs() -> None:
 )
 def test_any_error_body_is_read_without_an_error(status: int, body: bytes | str) -> None:
     raw = body if isinstance(body, bytes) else body.encode()
-    assert parse_fault(Reply(status, (), raw)).missing <= (status == 404)
+    assert parse_error(HttpResponse(status, (), raw)).not_found <= (status == 404)
 
 
 @pytest.mark.parametrize("code", ["458762", "458771", "458773", "458776", "458783", "458784", "459753"])

@@ -1,4 +1,4 @@
-"""Signing in without a network: a desk that answers by script, and a sign-in that says what it was asked."""
+"""Signing in without a network: a http that answers by script, and a sign-in that says what it was asked."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from common.auth.oauth2 import Grant, SignIn
+from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.token_auth import OnRotate, TokenAuth
-from common.response.http_response import Reply
+from common.response.http_response import HttpResponse
 
 PASSWORD = "correct-horse-battery"
 FIRST_REFRESH = "refresh-token-of-yesterday"
 URL = "https://login.example.org/oauth/token"
 
-Answered = Reply | Exception
+Answered = HttpResponse | Exception
 Said = Answered | Callable[["Asked"], Answered]
 
 
@@ -31,19 +31,19 @@ class Asked:
     headers: Mapping[str, str]
 
 
-def said(data: Any, status: int = 200, **headers: str) -> Reply:
+def said(data: Any, status: int = 200, **headers: str) -> HttpResponse:
     """A reply; ``data`` is its bytes, or becomes JSON."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     named = tuple((name.replace("_", "-").lower(), value) for name, value in headers.items())
-    return Reply(status, named, body)
+    return HttpResponse(status, named, body)
 
 
-def token(access: str, expires_in: Any = 600, **more: Any) -> Reply:
+def token(access: str, expires_in: Any = 600, **more: Any) -> HttpResponse:
     """A reply with a token."""
     return said({"access_token": access, "token_type": "bearer", "expires_in": expires_in, **more})
 
 
-class Desk:
+class FakeTokenHttp:
     """A source as a sign-in sees it; gives its answers in their order, the last one for ever.
 
     ``latency`` is the seconds until an answer comes, half of them before the server has got the request.
@@ -62,13 +62,13 @@ class Desk:
         """When the requests left."""
         return [asked.at for asked in self.asked]
 
-    def clean(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         secrets = {secret for auth in self.auths for secret in auth.secrets()}
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "****")
         return text
 
-    async def ask(
+    async def request(
         self,
         method: str,
         url: str,
@@ -76,14 +76,14 @@ class Desk:
         form: Mapping[str, str] | None = None,
         json: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
+    ) -> HttpResponse:
         assert (method, url, json) == ("POST", URL, None)
         await anyio.lowlevel.checkpoint()
         await anyio.sleep(self.latency / 2)
         asked = Asked(anyio.current_time(), dict(form or {}), dict(headers or {}))
         self.asked.append(asked)
         answer = self._answers[min(len(self.asked), len(self._answers)) - 1]
-        outcome = answer if isinstance(answer, Reply | Exception) else answer(asked)
+        outcome = answer if isinstance(answer, HttpResponse | Exception) else answer(asked)
         await anyio.sleep(self.latency / 2)
         if isinstance(outcome, Exception):
             raise outcome
@@ -93,24 +93,24 @@ class Desk:
 class Plain(TokenAuth):
     """The smallest sign-in: a password, or a refresh token where there is one."""
 
-    remedy = "say the magic word"
+    hint = "say the magic word"
 
     def __init__(
         self,
-        desk: Desk | None = None,
+        http: FakeTokenHttp | None = None,
         *,
         refresh_token: str | None = None,
         on_rotate: OnRotate | None = None,
-        anew: bool = True,
+        can_reauthenticate: bool = True,
     ) -> None:
         super().__init__(refresh_token=refresh_token, on_rotate=on_rotate)
-        self.anew = anew
-        if desk is not None:
-            desk.auths.append(self)
+        self.can_reauthenticate = can_reauthenticate
+        if http is not None:
+            http.auths.append(self)
 
-    async def grant(self, desk: SignIn, refresh_token: str | None) -> Grant:
+    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         fields = {"password": PASSWORD} if refresh_token is None else {"refresh_token": refresh_token}
-        return Grant(url=URL, fields=fields)
+        return TokenRequest(url=URL, fields=fields)
 
     def own_secrets(self) -> tuple[str, ...]:
         return (PASSWORD,)
@@ -124,7 +124,7 @@ class Rotating:
         self.spent: set[str] = set()
         self.respent: list[str] = []
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, asked: Asked) -> HttpResponse:
         refresh = asked.form.get("refresh_token")
         if refresh is not None and refresh != self.current:
             self.respent.append(refresh)

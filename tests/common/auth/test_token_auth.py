@@ -31,8 +31,8 @@ from common import (
     UsageError,
 )
 from common.auth.client_credentials import ClientCredentials
-from common.auth.oauth2 import Grant, Token
-from common.auth.token_auth import REFUSAL_KEPT, TRIES, TokenAuth
+from common.auth.oauth2 import Token, TokenRequest
+from common.auth.token_auth import REJECTION_KEPT, TRIES, TokenAuth
 from common.model.errors import DecodeError
 from ontapjobs import OntapJobs
 from tests.common.auth.signing import (
@@ -40,7 +40,7 @@ from tests.common.auth.signing import (
     PASSWORD,
     Answered,
     Asked,
-    Desk,
+    FakeTokenHttp,
     Plain,
     Rotating,
     Said,
@@ -95,15 +95,15 @@ async def outcomes(*works: Coroutine[Any, Any, str]) -> list[str | Exception]:
     return [found[number] for number in range(len(works))]
 
 
-def numbered(asked: Asked, desk: Desk, **fields: Any) -> Answered:
+def numbered(asked: Asked, http: FakeTokenHttp, **fields: Any) -> Answered:
     del asked
-    return token(f"access-{len(desk.asked)}", **fields)
+    return token(f"access-{len(http.asked)}", **fields)
 
 
-def issuing(**fields: Any) -> tuple[Desk, Plain]:
-    """A desk that gives a new token each time."""
-    desk = Desk(lambda asked: numbered(asked, desk, **fields))
-    return desk, Plain(desk)
+def issuing(**fields: Any) -> tuple[FakeTokenHttp, Plain]:
+    """A http that gives a new token each time."""
+    http = FakeTokenHttp(lambda asked: numbered(asked, http, **fields))
+    return http, Plain(http)
 
 
 # --- when a token is renewed
@@ -116,13 +116,13 @@ def issuing(**fields: Any) -> tuple[Desk, Plain]:
 async def test_a_token_is_renewed_a_minute_ahead_or_at_half_of_a_short_life(
     expires_in: Any, seconds: float
 ) -> None:
-    desk, auth = issuing(expires_in=expires_in)
+    http, auth = issuing(expires_in=expires_in)
     start = anyio.current_time()
-    assert await auth.token(desk) == "access-1"
+    assert await auth.token(http) == "access-1"
     await anyio.sleep_until(start + seconds - 0.01)
-    assert await auth.token(desk) == "access-1"
+    assert await auth.token(http) == "access-1"
     await anyio.sleep_until(start + seconds + 0.01)
-    assert await auth.token(desk) == "access-2"
+    assert await auth.token(http) == "access-2"
 
 
 @pytest.mark.parametrize(
@@ -130,28 +130,28 @@ async def test_a_token_is_renewed_a_minute_ahead_or_at_half_of_a_short_life(
 )
 async def test_a_life_that_makes_no_sense_is_an_unknown_one(expires_in: str | None) -> None:
     life = "" if expires_in is None else f', "expires_in": {expires_in}'
-    desk = Desk(said(f'{{"access_token": "a"{life}}}'.encode()), token("b"))
-    auth = Plain(desk)
-    assert await auth.token(desk) == "a"
+    http = FakeTokenHttp(said(f'{{"access_token": "a"{life}}}'.encode()), token("b"))
+    auth = Plain(http)
+    assert await auth.token(http) == "a"
     await anyio.sleep(86_000)
-    assert await auth.token(desk) == "a"  # until a server refuses it
-    assert await auth.token(desk, refused="a") == "b"
+    assert await auth.token(http) == "a"  # until a server refuses it
+    assert await auth.token(http, refused="a") == "b"
 
 
 async def test_one_sign_in_serves_a_thousand_requests() -> None:
-    desk = Desk(token("access"), latency=2)
-    auth = Plain(desk)
-    found = await outcomes(*(auth.token(desk) for _ in range(1000)))
-    assert (found, len(desk.asked)) == (["access"] * 1000, 1)
+    http = FakeTokenHttp(token("access"), latency=2)
+    auth = Plain(http)
+    found = await outcomes(*(auth.token(http) for _ in range(1000)))
+    assert (found, len(http.asked)) == (["access"] * 1000, 1)
 
 
 async def test_a_token_that_all_were_refused_with_is_replaced_once() -> None:
-    desk, auth = issuing()
-    desk.latency = 2
-    first = await auth.token(desk)
-    found = await outcomes(*(auth.token(desk, refused=first) for _ in range(1000)))
-    assert (set(found), len(desk.asked)) == ({"access-2"}, 2)
-    assert await auth.token(desk, refused=first) == "access-2"  # somebody was before
+    http, auth = issuing()
+    http.latency = 2
+    first = await auth.token(http)
+    found = await outcomes(*(auth.token(http, refused=first) for _ in range(1000)))
+    assert (set(found), len(http.asked)) == ({"access-2"}, 2)
+    assert await auth.token(http, refused=first) == "access-2"  # somebody was before
 
 
 # --- passing trouble
@@ -173,19 +173,19 @@ TROUBLE: dict[str, Answered] = {
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 async def test_passing_trouble_is_borne_with(trouble: Answered) -> None:
-    desk = Desk(trouble, trouble, token("access"))
-    assert await Plain(desk).token(desk) == "access"
-    pauses = [later - earlier for earlier, later in zip(desk.times, desk.times[1:], strict=False)]
+    http = FakeTokenHttp(trouble, trouble, token("access"))
+    assert await Plain(http).token(http) == "access"
+    pauses = [later - earlier for earlier, later in zip(http.times, http.times[1:], strict=False)]
     floor = 3.0 if trouble is TROUBLE["429"] else 0.25
     assert all(floor <= pause <= 10 for pause in pauses)
 
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 async def test_trouble_that_stays_ends_the_sign_in_as_trouble_that_passes(trouble: Answered) -> None:
-    desk = Desk(trouble)
+    http = FakeTokenHttp(trouble)
     with pytest.raises(SourceError) as caught:
-        await Plain(desk).token(desk)
-    assert len(desk.asked) == TRIES
+        await Plain(http).token(http)
+    assert len(http.asked) == TRIES
     assert caught.value.transient
     assert not isinstance(caught.value, AuthenticationError)
     if isinstance(caught.value, TransportError):
@@ -194,56 +194,56 @@ async def test_trouble_that_stays_ends_the_sign_in_as_trouble_that_passes(troubl
 
 
 async def test_a_server_that_asks_for_a_long_pause_is_left_alone() -> None:
-    desk = Desk(said(b"", 429, Retry_After="120"))
+    http = FakeTokenHttp(said(b"", 429, Retry_After="120"))
     with pytest.raises(RateLimited) as caught:
-        await Plain(desk).token(desk)
-    assert (len(desk.asked), caught.value.retry_after) == (1, 120)
+        await Plain(http).token(http)
+    assert (len(http.asked), caught.value.retry_after) == (1, 120)
 
 
 async def test_a_token_that_is_still_good_is_used_while_its_renewal_fails() -> None:
-    desk = Desk(token("first"), *[AWAY] * 12, token("second"))
-    auth = Plain(desk)
+    http = FakeTokenHttp(token("first"), *[AWAY] * 12, token("second"))
+    auth = Plain(http)
     start = anyio.current_time()
-    assert await auth.token(desk) == "first"
+    assert await auth.token(http) == "first"
     await anyio.sleep_until(start + 545)
-    assert await auth.token(desk) == "first"
-    failed = len(desk.asked)
-    assert await auth.token(desk) == "first"
-    assert len(desk.asked) == failed  # not tried again with each request
+    assert await auth.token(http) == "first"
+    failed = len(http.asked)
+    assert await auth.token(http) == "first"
+    assert len(http.asked) == failed  # not tried again with each request
     await anyio.sleep_until(start + 601)
     with pytest.raises(ServerError):
-        await auth.token(desk)
-    assert len(desk.asked) == 1 + 2 * TRIES
+        await auth.token(http)
+    assert len(http.asked) == 1 + 2 * TRIES
     with pytest.raises(ServerError):
-        await auth.token(desk)
-    assert await auth.token(desk) == "second"
+        await auth.token(http)
+    assert await auth.token(http) == "second"
 
 
 async def test_a_renewal_ahead_of_time_holds_up_none_but_who_carries_it() -> None:
-    desk, auth = issuing()
+    http, auth = issuing()
     start = anyio.current_time()
-    await auth.token(desk)
+    await auth.token(http)
     await anyio.sleep_until(start + 550)
-    desk.latency = 20
+    http.latency = 20
     async with anyio.create_task_group() as group:
-        group.start_soon(auth.token, desk)
+        group.start_soon(auth.token, http)
         await anyio.sleep(1)
-        assert await auth.token(desk) == "access-1"
+        assert await auth.token(http) == "access-1"
         assert anyio.current_time() < start + 552
-    assert (await auth.token(desk), len(desk.asked)) == ("access-2", 2)
+    assert (await auth.token(http), len(http.asked)) == ("access-2", 2)
 
 
 @pytest.mark.parametrize("age", [10, 550], ids=["young", "due for renewal"])
 async def test_a_token_that_was_refused_is_not_used_again_though_there_is_no_other_yet(age: float) -> None:
-    desk = Desk(token("first"), *[AWAY] * 2 * TRIES, token("second"))
-    auth = Plain(desk)
-    await auth.token(desk)
+    http = FakeTokenHttp(token("first"), *[AWAY] * 2 * TRIES, token("second"))
+    auth = Plain(http)
+    await auth.token(http)
     await anyio.sleep(age)
-    found = await outcomes(auth.token(desk), auth.token(desk, refused="first"))
+    found = await outcomes(auth.token(http), auth.token(http, refused="first"))
     assert [type(each) for each in found[1:]] == [ServerError]
     with pytest.raises(ServerError):
-        await auth.token(desk)
-    assert await auth.token(desk) == "second"
+        await auth.token(http)
+    assert await auth.token(http) == "second"
 
 
 # --- refusals
@@ -261,34 +261,34 @@ async def test_a_token_that_was_refused_is_not_used_again_though_there_is_no_oth
     ],
 )
 async def test_a_refusal_ends_it_at_once_and_says_what_to_do(refusal: Said) -> None:
-    desk = Desk(refusal)
+    http = FakeTokenHttp(refusal)
     with pytest.raises(AuthenticationError, match="say the magic word") as caught:
-        await Plain(desk).token(desk)
-    assert (len(desk.asked), caught.value.status, caught.value.transient) == (1, 401, False)
+        await Plain(http).token(http)
+    assert (len(http.asked), caught.value.status, caught.value.transient) == (1, 401, False)
 
 
 @pytest.mark.parametrize("answer", [REFUSED, AWAY, said(b"<html>")], ids=["refused", "away", "page"])
 async def test_those_that_wait_share_a_failure_each_with_an_instance_of_its_own(answer: Said) -> None:
-    desk = Desk(answer, latency=1)
-    auth = Plain(desk)
-    found = await outcomes(*(auth.token(desk) for _ in range(50)))
-    assert len(desk.asked) <= TRIES
+    http = FakeTokenHttp(answer, latency=1)
+    auth = Plain(http)
+    found = await outcomes(*(auth.token(http) for _ in range(50)))
+    assert len(http.asked) <= TRIES
     assert len({type(each) for each in found}) == 1
     assert len({id(each) for each in found}) == 50
     assert all(isinstance(each, SourceError) for each in found)
 
 
 async def test_a_wrong_password_is_not_sent_again_for_each_of_many_requests() -> None:
-    desk = Desk(REFUSED, token("access"))
-    auth = Plain(desk)
+    http = FakeTokenHttp(REFUSED, token("access"))
+    auth = Plain(http)
     found = []
     for _ in range(100):
-        found += await outcomes(auth.token(desk))
+        found += await outcomes(auth.token(http))
     assert all(isinstance(each, AuthenticationError) for each in found)
     assert len({id(each) for each in found}) == 100
-    assert len(desk.asked) == 1
-    await anyio.sleep(REFUSAL_KEPT)
-    assert await auth.token(desk) == "access"
+    assert len(http.asked) == 1
+    await anyio.sleep(REJECTION_KEPT)
+    assert await auth.token(http) == "access"
 
 
 async def test_a_401_is_met_with_exactly_one_new_token_and_then_is_the_answer() -> None:
@@ -313,22 +313,24 @@ async def test_a_401_is_met_with_exactly_one_new_token_and_then_is_the_answer() 
 
 async def test_client_credentials_are_sent_once_and_keep_no_refresh_token() -> None:
     answers = [token("a", refresh_token=FIRST_REFRESH), REFUSED]
-    desk = Desk(*answers)
+    http = FakeTokenHttp(*answers)
     auth = ClientCredentials("https://login.example.org/oauth/token", "svc", PASSWORD)
-    await auth.token(desk)
+    await auth.token(http)
     await anyio.sleep(600)
     with pytest.raises(AuthenticationError):
-        await auth.token(desk)
-    assert [dict(asked.form) for asked in desk.asked] == [{"grant_type": "client_credentials"}] * 2
+        await auth.token(http)
+    assert [dict(asked.form) for asked in http.asked] == [{"grant_type": "client_credentials"}] * 2
 
 
 async def test_the_refresh_token_is_used_and_then_the_password_where_it_is_refused() -> None:
-    desk = Desk(token("a", refresh_token="r1"), token("b"), said({"error": "invalid_token"}, 401), token("c"))
-    auth = Plain(desk)
+    http = FakeTokenHttp(
+        token("a", refresh_token="r1"), token("b"), said({"error": "invalid_token"}, 401), token("c")
+    )
+    auth = Plain(http)
     for expected in ("a", "b", "c"):
-        assert await auth.token(desk) == expected
+        assert await auth.token(http) == expected
         await anyio.sleep(550)
-    assert [dict(asked.form) for asked in desk.asked] == [
+    assert [dict(asked.form) for asked in http.asked] == [
         {"password": PASSWORD},
         {"refresh_token": "r1"},
         {"refresh_token": "r1"},
@@ -337,19 +339,19 @@ async def test_the_refresh_token_is_used_and_then_the_password_where_it_is_refus
 
 
 async def test_without_a_password_a_refused_refresh_token_is_the_end() -> None:
-    desk = Desk(said({"error": "invalid_token"}, 401))
+    http = FakeTokenHttp(said({"error": "invalid_token"}, 401))
     with pytest.raises(AuthenticationError):
-        await Plain(desk, refresh_token="r", anew=False).token(desk)
-    assert len(desk.asked) == 1
+        await Plain(http, refresh_token="r", can_reauthenticate=False).token(http)
+    assert len(http.asked) == 1
 
 
 async def test_a_refresh_token_is_not_lost_over_trouble_that_passes() -> None:
-    desk = Desk(*[AWAY] * TRIES, token("a"))
-    auth = Plain(desk, refresh_token="r")
+    http = FakeTokenHttp(*[AWAY] * TRIES, token("a"))
+    auth = Plain(http, refresh_token="r")
     with pytest.raises(ServerError):
-        await auth.token(desk)
-    assert await auth.token(desk) == "a"
-    assert {asked.form.get("refresh_token") for asked in desk.asked} == {"r"}
+        await auth.token(http)
+    assert await auth.token(http) == "a"
+    assert {asked.form.get("refresh_token") for asked in http.asked} == {"r"}
 
 
 def told_plainly(told: list[str]) -> Callable[[str], object]:
@@ -370,21 +372,21 @@ async def test_a_rotated_refresh_token_is_kept_and_told(
 ) -> None:
     told: list[str] = []
     server = Rotating()
-    desk = Desk(server)
-    auth = Plain(desk, refresh_token=FIRST_REFRESH, on_rotate=teller(told), anew=False)
+    http = FakeTokenHttp(server)
+    auth = Plain(http, refresh_token=FIRST_REFRESH, on_rotate=teller(told), can_reauthenticate=False)
     for _ in range(3):
-        await auth.token(desk)
+        await auth.token(http)
         await anyio.sleep(550)
     assert told == [f"refresh-{number}-{FIRST_REFRESH}" for number in (1, 2, 3)]
-    assert [asked.form["refresh_token"] for asked in desk.asked] == [FIRST_REFRESH, *told[:2]]
+    assert [asked.form["refresh_token"] for asked in http.asked] == [FIRST_REFRESH, *told[:2]]
     assert server.respent == []
 
 
 async def test_a_refresh_token_that_stays_the_same_is_not_told_again() -> None:
     told: list[str] = []
-    desk = Desk(token("a", refresh_token="r"))
-    auth = Plain(desk, refresh_token="r", on_rotate=told.append)
-    await auth.token(desk)
+    http = FakeTokenHttp(token("a", refresh_token="r"))
+    auth = Plain(http, refresh_token="r", on_rotate=told.append)
+    await auth.token(http)
     assert told == []
 
 
@@ -401,11 +403,11 @@ def fails(refresh: str) -> None:
 async def test_who_cannot_keep_a_refresh_token_is_logged_without_it(
     teller: Callable[[str], object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk(Rotating())
-    auth = Plain(desk, refresh_token=FIRST_REFRESH, on_rotate=teller, anew=False)
-    assert await auth.token(desk) == "access-1"
+    http = FakeTokenHttp(Rotating())
+    auth = Plain(http, refresh_token=FIRST_REFRESH, on_rotate=teller, can_reauthenticate=False)
+    assert await auth.token(http) == "access-1"
     await anyio.sleep(550)
-    assert await auth.token(desk) == "access-2"
+    assert await auth.token(http) == "access-2"
     assert "no space left for ****" in caplog.text
     assert FIRST_REFRESH not in caplog.text
 
@@ -418,13 +420,15 @@ def test_who_is_told_must_be_a_function() -> None:
 # --- cancellation
 
 
-async def two_requests(desk: Desk, auth: TokenAuth, first: Callable[[], Coroutine[Any, Any, Any]]) -> str:
+async def two_requests(
+    http: FakeTokenHttp, auth: TokenAuth, first: Callable[[], Coroutine[Any, Any, Any]]
+) -> str:
     """The token that a second request gets where the first one, which signs in, comes to grief."""
     found: list[str] = []
 
     async def second() -> None:
         await anyio.sleep(0.01)
-        found.append(await auth.token(desk))
+        found.append(await auth.token(http))
 
     with anyio.fail_after(1000):
         async with anyio.create_task_group() as group:
@@ -435,22 +439,22 @@ async def two_requests(desk: Desk, auth: TokenAuth, first: Callable[[], Coroutin
 
 @pytest.mark.parametrize("refresh", [None, FIRST_REFRESH], ids=["password", "refresh token"])
 async def test_a_cancelled_sign_in_is_taken_over_whenever_it_is_cancelled(refresh: str | None) -> None:
-    def rig() -> tuple[Desk, Rotating, Plain]:
+    def rig() -> tuple[FakeTokenHttp, Rotating, Plain]:
         server = Rotating()
-        desk = Desk(server, latency=0.8)
-        return desk, server, Plain(desk, refresh_token=refresh)
+        http = FakeTokenHttp(server, latency=0.8)
+        return http, server, Plain(http, refresh_token=refresh)
 
-    desk, _, auth = rig()
-    awaits = await count_awaits(auth.token(desk))
+    http, _, auth = rig()
+    awaits = await count_awaits(auth.token(http))
     assert awaits >= 2
     for number in range(1, awaits + 1):
-        desk, server, auth = rig()
-        work = auth.token(desk)
-        got = await two_requests(desk, auth, partial(cancelled_at, number, work))
+        http, server, auth = rig()
+        work = auth.token(http)
+        got = await two_requests(http, auth, partial(cancelled_at, number, work))
         assert got.startswith("access-")
         assert server.respent == []
-        assert auth._attempt is None
-        assert await auth.token(desk) == got
+        assert auth._refresh is None
+        assert await auth.token(http) == got
 
 
 @pytest.mark.parametrize("refresh", [None, FIRST_REFRESH], ids=["password", "refresh token"])
@@ -458,58 +462,58 @@ async def test_a_task_that_asyncio_cancels_hands_its_sign_in_over(refresh: str |
     if sniffio.current_async_library() != "asyncio":
         pytest.skip("trio has no such way")
 
-    def rig() -> tuple[Desk, Rotating, Plain]:
+    def rig() -> tuple[FakeTokenHttp, Rotating, Plain]:
         server = Rotating()
-        desk = Desk(server, latency=0.8)
-        return desk, server, Plain(desk, refresh_token=refresh)
+        http = FakeTokenHttp(server, latency=0.8)
+        return http, server, Plain(http, refresh_token=refresh)
 
-    desk, _, auth = rig()
-    awaits = await count_awaits(auth.token(desk))
+    http, _, auth = rig()
+    awaits = await count_awaits(auth.token(http))
     for number in range(1, awaits + 1):
-        desk, server, auth = rig()
+        http, server, auth = rig()
 
-        async def first(number: int = number, desk: Desk = desk, auth: Plain = auth) -> None:
+        async def first(number: int = number, http: FakeTokenHttp = http, auth: Plain = auth) -> None:
             async def run() -> None:
-                await stepped(auth.token(desk), lambda count: count == number and task.cancel())
+                await stepped(auth.token(http), lambda count: count == number and task.cancel())
 
             task = asyncio.ensure_future(run())
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-        got = await two_requests(desk, auth, first)
+        got = await two_requests(http, auth, first)
         assert got.startswith("access-")
         assert server.respent == []
-        assert auth._attempt is None
+        assert auth._refresh is None
 
 
 async def test_a_refresh_token_whose_reply_is_under_way_is_not_spent_again() -> None:
     server = Rotating()
-    desk = Desk(server, latency=1.6)
-    auth = Plain(desk, refresh_token=FIRST_REFRESH, anew=False)
+    http = FakeTokenHttp(server, latency=1.6)
+    auth = Plain(http, refresh_token=FIRST_REFRESH, can_reauthenticate=False)
     with anyio.move_on_after(1) as scope:
-        await auth.token(desk)
+        await auth.token(http)
     assert scope.cancelled_caught
-    assert await auth.token(desk) == "access-1"
-    assert (len(desk.asked), server.respent) == (1, [])
+    assert await auth.token(http) == "access-1"
+    assert (len(http.asked), server.respent) == (1, [])
 
 
 async def test_a_cancelled_sign_in_is_not_sheltered_for_long() -> None:
-    desk = Desk(Rotating(), latency=1000)
+    http = FakeTokenHttp(Rotating(), latency=1000)
     start = anyio.current_time()
     with anyio.move_on_after(5):
-        await Plain(desk, refresh_token=FIRST_REFRESH).token(desk)
+        await Plain(http, refresh_token=FIRST_REFRESH).token(http)
     assert anyio.current_time() == pytest.approx(start + 6)
 
 
 async def test_many_that_wait_for_a_sign_in_are_cancelled_without_harm() -> None:
-    desk = Desk(token("access"), latency=10)
-    auth = Plain(desk)
+    http = FakeTokenHttp(token("access"), latency=10)
+    auth = Plain(http)
     async with anyio.create_task_group() as group:
         for _ in range(100):
-            group.start_soon(auth.token, desk)
+            group.start_soon(auth.token, http)
         await anyio.sleep(1)
         group.cancel_scope.cancel()
-    assert (await auth.token(desk), auth._attempt) == ("access", None)
+    assert (await auth.token(http), auth._refresh) == ("access", None)
 
 
 # --- event loops and sources
@@ -520,33 +524,33 @@ async def test_many_that_wait_for_a_sign_in_are_cancelled_without_harm() -> None
 def test_a_token_is_carried_to_another_event_loop(
     earlier: Callable[[float], Backend], later: Callable[[float], Backend]
 ) -> None:
-    desk, auth = issuing()
+    http, auth = issuing()
 
     async def young() -> None:
-        assert await auth.token(desk) == "access-1"
+        assert await auth.token(http) == "access-1"
 
     async def older() -> None:
-        assert await auth.token(desk) == "access-1"
+        assert await auth.token(http) == "access-1"
         await anyio.sleep(530)
-        assert await auth.token(desk) == "access-1"
+        assert await auth.token(http) == "access-1"
         await anyio.sleep(15)
-        assert await auth.token(desk) == "access-2"
+        assert await auth.token(http) == "access-2"
 
     for work, (backend, options) in ((young, earlier(7.0)), (older, later(1e6))):
         anyio.run(work, backend=backend, backend_options=options)
 
 
 def test_a_sign_in_that_an_event_loop_left_undone_holds_up_no_other() -> None:
-    desk = Desk(token("access"))
-    auth = Plain(desk)
+    http = FakeTokenHttp(token("access"))
+    auth = Plain(http)
     loop = asyncio.new_event_loop()
-    left = auth.token(desk)
+    left = auth.token(http)
     task = loop.create_task(left)
     loop.call_soon(loop.stop)
     loop.run_forever()
     loop.close()
     backend, options = virtual_asyncio()
-    assert anyio.run(auth.token, desk, backend=backend, backend_options=options) == "access"
+    assert anyio.run(auth.token, http, backend=backend, backend_options=options) == "access"
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     left.close()
 
@@ -670,25 +674,25 @@ async def test_a_failure_tells_no_secret_though_the_server_repeats_them_all() ->
         return said({"error": f"no {quoted}", "error_description": description}, 401)
 
     for refresh in (None, FIRST_REFRESH):
-        desk = Desk(answer)
+        http = FakeTokenHttp(answer)
         with pytest.raises(AuthenticationError) as caught:
-            await Plain(desk, refresh_token=refresh, anew=False).token(desk)
+            await Plain(http, refresh_token=refresh, can_reauthenticate=False).token(http)
         text = everything(caught.value)
         assert "****" in text
         assert [secret for secret in (PASSWORD, FIRST_REFRESH) if secret[:8] in text] == []
 
 
 async def test_tokens_and_sign_ins_show_nothing_and_are_not_pickled() -> None:
-    desk = Desk(Rotating(), latency=1)
-    auth = Plain(desk, refresh_token=FIRST_REFRESH)
+    http = FakeTokenHttp(Rotating(), latency=1)
+    auth = Plain(http, refresh_token=FIRST_REFRESH)
     attempt: object = None
     async with anyio.create_task_group() as group:
-        group.start_soon(auth.token, desk)
+        group.start_soon(auth.token, http)
         await anyio.sleep(0.1)
-        attempt = auth._attempt
+        attempt = auth._refresh
     kept = Token("access-1", 600.0, FIRST_REFRESH)
-    grant = Grant(url="https://login", fields={"password": PASSWORD})
-    things = [auth, auth.through(desk), attempt, auth._held, kept, grant]
+    grant = TokenRequest(url="https://login", fields={"password": PASSWORD})
+    things = [auth, auth.bind(http), attempt, auth._cached, kept, grant]
     shown = [text for thing in things for text in (repr(thing), str(thing))]
     assert [word for word in (PASSWORD, "access-1", FIRST_REFRESH) if word in " ".join(shown)] == []
     for thing in (auth, kept, grant):

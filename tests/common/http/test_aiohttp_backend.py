@@ -24,8 +24,8 @@ from bluexp_jobs import BlueXPJobs
 from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
-from common.http.aiohttp_backend import MOCKS, SWITCH, AiohttpClient
-from common.http.httpx_backend import HttpxClient
+from common.http.aiohttp_backend import MOCKS, SWITCH, AiohttpBackend
+from common.http.httpx_backend import HttpxBackend
 from common.model.errors import ActionUncertain, ApiError, DecodeError, TransportError, UsageError
 from common.model.states import Action
 from common.response.body import MAX_BODY
@@ -56,7 +56,7 @@ def over_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client_of(source: Any) -> object:
-    return source._client._connected().client
+    return source._client._connected().backend
 
 
 def answering(*answers: list[bytes]) -> Loopback:
@@ -79,7 +79,7 @@ async def test_aiohttp_sends_where_it_is_installed(monkeypatch: pytest.MonkeyPat
     for name in MOCKS:
         monkeypatch.delitem(sys.modules, name, raising=False)
     async with OntapJobs("cluster1", auth=AUTH) as source:
-        assert isinstance(client_of(source), AiohttpClient)
+        assert isinstance(client_of(source), AiohttpBackend)
 
 
 @asynchronous
@@ -92,7 +92,7 @@ async def test_where_tests_stand_in_for_the_network_httpx_sends(
         monkeypatch.delitem(sys.modules, other, raising=False)
     monkeypatch.setitem(sys.modules, name, sys)
     async with OntapJobs("cluster1", auth=AUTH) as source:
-        assert isinstance(client_of(source), HttpxClient)
+        assert isinstance(client_of(source), HttpxBackend)
 
 
 @asynchronous
@@ -100,7 +100,7 @@ async def test_where_tests_stand_in_for_the_network_httpx_sends(
 async def test_the_switch_keeps_httpx(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SWITCH, value)
     async with OntapJobs("cluster1", auth=AUTH) as source:
-        assert isinstance(client_of(source), HttpxClient)
+        assert isinstance(client_of(source), HttpxBackend)
 
 
 def test_a_switch_that_means_nothing_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ async def test_without_aiohttp_or_with_an_old_one_httpx_sends(
     else:
         monkeypatch.setattr("aiohttp.__version__", version)
     async with OntapJobs("cluster1", auth=AUTH) as source:
-        assert isinstance(client_of(source), HttpxClient)
+        assert isinstance(client_of(source), HttpxBackend)
 
 
 @asynchronous
@@ -142,14 +142,14 @@ async def test_what_only_httpx_can_do_httpx_does() -> None:
             OntapJobs("cluster1", auth=httpx.BasicAuth(*AUTH)),
         ]
         for source in sources:
-            assert isinstance(client_of(source), HttpxClient)
+            assert isinstance(client_of(source), HttpxBackend)
             await source.aclose()
 
 
 def test_on_trio_httpx_sends() -> None:
     async def main() -> None:
         async with OntapJobs("cluster1", auth=AUTH) as source:
-            assert isinstance(client_of(source), HttpxClient)
+            assert isinstance(client_of(source), HttpxBackend)
 
     anyio.run(main, backend="trio")
 
@@ -158,14 +158,14 @@ def test_on_trio_httpx_sends() -> None:
 @pytest.mark.parametrize(
     ("environment", "client"),
     [
-        ({"HTTPS_PROXY": "http://127.0.0.1:9"}, HttpxClient),
-        ({"ALL_PROXY": "http://127.0.0.1:9"}, HttpxClient),
-        ({"HTTP_PROXY": "http://127.0.0.1:9"}, AiohttpClient),
-        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "*"}, AiohttpClient),
-        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "other, a.example.com"}, AiohttpClient),
-        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ".example.com"}, AiohttpClient),
-        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "example.com"}, AiohttpClient),
-        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "ample.com,b.example.com,,"}, HttpxClient),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9"}, HttpxBackend),
+        ({"ALL_PROXY": "http://127.0.0.1:9"}, HttpxBackend),
+        ({"HTTP_PROXY": "http://127.0.0.1:9"}, AiohttpBackend),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "*"}, AiohttpBackend),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "other, a.example.com"}, AiohttpBackend),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ".example.com"}, AiohttpBackend),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "example.com"}, AiohttpBackend),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "ample.com,b.example.com,,"}, HttpxBackend),
     ],
 )
 async def test_a_proxy_of_the_environment_is_httpx_to_choose(
@@ -525,7 +525,7 @@ async def test_a_ca_file_a_context_and_a_client_certificate_work_as_over_httpx(c
         ):
             async with source:
                 assert (await source.get("j1")).succeeded
-                assert isinstance(client_of(source), AiohttpClient)
+                assert isinstance(client_of(source), AiohttpBackend)
         async with OntapJobs(server.url, auth=AUTH, verify=ca) as source:
             with pytest.raises(TransportError):
                 await source.get("j1")
@@ -547,10 +547,10 @@ async def test_a_closed_source_closes_its_connections() -> None:
     with answering(raw(JOB)) as server:
         source = OntapJobs(server.url, auth=AUTH)
         await source.get("j1")
-        client = source._client._connected().client
+        backend: Any = source._client._connected().backend
         await source.aclose()
         await source.aclose()
-        assert client.is_closed
+        assert backend._session.closed
         with pytest.raises(UsageError, match="closed"):
             await source.get("j1")
 
@@ -632,7 +632,7 @@ async def test_a_wait_on_each_system_ends_over_aiohttp() -> None:
         uuid = ontap.add_job([("running", 0.1), ("success", None)])
         assert (await jobs.wait(uuid)).succeeded
         assert [job.id async for job in jobs.list()] == [uuid]
-        assert isinstance(client_of(jobs), AiohttpClient)
+        assert isinstance(client_of(jobs), AiohttpBackend)
     async with cf.serve() as url, CFJobs(url, auth=Bearer("t")) as jobs:
         assert (await jobs.wait(cf.add_job([("PROCESSING", 0.1), ("COMPLETE", None)]))).succeeded
     async with bluexp.serve() as url:

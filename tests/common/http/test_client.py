@@ -141,7 +141,7 @@ async def test_cookies_are_not_kept() -> None:
     await source.get("j1")
     await source.get("j1")
     assert wire.sent("Cookie") == [None, None]
-    assert not source._client._connected().client._client.cookies  # type: ignore[attr-defined]
+    assert not source._client._connected().backend._client.cookies  # type: ignore[attr-defined]
 
 
 # --- bodies
@@ -540,9 +540,9 @@ async def test_a_source_closes_the_client_that_it_made() -> None:
     with Loopback(dropping()) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
             await source.get("j1")
-            client = source._client._connected().client
-            assert not client.is_closed
-        assert client.is_closed
+            backend: Any = source._client._connected().backend
+            assert not backend._client.is_closed
+        assert backend._client.is_closed
 
 
 def in_several_loops(url: str) -> None:

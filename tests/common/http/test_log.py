@@ -16,8 +16,8 @@ import pytest
 from cfjobs import CFJobs
 from common.auth.credentials import Bearer
 from common.http.aiohttp_backend import SWITCH
-from common.http.backend import Outgoing
-from common.http.log import watched
+from common.http.backend import HttpRequest
+from common.http.log import logged
 from common.model.errors import ApiError, DecodeError, TransportError
 from common.response.redaction import redacted, redacted_url
 from ontapjobs import ClientCredentials, OntapJobs
@@ -108,10 +108,9 @@ async def test_a_cancelled_request_is_a_line(caplog: pytest.LogCaptureFixture) -
 class Never:
     """An exchange that is only looked at."""
 
-    is_here = True
-    is_closed = False
+    on_current_loop = True
 
-    async def exchange(self, request: Outgoing) -> Any:
+    async def send(self, request: HttpRequest) -> Any:
         raise AssertionError(request)
 
     async def aclose(self) -> None:
@@ -120,9 +119,9 @@ class Never:
 
 def test_where_nobody_reads_it_a_request_goes_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     client = Never()
-    assert watched(client, str) != client.exchange
+    assert logged(client, str) != client.send
     caplog.set_level(logging.INFO)
-    assert watched(client, str) == client.exchange
+    assert logged(client, str) == client.send
 
 
 # --- what it does not say

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import pytest
 
-from common.model.job import Job, JobDraft
-from common.model.lazy import Drafted, PartlyRead, draft_of
-from common.model.refs import JobRef, RefDraft
+from common.model.job import Job, UncheckedJob
+from common.model.lazy import LazyFields, Unchecked, unchecked
+from common.model.refs import JobRef, UncheckedRef
 from common.model.states import JobState
 from tests.pickled import pickled
 
@@ -19,13 +19,13 @@ REF = JobRef("ontap", "https://cluster.example", "job-1")
 
 
 @attrs.frozen
-class Point(Drafted):
+class Point(Unchecked):
     x: int
     y: int = 0
 
 
 @attrs.frozen
-class Letter(PartlyRead):
+class Letter(LazyFields):
     sender: str
     links: Any = None
     record: Any = None
@@ -35,17 +35,17 @@ PARTS = {"links": list, "record": dict}
 
 
 def letter(source: Any) -> Letter:
-    draft = draft_of(Letter)()
+    draft = unchecked(Letter)()
     draft.sender = "me"
     draft._source = source
-    draft._parts = PARTS
+    draft._readers = PARTS
     draft.__class__ = Letter
     found: Letter = draft
     return found
 
 
 def test_a_draft_becomes_what_the_constructor_makes() -> None:
-    draft: Any = draft_of(Point)()
+    draft: Any = unchecked(Point)()
     draft.x, draft.y = 1, 2
     draft.__class__ = Point
     assert type(draft) is Point
@@ -56,7 +56,7 @@ def test_a_draft_becomes_what_the_constructor_makes() -> None:
             setattr(draft, name, 3)
 
 
-@pytest.mark.parametrize(("draft", "kind"), [(JobDraft, Job), (RefDraft, JobRef)])
+@pytest.mark.parametrize(("draft", "kind"), [(UncheckedJob, Job), (UncheckedRef, JobRef)])
 def test_a_draft_has_no_room_for_what_its_kind_does_not_have(draft: Any, kind: Any) -> None:
     assert {field.name for field in attrs.fields(kind)} == set(draft.__slots__)
     with pytest.raises(AttributeError):

@@ -495,12 +495,12 @@ async def test_a_server_that_keeps_asking_to_be_left_alone_keeps_no_job_from_its
     ids = [f"job-{n}" for n in range(12)]
     lab = Lab(*ids, "patient", concurrency=concurrency)
     lab.latency = lambda _: 0.1
-    floors = {lab.pacer.held_until}
+    floors = {lab.pacer.retry_after_until}
 
     def one_answer_then_a_floor(_: Sequence[str]) -> Exception | None:
-        if lab.pacer.held_until in floors:
+        if lab.pacer.retry_after_until in floors:
             return overloaded(10)
-        floors.add(lab.pacer.held_until)
+        floors.add(lab.pacer.retry_after_until)
         return None
 
     lab.trouble = one_answer_then_a_floor
@@ -520,7 +520,7 @@ async def test_after_floors_that_overlap_a_job_comes_back_within_its_own_delay()
     lab.trouble = lambda _: overloaded(90) if 5 <= anyio.current_time() < 6 else None
     await outcomes(*(patient(200, lab.wait(id)) for id in ids))
     for id in ids:
-        assert 0 <= min(at for at in lab.times_of(id) if at > 6) - lab.pacer.held_until <= 1
+        assert 0 <= min(at for at in lab.times_of(id) if at > 6) - lab.pacer.retry_after_until <= 1
 
 
 async def test_a_newcomer_does_not_wait_until_its_job_comes_back_for_those_who_know_it() -> None:

@@ -170,7 +170,7 @@ def check_all(lab: Lab, courses: list[Course]) -> None:
     assert lab.most <= lab.concurrency
     assert lab.most_of_one <= 1
     poller: Any = lab.poller
-    assert not poller._entries
+    assert not poller._jobs
     assert not poller._queue
     assert not poller._deadlines
     assert not poller._parked

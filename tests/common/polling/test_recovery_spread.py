@@ -8,9 +8,9 @@ from bisect import bisect_left
 import pytest
 
 from common import JobRef, PollPolicy
-from common.polling.schedule import Queue, Return
-from common.polling.throttle import Pacer
-from common.polling.waiters import Entry, Waiter
+from common.polling.schedule import PollQueue, RecoverySpread
+from common.polling.throttle import Throttle
+from common.polling.waiters import PolledJob, Waiter
 
 UUID = 40
 """Bytes that one id takes of a request for many."""
@@ -18,10 +18,12 @@ UUID = 40
 
 def entry(
     number: int, *, delay: float = 10.0, seat: int = 0, deadline: float = math.inf, one_read: bool = False
-) -> Entry:
+) -> PolledJob:
     ref = JobRef("ontap", "https://cluster1.example.com", str(number))
-    waiter = Waiter(ref=ref, policy=PollPolicy(initial=2.0), began=0.0, deadline=deadline, one_read=one_read)
-    return Entry(ref, [waiter], seat, delay=delay)
+    waiter = Waiter(
+        ref=ref, policy=PollPolicy(initial=2.0), began=0.0, deadline=deadline, single_read=one_read
+    )
+    return PolledJob(ref, [waiter], seat, delay=delay)
 
 
 def most_within(times: list[float], seconds: float) -> int:
@@ -31,7 +33,7 @@ def most_within(times: list[float], seconds: float) -> int:
 
 @pytest.mark.parametrize("jobs", [10, 100, 1_000, 10_000])
 def test_jobs_come_back_within_their_delays_as_often_as_they_were_asked_before(jobs: int) -> None:
-    back = Return()
+    back = RecoverySpread()
     times = [back.due(entry(number, delay=20.0), 100.0, 0) for number in range(jobs)]
     assert times[0] == 100.0
     assert all(100.0 <= time < 120.0 for time in times)
@@ -39,14 +41,14 @@ def test_jobs_come_back_within_their_delays_as_often_as_they_were_asked_before(j
 
 
 def test_a_job_that_was_asked_often_does_not_wait_behind_those_that_were_not() -> None:
-    back = Return()
+    back = RecoverySpread()
     for number in range(1_000):
         delay = 1.0 if number % 2 else 60.0
         assert back.due(entry(number, delay=delay), 50.0, 0) < 50.0 + delay
 
 
 def test_what_fits_into_one_request_comes_back_together() -> None:
-    back = Return()
+    back = RecoverySpread()
     times = [back.due(entry(number, seat=UUID), 100.0, 10 * UUID) for number in range(95)]
     requests = sorted(set(times))
     assert len(requests) == 10
@@ -56,7 +58,7 @@ def test_what_fits_into_one_request_comes_back_together() -> None:
 
 
 def test_who_shares_a_request_with_a_patient_job_still_keeps_to_its_own_delay() -> None:
-    back = Return()
+    back = RecoverySpread()
     for number in range(2):
         back.due(entry(number, seat=UUID), 100.0, 2 * UUID)
     assert back.due(entry(2, seat=UUID, delay=60.0), 100.0, 2 * UUID) > 101.0
@@ -64,14 +66,14 @@ def test_who_shares_a_request_with_a_patient_job_still_keeps_to_its_own_delay() 
 
 
 def test_each_time_that_a_server_comes_back_the_first_job_leaves_at_once() -> None:
-    back = Return()
+    back = RecoverySpread()
     for resumed in (100.0, 200.0):
         assert back.due(entry(1), resumed, 0) == resumed
         assert back.due(entry(2), resumed, 0) > resumed
 
 
 def test_half_of_the_time_that_a_deadline_leaves_is_for_the_answer() -> None:
-    back = Return()
+    back = RecoverySpread()
     times = [back.due(entry(number, deadline=104.0), 100.0, 0) for number in range(1_000)]
     assert all(100.0 <= time <= 102.0 for time in times)
     assert most_within(times, 0.1) <= 1_000 / 20 + 2
@@ -79,62 +81,62 @@ def test_half_of_the_time_that_a_deadline_leaves_is_for_the_answer() -> None:
 
 @pytest.mark.parametrize("room", [0, 10 * UUID])
 def test_a_single_read_is_not_kept_waiting(room: int) -> None:
-    back = Return()
+    back = RecoverySpread()
     while back.due(entry(0, seat=UUID), 100.0, room) == 100.0:
         pass
     assert back.due(entry(1, seat=UUID, one_read=True), 100.0, room) == 100.0
 
 
 def test_a_job_that_was_never_asked_about_goes_by_its_policy() -> None:
-    back = Return()
+    back = RecoverySpread()
     back.due(entry(0), 100.0, 0)
     assert 100.0 < back.due(entry(1, delay=0.0), 100.0, 0) < 102.0
 
 
 def test_the_queue_spreads_what_fell_due_before_and_nothing_else() -> None:
-    queue = Queue()
+    queue = PollQueue()
     for number in range(50):
         queue.put(entry(number), 40.0)
     late = entry(50)
     queue.put(late, 100.0)
-    left = [each for _ in range(60) for each in queue.board(0, 100.0, batch=True, resumed=100.0)]
+    left = [each for _ in range(60) for each in queue.next_batch(0, 100.0, batch=True, resumed=100.0)]
     assert [each.ref.id for each in left] == ["0", "50"]
-    assert queue.board(0, 100.0, batch=True, resumed=100.0) == []
-    rest = [each for _ in range(60) for each in queue.board(0, 110.0, batch=True, resumed=100.0)]
+    assert queue.next_batch(0, 100.0, batch=True, resumed=100.0) == []
+    rest = [each for _ in range(60) for each in queue.next_batch(0, 110.0, batch=True, resumed=100.0)]
     assert len(rest) == 49
 
 
 def test_who_was_put_off_before_comes_first_whatever_falls_due_meanwhile() -> None:
-    queue, patient = Queue(), entry(0, delay=60.0)
+    queue, patient = PollQueue(), entry(0, delay=60.0)
     queue.put(entry(1), 9.0)
     queue.put(patient, 10.0)
-    assert patient not in queue.board(0, 100.0, batch=False, resumed=100.0)
+    assert patient not in queue.next_batch(0, 100.0, batch=False, resumed=100.0)
     for number in range(2, 9):
         queue.put(entry(number), 20.0 + number)
-    assert queue.board(0, 200.0, batch=False, resumed=200.0) == [patient]
+    assert queue.next_batch(0, 200.0, batch=False, resumed=200.0) == [patient]
 
 
 def test_those_that_go_alone_for_a_while_do_not_come_back_together() -> None:
-    queue = Queue()
+    queue = PollQueue()
     for number in range(100):
         alone = entry(number, seat=UUID)
-        alone.alone_until = math.inf
+        alone.single_until = math.inf
         queue.put(alone, 40.0)
-    left = [queue.board(100 * UUID, 101.0, batch=True, resumed=100.0) for _ in range(100)]
+    left = [queue.next_batch(100 * UUID, 101.0, batch=True, resumed=100.0) for _ in range(100)]
     assert 5 <= sum(map(len, left)) <= 15
 
 
 def test_as_many_failures_as_may_be_under_way_are_an_outage_and_its_end_is_known() -> None:
-    pacer = Pacer(3)
+    pacer = Throttle(3)
     for _ in range(2):
-        pacer.failed()
-    pacer.answered(lambda: 10.0)
-    assert pacer.resumed == -math.inf
+        pacer.request_failed()
+    pacer.request_answered(lambda: 10.0)
+    assert pacer.recovered_at == -math.inf
     for _ in range(3):
-        pacer.failed()
-    assert pacer.resumed == -math.inf
-    pacer.answered(lambda: 20.0)
-    pacer.answered(lambda: 30.0)
-    assert pacer.resumed == 20.0
-    pacer.hold(50.0)
-    assert pacer.resumed == 50.0
+        pacer.request_failed()
+    assert pacer.recovered_at == -math.inf
+    pacer.request_answered(lambda: 20.0)
+    pacer.request_answered(lambda: 30.0)
+    assert pacer.recovered_at == 20.0
+    pacer.delay_until(50.0)
+    assert pacer.recovered_at == 50.0

@@ -20,7 +20,14 @@ from requests.structures import CaseInsensitiveDict
 from common.model.errors import DecodeError, UsageError
 from common.response import decoding
 from common.response.decoding import read_json
-from common.response.http_response import EXCERPT, Reply, http_date, last_segment, reply_of, retry_after
+from common.response.http_response import (
+    EXCERPT,
+    HttpResponse,
+    http_date,
+    last_segment,
+    response_of,
+    retry_after,
+)
 from tests.jsonvalues import TEXTS, json_values, written
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -61,9 +68,9 @@ def test_retry_after_without_a_date_counts_from_now() -> None:
 
 def test_a_reply_tells_its_date_and_its_retry_after() -> None:
     headers = (("date", "Sun, 01 Mar 2026 12:00:00 GMT"), ("retry-after", "Sun, 01 Mar 2026 12:01:00 GMT"))
-    reply = Reply(503, headers)
+    reply = HttpResponse(503, headers)
     assert (reply.date, reply.retry_after) == (NOON, 60.0)
-    assert (Reply(503).date, Reply(503).retry_after) == (None, None)
+    assert (HttpResponse(503).date, HttpResponse(503).retry_after) == (None, None)
 
 
 DATEISH = st.text(string.ascii_letters + string.digits + " ,:+-()", max_size=40)
@@ -91,7 +98,7 @@ def test_extreme_headers_are_read_or_ignored(value: str) -> None:
 
 
 def test_a_header_may_come_more_than_once() -> None:
-    reply = Reply(200, (("x-w", "a"), ("other", "b"), ("x-w", "c")))
+    reply = HttpResponse(200, (("x-w", "a"), ("other", "b"), ("x-w", "c")))
     assert (reply.header("x-w"), reply.header_values("x-w")) == ("a", ("a", "c"))
     assert (reply.header("none"), reply.header_values("none")) == (None, ())
 
@@ -100,18 +107,18 @@ def test_a_header_may_come_more_than_once() -> None:
     ("status", "ok"), [(199, False), (200, True), (202, True), (299, True), (300, False), (404, False)]
 )
 def test_2xx_is_ok(status: int, *, ok: bool) -> None:
-    assert Reply(status).ok is ok
+    assert HttpResponse(status).ok is ok
 
 
 def test_an_excerpt_is_short_and_on_one_line() -> None:
-    reply = Reply(500, body=b"<html>\n\n  <b>" + b"x " * 2000 + b"\xff")
+    reply = HttpResponse(500, body=b"<html>\n\n  <b>" + b"x " * 2000 + b"\xff")
     assert len(reply.excerpt) <= EXCERPT
     assert reply.excerpt.startswith("<html> <b>x x")
     assert reply.text.endswith("\ufffd")
 
 
 def test_a_replys_text_shows_neither_headers_nor_body() -> None:
-    shown = repr(Reply(200, (("set-cookie", "geheim"),), b'{"access_token": "geheim"}'))
+    shown = repr(HttpResponse(200, (("set-cookie", "geheim"),), b'{"access_token": "geheim"}'))
     assert "geheim" not in shown
     assert "200" in shown
 
@@ -121,7 +128,7 @@ def test_a_replys_text_shows_neither_headers_nor_body() -> None:
 
 def test_an_httpx_response_is_read_with_every_header() -> None:
     response = httpx.Response(202, headers=[("X-W", "a"), ("X-W", "b")], json={"job": 1})
-    reply = reply_of(response)
+    reply = response_of(response)
     assert (reply.status, reply.header_values("x-w")) == (202, ("a", "b"))
     assert read_json(reply.body) == {"job": 1}
 
@@ -131,7 +138,7 @@ def test_a_requests_response_is_read() -> None:
     response.status_code = 202
     response.headers = CaseInsensitiveDict({"Location": "/v3/jobs/x", "X-W": "a, b"})
     response._content = b"{}"
-    reply = reply_of(response)
+    reply = response_of(response)
     assert (reply.status, reply.header("location"), reply.header("x-w"), reply.body) == (
         202,
         "/v3/jobs/x",
@@ -144,43 +151,43 @@ def test_a_requests_response_without_a_body_is_read() -> None:
     response = requests.Response()
     response.status_code = 204
     response._content = None
-    assert reply_of(response) == Reply(204)
+    assert response_of(response) == HttpResponse(204)
 
 
 @pytest.mark.parametrize(
     "headers", [{"X-W": "a"}, [("X-W", "a")], (("x-w", "a"),), CaseInsensitiveDict({"x-W": "a"})]
 )
 def test_headers_are_taken_as_a_mapping_or_as_pairs(headers: Any) -> None:
-    assert reply_of(status=202, headers=headers).header("x-w") == "a"
+    assert response_of(status=202, headers=headers).header("x-w") == "a"
 
 
 @pytest.mark.parametrize(
     "body", [b'{"a": "\xc3\xbc"}', '{"a": "ü"}', {"a": "ü"}, bytearray(b'{"a": "\xc3\xbc"}')]
 )
 def test_a_body_is_taken_as_bytes_text_or_decoded(body: Any) -> None:
-    assert read_json(reply_of(status=202, body=body).body) == {"a": "ü"}
+    assert read_json(response_of(status=202, body=body).body) == {"a": "ü"}
 
 
 def test_a_reply_stays_itself() -> None:
-    reply = Reply(202)
-    assert reply_of(reply) is reply
+    reply = HttpResponse(202)
+    assert response_of(reply) is reply
 
 
 @pytest.mark.parametrize("response", [object(), "202", 202, {"status": 202}])
 def test_what_is_no_response_is_refused(response: object) -> None:
     with pytest.raises(UsageError, match="adopt"):
-        reply_of(response)
+        response_of(response)
 
 
 def test_nothing_at_all_is_refused() -> None:
     with pytest.raises(UsageError, match="status="):
-        reply_of()
+        response_of()
 
 
 def test_a_status_that_is_no_number_is_refused() -> None:
     status: Any = "202"
     with pytest.raises(UsageError, match="status="):
-        reply_of(status=status)
+        response_of(status=status)
 
 
 # --- JSON
