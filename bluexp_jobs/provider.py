@@ -13,6 +13,7 @@ PROVIDER = Provider(
     name="bluexp",
     title="NetApp BlueXP backup and recovery",
     source=lazy(_HERE, "source:BlueXPJobs"),
+    driver=lazy(_HERE, "driver:BlueXPDriver"),
     demo=lazy(_HERE, "demo:stage"),
     simulator=lazy(_HERE, "simulator:BlueXPSimulator"),
     connect=lazy_call(_HERE, "config:connect"),

@@ -1,34 +1,24 @@
-"""The jobs of BlueXP backup and recovery over HTTP: get, list, wait, and the jobs of its writes."""
+"""`BlueXPJobs`: get, list, wait, and the jobs of writes of BlueXP backup and recovery."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from typing import ClassVar, NoReturn, Unpack
-from urllib.parse import unquote
-
-import attrs
+from functools import partial
+from typing import NoReturn, Unpack
 
 from bluexp_jobs.auth import ServiceAccount
+from bluexp_jobs.driver import AGENT_SUFFIX, BlueXPDriver, jobs_path
 from bluexp_jobs.provider import ENDPOINT
-from bluexp_jobs.wire import PROVIDER, NoJob, parse_error, parse_job, parse_jobs, parse_started
+from bluexp_jobs.wire import parse_jobs
 from common.auth.argument import AuthLike
-from common.model.errors import JobNotFound, UsageError
+from common.model.errors import UsageError
 from common.model.job import Job, JobLike
-from common.model.refs import ACCOUNT, JobRef, Scope, encode_segment
-from common.model.states import Action, Capability, JobState
+from common.model.refs import encode_segment
+from common.model.states import Action, JobState
 from common.options import SourceOptions
-from common.response.failures import ErrorBody
-from common.response.http_response import HttpResponse
-from common.response.writes import StartedJobs
 from common.sources.http import HttpSource
 from common.sources.paging import Pages
 from common.sources.ref_resolver import MAX_ID
-
-AGENT = "agent"
-AGENT_SUFFIX = "clients"
-"""The header carries the agent's id with this behind it."""
-AS_A_USER = "the reference of job calls names a user's token: if a role is not missing, use RefreshToken(...)"
-"""What to do where a service account is refused."""
 
 
 class BlueXPJobs(HttpSource):
@@ -40,12 +30,6 @@ class BlueXPJobs(HttpSource):
     other keywords are those of `common.options.SourceOptions`. Raises `UsageError`.
     """
 
-    provider: ClassVar[str] = PROVIDER
-    capabilities: frozenset[Capability] = frozenset({Capability.LIST})
-    to_look_for: ClassVar[str] = (
-        "look for its job: list() has those of the account, by working environment, type and time"
-    )
-
     def __init__(
         self,
         *,
@@ -56,35 +40,11 @@ class BlueXPJobs(HttpSource):
         **options: Unpack[SourceOptions],
     ) -> None:
         account, agent = _name("account", account), _name("agent", agent)
-        super().__init__(
-            endpoint,
-            auth=auth,
-            given=options,
-            scope=((ACCOUNT, account), (AGENT, agent.removesuffix(AGENT_SUFFIX))),
-            headers={"x-agent-id": agent.removesuffix(AGENT_SUFFIX) + AGENT_SUFFIX},
+        make_driver = partial(
+            BlueXPDriver, account=account, agent=agent, by_service=isinstance(auth, ServiceAccount)
         )
-        self._by_service = isinstance(auth, ServiceAccount)
-        self._prefix = f"/account/{encode_segment(account)}/providers/cloudmanager_cbs/api/v1"
-        self._jobs = f"{self._prefix}/job"
-
-    def write_target(self, path: str, inline: float | None) -> tuple[str, float]:
-        """A path that does not begin with ``/account/`` is below the account's API.
-
-        Another account is refused: its job would be taken for one of this source's.
-        """
-        target, kept = super().write_target(path, inline)
-        if not path.startswith("/account/"):
-            return f"{self._prefix}{target}", kept
-        if unquote(path.split("/")[2].partition("?")[0]) != dict(self.scope)[ACCOUNT]:
-            raise UsageError("path= names another account than the source's: make a source for that one")
-        return target, kept
-
-    @classmethod
-    def canonical_scope(cls, scope: Scope) -> Scope:
-        """The same scope, the agent's id without its suffix."""
-        return tuple(
-            (name, part.removesuffix(AGENT_SUFFIX) if name == AGENT else part) for name, part in scope
-        )
+        super().__init__(make_driver, endpoint, auth=auth, options=options)
+        self._jobs_path = jobs_path(account)
 
     def list(
         self, *, type: str | None = None, status: str | JobState | None = None, **unknown: object
@@ -106,43 +66,21 @@ class BlueXPJobs(HttpSource):
         pairs = {"type": type, "status": None if wanted else status}
         query = "&".join(f"{name}={encode_segment(value)}" for name, value in pairs.items() if value)
 
-        async def fetch(target: str) -> tuple[Iterable[Job], None]:
-            reply = await self._client.send("GET", target)
-            if reply.status != 200:
-                raise self.heeded(reply, "GET jobs")
-            jobs = parse_jobs(reply.body, endpoint=self.endpoint, scope=self.scope, states=self.states)
+        path = f"{self._jobs_path}?{query}" if query else self._jobs_path
+
+        async def fetch(path: str) -> tuple[Iterable[Job], None]:
+            response = await self._reader.send("GET", path)
+            if response.status != 200:
+                raise self._reader.request_failure(response, "GET jobs")
+            jobs = parse_jobs(response.body, endpoint=self.endpoint, scope=self.scope, states=self.states)
             return [job for job in jobs if wanted is None or job.state is wanted], None
 
-        return Pages(fetch, f"{self._jobs}?{query}" if query else self._jobs)
+        return Pages(fetch, path)
 
     async def act(self, job: JobLike, action: Action) -> NoReturn:
         """Raises `Unsupported` before any request: the API has no cancel, pause or resume."""
         await super().act(job, action)
         raise AssertionError("unreachable")
-
-    def job_target(self, ref: JobRef) -> str:
-        """``…/job/{jobId}``, which takes no parameters."""
-        return f"{self._jobs}/{encode_segment(ref.id)}"
-
-    def decode(self, body: bytes, ref: JobRef) -> Job:
-        """The job in the reply to one GET. An empty array or null is the API's word for a job it lacks."""
-        try:
-            return parse_job(body, endpoint=self.endpoint, scope=self.scope, id=ref.id, states=self.states)
-        except NoJob:
-            raise JobNotFound(
-                f"{ref}: the server knows no such job (it answered without one)", ref=ref
-            ) from None
-
-    def fault(self, reply: HttpResponse) -> ErrorBody:
-        """The platform's error body, in any of its shapes; of a service account, with what it may lack."""
-        fault = parse_error(reply)
-        if reply.status == 403 and self._by_service:
-            return attrs.evolve(fault, hint=f"{fault.hint}; or {AS_A_USER}" if fault.hint else AS_A_USER)
-        return fault
-
-    def handover(self, reply: HttpResponse) -> StartedJobs:
-        """The job id in the body of a write's reply."""
-        return parse_started(reply)
 
 
 def _name(keyword: str, value: object) -> str:

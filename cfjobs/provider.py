@@ -10,6 +10,7 @@ PROVIDER = Provider(
     name="cf",
     title="Cloud Foundry v3",
     source=lazy(_HERE, "source:CFJobs"),
+    driver=lazy(_HERE, "driver:CFDriver"),
     demo=lazy(_HERE, "demo:stage"),
     simulator=lazy(_HERE, "simulator:CFSimulator"),
     connect=lazy_call(_HERE, "config:connect"),

@@ -1,27 +1,17 @@
-"""Cloud Foundry's jobs over HTTP: get, wait, and the jobs of its writes. There is no list and no cancel."""
+"""`CFJobs`: get, wait, and the jobs of writes. Cloud Foundry has no list and no cancel."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar, NoReturn, Self, Unpack
+from typing import Any, NoReturn, Self, Unpack
 
-import anyio
-
-from cfjobs.delay import cf_delay
-from cfjobs.wire import PROVIDER, parse_budget, parse_error, parse_job, parse_started
+from cfjobs.driver import CFDriver
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
-from common.model.job import Job, JobLike
-from common.model.refs import JobRef, encode_segment
-from common.model.states import Action, Capability
+from common.model.job import JobLike
+from common.model.states import Action
 from common.options import SourceOptions
-from common.polling.policy import PollPolicy
-from common.response.failures import ErrorBody
-from common.response.http_response import HttpResponse
-from common.response.writes import StartedJobs
 from common.sources.http import HttpSource
-
-JOBS = "/v3/jobs"
 
 
 class CFJobs(HttpSource):
@@ -33,16 +23,10 @@ class CFJobs(HttpSource):
     `UsageError`.
     """
 
-    provider: ClassVar[str] = PROVIDER
-    capabilities: frozenset[Capability] = frozenset()
-    to_look_for: ClassVar[str] = (
-        "look at the resource, or at its events (/v3/audit_events?target_guids=…): jobs cannot be listed"
-    )
-
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
     ) -> None:
-        super().__init__(endpoint, auth=auth, given=options)
+        super().__init__(CFDriver, endpoint, auth=auth, options=options)
 
     @classmethod
     def from_cf_config(
@@ -72,10 +56,6 @@ class CFJobs(HttpSource):
             options["verify"] = False
         return cls(login.target, auth=CommandLogin(file, login, write=write), **options)
 
-    def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
-        """In step with the broker that the server itself waits for; see `cfjobs.delay`."""
-        return cf_delay(policy, job, ran)
-
     def list(self, *args: Any, **filters: Any) -> NoReturn:
         """Raises `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""
         del args, filters
@@ -87,25 +67,3 @@ class CFJobs(HttpSource):
         """Raises `Unsupported` before any request: the API has no cancel, pause or resume."""
         await super().act(job, action)
         raise AssertionError("unreachable")
-
-    def job_target(self, ref: JobRef) -> str:
-        """``/v3/jobs/{guid}``, the guid as one segment: Korifi's hold ``~`` and ``.``."""
-        return f"{JOBS}/{encode_segment(ref.id)}"
-
-    def decode(self, body: bytes, ref: JobRef) -> Job:
-        """The job in the reply to one GET."""
-        return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
-
-    def noticed(self, reply: HttpResponse) -> None:
-        """``X-RateLimit-*``: a foundation may count the requests of an hour."""
-        budget = parse_budget(reply)
-        if budget is not None:
-            self.pacer.budget(budget, anyio.current_time())
-
-    def fault(self, reply: HttpResponse) -> ErrorBody:
-        """The Cloud Controller's error body."""
-        return parse_error(reply)
-
-    def handover(self, reply: HttpResponse) -> StartedJobs:
-        """The job in a write's Location, and the write's warnings."""
-        return parse_started(reply)

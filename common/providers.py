@@ -39,17 +39,18 @@ def lazy_call(package: str, where: str) -> Callable[..., Any]:
 class Provider:
     """The entry of one provider: its name, and what can be imported of it when it is asked for.
 
-    ``source``, ``demo`` and ``simulator`` return the source's class, the function that makes the demo's
-    scenario, and the simulator's class; see `lazy`. ``connect`` builds a source from the settings of
-    `common.connect`; without it a URL cannot name one. ``environment`` maps the variables that the system's
-    users already set to keys: ``{"ONTAP_HOST": "endpoint", "ONTAP_USER": "user"}``. ``endpoint`` is the
-    system's address if there is only one.
+    ``source``, ``driver`` and ``simulator`` return classes, ``demo`` the function that makes the demo's
+    scenario; see `lazy`. ``connect`` builds a source from the settings of `common.connect`; without it a URL
+    cannot name one. ``environment`` maps the variables that the system's users already set to keys:
+    ``{"ONTAP_HOST": "endpoint", "ONTAP_USER": "user"}``. ``endpoint`` is the system's address if there is
+    only one.
     """
 
     name: str
     """Also the scheme of its refs: lower-case letters and digits."""
     title: str
     source: Callable[[], Any]
+    driver: Callable[[], Any] | None = None
     demo: Callable[[], Any] | None = None
     simulator: Callable[[], Any] | None = None
     connect: Callable[..., Any] | None = None

@@ -10,6 +10,7 @@ PROVIDER = Provider(
     name="ontap",
     title="NetApp ONTAP",
     source=lazy(_HERE, "source:OntapJobs"),
+    driver=lazy(_HERE, "driver:OntapDriver"),
     demo=lazy(_HERE, "demo:stage"),
     simulator=lazy(_HERE, "simulator:OntapSimulator"),
     connect=lazy_call(_HERE, "config:connect"),

@@ -135,7 +135,8 @@ def _foreign_scope(profile: Profile, scope: Scope) -> list[str]:
     """Which parts of a scope a profile states otherwise; what it does not state fits any."""
     if not scope:
         return []
-    canonical = provider_of(profile.provider).source().canonical_scope
+    driver = provider_of(profile.provider).driver
+    canonical = driver().canonical_scope if driver is not None else tuple
     stated = [(name, profile.table[name]) for name, _ in scope if isinstance(profile.table.get(name), str)]
     theirs = dict(canonical(scope))
     return [name for name, part in canonical(tuple(stated)) if theirs.get(name) != part]

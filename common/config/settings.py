@@ -18,6 +18,7 @@ from common.config.values import Entry
 from common.model.errors import UsageError
 from common.model.refs import JobRef
 from common.options import SourceOptions
+from common.polling.policy import PollPolicy
 from common.providers import Provider
 from common.sources.base import BaseSource
 
@@ -168,9 +169,11 @@ class Given:
     @functools.cached_property
     def options(self) -> dict[str, Any]:
         """The keywords that every source takes: verify, cert, proxy, policy and so on."""
-        source = self._settings.provider.source
+        driver = self._settings.provider.driver
         return shared_options(
-            self._settings.entries, self._settings.keywords, lambda: source().default_policy()
+            self._settings.entries,
+            self._settings.keywords,
+            PollPolicy if driver is None else lambda: driver().default_policy(),
         )
 
     def sign_in(self, *ways: Way, required: bool = True) -> Any:

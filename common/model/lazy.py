@@ -31,8 +31,8 @@ def unchecked(kind: type[Unchecked]) -> Any:
 class LazyFields(Unchecked):
     """Base of a class with parts that have no value before somebody asks for them.
 
-    ``_readers`` says how each is read from ``_source``: from what the server sent, which no one may change, and
-    once ``record`` was read, from that. What a constructor made is whole, and has neither.
+    ``_readers`` says how each is read from ``_source``: from what the server sent, which no one may change,
+    and once ``record`` was read, from that. What a constructor made is whole, and has neither.
     """
 
     __slots__ = ("_readers", "_source")

@@ -1,134 +1,166 @@
-"""One request of the shared poller, and what each of its passengers is told of the answer."""
+"""One request of the poller: send it, and tell each of its waiters what the reply means to it."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from random import Random
 
 from common.model.errors import DecodeError, JobNotFound, SourceError, UnexpectedState
 from common.polling.pollable import BatchReading, BatchRefused, Pollable, Reading
+from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, PollRequest, Waiter
-from common.telemetry.events import EventKind, tell
+from common.telemetry.events import EventKind, Observer, logger, tell
 
 BATCH_AGAIN = 60.0
-"""Seconds after which a server that refused a request for many ids is tried with one again."""
+"""Seconds after which a server that refused a batch request is sent one again."""
 
 
 class PollExecutor:
-    """Asks one source, and tells the waiters. ``wake`` lets the task of one go on."""
+    """Sends the poller's requests to one source, and delivers the replies.
 
-    def __init__(self, source: Pollable, now: Callable[[], float], wake: Callable[[Waiter], None]) -> None:
-        self._source = source
+    ``wake`` resumes the task of one waiter.
+    """
+
+    def __init__(
+        self,
+        pollable: Pollable,
+        throttle: Throttle,
+        observer: Observer | None,
+        *,
+        now: Callable[[], float],
+        wake: Callable[[Waiter], None],
+    ) -> None:
+        self._pollable = pollable
+        self._throttle = throttle
+        self._observer = observer
         self._now = now
         self._wake = wake
+        self._random = Random()
         self.batch_after: float = -math.inf
-        """From when on the server may be asked about many jobs in one request."""
+        """No batch request is sent before this time."""
 
-    async def execute(self, flight: PollRequest) -> None:
-        """Send the request, and tell all who are in it. Raises what is no word of the server alone."""
-        flight.sent_at = self._now()
-        for entry in flight.jobs:
-            for waiter in entry.waiters:
+    async def execute(self, request: PollRequest) -> None:
+        """Send the request and tell all of its waiters.
+
+        What is no reply of the server's is raised to the leader.
+        """
+        request.sent_at = self._now()
+        for job in request.jobs:
+            for waiter in job.waiters:
                 waiter.polls += 1
+        if len(request.jobs) > 1:
+            await self._read_batch(request)
+            return
+        job = request.jobs[0]
         try:
-            if len(flight.jobs) > 1:
-                await self._read_batch(flight)
-            else:
-                entry = flight.jobs[0]
-                reading = entry.reading = await self._source.read(entry.ref, entry.reading)
-                if entry.single_until == math.inf:
-                    # A sweep could not tell of it, and yet it is there: sweeps are not to be trusted with it.
-                    entry.single_until = flight.sent_at + BATCH_AGAIN
-                self._deliver(flight, entry, reading)
+            reading = job.reading = await self._pollable.read(job.ref, job.reading)
         except JobNotFound as error:
-            self._deliver_not_found(flight, error)
+            self._throttle.on_success(self._now)
+            self._deliver_not_found(request, error)
         except SourceError as error:
-            self._deliver_failure(flight, flight.jobs, error)
+            self._throttle.on_failure(error, self._now())
+            self._deliver_failure(request, request.jobs, error)
+        else:
+            self._throttle.on_success(self._now)
+            if job.single_until == math.inf:
+                # A batch did not have it, and yet it exists: batches are not to be trusted with it for a
+                # while.
+                job.single_until = request.sent_at + BATCH_AGAIN
+            self._deliver(request, job, reading)
 
-    async def _read_batch(self, flight: PollRequest) -> None:
+    async def _read_batch(self, request: PollRequest) -> None:
         try:
-            sweep = await self._source.sweep([entry.ref for entry in flight.jobs])
-        except (SourceError, BatchRefused) as failure:
-            sweep = BatchReading({}, failure=failure)
-        now = datetime.now(UTC)
-        absent = [entry for entry in flight.jobs if not self._deliver_record(flight, entry, sweep, now)]
-        if sweep.failure is None:
-            self._source.answered()
-            for entry in absent:
-                entry.single_until = math.inf  # only a single GET is the API's own word for "absent"
-        elif isinstance(sweep.failure, SourceError):
-            self._source.heed(sweep.failure)
-            self._deliver_failure(flight, absent, sweep.failure)
-        elif not sweep.failure.smaller or self._source.room >= flight.batch_limit:
-            # Else the same would be asked for ever. All are still due, and go out one by one.
+            batch = await self._pollable.read_batch([job.ref for job in request.jobs])
+        except (SourceError, BatchRefused) as error:
+            batch = BatchReading({}, failure=error)
+        at, failure = datetime.now(UTC), batch.failure
+        absent = [job for job in request.jobs if not self._deliver_record(request, job, batch, at)]
+        if failure is None:
+            self._throttle.on_success(self._now)
+            for job in absent:
+                job.single_until = math.inf  # only a single GET is the API's own word for "no such job"
+        elif isinstance(failure, SourceError):
+            self._throttle.on_failure(failure, self._now())
+            self._deliver_failure(request, absent, failure)
+        elif failure.limit is not None and failure.limit < request.batch_limit:
+            # Of this request's size: others of the same size may be refused at the same time.
+            self._pollable.batch_limit = min(self._pollable.batch_limit, failure.limit)
+        else:
+            # The same request would be refused for ever. Its jobs are still due, and are asked about singly.
             self.batch_after = self._now() + BATCH_AGAIN
 
     def _deliver_record(
-        self, flight: PollRequest, entry: PolledJob, sweep: BatchReading, now: datetime
+        self, request: PollRequest, job: PolledJob, batch: BatchReading, now: datetime
     ) -> bool:
-        """Tell what the sweep has of one job, where that is something."""
-        record = sweep.records.get(entry.ref.id.lower())
+        """Tell what the batch has of one job. False where it has nothing."""
+        record = batch.records.get(job.ref.id.lower())
         if record is None:
             return False
         at = None
         try:
-            if entry.job is None or record != entry.record:
-                entry.job = self._source.decode_record(entry.ref, record)
-                entry.record = record
+            if job.job is None or record != job.record:
+                job.job = self._pollable.decode_batch_record(job.ref, record)
+                job.record = record
             else:
                 at = now
         except DecodeError:
-            entry.single_until = math.inf
+            job.single_until = math.inf
         else:
-            self._deliver(flight, entry, Reading(entry.job, sweep.date, at=at))
+            self._deliver(request, job, Reading(job.job, batch.date, at=at))
         return True
 
-    # Telling the waiters
+    # Telling the waiters. Each method skips those who have been told, and those who came after the request
+    # was sent.
 
-    def _deliver(self, flight: PollRequest, entry: PolledJob, reading: Reading) -> None:
+    def _deliver(self, request: PollRequest, polled: PolledJob, reading: Reading) -> None:
         job, delay = reading.job, math.inf
-        for waiter in entry.waiters:
-            if waiter.notified or (waiter.sequence > flight.sequence and not job.done):
-                continue  # a newcomer's state must be newer than itself, unless it is an end
+        observed = self._observer is not None or logger.isEnabledFor(logging.DEBUG)
+        for waiter in polled.waiters:
+            if waiter.notified or (waiter.sequence > request.sequence and not job.done):
+                continue  # a newcomer needs a state newer than itself, unless it is an end
             try:
-                news = waiter.observe(job, dispatched=flight.sent_at, date=reading.date, at=reading.at)
+                news = waiter.observe(job, sent_at=request.sent_at, date=reading.date, at=reading.at)
             except UnexpectedState as error:
                 waiter.fail(error)
                 news = False
-            tell(self._source.observer, EventKind.SEEN, waiter.ref, job)
-            if news:
-                tell(self._source.observer, EventKind.CHANGED, waiter.ref, job)
+            if observed:
+                tell(self._observer, EventKind.SEEN, waiter.ref, job)
+                if news:
+                    tell(self._observer, EventKind.CHANGED, waiter.ref, job)
             waiter.notified = waiter.notified or waiter.ended or (news and not waiter.terminal_only)
             if not waiter.ended and waiter.error is None:
-                delay = min(delay, waiter.due - flight.sent_at)
+                delay = min(delay, waiter.due - request.sent_at)
             self._wake_if_done(waiter)
         if delay < math.inf:
-            entry.delay = delay
+            polled.delay = delay
 
-    def _deliver_not_found(self, flight: PollRequest, error: JobNotFound) -> None:
-        for entry in flight.jobs:
-            entry.single_until = -math.inf
-            for waiter in entry.waiters:
-                if waiter.notified or waiter.sequence > flight.sequence:
+    def _deliver_not_found(self, request: PollRequest, error: JobNotFound) -> None:
+        for job in request.jobs:
+            job.single_until = -math.inf
+            for waiter in job.waiters:
+                if waiter.notified or waiter.sequence > request.sequence:
                     continue
-                ending = waiter.job_not_found(error, dispatched=flight.sent_at)
-                if ending is not None:
+                outcome = waiter.job_not_found(error, sent_at=request.sent_at)
+                if outcome is not None:
                     waiter.not_found = True
-                    waiter.fail(ending)
+                    waiter.fail(outcome)
                 self._wake_if_done(waiter)
 
-    def _deliver_failure(self, flight: PollRequest, entries: Sequence[PolledJob], error: SourceError) -> None:
-        now, draw = self._now(), self._source.draw()
-        for entry in entries:
-            for waiter in entry.waiters:
-                if waiter.notified or waiter.sequence > flight.sequence:
+    def _deliver_failure(self, request: PollRequest, jobs: Sequence[PolledJob], error: SourceError) -> None:
+        # One jitter for the request: with one each, jobs that were asked about together would part.
+        now, jitter = self._now(), self._random.random()
+        for job in jobs:
+            for waiter in job.waiters:
+                if waiter.notified or waiter.sequence > request.sequence:
                     continue
-                ending = waiter.request_failed(error, dispatched=flight.sent_at, now=now, draw=draw)
-                if ending is not None:
-                    waiter.fail(ending)
+                outcome = waiter.request_failed(error, sent_at=request.sent_at, now=now, jitter=jitter)
+                if outcome is not None:
+                    waiter.fail(outcome)
                 else:
-                    tell(self._source.observer, EventKind.TROUBLE, waiter.ref, waiter.last, error)
+                    tell(self._observer, EventKind.TROUBLE, waiter.ref, waiter.last, error)
                 self._wake_if_done(waiter)
 
     def _wake_if_done(self, waiter: Waiter) -> None:

@@ -58,7 +58,7 @@ def healthy_delay(policy: PollPolicy, run_time: float) -> float:
 def backoff(policy: PollPolicy, outage: float, jitter: float) -> float:
     """Seconds until the next try, ``outage`` seconds after the last good reply.
 
-    Doubles the outage at each try, up to the policy's cap; ``draw`` (0.0 to 1.0) takes up to half of it
+    Doubles the outage at each try, up to the policy's cap; ``jitter`` (0.0 to 1.0) takes up to half of it
     off, so that thousands of waits do not come back at the same moment.
     """
     return min(policy.maximum, max(policy.initial, outage)) * (1.0 - jitter / 2)

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
-from common.model.errors import SourceError
+from common.model.errors import DecodeError, SourceError
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.telemetry.events import Observer
 
 
 @attrs.frozen
 class Reading:
-    """A good answer about one job, and the server's own time where it told it."""
+    """A good reply about one job, with the server's own time if it told it."""
 
     job: Job
     date: datetime | None = None
     body: bytes | None = None
-    """What the job was read from, where the same bytes would give the same job again."""
+    """What the job was read from, if the same bytes would give the same job again."""
     at: datetime | None = None
-    """When it came by this machine's clock, where ``job`` is the one of an earlier answer."""
+    """When it came by this machine's clock, if ``job`` is the one of an earlier reply."""
 
 
 class BatchRefused(Exception):
     """The server refused or ignored a request for many ids. Not an error of any wait.
 
-    ``smaller`` where a request for fewer of them may do.
+    ``limit`` is the number of bytes that a smaller request may have, None where a smaller one would not help.
     """
 
-    def __init__(self, *, smaller: bool = False) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         super().__init__()
-        self.smaller = smaller
+        self.limit = limit
 
 
 @attrs.frozen
 class BatchReading:
-    """A good answer about many jobs: raw records by id, in lower case. Who is not in it was on no page.
+    """The reply to a batch request: raw records by lower-case id. A missing id was on none of the pages.
 
-    With a ``failure``, some pages came before it: what they told counts, and of the rest nothing is known.
+    With a ``failure`` the pages broke off: what came before it counts, and of the rest nothing is known.
     """
 
     records: Mapping[str, Any]
@@ -49,56 +49,31 @@ class BatchReading:
     failure: SourceError | BatchRefused | None = None
 
 
-class Pollable(Protocol):
-    """What the poller needs of a source."""
+class Pollable(abc.ABC):
+    """The jobs of one source as the poller reads them. Only `read` must be written."""
 
-    @property
-    def observer(self) -> Observer | None:
-        """Told of what happens."""
-        ...
+    batch_limit: int = 0
+    """How many bytes of ids one batch request can hold; 0 where the server answers for one job only."""
 
-    @property
-    def room(self) -> int:
-        """How many bytes of ids one request can ask for; 0 where the server answers for one job only."""
-        ...
-
-    def seat(self, ref: JobRef) -> int:
-        """How many of those bytes a job takes; 0 for an id that must be asked for by itself."""
-        ...
-
+    @abc.abstractmethod
     async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
-        """One request for one job, ``last`` the answer before. Raises `JobNotFound` or `SourceError`."""
-        ...
+        """Send one request for one job. Raise `JobNotFound` or `SourceError`.
 
-    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
-        """One request, and its pages, for many jobs. Raises `BatchRefused` or `SourceError`."""
-        ...
+        ``last`` is the reply before, if there was one.
+        """
 
-    def decode_record(self, ref: JobRef, record: Any) -> Job:
-        """The job in one raw record of a sweep. Raises `DecodeError`."""
-        ...
+    def batch_cost(self, ref: JobRef) -> int:
+        """Return how many bytes of a batch request a job takes; 0 for an id that must be asked for alone."""
+        del ref
+        return 0
 
-    def open_at(self, now: float, flying: int) -> float:
-        """The earliest time for one more request beside ``flying`` others; infinity for "when one lands"."""
-        ...
+    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+        """Send one request, and those for its further pages, for many jobs.
 
-    def departing(self, now: float) -> None:
-        """One more request leaves."""
-        ...
+        Raise `BatchRefused` or `SourceError`.
+        """
+        raise BatchRefused
 
-    def answered(self) -> None:
-        """A request brought the server's own word."""
-        ...
-
-    @property
-    def resumed(self) -> float:
-        """When the server was to be had again: what fell due before then comes back spread over time."""
-        ...
-
-    def heed(self, error: SourceError) -> None:
-        """Keep to what the server asks for when a request fails."""
-        ...
-
-    def draw(self) -> float:
-        """The jitter of one request, 0.0 to 1.0."""
-        ...
+    def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
+        """Return the job in one raw record of a `BatchReading`. Raise `DecodeError`."""
+        raise DecodeError("there are no records without batch requests", ref=ref)

@@ -1,10 +1,31 @@
 """The shared poller: all waits of one source, asked about together.
 
-It has no task of its own. Each waiter is some caller's task, and two roles go round among them. The *keeper*
-is a parked waiter, the only one with a timer: it sleeps until the next job falls due or the next deadline
-passes. A *pilot* carries one request, for its own job and for all others in it; it is the passenger with the
-latest deadline, so that a deadline rarely cuts a request that others wait for. Whoever ends or is cancelled
-hands its role over on the way out: any waiter may go at any time, and the rest go on.
+It has no task of its own; the tasks that wait do its work. That keeps a source free of background tasks:
+nothing outlives the last wait, nothing has to be started or closed, and a wait works on asyncio and trio
+alike. Each waiter is the task of some caller, and between its own steps it takes one of three roles:
+
+- Most waiters are *parked*: suspended until somebody wakes them (see `common.concurrency`). They cost no
+  timer.
+- One of them is the *timer*: parked too, but in a cancel scope that ends when the next job falls due or the
+  next deadline passes, whichever is first.
+- For each request in flight one waiter is its *leader*: the request runs in that task, and its reply is
+  delivered to all other waiters of its jobs.
+
+A waiter finds out what to do next in `Poller.next_step`, which first dispatches: it ends waits that are past
+their deadline, takes from the queue what is due, and assigns each request to a leader. The leader is the
+waiter with the latest deadline among those that the request is for. The request runs in a cancel scope with
+that deadline, so that a deadline cuts a request only where nobody is left who needs it; led by expiring
+waiters, a shared request would be cut again and again.
+
+A task may be cancelled at any await, and whoever goes hands its role over on the way out. `_elect_timer`
+wakes some parked waiter, which becomes the timer in its next step. `_complete`, in a ``finally`` of the
+leader, returns the request's jobs to the queue: still due, they are sent again with another leader. So any
+waiter can go at any time and the rest go on, without a lock: everything between two awaits is atomic on an
+event loop.
+
+Two orders of events need care. A newcomer can join a job whose request is in flight: the sequence number of
+requests and waits says which began first, and a reply older than the wait tells it nothing but an end. And a
+request that was assigned may never be sent, because its leader was cancelled first: `remove` completes it.
 """
 
 from __future__ import annotations
@@ -12,6 +33,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 
 import anyio
 
@@ -20,17 +42,21 @@ from common.model.errors import UsageError
 from common.polling.executor import PollExecutor
 from common.polling.pollable import Pollable
 from common.polling.schedule import Deadlines, PollQueue
+from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, PollRequest, Waiter
+from common.telemetry.events import Observer
 
 
 class Poller:
     """Asks about all jobs that anybody waits for. Belongs to one source and one event loop."""
 
-    def __init__(self, source: Pollable) -> None:
-        self._source = source
+    def __init__(self, pollable: Pollable, throttle: Throttle, observer: Observer | None = None) -> None:
+        self.throttle = throttle
+        self.observer = observer
+        self._pollable = pollable
         self._parking = parking()
         self.now: Callable[[], float] = self._parking.now
-        self._executor = PollExecutor(source, self.now, self._wake)
+        self._executor = PollExecutor(pollable, throttle, observer, now=self.now, wake=self._wake)
         self._jobs: dict[str, PolledJob] = {}
         self._queue = PollQueue()
         self._deadlines = Deadlines()
@@ -45,21 +71,23 @@ class Poller:
 
     @property
     def idle(self) -> bool:
-        """True where nobody waits, and so nothing at all is held."""
+        """Whether nobody waits, so that nothing at all is held."""
         waiters = len(self._parked) + len(self._single_reads)
         held = len(self._jobs) + len(self._queue) + len(self._deadlines) + waiters
         return not held and self._timer is None and not self._in_flight and not self._active
 
     def next_step(self, waiter: Waiter) -> Awaitable[object] | None:
-        """What this waiter's task is to await next: a request, the time, or its wake-up. None: it is told.
+        """Return what this waiter's task is to await next, None once it has been notified.
 
-        The task itself awaits it, in the one frame that a wait has: thousands of them are kept at a time.
+        The task awaits it itself, in the one frame that a wait has: there are thousands of them at a time.
         """
         if waiter.notified:
             return None
         now = self.now()
-        if now >= waiter.request_deadline:
-            waiter.fail(waiter.timeout_error())  # its request landed in the very moment of its deadline
+        if now >= waiter.deadline:
+            waiter.fail(
+                waiter.timeout_error()
+            )  # its request was completed in the very moment of its deadline
             return None
         self._dispatch(now)
         if waiter.request is not None:
@@ -70,10 +98,10 @@ class Poller:
         return self._parking.park(waiter)
 
     def close(self) -> None:
-        """End every wait with an exception, cut the requests in flight, and take no more waits."""
+        """End every wait with an exception, cancel the requests in flight, and take no more waits."""
         self._closed = True
-        for entry in self._jobs.values():
-            for waiter in entry.waiters:
+        for job in self._jobs.values():
+            for waiter in job.waiters:
                 if not waiter.notified:
                     waiter.fail(
                         UsageError(f"{waiter.ref}: the source was closed under this wait", ref=waiter.ref)
@@ -82,66 +110,57 @@ class Poller:
                 if waiter.request is not None and waiter.request.scope is not None:
                     waiter.request.scope.cancel()
 
-    # Coming and going
+    # Adding and removing waiters
 
     def add(self, waiter: Waiter) -> None:
-        """A wait begins: its task takes turns from now on. Raises `UsageError` once the source is closed."""
+        """Begin a wait: from now on its task takes steps. Raise `UsageError` once the source is closed."""
         if self._closed:
             raise UsageError("the source is closed: make a new one, or close it later", ref=waiter.ref)
-        entry = self._jobs.get(waiter.ref.id)
-        if entry is None:
-            entry = PolledJob(waiter.ref, [waiter], self._source.seat(waiter.ref))
-            self._jobs[waiter.ref.id] = entry
+        job = self._jobs.get(waiter.ref.id)
+        if job is None:
+            job = PolledJob(waiter.ref, [waiter], self._pollable.batch_cost(waiter.ref))
+            self._jobs[waiter.ref.id] = job
         else:
-            entry.waiters.append(waiter)
+            job.waiters.append(waiter)
         waiter.sequence = waiter.sequence or next(self._sequence)
         waiter.active = True
         self._active += 1
-        self._deadlines.put(waiter)
+        if waiter.deadline < math.inf:
+            self._deadlines.put(waiter)
         if waiter.single_read:
             self._single_reads[waiter] = None
-        self._wake_timer(waiter.request_deadline)
-        self._enqueue(entry)
+        self._wake_timer(waiter.deadline)
+        self._enqueue(job)
 
     def remove(self, waiter: Waiter) -> None:
-        """A wait is over, or its task cancelled: what it carried goes to others."""
+        """End a wait, or a step of it, also in a cancelled task: its roles go to others."""
         self._parked.pop(waiter, None)
-        self._single_reads.pop(waiter, None)
+        if waiter.single_read:
+            self._single_reads.pop(waiter, None)
         waiter.active = False
         self._active -= 1
-        entry = self._jobs[waiter.ref.id]
-        entry.waiters.remove(waiter)
-        flight, waiter.request = waiter.request, None
-        if flight is not None:
-            self._complete(flight)  # cancelled after it was chosen, before it took off
-        if not entry.waiters and not entry.in_flight:
-            self._drop(entry)
+        job = self._jobs[waiter.ref.id]
+        job.waiters.remove(waiter)
+        request, waiter.request = waiter.request, None
+        if request is not None:
+            self._complete(request)  # cancelled after it was chosen as a leader, before it sent the request
+        if not job.waiters and not job.in_flight:
+            self._drop(job)
         if self._timer is waiter:
             self._elect_timer()
         self._queue.prune(len(self._jobs))
         self._deadlines.discard(waiter, self._active)
 
-    def _drop(self, entry: PolledJob) -> None:
-        entry.due = math.inf  # what the queue still has of it counts no more
-        if self._jobs.get(entry.ref.id) is entry:
-            del self._jobs[entry.ref.id]
-
-    def _elect_timer(self) -> None:
-        self._wake_at = math.inf
-        self._timer = next(iter(self._parked), None)
-        if self._timer is not None:
-            self._wake(self._timer)
+    def _drop(self, job: PolledJob) -> None:
+        job.due = math.inf  # makes its items in the queue stale
+        if self._jobs.get(job.ref.id) is job:
+            del self._jobs[job.ref.id]
 
     def _wake(self, waiter: Waiter) -> None:
         self._parked.pop(waiter, None)
         self._parking.unpark(waiter)
 
-    def _wake_timer(self, at: float) -> None:
-        # A newcomer that is due earlier wakes the sleeper, who then sleeps for less.
-        if self._timer is not None and at < self._wake_at and self._timer in self._parked:
-            self._wake(self._timer)
-
-    # Keeping time
+    # The timer
 
     async def _run_timer(self, waiter: Waiter, now: float) -> None:
         self._timer = waiter
@@ -151,92 +170,102 @@ class Poller:
             await self._parking.park(waiter)
         self._parked.pop(waiter, None)
 
-    def _enqueue(self, entry: PolledJob) -> None:
-        due = math.inf
-        for waiter in entry.waiters:
-            if waiter.due < due and waiter.active and not waiter.notified:
-                due = waiter.due
-        if entry.in_flight or due == entry.due:
-            return
-        self._queue.put(entry, due)
-        self._wake_timer(due)
+    def _elect_timer(self) -> None:
+        self._wake_at = math.inf
+        self._timer = next(iter(self._parked), None)
+        if self._timer is not None:
+            self._wake(self._timer)
+
+    def _wake_timer(self, at: float) -> None:
+        """Wake the timer if it would sleep past ``at``; it then sleeps for less."""
+        if self._timer is not None and at < self._wake_at and self._timer in self._parked:
+            self._wake(self._timer)
 
     def _next_wake(self, now: float) -> float:
         due = self._queue.first_due()
         if due < math.inf:
-            due = max(due, self._source.open_at(now, self._in_flight))
+            due = max(due, self.throttle.next_send_at(now, self._in_flight))
         return min(due, self._deadlines.first())
 
-    def _dispatch(self, now: float) -> None:
-        """End what is past its deadline, and give what is due to pilots."""
-        for waiter in self._deadlines.passed(now):
-            if not waiter.notified and waiter.request is None:
-                waiter.fail(waiter.timeout_error())
-                self._wake(waiter)
-        while self._source.open_at(now, self._in_flight) <= now:
-            batch = now >= self._executor.batch_after
-            entries = self._queue.next_batch(
-                self._source.room, now, batch=batch, resumed=self._source.resumed
-            )
-            if not entries:
-                break
-            self._source.departing(now)
-            self._assign(entries)
-        for waiter in self._single_reads:
-            # With no time allowed there is one read: it waits for a place in flight, but for no floor.
-            if not now < self._source.open_at(now, self._in_flight) < math.inf:
-                break
-            entry = self._jobs[waiter.ref.id]
-            if not waiter.notified and not entry.in_flight:
-                self._assign([entry])
+    # Dispatching
 
-    # Carrying requests
-
-    def _assign(self, entries: list[PolledJob]) -> None:
-        for entry in entries:
-            entry.due = entry.first_due = math.inf
-        free = [
-            waiter for entry in entries for waiter in entry.waiters if waiter.active and not waiter.notified
-        ]
-        if not free:
+    def _enqueue(self, job: PolledJob) -> None:
+        due = math.inf
+        for waiter in job.waiters:
+            if waiter.due < due and waiter.active and not waiter.notified:
+                due = waiter.due
+        if job.in_flight or due == job.due:
             return
-        pilot = max(free, key=lambda waiter: waiter.request_deadline)
-        for entry in entries:
-            entry.in_flight = True
-        self._in_flight += 1
-        pilot.request = PollRequest(next(self._sequence), entries, pilot, self._source.room)
-        self._wake(pilot)
+        self._queue.put(job, due)
+        self._wake_timer(due)
 
-    async def _send(self, flight: PollRequest) -> None:
-        pilot = flight.leader
-        if self._timer is pilot:
+    def _dispatch(self, now: float) -> None:
+        """End the waits that are past their deadline, and assign what is due to leaders."""
+        if self._deadlines:
+            for waiter in self._deadlines.passed(now):
+                if not waiter.notified and waiter.request is None:
+                    waiter.fail(waiter.timeout_error())
+                    self._wake(waiter)
+        throttle = self.throttle
+        while self._queue.first_due() <= now and throttle.next_send_at(now, self._in_flight) <= now:
+            jobs = self._queue.next_batch(
+                self._pollable.batch_limit if now >= self._executor.batch_after else 0,
+                now,
+                recovered_at=throttle.recovered_at,
+            )
+            if not jobs:
+                break
+            throttle.request_sent(now)
+            self._assign(jobs)
+        for waiter in self._single_reads:
+            # timeout=0 makes one read: it waits for a place in flight, but for no Retry-After.
+            if not now < throttle.next_send_at(now, self._in_flight) < math.inf:
+                break
+            job = self._jobs[waiter.ref.id]
+            if not waiter.notified and not job.in_flight:
+                self._assign([job])
+
+    def _assign(self, jobs: list[PolledJob]) -> None:
+        for job in jobs:
+            job.due = job.first_due = math.inf
+        waiters = [waiter for job in jobs for waiter in job.waiters if waiter.active and not waiter.notified]
+        if not waiters:
+            return
+        leader = max(waiters, key=attrgetter("deadline"))
+        for job in jobs:
+            job.in_flight = True
+        self._in_flight += 1
+        leader.request = PollRequest(next(self._sequence), jobs, leader, self._pollable.batch_limit)
+        self._wake(leader)
+
+    async def _send(self, request: PollRequest) -> None:
+        leader = request.leader
+        if self._timer is leader:
             self._elect_timer()
         try:
-            with anyio.CancelScope(deadline=pilot.request_deadline) as scope:
-                flight.scope = scope
-                await self._executor.execute(flight)
-            if scope.cancelled_caught and not pilot.notified:
-                pilot.fail(pilot.timeout_error())
+            with anyio.CancelScope(deadline=leader.deadline) as scope:
+                request.scope = scope
+                await self._executor.execute(request)
+            if scope.cancelled_caught and not leader.notified:
+                leader.fail(leader.timeout_error())
         except BaseException:
-            pilot.active = False  # cancelled, and on its way out: it carries nothing more
+            leader.active = False  # cancelled, and on its way out: it is assigned nothing more
             raise
         finally:
-            pilot.request = None
-            self._complete(flight)
+            leader.request = None
+            self._complete(request)
 
-    def _complete(self, flight: PollRequest) -> None:
-        if flight.completed:
+    def _complete(self, request: PollRequest) -> None:
+        if request.completed:
             return
-        flight.completed = True
+        request.completed = True
         self._in_flight -= 1
-        for entry in flight.jobs:
-            entry.in_flight = False
-            if entry.waiters:
-                self._enqueue(entry)
+        for job in request.jobs:
+            job.in_flight = False
+            if job.waiters:
+                self._enqueue(job)
             else:
-                self._drop(entry)
+                self._drop(job)
         now = self.now()
         self._dispatch(now)
-        self._wake_timer(
-            self._next_wake(now)
-        )  # the keeper may sleep until a request lands, which one just did
+        self._wake_timer(self._next_wake(now))  # it may sleep until a request completes, as this one just did

@@ -1,6 +1,23 @@
-"""What falls due when, and what can go out together: two heaps, and how the next request is filled.
+"""What falls due when, and what goes out together: two heaps, and how the next request is filled.
 
-What is over stays in its heap until that is mostly such: taking it out at once would cost a search.
+`PollQueue` holds the jobs by the time that they fall due, `Deadlines` the waits by their deadline. Both are
+binary heaps with lazy deletion: an item is never searched for and taken out. It becomes stale instead,
+because its job or its wait no longer refers to it, and it is dropped when it comes to the top, or when stale
+items outnumber the live ones (`prune`, `discard`). Removing an item at once would be O(n); this way each
+operation is O(log n) amortized, and a heap holds at most two items for each live one, and a few more.
+
+`PollQueue.next_batch` fills a request. The first job that is due opens it. Where the server answers for many
+ids, further jobs join in the order of their due times: those due within `COALESCE_WINDOW` of now, which were
+meant to go together, and those that would be due soon anyway, within `EARLY_FRACTION` of their own delay.
+That keeps the jobs of one source in step, so that a thousand waits stay a handful of requests. Jobs that must
+be asked for alone are skipped and put back.
+
+After an outage, or after a ``Retry-After``, everything is due at once. To send it all would be the herd that
+brings a server down again, so the overdue jobs are spread (`RecoverySpread`): each is asked about again
+within its own delay after the recovery, evenly, at the rate of requests that there was before. Jobs that
+share a request stay together, the first request leaves at once, so that a source with few jobs notices
+nothing, and a job that was put off keeps its place, so that repeated outages do not put off the same one for
+ever.
 """
 
 from __future__ import annotations
@@ -15,182 +32,190 @@ import attrs
 from common.polling.waiters import PolledJob, Waiter
 
 COALESCE_WINDOW = 0.05
-"""Seconds: what falls due so soon after the first goes out with it."""
+"""Seconds: a job that falls due so soon after the first one goes out with it."""
 EARLY_FRACTION = 0.25
-"""A free seat in a request goes to a job that is due within this part of its own delay."""
+"""Free room in a request goes to a job that is due within this part of its own delay."""
 MAX_SKIPPED = 64
-"""So many jobs that must go alone are passed over in filling one request."""
+"""At most so many jobs that must go alone are skipped in filling one request."""
 MAX_STALE = 16
-"""So many items that are over are borne with in any heap."""
+"""So many stale items are tolerated in a heap of any size."""
 
 _Item = tuple[float, float, int, PolledJob]
 
 
 class PollQueue:
-    """The jobs to ask about, by the time that they fall due. ``entry.due`` says which item of it counts."""
+    """The jobs to ask about, by due time. An item is live while it has its job's ``due`` time."""
 
     def __init__(self) -> None:
         self._heap: list[_Item] = []
-        self._numbers = itertools.count()
-        self._spreading = RecoverySpread()
+        self._sequence = itertools.count()
+        self._recovery = RecoverySpread()
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def put(self, entry: PolledJob, due: float) -> None:
-        """Ask about it at ``due``, whatever was said before; infinity for not at all."""
-        entry.due = due
+    def put(self, job: PolledJob, due: float) -> None:
+        """Set when to ask about a job, in place of any earlier time; infinity for not at all."""
+        job.due = due
         if due < math.inf:
-            entry.first_due = min(entry.first_due, due)
-            heapq.heappush(self._heap, (due, entry.first_due, next(self._numbers), entry))
+            job.first_due = min(job.first_due, due)
+            heapq.heappush(self._heap, (due, job.first_due, next(self._sequence), job))
 
     def first_due(self) -> float:
-        """When the first job falls due; infinity where there is none."""
-        while self._heap and not _counts(self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else math.inf
+        """Return when the first job falls due; infinity if there is none."""
+        heap = self._heap
+        while heap:
+            due, _, _, job = heap[0]
+            if job.due == due and not job.in_flight:
+                return due
+            heapq.heappop(heap)
+        return math.inf
 
-    def next_batch(
-        self, room: int, now: float, *, batch: bool, resumed: float = -math.inf
-    ) -> list[PolledJob]:
-        """The jobs of the next request: one that is due, if any, and what has ``room`` beside it.
+    def next_batch(self, limit: int, now: float, *, recovered_at: float = -math.inf) -> list[PolledJob]:
+        """Return the jobs of the next request: one that is due, if any, and what goes with it.
 
-        What fell due before ``resumed`` while the server was not to be had is spread over the time after it.
+        ``limit`` is how many bytes of ids a batch request holds, 0 for requests for one job only. What fell
+        due before ``recovered_at``, while the server was not available, is spread over the time after it.
         """
-        self._spread(now, room if batch else 0, resumed)
+        if recovered_at > -math.inf:
+            self._spread(now, limit, recovered_at)
         if self.first_due() > now:
             return []
-        first = self._take()
-        if not batch or not first.batch_cost or now < first.single_until:
+        first = self._pop()
+        if not limit or not first.batch_cost or now < first.single_until:
             return [first]
-        room, boarded = room - first.batch_cost, [first]
-        passed: list[tuple[PolledJob, float]] = []
-        while len(passed) < MAX_SKIPPED and (due := self.first_due()) < math.inf:
-            entry = self._heap[0][-1]
-            if due > now + max(COALESCE_WINDOW, EARLY_FRACTION * entry.delay) or entry.batch_cost > room:
+        limit, batch = limit - first.batch_cost, [first]
+        skipped: list[tuple[PolledJob, float]] = []
+        while len(skipped) < MAX_SKIPPED and (due := self.first_due()) < math.inf:
+            job = self._heap[0][-1]
+            if due > now + max(COALESCE_WINDOW, EARLY_FRACTION * job.delay) or job.batch_cost > limit:
                 break
-            self._take()
-            if not entry.batch_cost or now < entry.single_until:
-                passed.append((entry, due))
+            self._pop()
+            if not job.batch_cost or now < job.single_until:
+                skipped.append((job, due))
                 continue
-            room -= entry.batch_cost
-            boarded.append(entry)
-        for entry, due in passed:
-            self.put(entry, due)
-        return boarded
+            limit -= job.batch_cost
+            batch.append(job)
+        for job, due in skipped:
+            self.put(job, due)
+        return batch
 
-    def prune(self, most: int) -> None:
-        """Forget items that are over, once there are more of them than ``most`` that count."""
-        if not most:
+    def prune(self, live: int) -> None:
+        """Drop stale items if they outnumber the ``live`` jobs."""
+        if not live:
             self._heap.clear()
-        elif len(self._heap) > 2 * most + MAX_STALE:
-            self._heap = [item for item in self._heap if _counts(item)]
+        elif len(self._heap) > 2 * live + MAX_STALE:
+            self._heap = [item for item in self._heap if _is_live(item)]
             heapq.heapify(self._heap)
 
-    def _spread(self, now: float, room: int, resumed: float) -> None:
-        late: list[PolledJob] = []
-        while self.first_due() < min(now, resumed):
-            late.append(self._take())
-        # Who was put off before comes first: else some would be put off each time, and never asked about.
-        late.sort(key=lambda entry: entry.first_due)
-        for entry in late:
-            due = self._spreading.due(entry, resumed, room if now >= entry.single_until else 0)
-            for waiter in entry.waiters:
+    def _spread(self, now: float, limit: int, recovered_at: float) -> None:
+        overdue: list[PolledJob] = []
+        while self.first_due() < min(now, recovered_at):
+            overdue.append(self._pop())
+        # Longest overdue first: else some would be put off by each outage, and never asked about.
+        overdue.sort(key=lambda job: job.first_due)
+        for job in overdue:
+            due = self._recovery.due(job, recovered_at, limit if now >= job.single_until else 0)
+            for waiter in job.waiters:
                 waiter.due = max(waiter.due, due)  # so that a newcomer's is the earliest
-            self.put(entry, due)
+            self.put(job, due)
 
-    def _take(self) -> PolledJob:
-        entry = heapq.heappop(self._heap)[-1]
-        entry.due = math.inf
-        return entry
+    def _pop(self) -> PolledJob:
+        job = heapq.heappop(self._heap)[-1]
+        job.due = math.inf
+        return job
 
 
 class Deadlines:
-    """The waiters that have a deadline, by that. Who has left is let go at once, and its job with it."""
+    """The waiters that have a deadline, by deadline. A removed one is released at once, and its job with it.
+
+    So the heap holds a key in place of the waiter: a stale item keeps nothing alive.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
         self._waiters: dict[int, Waiter] = {}
-        """By ticket, which is what the heap holds."""
-        self._tickets = itertools.count(1)
+        self._keys = itertools.count(1)
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def put(self, waiter: Waiter) -> None:
-        """Remember when its request, or itself, is cut."""
-        if waiter.request_deadline < math.inf:
-            waiter.deadline_key = next(self._tickets)
-            self._waiters[waiter.deadline_key] = waiter
-            heapq.heappush(self._heap, (waiter.request_deadline, waiter.deadline_key))
+        """Add a waiter that has a deadline."""
+        waiter.deadline_key = next(self._keys)
+        self._waiters[waiter.deadline_key] = waiter
+        heapq.heappush(self._heap, (waiter.deadline, waiter.deadline_key))
 
     def first(self) -> float:
-        """The first deadline; infinity where there is none."""
-        while self._heap and not self._counts(self._heap[0]):
+        """Return the first deadline; infinity if there is none."""
+        while self._heap and not self._is_live(self._heap[0]):
             self._waiters.pop(heapq.heappop(self._heap)[1], None)
         return self._heap[0][0] if self._heap else math.inf
 
     def passed(self, now: float) -> Iterator[Waiter]:
-        """The waiters whose deadline has come, each once."""
+        """Yield the waiters whose deadline has passed, each once."""
         while self.first() <= now:
             yield self._waiters.pop(heapq.heappop(self._heap)[1])
 
-    def discard(self, waiter: Waiter, most: int) -> None:
-        """This one has left. Also forget when, once there are more such than ``most`` that have not."""
+    def discard(self, waiter: Waiter, live: int) -> None:
+        """Remove a waiter. Also drop stale items if they outnumber the ``live`` waiters."""
         self._waiters.pop(waiter.deadline_key, None)
-        if len(self._heap) > 2 * most + MAX_STALE or not most:
-            self._heap = [item for item in self._heap if self._counts(item)]
+        if len(self._heap) > 2 * live + MAX_STALE or not live:
+            self._heap = [item for item in self._heap if self._is_live(item)]
             heapq.heapify(self._heap)
 
-    def _counts(self, item: tuple[float, int]) -> bool:
+    def _is_live(self, item: tuple[float, int]) -> bool:
         waiter = self._waiters.get(item[1])
         return waiter is not None and waiter.active
 
 
-def _counts(item: _Item) -> bool:
-    due, *_, entry = item
-    return entry.due == due and not entry.in_flight
+def _is_live(item: _Item) -> bool:
+    due, *_, job = item
+    return job.due == due and not job.in_flight
 
 
-STEP = (math.sqrt(5) - 1) / 2
-"""The golden ratio: its multiples, without their whole parts, fill 0 to 1 evenly, however many they are."""
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+"""The fractional parts of its multiples fill 0 to 1 evenly, however many there are."""
 
 
 @attrs.define
 class RecoverySpread:
-    """The times of those that fell due before ``resumed``."""
+    """When to ask again about the jobs that fell due before the server recovered."""
 
-    _resumed: float = -math.inf
+    _recovered_at: float = -math.inf
     _requests: int = 0
-    _part: float = 0.0
+    _fraction: float = 0.0
     _room: int = 0
     _window: float = 0.0
 
-    def due(self, entry: PolledJob, resumed: float, room: int) -> float:
-        """When to ask about it, ``resumed`` or later; ``room`` is what one request holds, 0 for one job."""
-        if resumed != self._resumed:
-            self._resumed, self._requests, self._room = resumed, 0, 0
-        window = _window(entry, resumed)
-        if not entry.batch_cost or not room:
-            return resumed + self._next_part() * window
-        if entry.batch_cost > self._room:
-            self._part, self._room, self._window = self._next_part(), room, window
-        self._room -= entry.batch_cost
+    def due(self, job: PolledJob, recovered_at: float, limit: int) -> float:
+        """Return when to ask about a job, ``recovered_at`` or later.
+
+        ``limit`` is how many bytes of ids one request holds, 0 for one job.
+        """
+        if recovered_at != self._recovered_at:
+            self._recovered_at, self._requests, self._room = recovered_at, 0, 0
+        window = _window(job, recovered_at)
+        if not job.batch_cost or not limit:
+            return recovered_at + self._next_fraction() * window
+        if job.batch_cost > self._room:
+            self._fraction, self._room, self._window = self._next_fraction(), limit, window
+        self._room -= job.batch_cost
         self._window = min(self._window, window)
-        return resumed + self._part * self._window
+        return recovered_at + self._fraction * self._window
 
-    def _next_part(self) -> float:
-        part = self._requests * STEP % 1.0
+    def _next_fraction(self) -> float:
+        fraction = self._requests * GOLDEN_RATIO % 1.0
         self._requests += 1
-        return part
+        return fraction
 
 
-def _window(entry: PolledJob, resumed: float) -> float:
-    """The seconds within which it is asked about: its own delay, and half of what a deadline leaves.
+def _window(job: PolledJob, recovered_at: float) -> float:
+    """Return the seconds within which to ask again: the job's own delay, at most half the time to a deadline.
 
-    The other half is for the answer. A caller who has no time at all is not kept waiting.
+    The other half is for the reply. A waiter that makes a single read is not kept waiting.
     """
-    window = max(0.0, entry.delay or entry.waiters[0].policy.initial)
-    for waiter in entry.waiters:
-        window = 0.0 if waiter.single_read else min(window, max(0.0, waiter.deadline - resumed) / 2)
+    window = max(0.0, job.delay or job.waiters[0].policy.initial)
+    for waiter in job.waiters:
+        window = 0.0 if waiter.single_read else min(window, max(0.0, waiter.deadline - recovered_at) / 2)
     return window

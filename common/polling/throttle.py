@@ -1,9 +1,10 @@
-"""How many polls may be under way, and how far apart they leave, when a server counts requests.
+"""When the next request of a source may be sent, and how many may be in flight.
 
-Pure arithmetic on the loop's clock. A healthy server without a count is asked ``concurrency`` at a time; one
-that says 429 half as many, and one more again after each round of good answers. Of a budget that is half used
-up, half of what is left is kept for everybody else: a wait slows down and never uses a foundation's hour up.
-What piled up while the server asked to be left alone, or was away, does not go out in one heap afterwards.
+Pure arithmetic on the event loop's clock, in seconds. A healthy server without a request count is asked
+``max_in_flight`` at a time. A 429 halves that number; each full round of good replies adds one again. Of a
+rate budget that is half used up, polls take half of what is left and leave the rest to everybody else: a wait
+slows down, but never exhausts a foundation's hour. Polls that piled up while the server asked for silence, or
+was unreachable, are spread over time afterwards (see `common.polling.schedule`).
 """
 
 from __future__ import annotations
@@ -11,84 +12,130 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import anyio
 import attrs
+from anyio.lowlevel import current_token
 
-SHARE = 0.5
-"""The part of a server's remaining budget that polls may use until it begins anew."""
-FREELY = 0.5
+from common.model.errors import RateLimited, SourceError
+
+BUDGET_SHARE = 0.5
+"""The part of a server's remaining budget that polls may use until the budget is renewed."""
+PLENTY = 0.5
 """Above this part of its budget a server is asked as often as the policy says."""
 
 
 @attrs.frozen
 class Budget:
-    """What a server says it still answers: ``remaining`` of ``limit`` requests, for ``seconds`` more."""
+    """A server's rate budget: ``remaining`` of ``limit`` requests, for ``seconds`` more."""
 
     limit: int
     remaining: int
     seconds: float
 
     def interval(self) -> float:
-        """Seconds between two polls under this budget; 0 while there is plenty."""
-        if self.seconds <= 0 or self.remaining > self.limit * FREELY:
+        """Return the seconds between two polls under this budget; 0 while there is plenty."""
+        if self.seconds <= 0 or self.remaining > self.limit * PLENTY:
             return 0.0
-        return self.seconds / max(1.0, self.remaining * SHARE)
+        return self.seconds / max(1.0, self.remaining * BUDGET_SHARE)
 
 
 @attrs.define
 class Throttle:
-    """When the next poll of one source may leave."""
+    """The limits of one source on one event loop."""
 
     max_in_flight: int
-    retry_after_until: float = -math.inf
-    """Asked for by ``Retry-After``."""
-    _recovered: float = attrs.field(default=-math.inf, init=False)
-    _failed: int = attrs.field(default=0, init=False)
-    _allowed: float = attrs.field(init=False)
+    retry_after_cap: float = 3600.0
+    """At most so many seconds of a ``Retry-After`` are kept."""
+    retry_after_until: float = attrs.field(default=-math.inf, init=False)
+    """No poll is sent before this time, which a ``Retry-After`` set."""
+    recovered_at: float = attrs.field(default=-math.inf, init=False)
+    """When the server recovered. Polls that fell due before that are spread over the time after it."""
+    limit: int = attrs.field(init=False)
+    """How many polls may be in flight now."""
+    _exact_limit: float = attrs.field(init=False)
+    _failures: int = attrs.field(default=0, init=False)
     _interval: float = attrs.field(default=0.0, init=False)
     _next: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._allowed = float(self.max_in_flight)
+        self._set_limit(float(self.max_in_flight))
 
-    @property
-    def limit(self) -> int:
-        """How many polls may be under way now."""
-        return int(self._allowed)
+    def next_send_at(self, now: float, in_flight: int) -> float:
+        """Return the earliest time for one more poll beside ``in_flight`` others.
 
-    @property
-    def recovered_at(self) -> float:
-        """When the server was to be had again: what fell due before then is to come back spread over time."""
-        return max(self.retry_after_until, self._recovered)
-
-    def next_send_at(self, now: float, flying: int) -> float:
-        """The earliest time for one more poll beside ``flying``; infinity for "once one of them is back"."""
-        return math.inf if flying >= self.limit else max(now, self.retry_after_until, self._next)
+        Infinity means "once one of them has been answered".
+        """
+        return math.inf if in_flight >= self.limit else max(now, self.retry_after_until, self._next)
 
     def request_sent(self, now: float) -> None:
-        """A poll leaves."""
+        """Count a poll that is sent now."""
         if self._interval:
             self._next = max(now, self._next) + self._interval
 
-    def request_failed(self) -> None:
-        """A poll met trouble of the server's or on the way to it."""
-        self._failed += 1
+    def on_success(self, now: Callable[[], float]) -> None:
+        """Note a reply of the API's own.
 
-    def request_answered(self, clock: Callable[[], float]) -> None:
-        """A poll was answered. After as many failures as may be under way at once, an outage has ended."""
-        if self._failed >= self.limit:
-            self._recovered = clock()
-        self._failed = 0
-        self._allowed = min(float(self.max_in_flight), self._allowed + 1.0 / self._allowed)
+        After as many failures as may be in flight at once, it is the end of an outage. ``now`` is called only
+        then.
+        """
+        if self._failures >= self.limit:
+            self.recovered_at = max(self.recovered_at, now())
+        self._failures = 0
+        if self.limit < self.max_in_flight:
+            self._set_limit(min(float(self.max_in_flight), self._exact_limit + 1.0 / self._exact_limit))
 
-    def rate_limited(self) -> None:
-        """The server said that there were too many."""
-        self._allowed = max(1.0, self._allowed / 2)
+    def on_failure(self, error: SourceError, now: float) -> None:
+        """Note a failed request, and keep to what the server asks for: fewer requests, or none for a while.
 
-    def delay_until(self, until: float) -> None:
-        """The server asks to be left alone."""
-        self.retry_after_until = max(self.retry_after_until, until)
+        Caps ``error.retry_after``.
+        """
+        if error.transient:
+            self._failures += 1
+        if isinstance(error, RateLimited):
+            self._set_limit(max(1.0, self._exact_limit / 2))
+        if error.retry_after is not None:
+            error.retry_after = min(error.retry_after, self.retry_after_cap)
+            self.retry_after_until = max(self.retry_after_until, now + error.retry_after)
+            self.recovered_at = max(self.recovered_at, self.retry_after_until)
 
-    def budget(self, budget: Budget, now: float) -> None:
-        """The server told what it still answers."""
+    def update_budget(self, budget: Budget, now: float) -> None:
+        """Take over the rate budget that a reply told."""
         self._interval = budget.interval()
         self._next = min(self._next, now + self._interval) if self._interval else 0.0
+
+    def _set_limit(self, exact: float) -> None:
+        self._exact_limit, self.limit = exact, int(exact)
+
+
+class LoopThrottle:
+    """The `Throttle` of the running event loop.
+
+    Another loop gets a new one, for loops do not share a clock.
+    """
+
+    def __init__(self, max_in_flight: int, retry_after_cap: float) -> None:
+        self.max_in_flight = max_in_flight
+        self._limits = max_in_flight, retry_after_cap
+        self._loop: object = None
+        self._throttle = Throttle(*self._limits)
+
+    def current(self) -> Throttle:
+        """Return the throttle of the running event loop."""
+        loop = current_token().native_token
+        if loop is not self._loop:
+            if self._loop is not None:
+                self._throttle = Throttle(*self._limits)
+            self._loop = loop
+        return self._throttle
+
+    def on_success(self) -> None:
+        """See `Throttle.on_success`."""
+        self.current().on_success(anyio.current_time)
+
+    def on_failure(self, error: SourceError) -> None:
+        """See `Throttle.on_failure`."""
+        self.current().on_failure(error, anyio.current_time())
+
+    def update_budget(self, budget: Budget) -> None:
+        """See `Throttle.update_budget`."""
+        self.current().update_budget(budget, anyio.current_time())

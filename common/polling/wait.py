@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Literal
 
 import anyio
 import anyio.lowlevel
@@ -15,101 +15,78 @@ import attrs
 from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.model.states import Action, JobState
+from common.model.states import JobState
 from common.polling.policy import PollPolicy
 from common.polling.poller import Poller
 from common.polling.wait_progress import DelayRule
 from common.polling.waiters import Waiter
-from common.telemetry.events import EventKind, Observer, logger, tell
+from common.telemetry.events import EventKind, logger, tell
 
 Probe = Callable[[JobRef, Job | None], Awaitable[JobState]]
 """Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state."""
 
-
 OnCancel = Literal["leave", "cancel"]
 """What a cancelled wait does to the remote job: nothing, or ask the server to cancel it."""
 
+CancelJob = Callable[[JobRef], Awaitable[object]]
+"""Asks the server to cancel a job."""
+
 CANCEL_GRACE = 10.0
-"""For so many seconds a cancelled wait goes on to ask the server to cancel the job (``on_cancel``)."""
-
-
+"""Seconds for which a cancelled wait goes on, to ask the server to cancel the job (``on_cancel``)."""
 PROBE_LIMIT = 30.0
 """Seconds for ``resolve_gone`` in a wait of ``timeout=0``, which no deadline bounds."""
 
 
-class Acted(Protocol):
-    """What cancelling a job needs of a source."""
-
-    async def act(self, job: JobRef, action: Action) -> Job:
-        """For ``on_cancel="cancel"``."""
-        ...
-
-
-class Waited(Acted, Protocol):
-    """What a wait needs of a source."""
-
-    @property
-    def observer(self) -> Observer | None:
-        """Told of what happens."""
-        ...
-
-    @property
-    def poller(self) -> Poller:
-        """The poller of the running event loop."""
-        ...
-
-
 @attrs.frozen(kw_only=True)
 class WaitSpec:
-    """What the caller of a wait asked for, checked."""
+    """The arguments of a wait, checked."""
 
     policy: PollPolicy
     delay: DelayRule
     timeout: float | None
     until: frozenset[JobState] | None
-    on_cancel: OnCancel
+    cancel: CancelJob | None
+    """What a cancelled wait does; None where it leaves the remote job alone."""
     resolve_gone: Probe | None
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
 class Wait(Waiter):
-    """One wait of one task, which takes its turns in the shared poller.
+    """One wait of one task, which takes steps in the shared poller.
 
-    So it goes::
+    It is used like this::
 
         async with wait:
-            while (pending := wait.turn()) is not None:
+            while (pending := wait.next_step()) is not None:
                 await pending
 
-    It is entered for each thing to be told: a change, or the end, or the exception raised on the way out.
+    It is entered once for each thing to be told: a change, the end, or the exception that is raised on
+    leaving it.
     """
 
-    source: Waited
     spec: WaitSpec
     poller: Poller
     entered: bool = attrs.field(default=False, init=False)
 
     @classmethod
     def begin(
-        cls, source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec, *, terminal_only: bool
+        cls, poller: Poller, ref: JobRef, seen: Job | None, spec: WaitSpec, *, terminal_only: bool
     ) -> Wait:
-        """A wait that begins now, on the clock of the running loop."""
-        poller = source.poller
-        began = poller.now()
+        """Return a wait that begins now, on the clock of the running loop."""
+        began, timeout = poller.now(), spec.timeout
         wait = cls(
-            source=source,
             poller=poller,
             spec=spec,
             ref=ref,
             policy=spec.policy,
             began=began,
-            deadline=math.inf if spec.timeout is None else began + spec.timeout,
-            timeout=spec.timeout,
+            deadline=began + timeout if timeout else math.inf,  # a single read is not cut
+            timeout=timeout,
             until=spec.until,
             last=seen,
             delay=spec.delay,
             terminal_only=terminal_only,
-            single_read=spec.timeout == 0,
+            single_read=timeout == 0,
         )
         # An end is an end, whoever saw it: a finished job that was adopted costs no request.
         wait.ended = seen is not None and seen.done
@@ -122,21 +99,21 @@ class Wait(Waiter):
         self.shift_clock(ahead)
 
     def next_step(self) -> Awaitable[object] | None:
-        """What to await next; None once there is something to tell."""
+        """Return what to await next; None once there is something to tell."""
         if self.entered:
             return self.poller.next_step(self)
         if self.notified:
             return None
         if self.ended:
-            self.finish()
+            self.notified = True
         else:
             self.poller.add(self)
             self.entered = True
-        # Whoever starts in the same breath joins the same request.
+        # Whatever starts before the next step of the loop joins the same request.
         return anyio.lowlevel.checkpoint()
 
     async def __aenter__(self) -> Wait:
-        self.rearm()
+        self.notified = False
         return self
 
     async def __aexit__(
@@ -155,21 +132,21 @@ class Wait(Waiter):
                 await self._abandoned(late)
                 raise
         if self.ended:
-            tell(self.source.observer, EventKind.ENDED, self.ref, self.last)
+            tell(self.poller.observer, EventKind.ENDED, self.ref, self.last)
 
     async def _failed(self) -> None:
-        error = self.pop_error()
+        error, self.error = self.error, None
         if error is None:
             return
         if not self.not_found or self.spec.resolve_gone is None:
             raise error
-        # The probe of a wait without time for more than its one read is bounded too.
+        # The probe of a single read, which has no deadline, is bounded too.
         limit = self.began + PROBE_LIMIT if self.single_read else self.deadline
         with anyio.CancelScope(deadline=limit) as scope:
             try:
                 state = await self.spec.resolve_gone(self.ref, self.last)
             except StopAsyncIteration as stop:
-                # As it is, it would pass for the end of the watch.
+                # As it is, it would be taken for the end of the watch.
                 raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
             self.resolve(state)
         if scope.cancelled_caught:
@@ -177,28 +154,28 @@ class Wait(Waiter):
 
     async def _abandoned(self, error: BaseException) -> None:
         if isinstance(error, JobsError):
-            self.finish()
-            tell(self.source.observer, EventKind.ENDED, self.ref, self.last, error)
+            self.ended = self.notified = True
+            tell(self.poller.observer, EventKind.ENDED, self.ref, self.last, error)
             return
-        tell(self.source.observer, EventKind.ABANDONED, self.ref, self.last)
-        if self.spec.on_cancel == "cancel" and not self.ended and is_cancellation(error):
-            await cancel_remote(self.source, self.ref)
+        tell(self.poller.observer, EventKind.ABANDONED, self.ref, self.last)
+        if self.spec.cancel is not None and not self.ended and is_cancellation(error):
+            await cancel_remote(self.spec.cancel, self.ref)
 
 
 def is_cancellation(error: BaseException) -> bool:
     """Whether a task was cancelled, rather than failed."""
-    # Out of a nursery below (trio makes connections in one) it comes in a group.
+    # From a nursery below (trio makes connections in one) it comes in a group.
     if isinstance(error, BaseExceptionGroup):
         return any(is_cancellation(part) for part in error.exceptions)
     return isinstance(error, anyio.get_cancelled_exc_class())
 
 
-async def cancel_remote(source: Acted, ref: JobRef) -> None:
-    """Ask the server to cancel a job whose wait is being cancelled. Raises nothing but a cancellation."""
+async def cancel_remote(cancel: CancelJob, ref: JobRef) -> None:
+    """Ask the server to cancel a job whose wait is being cancelled. Raise nothing but a cancellation."""
     # Shielded, because the wait is being cancelled; bounded, because its canceller is waiting.
     with anyio.move_on_after(CANCEL_GRACE, shield=True) as scope:
         try:
-            await source.act(ref, Action.CANCEL)
+            await cancel(ref)
         except Exception as error:  # whatever it is, the cancellation must come through
             logger.warning("%s: could not be cancelled with its wait: %s", ref, error)
     if scope.cancelled_caught:
@@ -208,13 +185,13 @@ async def cancel_remote(source: Acted, ref: JobRef) -> None:
 class Watch(AsyncIterator[Job]):
     """The observations of one job: the first, then each change, until it ends.
 
-    Made by ``source.watch(job)``; the time allowed begins with the first step. After the last observation
-    the iteration stops; every other end is an exception. Holds no task, timer or connection between steps.
+    Made by ``source.watch(job)``; ``timeout`` counts from the first step. After the last observation the
+    iteration stops; every other end is an exception. Holds no task, timer or connection between steps.
     """
 
-    def __init__(self, source: Waited, ref: JobRef, seen: Job | None, spec: WaitSpec) -> None:
+    def __init__(self, poller: Callable[[], Poller], ref: JobRef, seen: Job | None, spec: WaitSpec) -> None:
         self.ref = ref
-        self._source = source
+        self._poller = poller
         self._seen = seen
         self._spec = spec
         self._wait: Wait | None = None
@@ -232,10 +209,13 @@ class Watch(AsyncIterator[Job]):
     async def __anext__(self) -> Job:
         if self._finished:
             raise StopAsyncIteration
+        poller = self._poller()
         if self._wait is None:
-            self._wait = Wait.begin(self._source, self.ref, self._seen, self._spec, terminal_only=False)
+            self._wait = Wait.begin(poller, self.ref, self._seen, self._spec, terminal_only=False)
         wait, self._finished = self._wait, True
-        self._follow_loop(wait)
+        if poller is not wait.poller:  # the event loop is another one than at the last step
+            then, when = self._paused
+            wait.move(poller, poller.now() - then - (time.monotonic() - when))
         async with wait:
             while (pending := wait.next_step()) is not None:
                 await pending
@@ -244,12 +224,6 @@ class Watch(AsyncIterator[Job]):
             raise AssertionError("a watch was told of nothing")
         self._finished = wait.ended
         return wait.last
-
-    def _follow_loop(self, wait: Wait) -> None:
-        poller = self._source.poller
-        if poller is not wait.poller:
-            then, when = self._paused
-            wait.move(poller, poller.now() - then - (time.monotonic() - when))
 
     async def aclose(self) -> None:
         """Stop watching. The remote job is left alone."""

@@ -29,14 +29,14 @@ from common.model.states import TERMINAL, JobState
 from common.polling.policy import PollPolicy, backoff, healthy_delay, run_time
 
 BAD_RECORDS = 3
-"""So many undecodable records of one job in a row end its wait."""
+"""After so many undecodable records of one job in a row its wait ends."""
 
 DelayRule = Callable[[PollPolicy, Job, float], float]
 """The provider's delay after a good poll, from the policy, the job and its run time in seconds."""
 
 
 def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:
-    """The delay of a provider without a rhythm of its own."""
+    """Return the delay of a provider whose delay depends on the run time alone."""
     del job
     return healthy_delay(policy, ran)
 
@@ -55,12 +55,12 @@ class WaitProgress:
     """The last observation; at the start the job that the caller had seen before, if any."""
     delay: DelayRule = plain_delay
     due: float = attrs.field(init=False)
-    """When to ask again."""
+    """When to ask next."""
     polls: int = attrs.field(default=0, init=False)
-    """How often was asked."""
+    """How many requests asked about it so far."""
     ended: bool = attrs.field(default=False, init=False)
     last_error: JobsError | None = attrs.field(default=None, init=False)
-    """What the last poll failed with, None after a good one."""
+    """What the last request failed with, None after a good reply."""
     _told: bool = attrs.field(default=False, init=False)
     _seen: bool = attrs.field(init=False)
     _head_start: float = attrs.field(default=0.0, init=False)
@@ -77,13 +77,12 @@ class WaitProgress:
             self._head_start = run_time(self.last, self.last.observed_at, 0.0)
 
     def observe(
-        self, job: Job, *, dispatched: float, date: datetime | None = None, at: datetime | None = None
+        self, job: Job, *, sent_at: float, date: datetime | None = None, at: datetime | None = None
     ) -> bool:
-        """A good answer to a request that left at ``dispatched``. True where the watcher is to be told.
+        """Take a good reply to a request sent at ``sent_at``. Return whether the watcher is to be told.
 
-        ``at`` is when it came by this machine's clock, where ``job`` is the one of an earlier answer.
-
-        Raises `UnexpectedState` where the state was UNKNOWN for too long.
+        ``at`` is when it came by this machine's clock, if ``job`` is the one of an earlier reply. Raise
+        `UnexpectedState` if the state was UNKNOWN for too long.
         """
         self.last_error = self._outage_since = None
         self._bad_records = 0
@@ -91,35 +90,38 @@ class WaitProgress:
         news = not self._told or (job is not last and (last is None or job.differs(last)))
         self.last, self._seen, self._told, self._seen_at = job, True, True, at
         wanted = self.until is not None and job.state in self.until
-        if job.state in TERMINAL or (wanted and dispatched >= self.began):
+        if job.state in TERMINAL or (wanted and sent_at >= self.began):
             self.ended = True
             return True
-        waited = self._head_start + dispatched - self.began
-        self.due = dispatched + self.delay(self.policy, job, run_time(job, date, waited))
+        waited = self._head_start + sent_at - self.began
+        self.due = sent_at + self.delay(self.policy, job, run_time(job, date, waited))
         if job.state is JobState.UNKNOWN:
-            self._bound_unknown(job, dispatched)
+            self._bound_unknown(job, sent_at)
         else:
             self._unknown_since = None
         return news
 
-    def job_not_found(self, error: JobNotFound, *, dispatched: float) -> JobsError | None:
-        """The API's own word that there is no such job. Returns what the wait ends with, if it does."""
+    def job_not_found(self, error: JobNotFound, *, sent_at: float) -> JobsError | None:
+        """Take the API's own word that there is no such job.
+
+        Return what the wait ends with, None if it goes on.
+        """
         self.last_error, self._outage_since, self._bad_records = error, None, 0
         if self._seen and not error.certain:
             text = f"{self.ref}: the server has forgotten the job; it was last seen {self._last_words()}"
             return JobGone(f"{text}, and how it ended is not known", ref=self.ref, job=self.last_observed)
         grace_ends = self.began + self.policy.start_grace
-        if error.certain or dispatched >= grace_ends:
+        if error.certain or sent_at >= grace_ends:
             return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.last_observed)
-        self.due = min(dispatched + self.policy.initial, grace_ends)
+        self.due = min(sent_at + self.policy.initial, grace_ends)
         return None
 
     def request_failed(
-        self, error: SourceError, *, dispatched: float, now: float, draw: float
+        self, error: SourceError, *, sent_at: float, now: float, jitter: float
     ) -> SourceError | None:
-        """A poll that failed. Returns what the wait ends with, an error of its own; None where it goes on.
+        """Take a failure. Return what the wait ends with, an error of its own, or None if it goes on.
 
-        ``draw`` is the jitter, 0.0 to 1.0, one for each request however many waits it served.
+        ``jitter`` is 0.0 to 1.0, drawn once for each request, however many waits it served.
         """
         self.last_error = error
         if isinstance(error, DecodeError) and not error.transient:
@@ -129,18 +131,18 @@ class WaitProgress:
         elif not error.transient:
             return error.copy_for(self.ref, self.last_observed)
         if self._outage_since is None:
-            self._outage_since = dispatched
+            self._outage_since = sent_at
         outage = now - self._outage_since
-        if self.deadline == math.inf and outage >= self.policy.outage_limit:
-            own = error.copy_for(self.ref, self.last_observed)
-            own.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
-            return own
-        wait = backoff(self.policy, outage, draw)
-        self.due = max(dispatched + wait, now + (error.retry_after or 0.0), now)
+        if self.timeout is None and self.deadline == math.inf and outage >= self.policy.outage_limit:
+            final = error.copy_for(self.ref, self.last_observed)
+            final.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
+            return final
+        wait = backoff(self.policy, outage, jitter)
+        self.due = max(sent_at + wait, now + (error.retry_after or 0.0), now)
         return None
 
     def shift_clock(self, seconds: float) -> None:
-        """Go on by another clock, which is ahead by so many seconds."""
+        """Change to another clock, which is ahead by so many seconds."""
         self.began += seconds
         self.deadline += seconds
         self.due += seconds
@@ -150,7 +152,10 @@ class WaitProgress:
             self._unknown_since += seconds
 
     def resolve(self, state: object) -> Job:
-        """The job as the caller's probe knows it. Raises `UsageError` where that is no terminal state."""
+        """Return the job in the state that the caller's probe found.
+
+        Raise `UsageError` if that is not terminal.
+        """
         try:
             known = JobState(str(state))
         except ValueError:
@@ -169,7 +174,7 @@ class WaitProgress:
         return job
 
     def timeout_error(self) -> WaitTimeout:
-        """The exception for a deadline that passed."""
+        """Return the exception for a deadline that has passed."""
         allowed = f"{self.timeout:g} s" if self.timeout is not None else "the time allowed"
         text = f"{self.ref}: not ended within {allowed}; last seen {self._last_words()}"
         if self.last_error is not None:
@@ -179,10 +184,10 @@ class WaitProgress:
         return error
 
     def result(self, *, check: bool) -> Job:
-        """The job that the wait ended with, or the exception that it asks for."""
+        """Return the job that the wait ended with, or raise the exception that the caller asked for."""
         job = self.last
         if job is None or not self.ended:
-            raise AssertionError("a wait was folded before it ended")
+            raise AssertionError("the result of a wait was asked for before it ended")
         if self.until is None:
             if check and job.state is not JobState.SUCCEEDED:
                 raise job_failure(job)
@@ -198,16 +203,16 @@ class WaitProgress:
 
     @property
     def last_observed(self) -> Job | None:
-        """The last observation, with the time of the last answer also where nothing had changed."""
+        """The last observation, with the time of the last reply also if nothing had changed."""
         if self.last is None or self._seen_at is None:
             return self.last
         return attrs.evolve(self.last, observed_at=self._seen_at)
 
-    def _bound_unknown(self, job: Job, dispatched: float) -> None:
+    def _bound_unknown(self, job: Job, sent_at: float) -> None:
         if self._unknown_since is None:
-            self._unknown_since = dispatched
+            self._unknown_since = sent_at
         limit = self._unknown_since + self.policy.unknown_limit
-        if dispatched >= limit:
+        if sent_at >= limit:
             raise UnexpectedState(
                 f"{self.ref}: the server wrote the state {job.native_state!r}, which is not known here, for "
                 f"{self.policy.unknown_limit:g} s: map it with states=, or raise PollPolicy.unknown_limit",

@@ -1,4 +1,4 @@
-"""What the shared poller keeps: a waiter a task, an entry a job, a flight a request."""
+"""The poller's records: a `Waiter` a task, a `PolledJob` a job, a `PollRequest` a request in flight."""
 
 from __future__ import annotations
 
@@ -15,51 +15,37 @@ from common.polling.pollable import Reading
 from common.polling.wait_progress import WaitProgress
 
 
+# A wait is one object of three classes: WaitProgress (what replies mean, pure), Waiter (what the poller
+# needs), Wait (what the caller's task does). As one it has one header and no references between its parts:
+# with thousands of waits these bytes are most of what a wait costs.
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
 class Waiter(WaitProgress):
     """One task that waits for one job."""
 
     terminal_only: bool = False
-    """Woken by the end alone; a watch is woken by each change."""
+    """Notified of the end alone; a watch is notified of each change."""
     single_read: bool = False
-    """A time allowed of 0: one answer, which the deadline does not cut."""
+    """``timeout=0``: one reply, which no deadline cuts."""
     sequence: int = attrs.field(default=0, init=False)
-    """Requests with a higher number left after this wait began."""
+    """Requests with a higher number were sent after this wait began."""
     deadline_key: int = attrs.field(default=0, init=False)
-    """By which its deadline is remembered."""
+    """By which `Deadlines` knows it; 0 for none."""
     active: bool = attrs.field(default=False, init=False)
+    """Whether its task takes steps in the poller."""
     handle: Any = attrs.field(default=None, init=False)
+    """What its parked task is woken by, None while it is not parked."""
     request: PollRequest | None = attrs.field(default=None, init=False)
-    """The request that this waiter's task is to carry."""
+    """The request that this waiter's task leads."""
     notified: bool = attrs.field(default=False, init=False)
-    """There is something to tell: news, the end, or ``error``."""
+    """There is something to tell: a change, the end, or ``error``."""
     error: JobsError | None = attrs.field(default=None, init=False)
     not_found: bool = attrs.field(default=False, init=False)
     """``error`` is the API's word that there is no such job: the caller's probe may know better."""
-
-    @property
-    def request_deadline(self) -> float:
-        """When a request that this waiter carries is cut."""
-        return math.inf if self.single_read else self.deadline
 
     def fail(self, error: JobsError) -> None:
         """End the wait with an exception of its own."""
         self.error = error
         self.notified = True
-
-    def rearm(self) -> None:
-        """Wait for the next thing to tell."""
-        self.notified = False
-
-    def finish(self) -> None:
-        """There is nothing more to wait for."""
-        self.ended = True
-        self.notified = True
-
-    def pop_error(self) -> JobsError | None:
-        """The exception that the wait ends with, once."""
-        error, self.error = self.error, None
-        return error
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -69,34 +55,35 @@ class PolledJob:
     ref: JobRef
     waiters: list[Waiter]
     batch_cost: int
-    """How many bytes it takes in a request for many; 0 where it must be asked for alone."""
+    """How many bytes it takes in a batch request; 0 if it must be asked for alone."""
     due: float = math.inf
-    """When it is in the queue for; infinity while it is in none."""
+    """When to ask next; infinity while it is not in the queue."""
     first_due: float = math.inf
-    """When it first fell due since it was last asked about, however often it was put off."""
+    """When it first fell due since the last request for it, however often it was put off."""
     delay: float = 0.0
-    """Seconds from its last good answer's request to the next; 0 before the first answer."""
+    """Seconds from the request of its last good reply to the next one; 0 before the first."""
     in_flight: bool = False
     single_until: float = -math.inf
-    """To be asked for by itself until then: it was absent from a sweep, or could not be read there."""
+    """It is asked for alone until then: it was missing from a batch, or could not be decoded there."""
     reading: Reading | None = None
-    """The last answer about it alone."""
+    """The last reply about it alone."""
     record: Any = None
-    """What the last sweep brought: an unchanged record is not decoded again."""
+    """What the last batch had of it: an unchanged record is not decoded again."""
     job: Job | None = None
+    """What ``record`` was decoded to."""
 
 
 @attrs.define(eq=False, weakref_slot=False)
 class PollRequest:
-    """One request: who is asked about, and the waiter whose task carries it."""
+    """One request: the jobs that it asks about, and the waiter whose task runs it."""
 
     sequence: int
     jobs: list[PolledJob]
     leader: Waiter
     batch_limit: int
-    """The source's when it left: a refusal that asks for less must have made it smaller."""
+    """The source's when it was sent: a refusal that asks for less must have made it smaller."""
     sent_at: float = math.nan
-    """When its request did, on the loop's clock."""
+    """On the loop's clock."""
     scope: anyio.CancelScope | None = None
-    """Cuts the request, once it is under way."""
+    """Cancels the request while it is in flight."""
     completed: bool = False

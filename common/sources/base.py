@@ -1,97 +1,109 @@
-"""What every source has in common, whatever it talks to: reading, watching, waiting."""
+"""What users call on any source: get, watch, wait, act. It reads jobs through a `Pollable`."""
 
 from __future__ import annotations
 
-import abc
-from collections.abc import AsyncIterator, Collection, Sequence
-from random import Random
+from collections.abc import AsyncIterator, Callable, Collection
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-import anyio
 import anyio.lowlevel
-from anyio.lowlevel import current_token
 
-from common.model.errors import DecodeError, JobNotFound, RateLimited, SourceError, Unsupported, UsageError
+from common.model.errors import JobNotFound, SourceError, Unsupported, UsageError
 from common.model.job import Job, JobLike
-from common.model.refs import JobRef, Scope
+from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
 from common.options import read_timeout, read_until
-from common.polling.policy import PollPolicy, healthy_delay
-from common.polling.pollable import BatchReading, BatchRefused, Reading
+from common.polling.policy import PollPolicy
+from common.polling.pollable import Pollable, Reading
 from common.polling.poller import Poller
-from common.polling.throttle import Throttle
+from common.polling.throttle import LoopThrottle
 from common.polling.wait import OnCancel, Probe, Wait, WaitSpec, Watch
-from common.sources.ref_resolver import Owner
+from common.polling.wait_progress import DelayRule, plain_delay
+from common.sources.ref_resolver import RefResolver
 from common.telemetry.events import Observer
 
 
-class BaseSource(Owner, abc.ABC):
-    """A `JobSource` for one endpoint. A provider adds how to read a job, and what else its server can do."""
+def _any_policy(policy: PollPolicy) -> PollPolicy:
+    return policy
 
-    capabilities: frozenset[Capability] = frozenset()
-    room: int = 0
-    """Bytes of ids that one request for many jobs can hold; 0 where the server has no such request."""
-    retry_after_cap: ClassVar[float] = 3600.0
-    """At most so many seconds of a ``Retry-After`` are kept."""
+
+class BaseSource:
+    """A `JobSource` for one endpoint, over whatever reads its jobs.
+
+    ``check_policy`` returns a policy that the source can work with, or raises `UsageError`; ``poll_delay`` is
+    the seconds between two polls.
+    """
 
     def __init__(
         self,
-        endpoint: str,
+        pollable: Pollable,
+        refs: RefResolver,
         *,
-        scope: Scope = (),
-        aliases: Collection[str] = (),
+        throttle: LoopThrottle,
+        capabilities: frozenset[Capability] = frozenset(),
         policy: PollPolicy | None = None,
+        check_policy: Callable[[PollPolicy], PollPolicy] = _any_policy,
+        poll_delay: DelayRule = plain_delay,
         observer: Observer | None = None,
-        concurrency: int = 8,
     ) -> None:
-        super().__init__(endpoint, scope=scope, aliases=aliases)
-        self.policy: PollPolicy = self.check_policy(policy or self.default_policy())
+        self.provider: str = refs.provider
+        self.endpoint: str = refs.endpoint
+        self.scope = refs.scope
+        self.aliases: frozenset[str] = refs.aliases
+        self.capabilities: frozenset[Capability] = capabilities
+        self.policy: PollPolicy = check_policy(policy or PollPolicy())
         self.observer = observer
-        self.concurrency = concurrency
-        self._loop: object = None
-        self._closed = False
+        self.concurrency: int = throttle.max_in_flight
+        self._pollable = pollable
+        self._refs = refs
+        self._throttle = throttle
+        self._check_policy = check_policy
+        self._poll_delay = poll_delay
         self._poller: Poller | None = None
-        self._shared_for: tuple[object, ...] = ()
-        self._shared_spec: WaitSpec | None = None
-        self.pacer: Throttle = Throttle(concurrency)
-        self._random = Random()
+        self._closed = False
+        self._last_arguments: tuple[object, ...] = ()
+        self._last_spec: WaitSpec | None = None
 
-    @abc.abstractmethod
-    async def read_once(self, ref: JobRef) -> Reading:
-        """One request for one job. Raises `JobNotFound` or `SourceError`."""
+    def ref(self, job: JobLike) -> JobRef:
+        """Return the complete ref of a job of this source. No I/O.
 
-    @classmethod
-    def default_policy(cls) -> PollPolicy:
-        """How often to ask where the caller does not say."""
-        return PollPolicy()
-
-    def check_policy(self, policy: PollPolicy) -> PollPolicy:
-        """The policy, if this provider can live with it. Raises `UsageError` otherwise."""
-        return policy
-
-    def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
-        """Seconds until the next poll of a job that has been running for ``ran`` seconds."""
-        del job
-        return healthy_delay(policy, ran)
+        Raise `WrongSource` if it belongs to another provider, endpoint or scope, `UsageError` if it names no
+        job.
+        """
+        return self._refs.resolve(job)
 
     async def get(self, job: JobLike) -> Job:
-        """One observation of one job, in one request.
+        """Return one observation of one job, made by one request.
 
-        Raises `JobNotFound` where the API says that it has no such job, `SourceError` for all that went
+        Raise `JobNotFound` if the API says that there is no such job, `SourceError` for anything that went
         wrong on the way, `WrongSource` for another source's job. A failed job is no error here.
         """
-        ref = self.ref(job)
+        ref = self._refs.resolve(job)
         try:
-            return (await self.read(ref)).job
+            return (await self._read(ref)).job
         except SourceError as error:
             error.ref = ref
             raise
 
     async def act(self, job: JobLike, action: Action) -> Job:
-        """Pause, resume or cancel a job, and read it again. Raises `Unsupported` where the server can't."""
+        """Pause, resume or cancel a job, and return it as it reads afterwards.
+
+        Raise `Unsupported` where the server can't.
+        """
         del job
         raise Unsupported(f"{self.provider} jobs cannot be acted on: their API has no {action}")
+
+    async def pause(self, job: JobLike) -> Job:
+        """`act` with PAUSE."""
+        return await self.act(job, Action.PAUSE)
+
+    async def resume(self, job: JobLike) -> Job:
+        """`act` with RESUME."""
+        return await self.act(job, Action.RESUME)
+
+    async def cancel(self, job: JobLike) -> Job:
+        """`act` with CANCEL."""
+        return await self.act(job, Action.CANCEL)
 
     def watch(
         self,
@@ -103,12 +115,14 @@ class BaseSource(Owner, abc.ABC):
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Watch:
-        """The first observation of a job, then each change, until it ends: ``async for job in …``.
+        """Return the first observation of a job, then each change, until it ends: ``async for job in …``.
 
         The arguments are those of `wait`. A failed job is the last observation, not an exception.
         """
         spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
-        return Watch(self, self.ref(job), job if isinstance(job, Job) else None, spec)
+        return Watch(
+            self._current_poller, self._refs.resolve(job), job if isinstance(job, Job) else None, spec
+        )
 
     async def wait(
         self,
@@ -121,114 +135,76 @@ class BaseSource(Owner, abc.ABC):
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Job:
-        """The job once it has ended, or has reached one of the states in ``until``.
+        """Return the job once it has ended, or has reached one of the states in ``until``.
 
         ``timeout`` is in seconds from now, requests included; 0 makes one read. ``check`` raises for a job
         that failed. ``until`` names states that end the wait without raising. ``on_cancel="cancel"`` asks
         the server to cancel the job when this wait is cancelled. ``resolve_gone`` is asked for the outcome
-        where the server has forgotten the job. ``policy`` replaces the source's.
+        if the server has forgotten the job. ``policy`` replaces the source's.
 
-        Raises `JobFailed` or `JobPartiallyFailed`, `WaitTimeout`, `JobNotFound`, `JobGone`,
-        `UnexpectedState`, and `SourceError` for trouble that does not pass; before any request `UsageError`,
-        `WrongSource`, and `Unsupported` where ``on_cancel`` asks for what the server can't do. A cancelled
-        wait leaves nothing behind.
+        Raise `JobFailed` or `JobPartiallyFailed`, `WaitTimeout`, `JobNotFound`, `JobGone`, `UnexpectedState`,
+        and `SourceError` for trouble that does not pass; before any request `UsageError`, `WrongSource`, and
+        `Unsupported` if ``on_cancel`` asks for what the server can't do. A cancelled wait leaves nothing
+        behind.
         """
         spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
-        seen = job if isinstance(job, Job) else None
-        async with Wait.begin(self, self.ref(job), seen, spec, terminal_only=True) as wait:
+        ref, seen = self._refs.resolve(job), job if isinstance(job, Job) else None
+        async with Wait.begin(self._current_poller(), ref, seen, spec, terminal_only=True) as wait:
             while (pending := wait.next_step()) is not None:
                 await pending
         return wait.result(check=check)
 
     def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
-        """The jobs that match. Raises `Unsupported` where the server has no list."""
+        """Return the jobs that match. Raise `Unsupported` where the server has no list."""
         del args, filters
         raise Unsupported(f"{self.provider} jobs cannot be listed: their API has no list")
 
-    async def read_again(self, ref: JobRef, last: Reading) -> Reading:
-        """`read_once` for a job that was read before: what did not change need not be decoded again."""
-        del last
-        return await self.read_once(ref)
+    async def aclose(self) -> None:
+        """End all waits with an error, and release what the source holds. Safe to call twice."""
+        self._closed = True
+        if self._poller is not None and self._poller.throttle is self._throttle.current():
+            self._poller.close()
+            await (
+                anyio.lowlevel.checkpoint()
+            )  # requests in flight are cancelled before their client is closed
 
-    async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
-        """One poll, and the floor under all later ones where the server asks for it (``Retry-After``)."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        scope = "".join(f", {name}={value!r}" for name, value in self.scope)
+        return f"<{type(self).__name__} {self.endpoint!r}{scope}>"
+
+    async def _read(self, ref: JobRef) -> Reading:
+        """Send one request for one job, outside the poller. The throttle learns what came of it."""
         try:
-            reading = await (self.read_once(ref) if last is None else self.read_again(ref, last))
+            reading = await self._pollable.read(ref)
         except SourceError as error:
-            self.heed(error)
+            self._throttle.on_failure(error)
             raise
         except JobNotFound:
-            self.answered()
+            self._throttle.on_success()
             raise
-        self.answered()
+        self._throttle.on_success()
         return reading
 
-    def answered(self) -> None:
-        """A request brought the server's own word."""
-        self.pacer.request_answered(anyio.current_time)
-
-    def heed(self, error: SourceError) -> None:
-        """Keep to what the server asks for when it fails: fewer requests, or none for a while."""
-        self._settle()
-        if error.transient:
-            self.pacer.request_failed()
-        if isinstance(error, RateLimited):
-            self.pacer.rate_limited()
-        if error.retry_after is not None:
-            error.retry_after = min(error.retry_after, self.retry_after_cap)
-            self.pacer.delay_until(anyio.current_time() + error.retry_after)
-
-    @property
-    def poller(self) -> Poller:
-        """The poller of the running event loop: nothing of it can be carried to another."""
-        self._settle()
-        if self._poller is None:
-            self._poller = Poller(self)
+    def _current_poller(self) -> Poller:
+        """Return the poller of the running event loop: nothing of it can be carried to another."""
+        throttle = self._throttle.current()
+        poller = self._poller
+        if poller is None or poller.throttle is not throttle:
+            self._poller = poller = Poller(self._pollable, throttle, self.observer)
             if self._closed:
-                self._poller.close()
-        return self._poller
-
-    def _settle(self) -> None:
-        loop = current_token().native_token
-        if self._loop is not loop:
-            if self._loop is not None:
-                self._poller = None
-                self.pacer = Throttle(self.concurrency)  # loops do not share a clock
-            self._loop = loop
-
-    def open_at(self, now: float, flying: int) -> float:
-        """The earliest time for one more poll: ``Retry-After`` and the number in flight are the limits."""
-        return self.pacer.next_send_at(now, flying)
-
-    @property
-    def resumed(self) -> float:
-        """When the server was to be had again, after a ``Retry-After`` or an outage."""
-        return self.pacer.recovered_at
-
-    def departing(self, now: float) -> None:
-        """A poll leaves."""
-        self.pacer.request_sent(now)
-
-    def seat(self, ref: JobRef) -> int:
-        """How many bytes of a request for many jobs this one takes; 0 where it must be asked for alone."""
-        del ref
-        return 0
-
-    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
-        """One request, and its pages, for many jobs, where the server has such a one."""
-        raise BatchRefused
-
-    def decode_record(self, ref: JobRef, record: Any) -> Job:
-        """The job in one raw record of a sweep."""
-        raise DecodeError(f"no sweep of {self.provider} jobs gives records", ref=ref)
-
-    def held_until(self) -> float:
-        """The loop's time before which nothing but a direct request of the caller goes out."""
-        return self.pacer.retry_after_until
-
-    def draw(self) -> float:
-        """The jitter of one request, 0.0 to 1.0."""
-        return self._random.random()
+                poller.close()
+        return poller
 
     def _spec(
         self,
@@ -238,11 +214,11 @@ class BaseSource(Owner, abc.ABC):
         resolve_gone: Probe | None,
         policy: PollPolicy | None,
     ) -> WaitSpec:
-        # Thousands of waits that ask for the same share what says so.
-        plain = until is None and resolve_gone is None and not isinstance(timeout, bool)
-        given = (timeout, on_cancel, self.policy if policy is None else policy)
-        if plain and given == self._shared_for and self._shared_spec is not None:
-            return self._shared_spec
+        # Thousands of waits with the same arguments share the object that holds them.
+        sharable = until is None and resolve_gone is None and not isinstance(timeout, bool)
+        arguments = (timeout, on_cancel, self.policy if policy is None else policy)
+        if sharable and arguments == self._last_arguments and self._last_spec is not None:
+            return self._last_spec
         if on_cancel not in ("leave", "cancel"):
             raise UsageError("on_cancel= must be 'leave' or 'cancel'")
         if on_cancel == "cancel" and Capability.CANCEL not in self.capabilities:
@@ -256,31 +232,13 @@ class BaseSource(Owner, abc.ABC):
         if policy is not None and not isinstance(policy, PollPolicy):
             raise UsageError("policy= must be a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)")
         spec = WaitSpec(
-            policy=self.policy if policy is None else self.check_policy(policy),
-            delay=self.delay,
+            policy=self.policy if policy is None else self._check_policy(policy),
+            delay=self._poll_delay,
             timeout=read_timeout(timeout),
             until=read_until(until),
-            on_cancel=on_cancel,
+            cancel=self.cancel if on_cancel == "cancel" else None,
             resolve_gone=resolve_gone,
         )
-        if plain:
-            self._shared_for, self._shared_spec = given, spec
+        if sharable:
+            self._last_arguments, self._last_spec = arguments, spec
         return spec
-
-    async def aclose(self) -> None:
-        """End all waits with an error, and give back what the source holds. Safe to call twice."""
-        self._closed = True
-        if self._poller is not None and self._loop is current_token().native_token:
-            self._poller.close()
-            await anyio.lowlevel.checkpoint()  # requests in flight are cut before their client goes
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from common.model.errors import JobsError, Unsupported, UsageError, WrongSource
 from common.model.job import Job, JobLike
@@ -16,7 +16,9 @@ from common.polling.wait import OnCancel, Probe, Watch
 from common.providers import is_ref
 from common.sources.base import BaseSource
 from common.sources.paging import Chain
-from common.sources.protocol import Member
+
+Member: TypeAlias = "BaseSource | Fleet"
+"""What a fleet can be made of."""
 
 
 class Fleet:
@@ -85,6 +87,18 @@ class Fleet:
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job. Raises `Unsupported` where its system can't."""
         return await self.of(job).act(job, action)
+
+    async def pause(self, job: JobLike) -> Job:
+        """`act` with PAUSE."""
+        return await self.act(job, Action.PAUSE)
+
+    async def resume(self, job: JobLike) -> Job:
+        """`act` with RESUME."""
+        return await self.act(job, Action.RESUME)
+
+    async def cancel(self, job: JobLike) -> Job:
+        """`act` with CANCEL."""
+        return await self.act(job, Action.CANCEL)
 
     async def wait(
         self,

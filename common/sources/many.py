@@ -16,7 +16,7 @@ from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe, cancel_remote, is_cancellation
-from common.sources.protocol import Member
+from common.sources.fleet import Member
 
 ReturnWhen = Literal["all", "first", "first_failure"]
 """When `wait_all` returns: once all have ended, one has, or one has ended without success."""
@@ -136,7 +136,7 @@ def as_completed(
             return error
 
     async def cancel(ref: JobRef) -> None:
-        await cancel_remote(source, ref)
+        await cancel_remote(source.cancel, ref)
 
     return Completed(refs, wanted, wait, cancel if on_cancel == "cancel" else None)
 

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any, Protocol, runtime_checkable
 
 from common.model.job import Job, JobLike
-from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
 from common.polling.policy import PollPolicy
-from common.polling.wait import OnCancel, Probe, Watch
+from common.polling.wait import OnCancel, Probe
 
 
 @runtime_checkable
@@ -45,29 +44,4 @@ class JobSource(Protocol):
 
     def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
         """The jobs that match, page after page."""
-        ...
-
-
-class Member(JobSource, Protocol):
-    """A source that can say whose a job is; every source of this SDK can."""
-
-    def ref(self, job: JobLike) -> JobRef:
-        """The complete ref of a job. Raises `WrongSource` for another source's."""
-        ...
-
-    def watch(
-        self,
-        job: JobLike,
-        *,
-        timeout: float | None = None,
-        until: Collection[JobState] | None = None,
-        on_cancel: OnCancel = "leave",
-        resolve_gone: Probe | None = None,
-        policy: PollPolicy | None = None,
-    ) -> Watch:
-        """The first observation of a job, then each change."""
-        ...
-
-    async def aclose(self) -> None:
-        """Give back what the source holds."""
         ...

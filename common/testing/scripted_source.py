@@ -5,26 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 import anyio
 import attrs
 
+from common.model.endpoints import origin
 from common.model.errors import AlreadyFinished, JobNotFound, Unsupported, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef, Scope
 from common.model.states import Action, Capability, JobState
 from common.options import read_action
 from common.polling.policy import PollPolicy
-from common.polling.pollable import BatchReading, Reading
+from common.polling.pollable import BatchReading, Pollable, Reading
+from common.polling.throttle import LoopThrottle
 from common.providers import Provider, known_names, register_provider
 from common.sources.base import BaseSource
+from common.sources.ref_resolver import RefResolver
 from common.testing.job_script import Failure, JobScript, Life
 
 PROVIDER = "scripted"
 ENDPOINT = "https://jobs.example"
-_ROOM = 6000
+BATCH_LIMIT = 6000
 """Bytes of ids in one request for many jobs, as on ONTAP."""
+RETRY_AFTER_CAP = 3600.0
+"""At most so many seconds of a ``Retry-After`` are kept."""
 
 
 @attrs.frozen
@@ -40,6 +45,70 @@ class Asked:
     at: float
 
 
+class ScriptedServer(Pollable):
+    """The scripted jobs, as requests find them; each request takes ``latency`` seconds."""
+
+    def __init__(self, refs: RefResolver, latency: float, *, batches: bool) -> None:
+        self.batch_limit = BATCH_LIMIT if batches else 0
+        self.latency: float = latency
+        self.journal: list[Asked] = []
+        self.lives: dict[str, Life] = {}
+        self.closed = False
+        self._refs = refs
+
+    async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
+        """One request for one job, as the script wants it."""
+        del last
+        await self.request("get", ref.id)
+        return Reading(self.observed(ref, self.life(ref)))
+
+    def batch_cost(self, ref: JobRef) -> int:
+        """Let no job join a batch that has errors to come: they are for requests about it alone."""
+        life = self.lives.get(ref.id)
+        return len(ref.id) + 1 if self.batch_limit and life is not None and not life.errors else 0
+
+    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+        """One request for many jobs."""
+        await self.request("batch", *(ref.id for ref in refs))
+        lives = {ref: self.lives[ref.id] for ref in refs if ref.id in self.lives}
+        now = anyio.current_time()
+        return BatchReading(
+            {ref.id.lower(): job for ref, life in lives.items() if (job := life.job(ref, now))}
+        )
+
+    def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
+        """Return a record as it is: the records of these batches are jobs."""
+        job: Job = record
+        return job
+
+    async def request(self, what: str, *ids: str) -> None:
+        """Take one request: note it, let time pass, and raise the error that the script has for it."""
+        if self.closed:
+            raise UsageError("the source is closed")
+        now = anyio.current_time()
+        self.journal.append(Asked(what, ids, now))
+        lives = [self.lives[id] for id in ids if id in self.lives]
+        for life in lives:
+            life.begin(now)
+        failure = lives[0].next_error(self._refs.resolve(ids[0])) if lives and what == "get" else None
+        await anyio.sleep(self.latency)
+        if failure is not None:
+            raise failure
+
+    def life(self, ref: JobRef) -> Life:
+        """Return the script of a job. Raise `JobNotFound`."""
+        if ref.id not in self.lives:
+            raise JobNotFound(f"no job {ref.id!r} is in the script", ref=ref)
+        return self.lives[ref.id]
+
+    def observed(self, ref: JobRef, life: Life) -> Job:
+        """Return the job as it is now. Raise `JobNotFound` after the end of its script."""
+        job = life.job(ref, anyio.current_time())
+        if job is None:
+            raise JobNotFound(f"the script of job {ref.id!r} has run out", ref=ref)
+        return job
+
+
 class ScriptedSource(BaseSource):
     """A `JobSource` that invents its jobs: waiting, watching, deadlines and errors are those of any source.
 
@@ -48,8 +117,6 @@ class ScriptedSource(BaseSource):
     ``capabilities`` is what its server can do; with ``Capability.BATCH`` one request asks about many jobs.
     ``latency`` is the seconds that each request takes. `journal` has every request so far.
     """
-
-    provider: ClassVar[str] = PROVIDER
 
     def __init__(
         self,
@@ -63,19 +130,37 @@ class ScriptedSource(BaseSource):
         policy: PollPolicy | None = None,
         concurrency: int = 8,
     ) -> None:
-        vars(self)["provider"] = provider  # a constant of every other source
-        super().__init__(endpoint, scope=scope, policy=policy, concurrency=concurrency)
         if provider not in known_names():  # its refs are to be read as refs
             register_provider(Provider(provider, "Scripted jobs", lambda: ScriptedSource))
-        self.capabilities: frozenset[Capability] = _capabilities(capabilities)
-        self.room: int = _ROOM if Capability.BATCH in self.capabilities else 0
         if not 0 <= latency < math.inf:
             raise UsageError(f"latency= is the seconds that a request takes, not {latency!r}")
-        self.latency: float = latency
-        self.journal: list[Asked] = []
-        self._lives: dict[str, Life] = {}
+        checked = _capabilities(capabilities)
+        endpoint = origin(endpoint)
+        refs = RefResolver(provider, endpoint, scope=scope)
+        self._server = ScriptedServer(refs, latency, batches=Capability.BATCH in checked)
+        super().__init__(
+            self._server,
+            refs,
+            throttle=LoopThrottle(concurrency, RETRY_AFTER_CAP),
+            capabilities=checked,
+            policy=policy,
+        )
         for id, script in (jobs or {}).items():
             self.add_job(script, id=id)
+
+    @property
+    def journal(self) -> list[Asked]:
+        """Every request so far."""
+        return self._server.journal
+
+    @property
+    def latency(self) -> float:
+        """The seconds that each request takes; may be changed at any time."""
+        return self._server.latency
+
+    @latency.setter
+    def latency(self, seconds: float) -> None:
+        self._server.latency = seconds
 
     def add_job(
         self,
@@ -98,46 +183,23 @@ class ScriptedSource(BaseSource):
         raises; those not named are taken. Raises `UsageError` for a script that makes no sense, for a field
         that a job does not have, and for an id that is taken.
         """
-        ref = self.ref(f"job-{len(self._lives) + 1}" if id is None else id)
-        if ref.id in self._lives:
+        lives = self._server.lives
+        ref = self.ref(f"job-{len(lives) + 1}" if id is None else id)
+        if ref.id in lives:
             raise UsageError(f"there is a job {ref.id!r} already", ref=ref)
-        self._lives[ref.id] = Life.of(script, fields, errors or {}, refuses or {})
+        lives[ref.id] = Life.of(script, fields, errors or {}, refuses or {})
         with suppress(RuntimeError):  # no event loop yet
-            self._lives[ref.id].begin(anyio.current_time())
+            lives[ref.id].begin(anyio.current_time())
         return ref
 
     def forget(self, job: JobLike) -> None:
         """Make the server forget a job, as after its end."""
-        self._lives.pop(self.ref(job).id, None)
+        self._server.lives.pop(self.ref(job).id, None)
 
     def polls(self, job: JobLike) -> list[float]:
         """When a job was asked for, alone or among others: the event loop's times, in seconds."""
         id = self.ref(job).id
         return [asked.at for asked in self.journal if asked.what in ("get", "batch") and id in asked.ids]
-
-    async def read_once(self, ref: JobRef) -> Reading:
-        """One request for one job, as the script wants it."""
-        await self._travel("get", ref.id)
-        return Reading(self._observed(ref, self._life(ref)))
-
-    def seat(self, ref: JobRef) -> int:
-        """Who is to fail must be asked for alone."""
-        life = self._lives.get(ref.id)
-        return len(ref.id) + 1 if self.room and life is not None and not life.errors else 0
-
-    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
-        """One request for many jobs."""
-        await self._travel("batch", *(ref.id for ref in refs))
-        lives = {ref: self._lives[ref.id] for ref in refs if ref.id in self._lives}
-        now = anyio.current_time()
-        return BatchReading(
-            {ref.id.lower(): job for ref, life in lives.items() if (job := life.job(ref, now))}
-        )
-
-    def decode_record(self, ref: JobRef, record: Any) -> Job:
-        """What a sweep brings are jobs already."""
-        job: Job = record
-        return job
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, and read it again.
@@ -151,11 +213,11 @@ class ScriptedSource(BaseSource):
             raise Unsupported(
                 f"{self.provider} jobs cannot be acted on: no {action} is among the capabilities"
             )
-        await self._travel(str(action), ref.id)
-        life = self._life(ref)
+        await self._server.request(str(action), ref.id)
+        life = self._server.life(ref)
         if (refusal := life.refuses.get(action)) is not None:
             raise refusal
-        seen = self._observed(ref, life)
+        seen = self._server.observed(ref, life)
         if seen.done:
             raise AlreadyFinished(f"{action} came too late: the job had ended", ref=ref, job=seen)
         life.act(action, anyio.current_time())
@@ -176,36 +238,17 @@ class ScriptedSource(BaseSource):
         return self._list(wanted)
 
     async def _list(self, wanted: Mapping[str, Any]) -> AsyncIterator[Job]:
-        await self._travel("list")
+        await self._server.request("list")
         now = anyio.current_time()
-        for id, life in list(self._lives.items()):
+        for id, life in list(self._server.lives.items()):
             job = life.job(self.ref(id), now)
             if job is not None and all(_fits(getattr(job, name), want) for name, want in wanted.items()):
                 yield job
 
-    async def _travel(self, what: str, *ids: str) -> None:
-        if self._closed:
-            raise UsageError("the source is closed")
-        now = anyio.current_time()
-        self.journal.append(Asked(what, ids, now))
-        lives = [self._lives[id] for id in ids if id in self._lives]
-        for life in lives:
-            life.begin(now)
-        failure = lives[0].next_error(self.ref(ids[0])) if lives and what == "get" else None
-        await anyio.sleep(self.latency)
-        if failure is not None:
-            raise failure
-
-    def _life(self, ref: JobRef) -> Life:
-        if ref.id not in self._lives:
-            raise JobNotFound(f"no job {ref.id!r} is in the script", ref=ref)
-        return self._lives[ref.id]
-
-    def _observed(self, ref: JobRef, life: Life) -> Job:
-        job = life.job(ref, anyio.current_time())
-        if job is None:
-            raise JobNotFound(f"the script of job {ref.id!r} has run out", ref=ref)
-        return job
+    async def aclose(self) -> None:
+        """End all waits with an error, and refuse all later requests."""
+        self._server.closed = True
+        await super().aclose()
 
 
 def _capabilities(names: Iterable[Capability]) -> frozenset[Capability]:

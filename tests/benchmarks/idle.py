@@ -17,15 +17,18 @@ import sys
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import JobState
 from common.polling.policy import PollPolicy
-from common.polling.pollable import BatchReading, Reading
+from common.polling.pollable import BatchReading, Pollable, Reading
+from common.polling.throttle import LoopThrottle
 from common.sources.base import BaseSource
-from ontapjobs import OntapJobs
+from common.sources.http import HttpSource
+from common.sources.ref_resolver import RefResolver
+from ontapjobs.driver import OntapDriver
 from tests.benchmarks.client import control
 from tests.benchmarks.harness import Form, Report, Row, Server, fixed, python
 from tests.benchmarks.jobs import drawn
@@ -45,43 +48,54 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-class Instant(BaseSource):
+class InstantJobs(Pollable):
     """Answers at once, for as many as one request of ONTAP's holds; before ``gate`` is set, not at all."""
 
-    provider: ClassVar[str] = "instant"
-    room = 6_000
+    batch_limit = 6_000
 
-    def __init__(self, interval: float) -> None:
-        super().__init__("http://127.0.0.1:9", policy=PollPolicy(initial=interval, maximum=interval))
+    def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.state = JobState.RUNNING
         self.answers = 0
 
-    def seat(self, ref: JobRef) -> int:
+    def batch_cost(self, ref: JobRef) -> int:
         return len(ref.id) + 3
 
-    async def read_once(self, ref: JobRef) -> Reading:
+    async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
         await self.gate.wait()
         self.answers += 1
         return Reading(Job(ref, self.state))
 
-    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
         await self.gate.wait()
         self.answers += len(refs)
         return BatchReading(dict.fromkeys([ref.id for ref in refs], self.state))
 
-    def decode_record(self, ref: JobRef, record: Any) -> Job:
+    def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         return Job(ref, JobState(record))
 
 
-class Counted(OntapJobs):
-    """Says how many jobs it has seen for the first time."""
+class Instant(BaseSource):
+    """A source over `InstantJobs`."""
+
+    def __init__(self, interval: float) -> None:
+        self.jobs = InstantJobs()
+        super().__init__(
+            self.jobs,
+            RefResolver("instant", "http://127.0.0.1:9"),
+            throttle=LoopThrottle(8, 3600.0),
+            policy=PollPolicy(initial=interval, maximum=interval),
+        )
+
+
+class CountedDriver(OntapDriver):
+    """Counts the jobs that it has seen for the first time."""
 
     answers = 0
 
-    def decode_record(self, ref: JobRef, record: Any) -> Job:
+    def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         self.answers += 1
-        return super().decode_record(ref, record)
+        return super().decode_batch_record(ref, record)
 
 
 async def futures(n: int, _url: str) -> Row:
@@ -111,6 +125,7 @@ async def instant(n: int, _url: str) -> Row:
     interval = max(2.0, n * 1.5e-4)
     ids = drawn(n, SEED, 0.0, 1.0).ids
     source = Instant(interval)
+    jobs = source.jobs
 
     async def caller(index: int) -> None:
         await source.wait(ids[index])
@@ -122,9 +137,9 @@ async def instant(n: int, _url: str) -> Row:
     row: Row = {"start_us": (time.process_time() - cpu) / n * 1e6}
     row["unseen_bytes"] = (resident() - before) / n
     cpu = time.process_time()
-    source.gate.set()
+    jobs.gate.set()
     began = time.monotonic()
-    await _answers(source, n)
+    await _answers(jobs, n)
     row["first_us"] = (time.process_time() - cpu) / n * 1e6
     row["bytes"] = (resident() - before) / n
     cpu, at = time.process_time(), time.monotonic()
@@ -132,9 +147,9 @@ async def instant(n: int, _url: str) -> Row:
     row["quiet_cpu_share"] = (time.process_time() - cpu) / (time.monotonic() - at)
     row["in_time"] = time.monotonic() < began + interval
     cpu = time.process_time()
-    await _answers(source, 2 * n)
+    await _answers(jobs, 2 * n)
     row["tick_us"] = (time.process_time() - cpu) / n * 1e6
-    source.state = JobState.SUCCEEDED
+    jobs.state = JobState.SUCCEEDED
     cpu = time.process_time()
     await asyncio.gather(*tasks)
     row["wake_us"] = (time.process_time() - cpu) / n * 1e6
@@ -145,7 +160,13 @@ async def ontap(n: int, url: str) -> Row:
     control(url, f"/bench/start?n={n}&seed={SEED}&window=1e9&kind=ontap")
     ids = drawn(n, SEED, 0.0, 1.0).ids
     policy = PollPolicy(initial=240.0, maximum=240.0)
-    async with Counted(url, auth=("admin", "secret"), policy=policy) as source:
+    driver = CountedDriver(url, states={}, app="benchmark")
+
+    def make_driver(endpoint: str, *, states: object) -> CountedDriver:
+        del endpoint, states
+        return driver
+
+    async with HttpSource(make_driver, url, auth=("admin", "secret"), options={"policy": policy}) as source:
         await source.get(ids[0])
 
         async def caller(index: int) -> None:
@@ -153,7 +174,7 @@ async def ontap(n: int, url: str) -> Row:
 
         before, cpu = resident(), time.process_time()
         tasks = _begin(n, caller)
-        await _answers(source, n)
+        await _answers(driver, n)
         row: Row = {"first_us": (time.process_time() - cpu) / n * 1e6}
         row["bytes"] = (resident() - before) / n
         for task in tasks:
@@ -170,9 +191,9 @@ def _begin(n: int, caller: Any) -> list[asyncio.Task[None]]:
     return [start(index) for index in range(n)]
 
 
-async def _answers(source: Instant | Counted, n: int) -> None:
+async def _answers(counted: InstantJobs | CountedDriver, n: int) -> None:
     # Looked at now and then: an event would be set, and cost, in what is measured.
-    while source.answers < n:  # noqa: ASYNC110
+    while counted.answers < n:  # noqa: ASYNC110
         await asyncio.sleep(TICK)
 
 

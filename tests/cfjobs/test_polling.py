@@ -8,9 +8,11 @@ from typing import Any
 import anyio
 import pytest
 
-from cfjobs import Bearer, CFJobs, Job, JobRef, JobState, WaitTimeout
+from cfjobs import Bearer, Job, JobRef, JobState, WaitTimeout
+from cfjobs.driver import CFDriver
 from cfjobs.simulator import CFSimulator
-from common.sources.http import SMALL
+from common.sources.http import HttpSource
+from common.sources.reader import COMPARED
 from tests.common.virtual import Backend, virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -22,20 +24,33 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
     return backend
 
 
-class Counted(CFJobs):
+class CountingDriver(CFDriver):
     """Counts what it decodes."""
 
     decoded = 0
 
-    def decode(self, body: bytes, ref: JobRef) -> Job:
+    def parse_job(self, body: bytes, ref: JobRef) -> Job:
         self.decoded += 1
-        return super().decode(body, ref)
+        return super().parse_job(body, ref)
 
 
-def foundation(**fields: Any) -> tuple[Counted, str]:
+class CountingJobs(HttpSource):
+    """A foundation's jobs, over a driver that counts."""
+
+    def __init__(self, simulator: CFSimulator) -> None:
+        options = {"transport": simulator.transport()}
+        super().__init__(CountingDriver, "https://api.example.org", auth=Bearer("t"), options=options)
+
+    @property
+    def decoded(self) -> int:
+        assert isinstance(self._driver, CountingDriver)
+        return self._driver.decoded
+
+
+def foundation(**fields: Any) -> tuple[CountingJobs, str]:
     simulator = CFSimulator()
     guid = simulator.add_job([("PROCESSING", 20.5), ("COMPLETE", None)], **fields)
-    return Counted("https://api.example.org", auth=Bearer("t"), transport=simulator.transport()), guid
+    return CountingJobs(simulator), guid
 
 
 async def test_a_job_is_decoded_once_for_each_of_its_states() -> None:
@@ -45,7 +60,7 @@ async def test_a_job_is_decoded_once_for_each_of_its_states() -> None:
 
 
 async def test_a_reply_too_large_to_keep_is_decoded_at_each_poll() -> None:
-    source, guid = foundation(warnings=["w" * SMALL])
+    source, guid = foundation(warnings=["w" * COMPARED])
     assert (await source.wait(guid)).state is JobState.SUCCEEDED
     assert source.decoded > 10
 

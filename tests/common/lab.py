@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import anyio
 import attrs
 
-from common import Job, JobNotFound, JobRef, JobState, PollPolicy, UsageError
-from common.polling.pollable import BatchReading, BatchRefused, Reading
+from common import Capability, Job, JobNotFound, JobRef, JobState, PollPolicy, UsageError
+from common.polling.pollable import BatchReading, BatchRefused, Pollable, Reading
+from common.polling.throttle import LoopThrottle
 from common.sources.base import BaseSource
+from common.sources.ref_resolver import RefResolver
 
 EACH_SECOND = PollPolicy(initial=1, maximum=1, start_grace=0)
 
@@ -33,20 +35,27 @@ class Asked:
     at: float
 
 
-class Lab(BaseSource):
+class Lab(BaseSource, Pollable):
     """With ``room`` it answers for many ids in one request; those that begin with "odd" go alone.
 
     ``ends`` says when a job ends and how (never, by default), ``gone`` which jobs the server has forgotten,
     ``hidden`` which ones its list leaves out. ``latency`` gives the seconds that a request takes.
     """
 
-    provider: ClassVar[str] = "lab"
+    name: ClassVar[str] = "lab"
+    able: ClassVar[frozenset[Capability]] = frozenset()
 
     def __init__(
         self, *ids: str, room: int = 0, concurrency: int = 8, policy: PollPolicy = EACH_SECOND
     ) -> None:
-        super().__init__("https://lab.example", policy=policy, concurrency=concurrency)
-        self.room = room
+        super().__init__(
+            self,
+            RefResolver(self.name, "https://lab.example"),
+            throttle=LoopThrottle(concurrency, 3600.0),
+            capabilities=self.able,
+            policy=policy,
+        )
+        self.batch_limit = room
         self.ends: dict[str, tuple[float, JobState]] = dict.fromkeys(ids, (math.inf, JobState.SUCCEEDED))
         self.gone: set[str] = set()
         self.hidden: set[str] = set()
@@ -76,26 +85,26 @@ class Lab(BaseSource):
         self.ends[id] = (at, state)
         return id
 
-    def seat(self, ref: JobRef) -> int:
-        return 0 if ref.id.startswith("odd") or not self.room else 1
+    def batch_cost(self, ref: JobRef) -> int:
+        return 0 if ref.id.startswith("odd") or not self.batch_limit else 1
 
-    async def read_once(self, ref: JobRef) -> Reading:
+    async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
         with self._under_way([ref.id]):
             await self._travel([ref.id])
             if ref.id in self.gone or ref.id not in self.ends:
                 raise JobNotFound("no such job", ref=ref)
             return Reading(self._job(ref, self._state(ref.id)))
 
-    async def sweep(self, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
         ids = [ref.id for ref in refs]
-        if not self.room:
+        if not self.batch_limit:
             raise BatchRefused
         with self._under_way(ids):
             await self._travel(ids)
             listed = [id for id in ids if id in self.ends and id not in self.gone | self.hidden]
             return BatchReading({id.lower(): self._state(id) for id in listed})
 
-    def decode_record(self, ref: JobRef, record: Any) -> Job:
+    def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         self.decoded += 1
         return self._job(ref, record)
 

@@ -120,7 +120,8 @@ def test_each_entry_point_of_this_project_names_its_provider(name: str, value: s
     found = getattr(import_module(module), attribute)
     assert isinstance(found, Provider)
     assert found.name == name
-    assert found.source().provider == name
+    assert found.driver is not None
+    assert found.driver().provider == name
     assert found.simulator is not None
     assert isinstance(found.simulator()(), Simulator)
 

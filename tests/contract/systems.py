@@ -17,8 +17,8 @@ from cfjobs.simulator import CFSimulator
 from common import Bearer, Fleet, JobRef, JobState, SourceOptions
 from common.model.refs import decode_segment
 from common.simulator import Simulator, Step
+from common.sources.fleet import Member
 from common.sources.http import HttpSource
-from common.sources.protocol import Member
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.common.scripted import Answer, reply

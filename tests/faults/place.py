@@ -151,7 +151,7 @@ class Place:
             case _:
                 source = CFJobs("https://api.example.org", auth=auth, **options)
         async with source:
-            vars(source)["_random"].seed(self.seed)
+            source._current_poller()._executor._random.seed(self.seed)
             yield source
 
     def _keep(self, token: str) -> None:

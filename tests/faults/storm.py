@@ -162,7 +162,7 @@ async def _live(
             for errand in todo:
                 group.start_soon(run_errand, source, errand, method, courses)
     assert place.way.flying == 0
-    assert source.poller.idle
+    assert source._current_poller().idle
     assert Footprint.now() == before, (Footprint.now(), before)
 
 

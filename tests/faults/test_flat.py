@@ -192,7 +192,7 @@ async def test_days_of_polling_leave_everything_as_it_was(system: System) -> Non
         async with place.source() as source:
             calendar = Calendar(SIZE, place, source, anyio.current_time())
             await calendar.run()
-            assert source.poller.idle
+            assert source._current_poller().idle
     assert place.way.flying == 0
     assert Footprint.now() == before
     first, *rest = calendar.days[WARM:]

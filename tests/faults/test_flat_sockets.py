@@ -41,7 +41,7 @@ async def test_waves_of_jobs_leave_no_socket_behind(system: System) -> None:
                 ids = [simulator.add_job(script) for _ in range(JOBS)]
                 await wait_all(source, ids)
                 assert open_sockets() <= before + 2
-            assert source.poller.idle
+            assert source._current_poller().idle
         with anyio.fail_after(30):
             while open_sockets() > before:  # noqa: ASYNC110 - the server hears of it a moment later
                 await anyio.sleep(0.01)

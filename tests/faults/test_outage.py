@@ -48,7 +48,7 @@ async def crowd(place: Place, source: HttpSource, ids: list[str], random: Random
     async with anyio.create_task_group() as group:
         for id in ids:
             group.start_soon(one, id, random.random() * 30)
-    assert source.poller.idle
+    assert source._current_poller().idle
     assert place.way.most <= AT_ONCE
     assert Footprint.now() == before
     return ended

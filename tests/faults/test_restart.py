@@ -101,7 +101,7 @@ async def process(place: Place, disk: Disk, lives: float, *, together: bool) -> 
                 async with anyio.create_task_group() as group:
                     for job in jobs:
                         group.start_soon(watch, source, disk, job)
-        assert source.poller.idle
+        assert source._current_poller().idle
     assert place.way.flying == 0
     assert Footprint.now() == before
 

@@ -82,7 +82,7 @@ def test_what_a_list_told_that_broke_off_counts_for_as_long_as_its_next_page_may
         first, last = sorted(place.job(0.0, JobState.SUCCEEDED) for _ in range(2))
         place.simulator.inject(lambda request: "start.uuid" in request.query, faults.Status(503))
         async with place.source() as source:
-            await source.sweep([source.ref(first), source.ref(last)])
+            await source._pollable.read_batch([source.ref(first), source.ref(last)])
         return first, place.evidence()
 
     first, evidence = run(main, "asyncio", 1)

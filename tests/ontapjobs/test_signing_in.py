@@ -23,6 +23,7 @@ from ontapjobs import (
     TransportError,
     UsageError,
 )
+from ontapjobs.driver import OntapDriver
 from tests.loopback import KEY_PASSWORD, LOCKED_KEY, Loopback, raw, server_tls, write_pem
 
 pytestmark = pytest.mark.anyio
@@ -230,8 +231,8 @@ async def test_a_write_after_a_connection_was_dropped_is_sent_once() -> None:
 
 
 async def test_idle_connections_are_let_go_before_the_server_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert OntapJobs.keepalive < 5  # "Keep-Alive: timeout=5, max=100"
-    monkeypatch.setattr(OntapJobs, "keepalive", 0.05)
+    assert OntapDriver.keepalive < 5  # "Keep-Alive: timeout=5, max=100"
+    monkeypatch.setattr(OntapDriver, "keepalive", 0.05)
     with cluster() as server:
         async with OntapJobs(server.url, auth=(USER, PASSWORD)) as source:
             await source.get("j1")

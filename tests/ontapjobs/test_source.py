@@ -34,7 +34,7 @@ from ontapjobs import (
     ServerError,
     UsageError,
 )
-from ontapjobs import source as module
+from ontapjobs import paging as module
 from tests.recording import Answer, Recorder, reply
 
 pytestmark = pytest.mark.anyio

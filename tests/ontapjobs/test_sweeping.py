@@ -15,7 +15,7 @@ import anyio
 import httpx
 import pytest
 
-import ontapjobs.source
+import ontapjobs.driver
 from common import Bearer, Job, JobNotFound, PollPolicy, SourceError, WaitTimeout
 from common.model.errors import AuthenticationError, DecodeError
 from common.telemetry.events import EventKind
@@ -228,7 +228,7 @@ async def test_a_page_that_names_itself_as_the_next_one_is_the_last() -> None:
 
 
 async def test_a_list_without_end_hangs_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ontapjobs.source, "MAX_PAGES", 20)
+    monkeypatch.setattr(ontapjobs.driver, "MAX_PAGES", 20)
     simulator, way, source = cluster()
     ids = crowd(simulator, 3)
     way.latency = 1.0
@@ -488,7 +488,7 @@ async def test_unchanged_records_are_not_decoded_again(monkeypatch: pytest.Monke
         decoded[job.id] += 1
         return job
 
-    monkeypatch.setattr(ontapjobs.source, "parse_job", counting)
+    monkeypatch.setattr(ontapjobs.driver, "parse_job", counting)
     assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
     assert way.gets == []
     assert set(decoded.values()) == {2}

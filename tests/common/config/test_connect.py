@@ -492,42 +492,73 @@ def test_a_source_that_is_not_the_targets_is_refused(desk: Desk) -> None:
 
 
 TOY_PACKAGE = {
-    "toy_jobs/__init__.py": "",
-    "toy_jobs/provider.py": """
-from common.providers import Provider
+    "toy_jobs/__init__.py": """
+from functools import partial
+from common.sources.http import HttpSource
+from toy_jobs.driver import ToyDriver
 
-def _source():
-    from toy_jobs.source import ToyJobs
-    return ToyJobs
-
-def _connect(settings):
-    from common.auth.credentials import Bearer
-    from common.config.auth_methods import Way
-    given = settings.read(text=["room"], secret=["token"], scope=["box"])
-    auth = given.sign_in(Way(("token",), Bearer))
-    return _source()(settings.endpoint, given.text("box"), auth, given.text("room"), given.options)
-
-PROVIDER = Provider(
-    name="toy", title="Toys", source=_source, connect=_connect,
-    environment={"TOY_URL": "endpoint", "TOY_TOKEN": "token"},
-)
+class ToyJobs(HttpSource):
+    def __init__(self, endpoint, *, box, room="", auth, **options):
+        super().__init__(partial(ToyDriver, box=box, room=room), endpoint, auth=auth, options=options)
 """,
-    "toy_jobs/source.py": """
-from common.sources.base import BaseSource
+    "toy_jobs/driver.py": """
+import json
+import httpx
 from common.model.job import Job
 from common.model.states import JobState
-from common.polling.pollable import Reading
+from common.response.failures import ErrorBody
+from common.response.writes import StartedJobs
+from common.sources.driver import Driver
 
-class ToyJobs(BaseSource):
+class ToyDriver(Driver):
     provider = "toy"
 
-    def __init__(self, endpoint, box, auth, room, options):
-        super().__init__(endpoint, scope=(("box", box),), aliases=options.get("aliases", ()))
-        self.auth, self.room = auth, room
+    def __init__(self, endpoint, *, states, box, room):
+        super().__init__(endpoint, scope=(("box", box),), states=states)
+        self.room = room
 
-    async def read_once(self, ref):
-        headers = await self.auth.headers()
-        return Reading(Job(ref, JobState.SUCCEEDED, message=headers["Authorization"] + self.room), None)
+    def job_path(self, ref):
+        return f"/toys/{ref.id}"
+
+    def parse_job(self, body, ref):
+        return Job(ref, JobState.SUCCEEDED, message=json.loads(body)["message"] + self.room)
+
+    def parse_error(self, response):
+        return ErrorBody(message=response.text)
+
+    def parse_started(self, response):
+        return StartedJobs()
+
+def play(request):
+    return httpx.Response(200, json={"message": request.headers["Authorization"]})
+""",
+    "toy_jobs/provider.py": """
+from common.providers import Provider, lazy
+
+def connect(settings):
+    import httpx
+    from common.auth.credentials import Bearer
+    from common.config.auth_methods import Way
+    from toy_jobs import ToyJobs
+    from toy_jobs.driver import play
+    given = settings.read(text=["room"], secret=["token"], scope=["box"])
+    return ToyJobs(
+        settings.endpoint,
+        auth=given.sign_in(Way(("token",), Bearer)),
+        box=given.text("box"),
+        room=given.text("room"),
+        transport=httpx.MockTransport(play),
+        **given.options,
+    )
+
+PROVIDER = Provider(
+    name="toy",
+    title="Toys",
+    source=lazy("toy_jobs", "ToyJobs"),
+    driver=lazy("toy_jobs", "driver:ToyDriver"),
+    connect=connect,
+    environment={"TOY_URL": "endpoint", "TOY_TOKEN": "token"},
+)
 """,
     "toy_jobs-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: toy-jobs\nVersion: 1.0\n",
     "toy_jobs-1.0.dist-info/entry_points.txt": "[jobsource.providers]\ntoy = toy_jobs.provider:PROVIDER\n",
@@ -551,14 +582,15 @@ import json, os, sys, anyio
 os.environ |= {{"JOBSOURCE_CONFIG": {str(tmp_path / "profiles.toml")!r}}}
 for name in [name for name in os.environ if name.startswith(("TOY_", "JOBSOURCE_P", "JOBSOURCE_E"))]:
     del os.environ[name]
-from common import Fleet, JobRef, UsageError, connect, wait_all
+from common import Bearer, Fleet, JobRef, UsageError, connect, wait_all
 from common.providers import known_names
 said = []
 assert "toy" in known_names() and "toy_jobs" not in sys.modules
 
 async def main():
     ref = JobRef.parse("toy://cellar/j1?box=b1")
-    async with connect(ref) as one, connect("toy://third", auth=one.auth, box="b2", room="r") as two:
+    third = connect("toy://third", auth=Bearer("third"), box="b2", room="r")
+    async with connect(ref) as one, third as two:
         said.append([repr(one), repr(two), (await one.wait(ref)).message])
         fleet = Fleet([one, two])
         jobs = await wait_all(fleet, [ref, "toy://third/j2?box=b2"])

@@ -26,10 +26,13 @@ from common.model.states import JobState
 from common.polling.policy import PollPolicy
 from common.providers import Provider
 from ontapjobs import OntapJobs
+from ontapjobs.driver import OntapDriver
 from tests.profiles import PASSWORD, TOKEN, Desk, words
 
 HERE = Path("/etc/jobs")
-TOY = Provider(name="toy", title="A toy", source=lambda: OntapJobs, connect=lambda _: None)  # never called
+TOY = Provider(
+    name="toy", title="A toy", source=lambda: OntapJobs, driver=lambda: OntapDriver, connect=lambda _: None
+)  # never called
 
 
 def settings(

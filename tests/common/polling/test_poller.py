@@ -192,7 +192,7 @@ async def test_all_leave_at_the_same_moment_but_one_and_that_one_goes_on() -> No
         lab.end("job", began + 50)
         found = await outcomes(*(patient(1000 if n == survivor else 30, lab.wait("job")) for n in range(5)))
         assert [ended(each) for each in found] == [n == survivor for n in range(5)]
-        assert lab.poller.idle
+        assert lab._current_poller().idle
 
 
 async def test_a_newcomer_that_is_due_earlier_wakes_the_sleeper() -> None:
@@ -229,13 +229,13 @@ async def test_a_wait_with_a_faster_policy_speeds_up_its_job_while_it_lasts() ->
 async def test_nothing_is_left_once_the_last_wait_has_ended_and_nothing_was_there_before() -> None:
     lab = Lab(room=100)
     before = Footprint.now()
-    assert lab.poller.idle
+    assert lab._current_poller().idle
     lab.end("job", 5)
     async with anyio.create_task_group() as group:
         group.start_soon(lab.wait, "job")
         await anyio.sleep(2.5)
-        assert not lab.poller.idle
-    assert lab.poller.idle
+        assert not lab._current_poller().idle
+    assert lab._current_poller().idle
     assert Footprint.now() == before
 
 
@@ -261,11 +261,11 @@ async def test_a_watch_holds_nothing_between_its_steps_while_others_go_on() -> N
     lab.end("job", 30)
     watch = lab.watch("job")
     assert (await anext(watch)).state is JobState.RUNNING
-    assert lab.poller.idle
+    assert lab._current_poller().idle
     (found,) = await outcomes(lab.wait("job"))
     assert ended(found)
     assert [seen.state async for seen in watch] == [SUCCEEDED]
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 # Deadlines
@@ -288,7 +288,7 @@ async def test_every_deadline_is_kept_while_other_requests_hang(concurrency: int
     found = await outcomes(*(later(n % 3, lambda n=n: one(n)) for n in range(20)))  # type: ignore[misc]
     assert all(isinstance(each, WaitTimeout) for each in found)
     assert took == {n: about(1 + n / 2) for n in range(20)}
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 @pytest.mark.parametrize("order", range(6))
@@ -308,7 +308,7 @@ async def test_a_deadline_holds_when_a_shared_request_comes_back_at_that_very_mo
     found = await outcomes(*works)
     assert isinstance(found[0], WaitTimeout)
     assert took == [about(5)]
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 @pytest.mark.parametrize("steps", range(8))
@@ -335,7 +335,7 @@ async def test_a_deadline_holds_when_the_reply_is_on_its_way_to_the_pilot(steps:
     found = await outcomes(pilot(), later(1, lambda: patient(60, lab.wait("job"))))
     assert isinstance(found[0], WaitTimeout)
     assert took == [about(5)]
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 async def test_a_deadline_that_passed_between_two_steps_of_a_watch_ends_it() -> None:
@@ -345,7 +345,7 @@ async def test_a_deadline_that_passed_between_two_steps_of_a_watch_ends_it() -> 
     await anyio.sleep(10)
     with anyio.fail_after(1), pytest.raises(WaitTimeout):
         await anext(watch)
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 @pytest.mark.parametrize("virtual", [virtual_asyncio, virtual_trio])
@@ -437,7 +437,7 @@ async def test_a_wait_that_ended_behind_a_floor_leaves_no_delay_to_those_who_sta
     )
     assert isinstance(given_up, TransportError)
     assert [type(each) for each in others[-2:]] == [WaitTimeout, WaitTimeout]
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 # Limits
@@ -471,7 +471,7 @@ async def test_a_floor_holds_back_every_request_of_the_source_also_a_newcomers(r
 
 async def test_a_floor_after_a_request_for_many_is_capped_as_any_other() -> None:
     lab = Lab(room=100)
-    lab.retry_after_cap = 50.0  # type: ignore[misc]
+    lab._throttle.current().retry_after_cap = 50.0
     ids = [lab.end(f"job-{n}", 10) for n in range(4)]
     weather: list[Exception | None] = [overloaded(9000)]
     lab.trouble = lambda _: weather.pop() if weather else None
@@ -495,12 +495,12 @@ async def test_a_server_that_keeps_asking_to_be_left_alone_keeps_no_job_from_its
     ids = [f"job-{n}" for n in range(12)]
     lab = Lab(*ids, "patient", concurrency=concurrency)
     lab.latency = lambda _: 0.1
-    floors = {lab.pacer.retry_after_until}
+    floors = {lab._throttle.current().retry_after_until}
 
     def one_answer_then_a_floor(_: Sequence[str]) -> Exception | None:
-        if lab.pacer.retry_after_until in floors:
+        if lab._throttle.current().retry_after_until in floors:
             return overloaded(10)
-        floors.add(lab.pacer.retry_after_until)
+        floors.add(lab._throttle.current().retry_after_until)
         return None
 
     lab.trouble = one_answer_then_a_floor
@@ -520,7 +520,9 @@ async def test_after_floors_that_overlap_a_job_comes_back_within_its_own_delay()
     lab.trouble = lambda _: overloaded(90) if 5 <= anyio.current_time() < 6 else None
     await outcomes(*(patient(200, lab.wait(id)) for id in ids))
     for id in ids:
-        assert 0 <= min(at for at in lab.times_of(id) if at > 6) - lab.pacer.retry_after_until <= 1
+        assert (
+            0 <= min(at for at in lab.times_of(id) if at > 6) - lab._throttle.current().retry_after_until <= 1
+        )
 
 
 async def test_a_newcomer_does_not_wait_until_its_job_comes_back_for_those_who_know_it() -> None:
@@ -612,8 +614,7 @@ async def test_a_list_that_asks_for_less_is_sent_smaller_at_once() -> None:
     def trouble(ids: Sequence[str]) -> Exception | None:
         if len(ids) <= 4:
             return None
-        lab.room = min(lab.room, len(ids) // 2)
-        return BatchRefused(smaller=True)
+        return BatchRefused(limit=len(ids) // 2)
 
     lab.trouble = trouble
     assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
@@ -671,7 +672,7 @@ async def test_closing_ends_all_waits_each_with_an_exception_of_its_own(
     assert anyio.current_time() == about(at)
     assert all(isinstance(each, UsageError) for each in found)
     assert len(set(map(id, found))) == 20
-    assert lab.poller.idle
+    assert lab._current_poller().idle
     assert lab.in_flight == 0
     assert Footprint.now() == before
 
@@ -700,5 +701,5 @@ async def test_closing_a_source_that_nobody_waits_for_is_nothing() -> None:
     lab = Lab("job")
     await lab.aclose()
     await lab.aclose()
-    assert lab.poller.idle
+    assert lab._current_poller().idle
     assert math.isinf(Footprint.now().timer)

@@ -95,7 +95,7 @@ def weather(random: Random, until: float, severity: float) -> Any:
             DecodeError("not the API", transient=True),
         ]
         if len(ids) > 1:
-            kinds += [BatchRefused(), BatchRefused(smaller=True)]
+            kinds += [BatchRefused(), BatchRefused(limit=len(ids) // 2)]
         return random.choice(kinds)
 
     return trouble
@@ -165,11 +165,11 @@ def check_all(lab: Lab, courses: list[Course]) -> None:
         check(lab, course)
     own = [id(course.ended) for course in courses if isinstance(course.ended, Exception)]
     assert len(own) == len(set(own))
-    assert lab.poller.idle
+    assert lab._current_poller().idle
     assert lab.in_flight == 0
     assert lab.most <= lab.concurrency
     assert lab.most_of_one <= 1
-    poller: Any = lab.poller
+    poller: Any = lab._current_poller()
     assert not poller._jobs
     assert not poller._queue
     assert not poller._deadlines
@@ -323,7 +323,7 @@ def answer(kind: str, ids: Sequence[str]) -> Exception | None:
     if kind == "busy":
         return RateLimited("busy", status=429, transient=True, retry_after=1.5)
     if kind in ("refused", "smaller") and len(ids) > 1:
-        return BatchRefused(smaller=kind == "smaller")
+        return BatchRefused(limit=len(ids) // 2 if kind == "smaller" else None)
     return None
 
 

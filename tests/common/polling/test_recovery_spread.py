@@ -8,6 +8,7 @@ from bisect import bisect_left
 import pytest
 
 from common import JobRef, PollPolicy
+from common.model.errors import RateLimited, TransportError
 from common.polling.schedule import PollQueue, RecoverySpread
 from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, Waiter
@@ -99,10 +100,10 @@ def test_the_queue_spreads_what_fell_due_before_and_nothing_else() -> None:
         queue.put(entry(number), 40.0)
     late = entry(50)
     queue.put(late, 100.0)
-    left = [each for _ in range(60) for each in queue.next_batch(0, 100.0, batch=True, resumed=100.0)]
+    left = [each for _ in range(60) for each in queue.next_batch(0, 100.0, recovered_at=100.0)]
     assert [each.ref.id for each in left] == ["0", "50"]
-    assert queue.next_batch(0, 100.0, batch=True, resumed=100.0) == []
-    rest = [each for _ in range(60) for each in queue.next_batch(0, 110.0, batch=True, resumed=100.0)]
+    assert queue.next_batch(0, 100.0, recovered_at=100.0) == []
+    rest = [each for _ in range(60) for each in queue.next_batch(0, 110.0, recovered_at=100.0)]
     assert len(rest) == 49
 
 
@@ -110,10 +111,10 @@ def test_who_was_put_off_before_comes_first_whatever_falls_due_meanwhile() -> No
     queue, patient = PollQueue(), entry(0, delay=60.0)
     queue.put(entry(1), 9.0)
     queue.put(patient, 10.0)
-    assert patient not in queue.next_batch(0, 100.0, batch=False, resumed=100.0)
+    assert patient not in queue.next_batch(0, 100.0, recovered_at=100.0)
     for number in range(2, 9):
         queue.put(entry(number), 20.0 + number)
-    assert queue.next_batch(0, 200.0, batch=False, resumed=200.0) == [patient]
+    assert queue.next_batch(0, 200.0, recovered_at=200.0) == [patient]
 
 
 def test_those_that_go_alone_for_a_while_do_not_come_back_together() -> None:
@@ -122,21 +123,21 @@ def test_those_that_go_alone_for_a_while_do_not_come_back_together() -> None:
         alone = entry(number, seat=UUID)
         alone.single_until = math.inf
         queue.put(alone, 40.0)
-    left = [queue.next_batch(100 * UUID, 101.0, batch=True, resumed=100.0) for _ in range(100)]
+    left = [queue.next_batch(100 * UUID, 101.0, recovered_at=100.0) for _ in range(100)]
     assert 5 <= sum(map(len, left)) <= 15
 
 
 def test_as_many_failures_as_may_be_under_way_are_an_outage_and_its_end_is_known() -> None:
-    pacer = Throttle(3)
+    throttle = Throttle(3)
     for _ in range(2):
-        pacer.request_failed()
-    pacer.request_answered(lambda: 10.0)
-    assert pacer.recovered_at == -math.inf
+        throttle.on_failure(TransportError("down"), 0.0)
+    throttle.on_success(lambda: 10.0)
+    assert throttle.recovered_at == -math.inf
     for _ in range(3):
-        pacer.request_failed()
-    assert pacer.recovered_at == -math.inf
-    pacer.request_answered(lambda: 20.0)
-    pacer.request_answered(lambda: 30.0)
-    assert pacer.recovered_at == 20.0
-    pacer.delay_until(50.0)
-    assert pacer.recovered_at == 50.0
+        throttle.on_failure(TransportError("down"), 0.0)
+    assert throttle.recovered_at == -math.inf
+    throttle.on_success(lambda: 20.0)
+    throttle.on_success(lambda: 30.0)
+    assert throttle.recovered_at == 20.0
+    throttle.on_failure(RateLimited("busy", status=429, retry_after=20.0), 30.0)
+    assert throttle.recovered_at == 50.0

@@ -54,9 +54,9 @@ def undecodable() -> DecodeError:
 
 
 def fail(
-    one: WaitProgress, at: float, *, draw: float = 0.0, error: SourceError | None = None
+    one: WaitProgress, at: float, *, jitter: float = 0.0, error: SourceError | None = None
 ) -> JobsError | None:
-    return one.request_failed(error or trouble(), dispatched=at, now=at, draw=draw)
+    return one.request_failed(error or trouble(), sent_at=at, now=at, jitter=jitter)
 
 
 # --- What the watcher is told
@@ -64,12 +64,12 @@ def fail(
 
 def test_the_first_answer_is_told_and_the_same_again_is_not() -> None:
     one = tracker()
-    assert [one.observe(job(), dispatched=BEGAN + n) for n in range(3)] == [True, False, False]
+    assert [one.observe(job(), sent_at=BEGAN + n) for n in range(3)] == [True, False, False]
 
 
 def test_the_first_answer_is_told_also_when_the_job_was_seen_before_like_this() -> None:
     one = tracker(last=job())
-    assert [one.observe(job(), dispatched=BEGAN + n) for n in range(2)] == [True, False]
+    assert [one.observe(job(), sent_at=BEGAN + n) for n in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_the_first_answer_is_told_also_when_the_job_was_seen_before_like_this() 
 )
 def test_a_change_is_told(change: dict[str, Any]) -> None:
     one = tracker()
-    one.observe(job(), dispatched=BEGAN)
-    assert one.observe(attrs.evolve(job(), **change), dispatched=BEGAN + 1)
+    one.observe(job(), sent_at=BEGAN)
+    assert one.observe(attrs.evolve(job(), **change), sent_at=BEGAN + 1)
 
 
 @pytest.mark.parametrize(
@@ -105,16 +105,16 @@ def test_a_change_is_told(change: dict[str, Any]) -> None:
 )
 def test_what_is_no_change_is_not_told(change: dict[str, Any]) -> None:
     one = tracker()
-    one.observe(job(), dispatched=BEGAN)
-    assert not one.observe(attrs.evolve(job(), **change), dispatched=BEGAN + 1)
+    one.observe(job(), sent_at=BEGAN)
+    assert not one.observe(attrs.evolve(job(), **change), sent_at=BEGAN + 1)
     assert one.last == attrs.evolve(job(), **change)
 
 
 def test_an_outage_between_two_equal_answers_is_no_change() -> None:
     one = tracker()
-    one.observe(job(), dispatched=BEGAN)
+    one.observe(job(), sent_at=BEGAN)
     fail(one, BEGAN + 1)
-    assert not one.observe(job(), dispatched=BEGAN + 2)
+    assert not one.observe(job(), sent_at=BEGAN + 2)
 
 
 # --- When to ask again
@@ -129,20 +129,20 @@ def test_the_delay_is_a_tenth_of_the_run_time_within_the_policy_and_counts_from_
     ran: float, delay: float
 ) -> None:
     one = tracker()
-    one.observe(job(started_at=NOON), dispatched=BEGAN + 7, date=NOON + timedelta(seconds=ran))
+    one.observe(job(started_at=NOON), sent_at=BEGAN + 7, date=NOON + timedelta(seconds=ran))
     assert one.due == BEGAN + 7 + delay
 
 
 @pytest.mark.parametrize("begun", [job(started_at=NOON), job(created_at=NOON)], ids=["started", "created"])
 def test_a_server_whose_clock_runs_backwards_gives_no_negative_delay(begun: Job) -> None:
     one = tracker()
-    one.observe(begun, dispatched=BEGAN, date=NOON - timedelta(hours=1))
+    one.observe(begun, sent_at=BEGAN, date=NOON - timedelta(hours=1))
     assert one.due == BEGAN + POLICY.initial
 
 
 def test_without_the_servers_times_the_time_since_the_wait_began_counts() -> None:
     one = tracker()
-    one.observe(job(started_at=NOON), dispatched=BEGAN + 50)
+    one.observe(job(started_at=NOON), sent_at=BEGAN + 50)
     assert one.due == BEGAN + 55
 
 
@@ -150,13 +150,13 @@ def test_a_wait_that_resumes_goes_on_from_the_run_time_that_the_job_had() -> Non
     seen = job(started_at=NOON, observed_at=NOON + timedelta(seconds=90))
     one = tracker(last=seen)
     assert one.due == BEGAN
-    one.observe(seen, dispatched=BEGAN + 10)
+    one.observe(seen, sent_at=BEGAN + 10)
     assert one.due == BEGAN + 10 + 10
 
 
 def test_the_provider_has_a_say_in_the_delay() -> None:
     one = tracker(delay=lambda policy, job, ran: policy.initial + ran + (job.progress or 0))
-    one.observe(job(progress=0.5), dispatched=BEGAN + 3)
+    one.observe(job(progress=0.5), sent_at=BEGAN + 3)
     assert one.due == BEGAN + 3 + 1 + 3 + 0.5
 
 
@@ -166,7 +166,7 @@ def test_the_provider_has_a_say_in_the_delay() -> None:
 @pytest.mark.parametrize("state", ENDS)
 def test_a_terminal_state_ends_it(state: JobState) -> None:
     one = tracker()
-    assert one.observe(job(state), dispatched=BEGAN)
+    assert one.observe(job(state), sent_at=BEGAN)
     assert one.ended
 
 
@@ -174,7 +174,7 @@ def test_a_terminal_state_ends_it(state: JobState) -> None:
 def test_another_state_does_not_end_it_unless_it_was_asked_for(state: JobState) -> None:
     one, wanting = tracker(), tracker(until=frozenset({state}))
     for each in (one, wanting):
-        each.observe(job(state), dispatched=BEGAN)
+        each.observe(job(state), sent_at=BEGAN)
     assert (one.ended, wanting.ended) == (False, True)
 
 
@@ -183,15 +183,15 @@ def test_a_state_that_was_asked_for_counts_only_from_a_request_that_left_after_t
     state: JobState,
 ) -> None:
     one = tracker(until=frozenset({state}))
-    one.observe(job(state), dispatched=BEGAN - 0.5)
+    one.observe(job(state), sent_at=BEGAN - 0.5)
     assert not one.ended
-    one.observe(job(state), dispatched=BEGAN + 1)
+    one.observe(job(state), sent_at=BEGAN + 1)
     assert one.ended
 
 
 def test_an_end_counts_whenever_the_request_left() -> None:
     one = tracker()
-    one.observe(job(JobState.SUCCEEDED), dispatched=BEGAN - 0.5)
+    one.observe(job(JobState.SUCCEEDED), sent_at=BEGAN - 0.5)
     assert one.ended
 
 
@@ -206,7 +206,7 @@ def test_an_end_counts_whenever_the_request_left() -> None:
 )
 def test_check_decides_whether_a_bad_end_raises(state: JobState, expected: type[JobFailed] | None) -> None:
     one = tracker()
-    one.observe(job(state), dispatched=BEGAN)
+    one.observe(job(state), sent_at=BEGAN)
     assert one.result(check=False) == job(state)
     if expected is None:
         assert one.result(check=True) == job(state)
@@ -221,7 +221,7 @@ def test_check_decides_whether_a_bad_end_raises(state: JobState, expected: type[
 @pytest.mark.parametrize("state", ENDS)
 def test_an_end_that_was_asked_for_never_raises(state: JobState, check: bool) -> None:
     one = tracker(until=frozenset({state}))
-    one.observe(job(state), dispatched=BEGAN)
+    one.observe(job(state), sent_at=BEGAN)
     assert one.result(check=check) == job(state)
 
 
@@ -239,7 +239,7 @@ def test_an_end_that_was_not_asked_for_raises_whatever_check_says(
     state: JobState, expected: type[JobsError], check: bool
 ) -> None:
     one = tracker(until=frozenset({JobState.PAUSED}))
-    one.observe(job(state), dispatched=BEGAN)
+    one.observe(job(state), sent_at=BEGAN)
     with pytest.raises(expected) as caught:
         one.result(check=check)
     assert type(caught.value) is expected
@@ -251,8 +251,8 @@ def test_an_end_that_was_not_asked_for_raises_whatever_check_says(
 
 def test_a_job_that_was_seen_and_is_missing_is_gone_also_within_the_start_grace() -> None:
     one = tracker()
-    one.observe(job(message="copying"), dispatched=BEGAN)
-    gone = one.job_not_found(JobNotFound("no such job"), dispatched=BEGAN + 0.1)
+    one.observe(job(message="copying"), sent_at=BEGAN)
+    gone = one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN + 0.1)
     assert type(gone) is JobGone
     assert (gone.ref, gone.job) == (REF, job(message="copying"))
     assert "last seen RUNNING (copying)" in str(gone)
@@ -260,7 +260,7 @@ def test_a_job_that_was_seen_and_is_missing_is_gone_also_within_the_start_grace(
 
 def test_a_job_that_the_caller_had_seen_is_gone_at_the_first_look() -> None:
     one = tracker(last=job())
-    assert type(one.job_not_found(JobNotFound("no such job"), dispatched=BEGAN)) is JobGone
+    assert type(one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN)) is JobGone
 
 
 def test_a_job_never_seen_is_looked_for_until_the_grace_is_over() -> None:
@@ -269,7 +269,7 @@ def test_a_job_never_seen_is_looked_for_until_the_grace_is_over() -> None:
     ending = None
     while ending is None:
         looks.append(one.due)
-        ending = one.job_not_found(JobNotFound("no such job"), dispatched=one.due)
+        ending = one.job_not_found(JobNotFound("no such job"), sent_at=one.due)
     assert looks == [BEGAN, BEGAN + 1, BEGAN + 2]
     assert type(ending) is JobNotFound
     assert (ending.ref, ending.job) == (REF, None)
@@ -277,11 +277,11 @@ def test_a_job_never_seen_is_looked_for_until_the_grace_is_over() -> None:
 
 def test_without_a_grace_the_first_look_decides() -> None:
     one = tracker(policy=attrs.evolve(POLICY, start_grace=0.0))
-    assert type(one.job_not_found(JobNotFound("no such job"), dispatched=BEGAN)) is JobNotFound
+    assert type(one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN)) is JobNotFound
 
 
 def test_an_id_that_can_never_be_a_jobs_is_not_found_at_once() -> None:
-    ending = tracker().job_not_found(JobNotFound("malformed", certain=True), dispatched=BEGAN)
+    ending = tracker().job_not_found(JobNotFound("malformed", certain=True), sent_at=BEGAN)
     assert type(ending) is JobNotFound
     assert ending.certain
 
@@ -301,18 +301,18 @@ def test_the_backoff_doubles_up_to_the_policys_maximum() -> None:
 
 def test_the_jitter_takes_up_to_half_of_the_delay_off() -> None:
     dues: list[float] = []
-    for draw in (0.0, 0.5, 1.0):
+    for jitter in (0.0, 0.5, 1.0):
         one = tracker()
-        fail(one, BEGAN, draw=draw)
+        fail(one, BEGAN, jitter=jitter)
         dues.append(one.due - BEGAN)
     assert dues == [1.0, 0.75, 0.5]
 
 
 def test_retry_after_is_a_floor_under_the_backoff_counted_from_the_reply() -> None:
     one = tracker()
-    one.request_failed(trouble(retry_after=20.0), dispatched=BEGAN, now=BEGAN + 3, draw=1.0)
+    one.request_failed(trouble(retry_after=20.0), sent_at=BEGAN, now=BEGAN + 3, jitter=1.0)
     assert one.due == BEGAN + 23
-    one.request_failed(trouble(retry_after=0.0), dispatched=BEGAN + 23, now=BEGAN + 23, draw=0.0)
+    one.request_failed(trouble(retry_after=0.0), sent_at=BEGAN + 23, now=BEGAN + 23, jitter=0.0)
     assert one.due == BEGAN + 46
 
 
@@ -320,7 +320,7 @@ def test_a_good_answer_ends_the_outage() -> None:
     one = tracker(deadline=BEGAN + 9999)
     for at in (0, 1, 2, 4):
         fail(one, BEGAN + at)
-    one.observe(job(), dispatched=BEGAN + 8)
+    one.observe(job(), sent_at=BEGAN + 8)
     assert one.last_error is None
     fail(one, BEGAN + 9)
     assert one.due == BEGAN + 10
@@ -329,13 +329,13 @@ def test_a_good_answer_ends_the_outage() -> None:
 def test_the_apis_word_that_the_job_is_missing_ends_the_outage() -> None:
     one = tracker(policy=attrs.evolve(POLICY, start_grace=100.0))
     fail(one, BEGAN)
-    one.job_not_found(JobNotFound("no such job"), dispatched=BEGAN + 59)
+    one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN + 59)
     assert fail(one, BEGAN + 61) is None
 
 
 def test_an_outage_without_a_deadline_ends_after_its_limit() -> None:
     one = tracker()
-    one.observe(job(), dispatched=BEGAN)
+    one.observe(job(), sent_at=BEGAN)
     assert fail(one, BEGAN + 100) is None
     assert fail(one, BEGAN + 159.9) is None
     ending = fail(one, BEGAN + 160)
@@ -382,9 +382,9 @@ def test_undecodable_records_that_are_not_in_a_row_do_not_end_it(between: str) -
         assert fail(one, BEGAN + at, error=undecodable()) is None
         assert fail(one, BEGAN + at + 0.5, error=undecodable()) is None
         if between == "a good record":
-            one.observe(job(), dispatched=BEGAN + at + 1)
+            one.observe(job(), sent_at=BEGAN + at + 1)
         else:
-            one.job_not_found(JobNotFound("no such job"), dispatched=BEGAN + at + 1)
+            one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN + at + 1)
 
 
 def test_replies_that_are_not_the_apis_never_count_as_undecodable_records() -> None:
@@ -405,7 +405,7 @@ def test_an_unknown_state_is_told_once_polled_on_and_bounded() -> None:
     def poll_for_ever() -> None:
         while True:
             asked.append(one.due - BEGAN)
-            told.append(one.observe(odd, dispatched=one.due))
+            told.append(one.observe(odd, sent_at=one.due))
 
     with pytest.raises(UnexpectedState, match="FLORBING") as caught:
         poll_for_ever()
@@ -416,21 +416,21 @@ def test_an_unknown_state_is_told_once_polled_on_and_bounded() -> None:
 
 def test_the_last_poll_of_an_unknown_state_is_at_its_limit_however_long_the_delay() -> None:
     one = tracker(policy=PollPolicy(initial=30, maximum=30, unknown_limit=45))
-    one.observe(job(JobState.UNKNOWN), dispatched=BEGAN)
-    one.observe(job(JobState.UNKNOWN), dispatched=one.due)
+    one.observe(job(JobState.UNKNOWN), sent_at=BEGAN)
+    one.observe(job(JobState.UNKNOWN), sent_at=one.due)
     assert one.due == BEGAN + 45
 
 
 def test_a_known_state_in_between_starts_the_limit_afresh() -> None:
     one = tracker()
     for at in range(0, 40, 4):
-        one.observe(job(JobState.UNKNOWN), dispatched=BEGAN + at)
-        one.observe(job(JobState.RUNNING), dispatched=BEGAN + at + 2)
+        one.observe(job(JobState.UNKNOWN), sent_at=BEGAN + at)
+        one.observe(job(JobState.RUNNING), sent_at=BEGAN + at + 2)
 
 
 def test_an_unknown_state_is_no_success() -> None:
     one = tracker()
-    one.observe(job(JobState.UNKNOWN), dispatched=BEGAN)
+    one.observe(job(JobState.UNKNOWN), sent_at=BEGAN)
     assert not one.ended
 
 
@@ -439,7 +439,7 @@ def test_an_unknown_state_is_no_success() -> None:
 
 def test_a_timeout_says_what_was_seen_and_that_the_job_goes_on() -> None:
     one = tracker(deadline=BEGAN + 5, timeout=5.0)
-    one.observe(job(message="copying"), dispatched=BEGAN)
+    one.observe(job(message="copying"), sent_at=BEGAN)
     error = one.timeout_error()
     assert isinstance(error, WaitTimeout)
     assert isinstance(error, TimeoutError)
@@ -463,7 +463,7 @@ def test_a_timeout_in_an_outage_says_what_the_trouble_was() -> None:
 def test_a_timeout_after_an_outage_does_not_blame_it() -> None:
     one = tracker(deadline=BEGAN + 5, timeout=5.0)
     fail(one, BEGAN, error=TransportError("connection refused"))
-    one.observe(job(), dispatched=BEGAN + 1)
+    one.observe(job(), sent_at=BEGAN + 1)
     assert "connection refused" not in str(one.timeout_error())
     assert one.timeout_error().__cause__ is None
 

@@ -66,7 +66,7 @@ def ids(found: Any) -> list[str]:
 
 
 class OtherLab(Lab):
-    provider = "otherlab"
+    name = "otherlab"
 
 
 # Results
@@ -209,7 +209,7 @@ async def test_the_first_end_is_enough_where_that_was_asked_for() -> None:
     assert anyio.current_time() == about(3)
     assert found[:2] == [None, None]
     assert isinstance(found[2], Job)
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 async def test_the_first_failure_is_waited_for_past_successes() -> None:
@@ -231,19 +231,19 @@ async def test_returning_early_copes_with_jobs_that_end_at_the_same_moment(room:
     for _ in range(10):
         began = anyio.current_time()
         lab = lab_of(*((f"job-{n}", began + 1, SUCCEEDED) for n in range(8)), room=room)
-        natural = lab.read_once
+        natural = lab.read
 
-        async def some_turns_later(ref: JobRef, natural: Any = natural) -> Any:
-            reading = await natural(ref)
+        async def some_turns_later(ref: JobRef, last: Any = None, natural: Any = natural) -> Any:
+            reading = await natural(ref, last)
             with anyio.CancelScope(shield=True):
                 for _ in range(turns * int(ref.id[-1])):
                     await anyio.lowlevel.checkpoint()
             return reading
 
-        lab.read_once = some_turns_later  # type: ignore[method-assign]
+        lab.read = some_turns_later  # type: ignore[method-assign]
         found = await wait_all(lab, lab.ends, return_when="first")
         assert any(isinstance(each, Job) and each.succeeded for each in found)
-        assert lab.poller.idle
+        assert lab._current_poller().idle
 
 
 # As they come
@@ -277,7 +277,7 @@ async def test_leaving_the_block_ends_the_waits_that_are_left(after: int) -> Non
     async with as_completed(lab, lab.ends) as done:
         for _ in range(after):
             await anext(done)
-    assert lab.poller.idle
+    assert lab._current_poller().idle
     assert lab.in_flight == 0
     assert Footprint.now() == before
     assert len([each for each in done.outcomes if each is not None]) == after
@@ -301,7 +301,7 @@ async def test_what_the_block_raises_comes_out_as_it_is() -> None:
 
     with pytest.raises(ValueError, match="of the caller"):
         await fail()
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 async def test_iterating_outside_of_the_block_is_refused_with_what_to_do() -> None:
@@ -318,7 +318,7 @@ async def test_a_block_that_is_never_entered_leaves_nothing_behind() -> None:
     as_completed(lab, ["good"])
     gc.collect()  # an unclosed stream would say so here
     assert lab.asked == []
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 async def test_several_consumers_share_the_outcomes_and_all_come_to_the_end() -> None:
@@ -403,7 +403,7 @@ async def test_a_cancelled_wait_for_all_leaves_nothing_behind(at: float) -> None
     with anyio.move_on_after(at) as scope:
         await wait_all(lab, ["good", "endless", "endless", "unknown", "odd"], check=False)
     assert scope.cancelled_caught
-    assert lab.poller.idle
+    assert lab._current_poller().idle
     assert lab.in_flight == 0
     assert Footprint.now() == before
 
@@ -418,7 +418,7 @@ async def test_what_a_probe_raises_ends_all_waits_and_comes_through() -> None:
         await wait_all(lab, ["unknown", "endless"], resolve_gone=broken, check=False)
     if isinstance(caught.value, ExceptionGroup):
         assert caught.group_contains(ZeroDivisionError)
-    assert lab.poller.idle
+    assert lab._current_poller().idle
 
 
 async def test_a_probe_decides_for_each_job_that_is_gone() -> None:
@@ -453,7 +453,7 @@ async def test_closing_the_source_ends_all_with_an_error_in_each_place() -> None
 class Killable(Lab):
     """A lab whose jobs can be cancelled."""
 
-    capabilities = frozenset({Capability.CANCEL})
+    able = frozenset({Capability.CANCEL})
 
     def __init__(self, *ids: str) -> None:
         super().__init__(*ids)
@@ -523,7 +523,7 @@ async def test_over_a_fleet_each_member_shares_requests_among_its_own() -> None:
     assert [job.ref for job in found] == jobs
     for lab in (first, second):
         assert [len(asked.ids) for asked in lab.asked] == [20] * 4
-        assert lab.poller.idle
+        assert lab._current_poller().idle
 
 
 async def test_over_a_fleet_a_failure_of_one_member_tells_of_all_and_strangers_are_refused_first() -> None:

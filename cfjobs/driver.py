@@ -1,0 +1,51 @@
+"""Cloud Foundry v3 as a driver: where its jobs are, and what its responses say."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from cfjobs.delay import cf_delay
+from cfjobs.wire import PROVIDER, parse_budget, parse_error, parse_job, parse_started
+from common.model.job import Job
+from common.model.refs import JobRef, encode_segment
+from common.polling.policy import PollPolicy
+from common.polling.throttle import Budget
+from common.response.failures import ErrorBody
+from common.response.http_response import HttpResponse
+from common.response.writes import StartedJobs
+from common.sources.driver import Driver
+
+JOBS = "/v3/jobs"
+
+
+class CFDriver(Driver):
+    """The jobs of one foundation, or of a Korifi, as the Cloud Controller's API has them."""
+
+    provider: ClassVar[str] = PROVIDER
+    lost_write_hint: ClassVar[str] = (
+        "look at the resource, or at its events (/v3/audit_events?target_guids=…): jobs cannot be listed"
+    )
+
+    def job_path(self, ref: JobRef) -> str:
+        """Return ``/v3/jobs/{guid}``, the guid as one segment: Korifi's hold ``~`` and ``.``."""
+        return f"{JOBS}/{encode_segment(ref.id)}"
+
+    def parse_job(self, body: bytes, ref: JobRef) -> Job:
+        """Return the job in the response to one GET."""
+        return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
+
+    def parse_error(self, response: HttpResponse) -> ErrorBody:
+        """Return what the Cloud Controller's error body says."""
+        return parse_error(response)
+
+    def parse_started(self, response: HttpResponse) -> StartedJobs:
+        """Return the job in a write's Location, and the write's warnings."""
+        return parse_started(response)
+
+    def poll_delay(self, policy: PollPolicy, job: Job, run_time: float) -> float:
+        """Keep step with the service broker that the server itself waits for; see `cfjobs.delay`."""
+        return cf_delay(policy, job, run_time)
+
+    def rate_budget(self, response: HttpResponse) -> Budget | None:
+        """Return the budget in ``X-RateLimit-*``: a foundation may count the requests of an hour."""
+        return parse_budget(response)

@@ -1,0 +1,140 @@
+"""What a provider implements: its paths, its readings of replies, its delays.
+
+One `Driver` for each source.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+from common.model.errors import DecodeError, JobsError, Unsupported
+from common.model.job import Job
+from common.model.refs import JobRef, Scope
+from common.model.states import Capability, JobState
+from common.polling.policy import PollPolicy, healthy_delay
+from common.polling.pollable import BatchReading, BatchRefused
+from common.polling.throttle import Budget
+from common.response.failures import ErrorBody
+from common.response.http_response import HttpResponse
+from common.response.writes import StartedJobs
+
+
+class DriverHttp(Protocol):
+    """The requests that a driver may send: those of its own source, signed in."""
+
+    async def send(self, method: str, path: str) -> HttpResponse:
+        """Send one request and return the whole response, whatever its status.
+
+        Raise `SourceError` without one.
+        """
+        ...
+
+    def failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
+        """Return the exception for a response that is no success; ``request`` describes what was sent."""
+        ...
+
+    def request_failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
+        """`failure` for a request that is not a poll: all polls keep to its ``Retry-After`` too."""
+        ...
+
+
+class Driver(abc.ABC):
+    """One system as a provider knows it: where a job is, and what a reply says.
+
+    Only the four abstract methods must be written. Nothing here does I/O but `read_batch`.
+    """
+
+    provider: ClassVar[str]
+    """The provider's name, which is also the scheme of its refs."""
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    batch_limit: ClassVar[int] = 0
+    """Bytes of ids that one batch request can hold; 0 where the server has no such request."""
+    keepalive: ClassVar[float] = 60.0
+    """Seconds that an idle connection is kept: longer than the polls are apart."""
+    retry_after_cap: ClassVar[float] = 3600.0
+    """At most so many seconds of a ``Retry-After`` are kept."""
+    lost_write_hint: ClassVar[str] = "look at the resource"
+    """How to find out whether a write was carried out whose reply was lost; for the error that says so."""
+    headers: Mapping[str, str] = {}
+    """What each request carries beside ``Accept: application/json``, which may be replaced."""
+
+    def __init__(self, endpoint: str, *, scope: Scope = (), states: Mapping[str, JobState]) -> None:
+        self.endpoint = endpoint
+        self.scope = scope
+        self.states = states
+        """The caller's additions to the table of state words."""
+
+    @abc.abstractmethod
+    def job_path(self, ref: JobRef) -> str:
+        """Return the path of one job, with its query, percent-encoded."""
+
+    @abc.abstractmethod
+    def parse_job(self, body: bytes, ref: JobRef) -> Job:
+        """Return the job in the response to `job_path`.
+
+        Raise `DecodeError`; `JobNotFound` if the body says so.
+        """
+
+    @abc.abstractmethod
+    def parse_error(self, response: HttpResponse) -> ErrorBody:
+        """Return what a response that is no success says."""
+
+    @abc.abstractmethod
+    def parse_started(self, response: HttpResponse) -> StartedJobs:
+        """Return the jobs in the response to a write."""
+
+    @classmethod
+    def default_policy(cls) -> PollPolicy:
+        """Return how often to ask if the caller does not say."""
+        return PollPolicy()
+
+    @classmethod
+    def canonical_scope(cls, scope: Scope) -> Scope:
+        """Return the one form of a scope that can be written in several."""
+        return scope
+
+    def check_policy(self, policy: PollPolicy) -> PollPolicy:
+        """Return the policy if this provider can work with it. Raise `UsageError` otherwise."""
+        return policy
+
+    def poll_delay(self, policy: PollPolicy, job: Job, run_time: float) -> float:
+        """Return the seconds until the next poll of a job that has been running for ``run_time`` seconds."""
+        del job
+        return healthy_delay(policy, run_time)
+
+    def write_path(self, path: str, inline: float | None) -> tuple[str, float]:
+        """Return where a write goes, and the seconds for which the server may hold it (``inline``).
+
+        ``path`` has been checked. Raise `Unsupported` if the server answers every write at once.
+        """
+        if inline is not None:
+            raise Unsupported(
+                f"inline=: {self.provider} answers a write at once, whether its job has ended or not; "
+                "leave it out, and wait for the job"
+            )
+        return path, 0.0
+
+    def rate_budget(self, response: HttpResponse) -> Budget | None:
+        """Return the rate budget that a response tells, None if it tells none."""
+        del response
+        return None
+
+    def batch_cost(self, ref: JobRef) -> int:
+        """Return how many bytes of a batch request a job takes; 0 for an id that must be asked for alone."""
+        del ref
+        return 0
+
+    async def read_batch(self, http: DriverHttp, refs: Sequence[JobRef]) -> BatchReading:
+        """Send one request, and those for its further pages, for many jobs.
+
+        Raise `BatchRefused` or `SourceError`.
+        """
+        del http, refs
+        raise BatchRefused
+
+    def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
+        """Return the job in one raw record of `read_batch`. Raise `DecodeError`."""
+        del record
+        raise DecodeError(f"{self.provider} has no batch requests", ref=ref)

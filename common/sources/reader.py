@@ -1,0 +1,118 @@
+"""Reading jobs over HTTP, as a `Driver` says: the poller's side of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from common.http.client import ApiClient
+from common.model.errors import DecodeError, JobNotFound, JobsError, SourceError
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.polling.pollable import BatchReading, Pollable, Reading
+from common.polling.throttle import LoopThrottle
+from common.response.failures import ErrorBody, api_error
+from common.response.http_response import EXCERPT_SOURCE, HttpResponse
+from common.sources.driver import Driver
+
+COMPARED = 64 * 1024
+"""Bytes: a larger body is not kept between two polls, to see whether anything has changed."""
+
+
+class HttpReader(Pollable):
+    """One GET for one job, the driver's batch request for many, and the exceptions for what they bring."""
+
+    def __init__(self, driver: Driver, client: ApiClient, throttle: LoopThrottle) -> None:
+        self.batch_limit = driver.batch_limit
+        self._driver = driver
+        self._client = client
+        self._throttle = throttle
+
+    async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
+        """Send one GET for one job. The same bytes as in ``last`` are the same job."""
+        response = await self._client.send("GET", self._driver.job_path(ref))
+        self.update_budget(response)
+        if response.status != 200:
+            raise self.failure(response, f"GET job {ref.id}", ref)
+        body: bytes | None = response.body
+        if last is not None and body == last.body:
+            return Reading(last.job, response.date, body, datetime.now(UTC))
+        if len(response.body) > COMPARED:
+            body = None
+        return Reading(self._parse(response.body, ref), response.date, body)
+
+    def batch_cost(self, ref: JobRef) -> int:
+        """Return how many bytes of a batch request a job takes, as the driver says."""
+        return self._driver.batch_cost(ref)
+
+    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+        """Send the driver's request for many jobs."""
+        return await self._driver.read_batch(self, refs)
+
+    def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
+        """Return the job in one record of a batch, as the driver reads it."""
+        return self._driver.decode_batch_record(ref, record)
+
+    async def send(self, method: str, path: str) -> HttpResponse:
+        """Send one request, signed in, and return the whole response, whatever its status."""
+        return await self._client.send(method, path)
+
+    def failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
+        """Return the exception for a response that is no success.
+
+        `JobNotFound` only if ``ref`` was asked for.
+        """
+        error_body = self.error_body(response)
+        if ref is not None and error_body.not_found:
+            detail = f": {error_body.message}" if error_body.message else ""
+            return JobNotFound(
+                f"{ref}: the server knows no such job{detail}", certain=error_body.never_existed, ref=ref
+            )
+        # Redacted before it is cut: half a secret would not be recognised.
+        body = self._client.redact(response.text[:EXCERPT_SOURCE]).encode("utf-8", "replace")
+        error = api_error(attrs.evolve(response, body=body), error_body, request=request)
+        error.ref = ref
+        return error
+
+    def request_failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
+        """`failure` for a request that is not a poll. All polls keep to its ``Retry-After`` too."""
+        error = self.failure(response, request, ref)
+        if isinstance(error, SourceError):
+            self._throttle.on_failure(error)
+        return error
+
+    def error_body(self, response: HttpResponse) -> ErrorBody:
+        """Return what a failed response says, without what it quotes of the request's secrets.
+
+        Texts of digits alone stay as they are: codes would be mistaken for secrets.
+        """
+        error_body = self._driver.parse_error(response)
+        texts: dict[str, Any] = {
+            name: value if value.isdecimal() else self._client.redact(value)
+            for name in ("code", "message", "request_id")
+            if (value := getattr(error_body, name))
+        }
+        return attrs.evolve(error_body, **texts)
+
+    def update_budget(self, response: HttpResponse) -> None:
+        """Tell the throttle the rate budget in a response, if there is one."""
+        budget = self._driver.rate_budget(response)
+        if budget is not None:
+            self._throttle.update_budget(budget)
+
+    def _parse(self, body: bytes, ref: JobRef) -> Job:
+        try:
+            job = self._driver.parse_job(body, ref)
+        except DecodeError as error:
+            error.ref = ref
+            raise
+        if job.ref.id == ref.id:
+            return job
+        if job.ref.id.casefold() != ref.id.casefold():
+            raise DecodeError(
+                "the reply is about another job than the one asked for", transient=True, ref=ref
+            )
+        return attrs.evolve(job, ref=ref)

@@ -1,0 +1,148 @@
+"""ONTAP as a driver: where its jobs are, what its responses say, and one request for many jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+from common.model.errors import DecodeError, SourceError, UsageError
+from common.model.job import Job
+from common.model.refs import JobRef, encode_segment
+from common.model.states import Capability, JobState
+from common.polling.policy import PollPolicy
+from common.polling.pollable import BatchReading, BatchRefused
+from common.response.failures import ErrorBody, is_transient
+from common.response.http_response import HttpResponse
+from common.response.writes import StartedJobs
+from common.sources.driver import Driver, DriverHttp
+from ontapjobs.paging import MAX_PAGES, next_page_path
+from ontapjobs.query import inlined
+from ontapjobs.wire import JOBS, PROVIDER, parse_error, parse_job, parse_started, raw_page
+
+FORGOTTEN_AFTER = 300.0
+"""Seconds after its end that ONTAP deletes a job, by default."""
+LONGEST_GAP = 240.0
+"""A policy may not leave more seconds than this between two polls: the job could end and vanish in there."""
+BATCH_LIMIT = 6_000
+"""Bytes of ids in one request: gateways stop at 7 to 8 kB of URL."""
+MIN_BATCH_LIMIT = 100
+"""Bytes of ids below which a request that is too long is made no shorter."""
+SEPARATOR = "%7C"
+"""``|`` between the ids of one request, percent-encoded."""
+UUID_SHAPE = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+TOO_LONG = frozenset({413, 414, 431})
+"""Statuses by which servers and gateways refuse a URL for its length."""
+
+
+class OntapDriver(Driver):
+    """The jobs of one cluster as its REST API has them; ``app`` is what it is told of the caller."""
+
+    provider: ClassVar[str] = PROVIDER
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    batch_limit: ClassVar[int] = BATCH_LIMIT
+    # The server closes idle connections after 5 s ("Keep-Alive: timeout=5, max=100").
+    keepalive: ClassVar[float] = 3.0
+    # A later time would come too near the 300 s after which finished jobs are gone.
+    retry_after_cap: ClassVar[float] = 120.0
+    lost_write_hint: ClassVar[str] = (
+        "look for its job, as in list(description='DELETE /api/storage/volumes/*'), and at the resource"
+    )
+
+    def __init__(self, endpoint: str, *, states: Mapping[str, JobState], app: str) -> None:
+        super().__init__(endpoint, states=states)
+        # The server keeps statistics by the first of these headers.
+        self.headers = {"X-Dot-Client-App": app, "Accept": "application/hal+json, application/json"}
+
+    @classmethod
+    def default_policy(cls) -> PollPolicy:
+        """Return a policy of at most 60 s between two polls."""
+        return PollPolicy(maximum=60.0)
+
+    def check_policy(self, policy: PollPolicy) -> PollPolicy:
+        """Refuse a policy under which a job could end and be forgotten between two polls."""
+        if policy.maximum > LONGEST_GAP:
+            raise UsageError(
+                f"PollPolicy.maximum of {policy.maximum:g} s: ONTAP forgets a finished job after "
+                f"{FORGOTTEN_AFTER:g} s, so at most {LONGEST_GAP:g} s may pass between two polls"
+            )
+        return policy
+
+    def job_path(self, ref: JobRef) -> str:
+        """Ask for all common fields: the names of later releases would be an error on earlier ones."""
+        return f"{JOBS}/{encode_segment(ref.id)}?fields=*"
+
+    def parse_job(self, body: bytes, ref: JobRef) -> Job:
+        """Return the job in the response to one GET."""
+        return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
+
+    def parse_error(self, response: HttpResponse) -> ErrorBody:
+        """Return what ONTAP's error body says."""
+        return parse_error(response)
+
+    def parse_started(self, response: HttpResponse) -> StartedJobs:
+        """Return the jobs of a write."""
+        return parse_started(response, endpoint=self.endpoint, states=self.states)
+
+    def write_path(self, path: str, inline: float | None) -> tuple[str, float]:
+        """Pass ``inline`` on as ``return_timeout``; one that the path's query has already counts as well."""
+        return inlined(path, inline)
+
+    def batch_cost(self, ref: JobRef) -> int:
+        """Let only ids of UUID shape join a batch request: ``*`` or ``a|b`` would be operators there."""
+        return len(ref.id) + len(SEPARATOR) if UUID_SHAPE.fullmatch(ref.id) else 0
+
+    async def read_batch(self, http: DriverHttp, refs: Sequence[JobRef]) -> BatchReading:
+        """Send one request for many jobs, ``uuid=a|b|…``, paged to the end before any counts as absent.
+
+        The reference documents the operator for every field and shows it on ``state``: a server that refuses
+        it, or answers with jobs that were not asked for, is asked job by job. Overload is no such refusal.
+        """
+        wanted = {ref.id.lower() for ref in refs}
+        records: dict[str, Any] = {}
+        first = f"{JOBS}?fields=*&uuid={SEPARATOR.join(ref.id for ref in refs)}"
+        path, date, seen = first, None, set[str]()
+        while True:
+            seen.add(path)
+            try:
+                response = await http.send("GET", path)
+                if response.status != 200:
+                    raise self._batch_failure(http, response, len(first))
+                page, following = raw_page(response.body)
+            except (SourceError, BatchRefused) as failure:
+                if not records:
+                    raise
+                return BatchReading(records, date, failure)
+            date = date or response.date
+            for record in page:
+                uuid = str(record.get("uuid") or "").lower()
+                if uuid in wanted:
+                    records[uuid] = record
+                elif uuid:
+                    raise BatchRefused  # the filter was ignored
+            if following is None or len(records) == len(wanted):
+                return BatchReading(records, date)
+            try:
+                path = next_page_path(following, self.endpoint)
+            except DecodeError:
+                raise BatchRefused from None
+            if path in seen:
+                return BatchReading(records, date)
+            if len(seen) >= MAX_PAGES:
+                raise BatchRefused
+
+    def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
+        """Return the job in one record of a batch."""
+        job = parse_job(record, endpoint=self.endpoint, id=ref.id, states=self.states, own=True)
+        # The server writes uuids in lower case, whatever it was asked for.
+        return job if job.ref == ref else attrs.evolve(job, ref=ref)
+
+    def _batch_failure(self, http: DriverHttp, response: HttpResponse, size: int) -> Exception:
+        if response.status in TOO_LONG:
+            smaller = max(size // 2, MIN_BATCH_LIMIT) if size > 2 * MIN_BATCH_LIMIT else None
+            return BatchRefused(limit=smaller)
+        if response.status == 401 or is_transient(response.status, parse_error(response)):
+            return http.failure(response, f"GET {JOBS}")
+        return BatchRefused()
