@@ -141,7 +141,7 @@ class Place:
         auth = LOGINS[self.system.name][self.login](self.refresh_token, self._keep)
         options = {"transport": self.way, "observer": self._note, "concurrency": self.concurrency, **options}
         if self.renews:
-            vars(auth)["_dice"].seed(self.seed)  # pauses and jitter too are the same in each run of a seed
+            vars(auth)["_random"].seed(self.seed)  # pauses and jitter too are the same in each run of a seed
         source: HttpSource
         match self.system.name:
             case "ontap":
