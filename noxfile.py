@@ -83,7 +83,7 @@ def storms(session: nox.Session) -> None:
     """Ride 60 storms of 300 waits on each system and event loop, for minutes; --help tells of more."""
     session.install("-e", ".[all]", *group("test"))
     args = session.posargs or ["--seeds", "60", "--waits", "300"]
-    session.run("python", "-m", "tests.faults.campaign", *args)
+    session.run("python", "-m", "tests.faults.chaos", *args)
 
 
 @nox.session
@@ -91,7 +91,7 @@ def flat(session: nox.Session) -> None:
     """Poll 1,000 jobs for a virtual week, which takes an hour: memory and requests stay as they were."""
     session.install("-e", ".[all]", *group("test"))
     env = {"JOBSOURCE_FLAT_JOBS": "1000"}
-    session.run("pytest", "-s", "tests/faults/test_flat.py", *session.posargs, env=env)
+    session.run("pytest", "-s", "tests/faults/test_soak.py", *session.posargs, env=env)
 
 
 @nox.session

@@ -14,7 +14,7 @@ from common.sources.http import HttpSource
 from tests.common.scripted import outcome
 from tests.common.virtual import Backend, Footprint, virtual_time
 from tests.contract.systems import System, name_of
-from tests.faults.weather import SOURCES, WAITS, Place
+from tests.faults.chaos.fault_schedule import SOURCES, WAITS, Place
 
 pytestmark = pytest.mark.anyio
 

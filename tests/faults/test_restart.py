@@ -26,7 +26,7 @@ from common.sources.http import HttpSource
 from tests.common.scripted import outcome
 from tests.common.virtual import Backend, Footprint, virtual_time
 from tests.contract.systems import System, name_of
-from tests.faults.weather import SEEDS, SOURCES, WAITS, Place, brew
+from tests.faults.chaos.fault_schedule import SEEDS, SOURCES, WAITS, Place, brew
 
 pytestmark = pytest.mark.anyio
 

@@ -42,7 +42,7 @@ from common.simulator import (
     ShortPage,
     Stale,
 )
-from tests.faults.benches import Outcome
+from tests.faults.matrix.cases import Outcome
 
 PAUSED, RUNNING, SUCCEEDED, UNKNOWN = (
     JobState.PAUSED,

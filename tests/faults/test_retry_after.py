@@ -10,7 +10,7 @@ from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator, faults
 from tests.common.scripted import about
 from tests.common.virtual import virtual_asyncio
-from tests.faults.benches import BLUEXP, CF, ONTAP, Column, attempt, bench
+from tests.faults.matrix.cases import BLUEXP, CF, ONTAP, Column, attempt, bench
 
 JOBS = "/api/cluster/jobs"
 

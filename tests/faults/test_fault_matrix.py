@@ -10,9 +10,9 @@ from common import JobState, Unsupported, WaitTimeout
 from common.simulator import Fault, Status
 from common.simulator.faults import KINDS
 from tests.common.scripted import about
-from tests.faults.benches import COLUMNS, PHASES, POLL_PHASES, Bench, Column, Result, attempt, bench
-from tests.faults.never import DOES_NOT_FIT, NEVER, NO_SUCH_FEATURE, SAME_AS_ONE, UNSUPPORTED
-from tests.faults.table import ROWS, TABLE, Cell
+from tests.faults.matrix.cases import COLUMNS, PHASES, POLL_PHASES, Bench, Column, Result, attempt, bench
+from tests.faults.matrix.exclusions import DOES_NOT_FIT, NEVER, NO_SUCH_FEATURE, SAME_AS_ONE, UNSUPPORTED
+from tests.faults.matrix.expectations import ROWS, TABLE, Cell
 
 pytestmark = pytest.mark.anyio
 

@@ -12,12 +12,12 @@ from common import JobState, PollPolicy, WaitTimeout
 from common.simulator import faults
 from common.telemetry.events import EventKind
 from tests.contract.systems import CF, ONTAP
-from tests.faults.crowd import Course, Plan, follow
-from tests.faults.evidence import Answer, Evidence
-from tests.faults.place import Place
-from tests.faults.replay import run
-from tests.faults.verdict import check_courses
-from tests.faults.way import Trip
+from tests.faults.chaos.checker import check_courses
+from tests.faults.chaos.history import Answer, Evidence
+from tests.faults.chaos.recording_transport import Trip
+from tests.faults.chaos.repeatable_loop import run
+from tests.faults.chaos.system_under_test import Place
+from tests.faults.chaos.workload import Course, Plan, follow
 
 BEGAN = 10.0
 

@@ -23,7 +23,7 @@ from common import Capability, PollPolicy, WaitTimeout
 from common.sources.http import HttpSource
 from tests.common.virtual import Backend, Footprint, virtual_time
 from tests.contract.systems import System, name_of
-from tests.faults.weather import SOURCES, Place
+from tests.faults.chaos.fault_schedule import SOURCES, Place
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from common.simulator.messages import json_response
 from common.simulator.tokens import TokenDesk
 from ontapjobs.simulator import OntapSimulator
 from tests.contract.systems import SOURCES
-from tests.faults.place import Place
+from tests.faults.chaos.system_under_test import Place
 
 SEEDS = int(os.environ.get("JOBSOURCE_STORM_SEEDS", "2"))
 WAITS = int(os.environ.get("JOBSOURCE_STORM_WAITS", "200"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.simulator import faults
-from tests.faults.benches import BLUEXP, CF, ONTAP, Column, bench
+from tests.faults.matrix.cases import BLUEXP, CF, ONTAP, Column, bench
 
 pytestmark = pytest.mark.anyio
 

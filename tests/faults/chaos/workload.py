@@ -13,8 +13,8 @@ import attrs
 from common import Job, JobLike, JobsError, PollPolicy, as_completed, from_dict, to_dict, wait_all
 from common.sources.http import HttpSource
 from tests.common.scripted import outcome
-from tests.faults.place import Place
-from tests.faults.way import WHO
+from tests.faults.chaos.recording_transport import WHO
+from tests.faults.chaos.system_under_test import Place
 
 POLICIES = [
     PollPolicy(initial=1, maximum=5),

@@ -24,8 +24,8 @@ from common.telemetry.events import Event, EventKind
 from ontapjobs import ClientCredentials, OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.contract.systems import System
-from tests.faults.evidence import Evidence
-from tests.faults.way import WHO, Way
+from tests.faults.chaos.history import Evidence
+from tests.faults.chaos.recording_transport import WHO, Way
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 """When every storm begins: a replay must not depend on the second in which it runs."""
@@ -141,7 +141,7 @@ class Place:
         auth = LOGINS[self.system.name][self.login](self.refresh_token, self._keep)
         options = {"transport": self.way, "observer": self._note, "concurrency": self.concurrency, **options}
         if self.renews:
-            vars(auth)["_dice"].seed(self.seed)  # pauses and jitter too are the same in each run of a seed
+            vars(auth)["_random"].seed(self.seed)  # pauses and jitter too are the same in each run of a seed
         source: HttpSource
         match self.system.name:
             case "ontap":

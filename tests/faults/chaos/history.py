@@ -13,7 +13,7 @@ from common import JobState
 from common.simulator.faults.match import ids_in
 from common.simulator.messages import Request, Response
 from tests.contract.systems import System
-from tests.faults.way import TRIP, Trip
+from tests.faults.chaos.recording_transport import TRIP, Trip
 
 GRACE = 0.001
 """Seconds by which a wait may miss a moment: what rounding takes."""

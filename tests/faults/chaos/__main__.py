@@ -1,4 +1,4 @@
-"""Storms by the hundred: ``python -m tests.faults.campaign --seeds 60 --waits 300``, or ``nox -s storms``.
+"""Storms by the hundred: ``python -m tests.faults.chaos --seeds 60 --waits 300``, or ``nox -s storms``.
 
 Prints a line for each storm and the sum of all; ends with 1 where any failed. A seed takes the same course
 each time, on any machine: the digest of its journal tells.
@@ -14,8 +14,8 @@ import time
 import traceback
 from collections import Counter
 
-from tests.faults.storm import Tally, storm
-from tests.faults.weather import SOURCES
+from tests.faults.chaos.chaos_run import Tally, storm
+from tests.faults.chaos.fault_schedule import SOURCES
 
 SYSTEMS = {system.name: system for system in SOURCES}
 BRIEF = 4_000
@@ -23,7 +23,7 @@ BRIEF = 4_000
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m tests.faults.campaign", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.faults.chaos", description=__doc__)
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--seeds", type=int, default=10, help="how many storms of each kind (10)")
     parser.add_argument("--waits", type=int, default=200, help="in each storm (200)")

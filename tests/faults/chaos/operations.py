@@ -26,10 +26,10 @@ from common import (
 )
 from common.simulator import NewJob, Request, faults
 from common.sources.http import HttpSource
-from tests.faults.crowd import Course, Plan, follow
-from tests.faults.evidence import GRACE, Evidence
-from tests.faults.place import Place
-from tests.faults.way import TRIP, WHO, Trip
+from tests.faults.chaos.history import GRACE, Evidence
+from tests.faults.chaos.recording_transport import TRIP, WHO, Trip
+from tests.faults.chaos.system_under_test import Place
+from tests.faults.chaos.workload import Course, Plan, follow
 
 Kind = Literal["get", "list", "pause", "resume", "start"]
 

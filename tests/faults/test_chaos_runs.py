@@ -1,6 +1,6 @@
 """Seeded storms: crowds of waits under mixed faults, in virtual time, held to the journal of the server.
 
-Under ``-s`` each prints a line of figures; ``python -m tests.faults.campaign`` runs them by the hundred.
+Under ``-s`` each prints a line of figures; ``python -m tests.faults.chaos`` runs them by the hundred.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import tests.faults.storm as storms
+import tests.faults.chaos.chaos_run as storms
 from tests.contract.systems import System, name_of
-from tests.faults.replay import LOOPS, Loop
-from tests.faults.weather import SEEDS, SOURCES, WAITS
+from tests.faults.chaos.fault_schedule import SEEDS, SOURCES, WAITS
+from tests.faults.chaos.repeatable_loop import LOOPS, Loop
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ def test_a_seed_takes_the_same_course_in_another_process(loop: Loop) -> None:
     # Where sets of strings have another order, for one thing.
     options = ["--first", "5", "--seeds", "1", "--waits", "80", "--loop", loop]
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "tests.faults.campaign", *options],
+        [sys.executable, "-m", "tests.faults.chaos", *options],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": "7"},
         capture_output=True,

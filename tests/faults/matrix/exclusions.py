@@ -7,7 +7,7 @@ import attrs
 from bluexp_jobs.wire import PROVIDER as BLUEXP
 from cfjobs.wire import PROVIDER as CF
 from ontapjobs.wire import PROVIDER as ONTAP
-from tests.faults.table import MANY, POLLING
+from tests.faults.matrix.expectations import MANY, POLLING
 
 
 @attrs.frozen

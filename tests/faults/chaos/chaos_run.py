@@ -15,12 +15,12 @@ from common.sources.http import HttpSource
 from common.telemetry.events import EventKind
 from tests.common.virtual import Footprint
 from tests.contract.systems import System
-from tests.faults.crowd import Course, follow, plans, resumed
-from tests.faults.errands import Desk, Errand, run_errand
-from tests.faults.place import LOGINS, Place, Told
-from tests.faults.replay import Loop, run
-from tests.faults.verdict import check_courses
-from tests.faults.weather import babble, brew, brew_lies, brew_sign_in, brew_writes, forget
+from tests.faults.chaos.checker import check_courses
+from tests.faults.chaos.fault_schedule import babble, brew, brew_lies, brew_sign_in, brew_writes, forget
+from tests.faults.chaos.operations import Desk, Errand, run_errand
+from tests.faults.chaos.repeatable_loop import Loop, run
+from tests.faults.chaos.system_under_test import LOGINS, Place, Told
+from tests.faults.chaos.workload import Course, follow, plans, resumed
 
 END_BY = 6_000.0
 """Seconds, virtual ones, after which every storm is over: faults and jobs have all ended long before."""
@@ -67,7 +67,7 @@ def storm(system: System, seed: int, waits: int, loop: Loop) -> Tally:
         return run(partial(_storm, system, seed, waits, loop), loop, seed)
     except BaseException as error:
         error.add_note(
-            "again: python -m tests.faults.campaign "
+            "again: python -m tests.faults.chaos "
             f"--first {seed} --seeds 1 --waits {waits} --system {system.name} --loop {loop}"
         )
         raise

@@ -20,9 +20,9 @@ from common import (
 )
 from common.polling.wait_progress import BAD_RECORDS
 from common.telemetry.events import EventKind
-from tests.faults.crowd import Course
-from tests.faults.evidence import GRACE, Evidence
-from tests.faults.place import Place, Told
+from tests.faults.chaos.history import GRACE, Evidence
+from tests.faults.chaos.system_under_test import Place, Told
+from tests.faults.chaos.workload import Course
 
 
 def check_courses(place: Place, courses: Sequence[Course], evidence: Evidence) -> None:
