@@ -17,6 +17,7 @@ from tests.benchmarks.imports import imports
 from tests.benchmarks.single import gets
 from tests.benchmarks.single import sources
 from tests.benchmarks.waits import waits
+from tests.benchmarks.walk import walks
 
 BENCHMARKS = (
     "waits-ontap",
@@ -28,6 +29,7 @@ BENCHMARKS = (
     "import",
     "get",
     "source",
+    "walk",
 )
 OWN = ("jobsource", "jobsource+extras")
 QUICK = {
@@ -100,8 +102,10 @@ def main() -> None:
                 imports(report)
             elif name == "get":
                 gets(server, report, repeat=repeat)
-            else:
+            elif name == "source":
                 sources(report, repeat=repeat)
+            else:
+                walks(report)
     report.close()
 
 
