@@ -39,6 +39,7 @@ from common.errors import WrongSource
 from common.events import Event
 from common.events import EventKind
 from common.events import Observer
+from common.exports import set_module as _set_module
 from common.fleet import Fleet
 from common.gathering import as_completed
 from common.gathering import wait_all
@@ -48,6 +49,7 @@ from common.model import Action
 from common.model import Capability
 from common.model import ErrorArgument
 from common.model import ErrorDetail
+from common.model import FrozenMap as _FrozenMap
 from common.model import Job
 from common.model import JobItem
 from common.model import JobLike
@@ -114,3 +116,7 @@ __all__ = [
     "to_dict",
     "wait_all",
 ]
+
+_set_module(globals())
+# What a job's links are: it is not public, but a pickle of a job has to find it by a name that stays.
+_FrozenMap.__module__, _FrozenMap.__qualname__ = __name__, "_FrozenMap"

@@ -44,6 +44,7 @@ from common.errors import WaitTimeout
 from common.errors import WrongSource
 from common.events import Event
 from common.events import EventKind
+from common.exports import set_module as _set_module
 from common.gathering import as_completed
 from common.gathering import wait_all
 from common.handover import Adopted
@@ -128,6 +129,7 @@ __all__ = [
     "wait_all",
 ]
 
+_set_module(globals())
 register_provider(PROVIDER)
 
 
