@@ -22,6 +22,7 @@ from bluexp_jobs.records import Batch, File, JobRecord, MultiVolumeBackup, Resto
 from bluexp_jobs.source import BlueXPJobs
 from bluexp_jobs.wire import STATES, parse_job, parse_jobs
 from common.auth.credentials import Basic, Bearer
+from common.exports import set_module as _set_module
 from common.model.errors import (
     ActionRefused,
     ActionUncertain,
@@ -119,4 +120,5 @@ __all__ = [
     "wait_all",
 ]
 
+_set_module(globals())
 register_provider(PROVIDER)

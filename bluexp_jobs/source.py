@@ -9,7 +9,7 @@ from typing import NoReturn, Unpack
 from bluexp_jobs.auth import ServiceAccount
 from bluexp_jobs.driver import AGENT_SUFFIX, BlueXPDriver, jobs_path
 from bluexp_jobs.provider import ENDPOINT
-from bluexp_jobs.wire import parse_jobs
+from bluexp_jobs.wire import PROVIDER, parse_jobs
 from common.auth.argument import AuthLike
 from common.model.errors import UsageError
 from common.model.job import Job, JobLike
@@ -29,6 +29,8 @@ class BlueXPJobs(HttpSource):
     ``Bearer(token)`` or an ``httpx.Auth``. ``endpoint`` is another host, as in private mode the agent's. The
     other keywords are those of `common.options.SourceOptions`. Raises `UsageError`.
     """
+
+    provider: str = PROVIDER
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from cfjobs.provider import PROVIDER
 from cfjobs.source import CFJobs
 from cfjobs.wire import STATES, JobError, JobRecord, Link, parse_job
 from common.auth.credentials import Basic, Bearer
+from common.exports import set_module as _set_module
 from common.model.errors import (
     ActionRefused,
     ActionUncertain,
@@ -112,4 +113,5 @@ __all__ = [
     "wait_all",
 ]
 
+_set_module(globals())
 register_provider(PROVIDER)

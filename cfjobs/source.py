@@ -6,6 +6,7 @@ import os
 from typing import Any, NoReturn, Self, Unpack
 
 from cfjobs.driver import CFDriver
+from cfjobs.wire import PROVIDER
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
 from common.model.job import JobLike
@@ -22,6 +23,8 @@ class CFJobs(HttpSource):
     (Korifi) it may be left out. The other keywords are those of `common.options.SourceOptions`. Raises
     `UsageError`.
     """
+
+    provider: str = PROVIDER
 
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]

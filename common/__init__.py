@@ -13,6 +13,7 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 
 from common.auth.credentials import Basic, Bearer
 from common.config.connect import connect
+from common.exports import set_module as _set_module
 from common.model.errors import (
     ActionRefused,
     ActionUncertain,
@@ -38,6 +39,7 @@ from common.model.errors import (
     WrongSource,
 )
 from common.model.job import ErrorArgument, ErrorDetail, Job, JobItem, JobLike
+from common.model.job import FrozenMap as _FrozenMap
 from common.model.refs import JobRef
 from common.model.serialize import from_dict, to_dict
 from common.model.states import TERMINAL, Action, Capability, JobState
@@ -102,3 +104,7 @@ __all__ = [
     "to_dict",
     "wait_all",
 ]
+
+_set_module(globals())
+# What a job's links are: it is not public, but a pickle of a job has to find it by a name that stays.
+_FrozenMap.__module__, _FrozenMap.__qualname__ = __name__, "_FrozenMap"

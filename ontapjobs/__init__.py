@@ -19,6 +19,7 @@ except ImportError as _error:
     ) from _error
 
 from common.auth.credentials import Basic, Bearer
+from common.exports import set_module as _set_module
 from common.model.errors import (
     ActionRefused,
     ActionUncertain,
@@ -115,6 +116,7 @@ __all__ = [
     "wait_all",
 ]
 
+_set_module(globals())
 register_provider(PROVIDER)
 
 

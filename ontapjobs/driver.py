@@ -20,7 +20,7 @@ from common.response.writes import StartedJobs
 from common.sources.driver import Driver, DriverHttp
 from ontapjobs.paging import MAX_PAGES, next_page_path
 from ontapjobs.query import inlined
-from ontapjobs.wire import JOBS, PROVIDER, parse_error, parse_job, parse_started, raw_page
+from ontapjobs.wire import JOBS, PROVIDER, parse_error, parse_started, raw_page, read_job
 
 FORGOTTEN_AFTER = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""
@@ -76,7 +76,7 @@ class OntapDriver(Driver):
 
     def parse_job(self, body: bytes, ref: JobRef) -> Job:
         """Return the job in the response to one GET."""
-        return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
+        return read_job(body, ref, self.states)
 
     def parse_error(self, response: HttpResponse) -> ErrorBody:
         """Return what ONTAP's error body says."""
@@ -135,7 +135,7 @@ class OntapDriver(Driver):
 
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         """Return the job in one record of a batch."""
-        job = parse_job(record, endpoint=self.endpoint, id=ref.id, states=self.states, own=True)
+        job = read_job(record, ref, self.states)
         # The server writes uuids in lower case, whatever it was asked for.
         return job if job.ref == ref else attrs.evolve(job, ref=ref)
 

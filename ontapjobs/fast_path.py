@@ -34,10 +34,11 @@ class FastReader:
         table: Mapping[str, JobState],
         more: Mapping[str, JobState] | None,
         *,
+        known: JobRef | None = None,
         share: bool = False,
     ) -> None:
         self._server = provider, endpoint, scope
-        self._checked: JobRef | None = None
+        self._checked = known
         self._tables = table, more
         self._states: dict[str, tuple[JobState, bool]] = {}
         self._shared = _OWNERS if share else ()

@@ -21,7 +21,7 @@ from ontapjobs.actions import send_action
 from ontapjobs.driver import OntapDriver
 from ontapjobs.paging import get_list, list_jobs
 from ontapjobs.query import Filters, encode, filter_query, option_query
-from ontapjobs.wire import JOBS
+from ontapjobs.wire import JOBS, PROVIDER
 
 REREADS = 3
 """How often a job is read again after an action, before its state is left open."""
@@ -35,6 +35,8 @@ class OntapJobs(HttpSource):
     with ``cert=`` it may be left out. The other keywords are those of `common.options.SourceOptions`. Raise
     `UsageError`.
     """
+
+    provider: str = PROVIDER
 
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]

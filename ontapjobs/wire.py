@@ -67,6 +67,15 @@ def parse_job(
     return _job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
 
 
+def read_job(data: bytes | Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job:
+    """Return what `parse_job` would for the job with this ref, which is complete and is not checked anew."""
+    root = root_object(data)
+    job = FastReader(PROVIDER, ref.endpoint, ref.scope, STATES, states, known=ref).read(root)
+    if job is not None:
+        return job
+    return parse_job(root, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states)
+
+
 def parse_jobs(
     data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
 ) -> list[Job]:

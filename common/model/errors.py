@@ -30,6 +30,7 @@ All of them pickle, whatever their signature, and none holds a secret or a type 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copyreg import __newobj__  # type: ignore[attr-defined]  # typeshed does not have it
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -75,8 +76,10 @@ class JobsError(Exception):
         return own.with_traceback(self.__traceback__)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # BaseException would call the class with its args alone, which breaks subclasses that need more.
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
+        # BaseException would call the class with its args alone, which breaks subclasses that need more. This
+        # is what object does, and a pickle names no function of this module, which may move. `args` is part
+        # of the state because OSError.__new__ sets none.
+        return __newobj__, (type(self), *self.args), {**self.__dict__, "args": self.args}
 
 
 class UsageError(JobsError, ValueError):
@@ -288,13 +291,7 @@ class JobsFailed(ExceptionGroup[JobsError]):
         return group
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _regroup, (self.message, list(self.exceptions), self.__dict__.copy())
-
-
-def _regroup(message: str, errors: list[JobsError], state: dict[str, Any]) -> JobsFailed:
-    group = JobsFailed(message, errors)
-    group.__dict__.update(state)
-    return group
+        return JobsFailed, (self.message, list(self.exceptions)), self.__dict__.copy()
 
 
 def job_failure(job: Job) -> JobFailed:

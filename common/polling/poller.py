@@ -158,7 +158,8 @@ class Poller:
 
     def _wake(self, waiter: Waiter) -> None:
         self._parked.pop(waiter, None)
-        self._parking.unpark(waiter)
+        if waiter.handle is not None:
+            self._parking.unpark(waiter)
 
     # The timer
 
@@ -215,7 +216,8 @@ class Poller:
             )
             if not jobs:
                 break
-            throttle.request_sent(now)
+            if throttle.paced:
+                throttle.request_sent(now)
             self._assign(jobs)
         for waiter in self._single_reads:
             # timeout=0 makes one read: it waits for a place in flight, but for no Retry-After.
@@ -268,4 +270,7 @@ class Poller:
                 self._drop(job)
         now = self.now()
         self._dispatch(now)
-        self._wake_timer(self._next_wake(now))  # it may sleep until a request completes, as this one just did
+        if self._timer is not None:
+            self._wake_timer(
+                self._next_wake(now)
+            )  # it may sleep until a request completes, as this one just did

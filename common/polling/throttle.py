@@ -54,6 +54,8 @@ class Throttle:
     """How many polls may be in flight now."""
     _exact_limit: float = attrs.field(init=False)
     _failures: int = attrs.field(default=0, init=False)
+    paced: bool = attrs.field(default=False, init=False)
+    """Whether a rate budget keeps requests apart, so that each must be counted by `request_sent`."""
     _interval: float = attrs.field(default=0.0, init=False)
     _next: float = attrs.field(default=0.0, init=False)
 
@@ -68,9 +70,8 @@ class Throttle:
         return math.inf if in_flight >= self.limit else max(now, self.retry_after_until, self._next)
 
     def request_sent(self, now: float) -> None:
-        """Count a poll that is sent now."""
-        if self._interval:
-            self._next = max(now, self._next) + self._interval
+        """Count a poll that is sent now; needed only while `paced`."""
+        self._next = max(now, self._next) + self._interval
 
     def on_success(self, now: Callable[[], float]) -> None:
         """Note a reply of the API's own.
@@ -101,6 +102,7 @@ class Throttle:
     def update_budget(self, budget: Budget, now: float) -> None:
         """Take over the rate budget that a reply told."""
         self._interval = budget.interval()
+        self.paced = self._interval > 0
         self._next = min(self._next, now + self._interval) if self._interval else 0.0
 
     def _set_limit(self, exact: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -131,8 +132,9 @@ class Wait(Waiter):
             except BaseException as late:
                 await self._abandoned(late)
                 raise
-        if self.ended:
-            tell(self.poller.observer, EventKind.ENDED, self.ref, self.last)
+        observer = self.poller.observer
+        if self.ended and (observer is not None or logger.isEnabledFor(logging.DEBUG)):
+            tell(observer, EventKind.ENDED, self.ref, self.last)
 
     async def _failed(self) -> None:
         error, self.error = self.error, None

@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 from common.model.errors import JobNotFound, SourceError, Unsupported, UsageError
 from common.model.job import Job, JobLike
-from common.model.refs import JobRef
+from common.model.refs import JobRef, Scope
 from common.model.states import Action, Capability, JobState
 from common.options import read_timeout, read_until
 from common.polling.policy import PollPolicy
@@ -48,7 +48,7 @@ class BaseSource:
     ) -> None:
         self.provider: str = refs.provider
         self.endpoint: str = refs.endpoint
-        self.scope = refs.scope
+        self.scope: Scope = refs.scope
         self.aliases: frozenset[str] = refs.aliases
         self.capabilities: frozenset[Capability] = capabilities
         self.policy: PollPolicy = check_policy(policy or PollPolicy())
@@ -234,8 +234,8 @@ class BaseSource:
         spec = WaitSpec(
             policy=self.policy if policy is None else self._check_policy(policy),
             delay=self._poll_delay,
-            timeout=read_timeout(timeout),
-            until=read_until(until),
+            timeout=None if timeout is None else read_timeout(timeout),
+            until=None if until is None else read_until(until),
             cancel=self.cancel if on_cancel == "cancel" else None,
             resolve_gone=resolve_gone,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 from common.model.errors import JobsError, Unsupported, UsageError, WrongSource
 from common.model.job import Job, JobLike
@@ -16,9 +16,6 @@ from common.polling.wait import OnCancel, Probe, Watch
 from common.providers import is_ref
 from common.sources.base import BaseSource
 from common.sources.paging import Chain
-
-Member: TypeAlias = "BaseSource | Fleet"
-"""What a fleet can be made of."""
 
 
 class Fleet:
@@ -171,6 +168,10 @@ class Fleet:
 
     def __repr__(self) -> str:
         return f"<Fleet {list(self.sources)!r}>"
+
+
+Member = BaseSource | Fleet
+"""What a fleet can be made of, and what many jobs can be waited for with."""
 
 
 def _claims(source: Member, other: Member) -> bool:

@@ -36,7 +36,7 @@ class RefResolver:
         self.scope = scope
         self.aliases: frozenset[str] = read_aliases(aliases)
         self._canonical_scope = canonical_scope
-        self._first: JobRef | None = None
+        self._any = JobRef(provider, endpoint, "any", scope)
 
     def resolve(self, job: JobLike) -> JobRef:
         """Return the complete ref of a job of this source.
@@ -62,9 +62,7 @@ class RefResolver:
     def _complete(self, id: str) -> JobRef:
         if not 0 < len(id) <= MAX_ID or id in (".", ".."):
             _refuse_id(id)
-        if self._first is None:
-            self._first = JobRef(self.provider, self.endpoint, id, self.scope)
-        return self._first.sibling(id)
+        return self._any.sibling(id)
 
     def _check_owner(self, ref: JobRef) -> None:
         if ref.provider != self.provider:

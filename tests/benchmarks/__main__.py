@@ -15,6 +15,7 @@ from tests.benchmarks.idle import idle
 from tests.benchmarks.imports import imports
 from tests.benchmarks.single import gets, sources
 from tests.benchmarks.waits import waits
+from tests.benchmarks.walk import walks
 
 BENCHMARKS = (
     "waits-ontap",
@@ -26,6 +27,7 @@ BENCHMARKS = (
     "import",
     "get",
     "source",
+    "walk",
 )
 OWN = ("jobsource", "jobsource+extras")
 QUICK = {
@@ -98,8 +100,10 @@ def main() -> None:
                 imports(report)
             elif name == "get":
                 gets(server, report, repeat=repeat)
-            else:
+            elif name == "source":
                 sources(report, repeat=repeat)
+            else:
+                walks(report)
     report.close()
 
 

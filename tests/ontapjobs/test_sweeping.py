@@ -21,7 +21,7 @@ from common.model.errors import AuthenticationError, DecodeError
 from common.telemetry.events import EventKind
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
-from ontapjobs.wire import parse_job
+from ontapjobs.wire import read_job
 from tests.common.scripted import about, outcomes
 from tests.common.virtual import Backend, virtual_time
 
@@ -481,14 +481,14 @@ async def test_unchanged_records_are_not_decoded_again(monkeypatch: pytest.Monke
     simulator, way, source = cluster()
     ids = crowd(simulator, 50, ends=20.5)
     decoded = Counter[str]()
-    genuine = parse_job
+    genuine = read_job
 
-    def counting(data: Any, **options: Any) -> Job:
-        job = genuine(data, **options)
+    def counting(*arguments: Any) -> Job:
+        job = genuine(*arguments)
         decoded[job.id] += 1
         return job
 
-    monkeypatch.setattr(ontapjobs.driver, "parse_job", counting)
+    monkeypatch.setattr(ontapjobs.driver, "read_job", counting)
     assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
     assert way.gets == []
     assert set(decoded.values()) == {2}
