@@ -61,7 +61,7 @@ class CFJobs(HttpSource):
         where there is no login to go on with.
         """
         from cfjobs.cf_cli import (
-            CommandLogin,  # lazily: few need what it needs
+            CfCliLogin,  # lazily: few need what it needs
             config_file,
             read_config,
         )
@@ -70,7 +70,7 @@ class CFJobs(HttpSource):
         login = read_config(file)
         if login.insecure and all(options.get(name) is None for name in ("verify", "http", "transport")):
             options["verify"] = False
-        return cls(login.target, auth=CommandLogin(file, login, write=write), **options)
+        return cls(login.target, auth=CfCliLogin(file, login, write=write), **options)
 
     def delay(self, policy: PollPolicy, job: Job, ran: float) -> float:
         """In step with the broker that the server itself waits for; see `cfjobs.delay`."""

@@ -1,4 +1,4 @@
-"""This package's entry in `common.providers`."""
+"""This package's `Provider`: what `common.providers` finds by entry point."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PROVIDER = Provider(
     name="ontap",
     title="NetApp ONTAP",
     source=lazy(_HERE, "source:OntapJobs"),
-    demo=lazy(_HERE, "demo:stage"),
+    demo=lazy(_HERE, "demo:scenario"),
     simulator=lazy(_HERE, "simulator:OntapSimulator"),
     connect=lazy_call(_HERE, "config:connect"),
     environment={"ONTAP_HOST": "endpoint", "ONTAP_USER": "user", "ONTAP_PASSWORD": "password"},

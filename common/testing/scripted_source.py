@@ -17,7 +17,7 @@ from common.model.states import Action, Capability, JobState
 from common.options import read_action
 from common.polling.policy import PollPolicy
 from common.polling.pollable import BatchReading, Reading
-from common.providers import Provider, known_names, register_provider
+from common.providers import Provider, provider_names, register_provider
 from common.sources.base import BaseSource
 from common.testing.job_script import Failure, JobScript, Life
 
@@ -65,7 +65,7 @@ class ScriptedSource(BaseSource):
     ) -> None:
         vars(self)["provider"] = provider  # a constant of every other source
         super().__init__(endpoint, scope=scope, policy=policy, concurrency=concurrency)
-        if provider not in known_names():  # its refs are to be read as refs
+        if provider not in provider_names():  # its refs are to be read as refs
             register_provider(Provider(provider, "Scripted jobs", lambda: ScriptedSource))
         self.capabilities: frozenset[Capability] = _capabilities(capabilities)
         self.room: int = _ROOM if Capability.BATCH in self.capabilities else 0
