@@ -80,7 +80,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def storms(session: nox.Session) -> None:
-    """Ride 60 storms of 300 waits on each system and event loop, for minutes; --help tells of more."""
+    """Run 60 seeds of chaos, 300 waits each, on each system and event loop, for minutes (see -- --help)."""
     session.install("-e", ".[all]", *group("test"))
     args = session.posargs or ["--seeds", "60", "--waits", "300"]
     session.run("python", "-m", "tests.faults.chaos", *args)
@@ -88,7 +88,7 @@ def storms(session: nox.Session) -> None:
 
 @nox.session
 def flat(session: nox.Session) -> None:
-    """Poll 1,000 jobs for a virtual week, which takes an hour: memory and requests stay as they were."""
+    """Soak test: poll 1,000 jobs for a virtual week, which takes an hour; memory must stay constant."""
     session.install("-e", ".[all]", *group("test"))
     env = {"JOBSOURCE_FLAT_JOBS": "1000"}
     session.run("pytest", "-s", "tests/faults/test_soak.py", *session.posargs, env=env)

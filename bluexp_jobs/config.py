@@ -1,4 +1,4 @@
-"""How BlueXP's keys in a profile or the environment become a source."""
+"""Make a BlueXP source from the keys in a profile or the environment."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from bluexp_jobs.provider import ENDPOINT
 from bluexp_jobs.source import BlueXPJobs
 from common.auth.argument import AuthLike
 from common.auth.credentials import Bearer
-from common.config.auth_methods import Way
+from common.config.auth_methods import AuthMethod
 from common.config.settings import Settings
 from common.model.errors import UsageError
 
 
 def connect(settings: Settings) -> BlueXPJobs:
-    """The source that these settings describe. Raises `UsageError`; sends nothing.
+    """Return the source for these settings; no request is sent. Raise `UsageError`.
 
     Keys: ``account`` and ``agent``, where the target does not name them; ``token``; ``refresh_token``, with
-    the ``client_id`` that it was given to, if it is not the public one; ``client_id`` and ``client_secret``,
-    or ``private_key`` with its ``key_id``, for a service account; with these and a refresh token
-    ``token_url``, for another issuer; ``user`` and ``password`` in private mode, where the endpoint is the
-    agent's.
+    the ``client_id`` that it was issued to, if that is not the public one; ``client_id`` with
+    ``client_secret``, or with ``private_key`` and its ``key_id``, for a service account; with these and with
+    a refresh token ``token_url``, for another issuer; ``user`` and ``password`` in private mode, where the
+    endpoint is the agent's.
     """
     endpoint = settings.endpoint
-    given = settings.read(
+    resolved = settings.read(
         text=("user", "client_id", "key_id", "token_url"),
         secret=("password", "client_secret", "refresh_token", "private_key"),
         token=("token",),
@@ -31,18 +31,18 @@ def connect(settings: Settings) -> BlueXPJobs:
     def agent_password(user: str, password: str) -> AuthLike:
         if endpoint == ENDPOINT:
             raise UsageError(
-                "user and password sign in at an agent, in private mode: state its address as the endpoint"
+                "user and password are for an agent in private mode: set its address as the endpoint"
             )
-        from bluexp_jobs.auth import AgentPassword  # lazily, here and below: only for those who use it
+        from bluexp_jobs.auth import AgentPassword  # lazily, as below: only those who use it need it
 
         return AgentPassword(user, password)
 
     return BlueXPJobs(
-        account=given.text("account") or "",
-        agent=given.text("agent") or "",
-        auth=given.sign_in(*WAYS, Way(("user", "password"), agent_password)),
+        account=resolved.text("account") or "",
+        agent=resolved.text("agent") or "",
+        auth=resolved.sign_in(*AUTH_METHODS, AuthMethod(("user", "password"), agent_password)),
         endpoint=endpoint,
-        **given.options,
+        **resolved.options,
     )
 
 
@@ -61,15 +61,15 @@ def _service_account(client_id: str, client_secret: str, token_url: str | None) 
 def _service_key(client_id: str, private_key: str, key_id: str | None, token_url: str | None) -> AuthLike:
     from bluexp_jobs.auth import ISSUER_URL, ServiceAccount
 
-    # As bytes: text could be taken for a path, and be quoted as one that is not there.
+    # As bytes: text could be taken for a path, and an error would quote it as a missing file.
     key = private_key.encode()
     return ServiceAccount(client_id, private_key=key, key_id=key_id, token_url=token_url or ISSUER_URL)
 
 
-WAYS: tuple[Way, ...] = (
-    Way(("token",), Bearer),
-    Way(("refresh_token",), _refresh_token, ("client_id", "token_url")),
-    Way(("client_id", "client_secret"), _service_account, ("token_url",)),
-    Way(("client_id", "private_key"), _service_key, ("key_id", "token_url")),
+AUTH_METHODS: tuple[AuthMethod, ...] = (
+    AuthMethod(("token",), Bearer),
+    AuthMethod(("refresh_token",), _refresh_token, ("client_id", "token_url")),
+    AuthMethod(("client_id", "client_secret"), _service_account, ("token_url",)),
+    AuthMethod(("client_id", "private_key"), _service_key, ("key_id", "token_url")),
 )
-"""How BlueXP's users sign in, at any endpoint."""
+"""How users of BlueXP sign in, at any endpoint."""

@@ -1,4 +1,4 @@
-"""BlueXP's part of ``jobsource demo``: backups and restores on a simulated account."""
+"""BlueXP's scenario of ``jobsource demo``: backups and restores on a simulated account."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import httpx
 from bluexp_jobs.simulator import BlueXPSimulator
 from bluexp_jobs.source import BlueXPJobs
 from common.auth.credentials import Bearer
-from common.cli.scenario import Cast, Part
+from common.cli.scenario import DemoJob, DemoSystem
 from common.polling.policy import PollPolicy
 from common.simulator.script import NewJob
 
-PACE = PollPolicy(initial=0.5, maximum=2.0)
-"""Quicker than the default, since the demo's jobs last for seconds."""
+POLICY = PollPolicy(initial=0.5, maximum=2.0)
+"""Faster than the default: the demo's jobs last only seconds."""
 
 
 def _volumes(*states: str) -> list[dict[str, str]]:
@@ -38,7 +38,7 @@ def _restoring(done: int, *, of: int) -> dict[str, Any]:
     return {"batches": _batches(states)}
 
 
-PARTS: tuple[tuple[str, str, NewJob], ...] = (
+JOBS: tuple[tuple[str, str, NewJob], ...] = (
     (
         "backup of system A",
         "/backup/working-environment/system-a",
@@ -75,12 +75,12 @@ PARTS: tuple[tuple[str, str, NewJob], ...] = (
         ),
     ),
 )
-"""Title, path of the write, the job that it starts."""
+"""For each job: its title, the path of the write that starts it, and its script."""
 
 
 @asynccontextmanager
-async def stage() -> AsyncGenerator[Cast]:
-    """A simulated account on a real socket, with its jobs started by writes."""
+async def scenario() -> AsyncGenerator[DemoSystem]:
+    """Run a simulated account on a real socket, with its jobs started by writes."""
     simulator = BlueXPSimulator()
     headers = {"Authorization": "Bearer demo", "x-agent-id": f"{simulator.agent}clients"}
     async with (
@@ -90,13 +90,13 @@ async def stage() -> AsyncGenerator[Cast]:
             agent=simulator.agent,
             auth=Bearer("demo"),
             endpoint=url,
-            policy=PACE,
+            policy=POLICY,
         ) as source,
     ):
-        parts: list[Part] = []
+        jobs: list[DemoJob] = []
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
-            for title, path, job in PARTS:
+            for title, path, job in JOBS:
                 simulator.on_write = job
                 (ref,) = source.adopt(await client.post(f"{simulator.prefix}{path}", json={})).refs
-                parts.append(Part(title, ref))
-        yield Cast(source, url, parts)
+                jobs.append(DemoJob(title, ref))
+        yield DemoSystem(source, url, jobs)

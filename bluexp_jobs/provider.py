@@ -1,4 +1,4 @@
-"""This package's entry in `common.providers`."""
+"""This package's `Provider`: what `common.providers` finds by entry point."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from common.providers import Provider, lazy, lazy_call
 _HERE = __name__.rpartition(".")[0]
 
 ENDPOINT = "https://api.bluexp.netapp.com"
-"""Today's host; ``https://cloudmanager.cloud.netapp.com`` is the older one."""
+"""The current host; ``https://cloudmanager.cloud.netapp.com`` is the older one."""
 
 PROVIDER = Provider(
     name="bluexp",
     title="NetApp BlueXP backup and recovery",
     source=lazy(_HERE, "source:BlueXPJobs"),
     driver=lazy(_HERE, "driver:BlueXPDriver"),
-    demo=lazy(_HERE, "demo:stage"),
+    demo=lazy(_HERE, "demo:scenario"),
     simulator=lazy(_HERE, "simulator:BlueXPSimulator"),
     connect=lazy_call(_HERE, "config:connect"),
     endpoint=ENDPOINT,

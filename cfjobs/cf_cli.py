@@ -1,4 +1,4 @@
-"""The login that the ``cf`` command keeps in its ``config.json``: found, read, and written back."""
+"""Sign in by the login of the ``cf`` command: find its ``config.json``, read it, and write tokens back."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from common.response.redaction import Unpicklable
 from common.telemetry.events import logger
 
 HOME = "CF_HOME"
-"""The environment variable that names the folder which ``.cf`` is in, in place of the home folder."""
+"""The environment variable that names the parent folder of ``.cf``; without it, the home folder is."""
 VERSIONS = frozenset({3, 4, 5})
-"""Values of ``ConfigVersion``: cf 6 wrote 3, cf 7 and later write 4."""
+"""Values of ``ConfigVersion`` that are supported: cf 6 wrote 3, cf 7 and later write 4."""
 CLIENT_CREDENTIALS = "client_credentials"
 
 
 @attrs.frozen(repr=False, kw_only=True)
-class CommandConfig(Unpicklable):
-    """What of the file a sign-in needs; tokens are empty where there are none.
+class CfCliConfig(Unpicklable):
+    """The part of the file that signing in needs; a token that the file does not have is "".
 
-    Names are those of the command's source (``util/configv3/json_config.go``).
+    The file's keys are those of the command's source (``util/configv3/json_config.go``).
     """
 
     target: str
@@ -49,7 +49,7 @@ class CommandConfig(Unpicklable):
     as_client: bool
     insecure: bool
 
-    def is_of(self, other: CommandConfig) -> bool:
+    def is_same_login(self, other: CfCliConfig) -> bool:
         """Whether both are logins at one foundation by one client."""
         return (self.target, self.client_id, self.as_client) == (
             other.target,
@@ -59,31 +59,31 @@ class CommandConfig(Unpicklable):
 
 
 def config_file(path: str | os.PathLike[str] | None = None) -> Path:
-    """The file: ``$CF_HOME/.cf/config.json``, ``~/.cf/config.json``, or what ``path`` names.
+    """Return the path of the file: ``$CF_HOME/.cf/config.json``, ``~/.cf/config.json``, or by ``path``.
 
-    ``path`` is the file itself, or a folder that it or ``.cf`` is in.
+    ``path`` is the file itself, or the folder that holds it or ``.cf``.
     """
     if path is None:
         home = os.environ.get(HOME)
         return (Path(home) if home else Path.home()) / ".cf" / "config.json"
     try:
-        given = Path(path).expanduser()
+        named = Path(path).expanduser()
     except (TypeError, RuntimeError):
-        raise UsageError("path= must be the cf command's config.json, or the folder that it is in") from None
-    if not given.is_dir():
-        return given
-    below = given / ".cf" / "config.json"
-    return below if below.is_file() else given / "config.json"
+        raise UsageError("path= must be the cf command's config.json, or the folder that holds it") from None
+    if not named.is_dir():
+        return named
+    below = named / ".cf" / "config.json"
+    return below if below.is_file() else named / "config.json"
 
 
-def read_config(file: Path) -> CommandConfig:
-    """The login in the file. Raises `UsageError`, which quotes nothing of what is in it."""
+def read_config(file: Path) -> CfCliConfig:
+    """Return the login in the file. Raise `UsageError`, which quotes nothing of the file."""
     data = _read(file)
     version = data.get("ConfigVersion", max(VERSIONS))
     if not isinstance(version, int) or version not in VERSIONS:
         raise UsageError(
-            f"{file} was written by a version of the cf command that is not known here: log in with cf 7 or "
-            "later, or pass auth= yourself"
+            f"{file} was written by an unsupported version of the cf command: log in with cf 7 or later, "
+            "or pass auth= yourself"
         )
     target = _target(data, file)
     as_client = _text(data, "UAAGrantType") == CLIENT_CREDENTIALS
@@ -93,13 +93,13 @@ def read_config(file: Path) -> CommandConfig:
     if not (access or refresh or (as_client and secret)):
         korifi = data.get("CFOnK8s")
         if isinstance(korifi, Mapping) and korifi.get("Enabled") is True:
-            raise UsageError(f"{file} is for a Korifi, which has no UAA: pass auth=Bearer(token) or cert=")
-        raise UsageError(f"{file} holds no login at {target}: log in first (cf login)")
+            raise UsageError(f"{file} is for Korifi, which has no UAA: pass auth=Bearer(token) or cert=")
+        raise UsageError(f"{file} has no login at {target}: log in first (cf login)")
     try:
         access = bare_token(access) if access else ""
     except UsageError:
-        raise UsageError(f"{file} holds no token that can be sent: log in again (cf login)") from None
-    return CommandConfig(
+        raise UsageError(f"{file} has a token that cannot be sent: log in again (cf login)") from None
+    return CfCliConfig(
         target=target,
         token_url=_token_url(data, target, file),
         access=access,
@@ -111,20 +111,20 @@ def read_config(file: Path) -> CommandConfig:
     )
 
 
-def write_tokens(file: Path, *, login: CommandConfig, access: str, refresh: str) -> bool:
-    """Put new tokens into the file; all else in it stays. False where it holds another login by now.
+def write_tokens(file: Path, *, login: CfCliConfig, access: str, refresh: str) -> bool:
+    """Replace the tokens in the file, and return True; return False where it has another login by now.
 
     Another login is one at another foundation, by another client, or with another refresh token than
-    ``login`` has: that one is newer. The new file takes the old one's place at once, as the command's own
-    does. Raises `OSError`, `UsageError`.
+    ``login`` has: that one is newer. The file is replaced atomically, as the command itself does, and its
+    other keys are kept. Raise `OSError` or `UsageError` where it cannot be read or written.
     """
     file = Path(os.path.realpath(file))
-    there = read_config(file)
-    if not there.is_of(login) or there.refresh != login.refresh:
+    current = read_config(file)
+    if not current.is_same_login(login) or current.refresh != login.refresh:
         return False
     data = {**_read(file), "AccessToken": f"bearer {access}", "RefreshToken": refresh}
     content = json.dumps(data, indent=2).encode()
-    # A name that the command itself cleans away, should this process end before the file is in its place.
+    # A name that the cf command deletes, in case this process ends before the file is renamed.
     handle, temporary = tempfile.mkstemp(prefix="temp-config", dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as out:
@@ -141,9 +141,9 @@ def write_tokens(file: Path, *, login: CommandConfig, access: str, refresh: str)
 
 
 def seconds_left(token: str) -> float | None:
-    """Seconds until an access token expires, by the ``exp`` of its JWT, unverified; None for any other.
+    """Return the seconds until an access token expires, by the ``exp`` of its JWT, unverified.
 
-    Below 0 for one that has expired.
+    Return None for a token that is no JWT, a number below 0 for one that has expired.
     """
     parts = token.split(".")
     if len(parts) != 3:
@@ -160,23 +160,23 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         content = file.read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"there is no {file}: log in first (cf login), or name the file by path=") from None
+        raise UsageError(f"there is no {file}: log in first (cf login), or pass the file as path=") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or type(error).__name__}") from None
     try:
         return dict(root_object(content))
     except DecodeError:
-        raise UsageError(f"{file} is not the cf command's file: there is no JSON object in it") from None
+        raise UsageError(f"{file} is not the cf command's file: it is not a JSON object") from None
 
 
 def _target(data: Mapping[str, Any], file: Path) -> str:
     target = _text(data, "Target")
     if not target:
-        raise UsageError(f"{file} names no API: choose one first (cf api https://api.example.org)")
+        raise UsageError(f"{file} has no API endpoint: choose one first (cf api https://api.example.org)")
     try:
         return origin(target.rstrip("/"))
     except UsageError:
-        raise UsageError(f"{file} names no URL of an API: choose it again (cf api)") from None
+        raise UsageError(f"the API endpoint in {file} is not a URL: choose it again (cf api)") from None
 
 
 def _token_url(data: Mapping[str, Any], target: str, file: Path) -> str | None:
@@ -194,16 +194,16 @@ def _text(data: Mapping[str, Any], key: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-class CommandLogin(UAA):
-    """The login in a ``config.json``, which is looked at again before each renewal.
+class CfCliLogin(UAA):
+    """Signs in by the login in a ``config.json``, which is read again before each refresh.
 
-    What the command has renewed in the meantime is used. With ``write``, what is renewed here is written
-    back.
+    Tokens that the command has refreshed in the meantime are used. With ``write``, tokens that are refreshed
+    here are written back.
     """
 
     hint = "log in again with the cf command (cf login)"
 
-    def __init__(self, file: Path, login: CommandConfig, *, write: bool) -> None:
+    def __init__(self, file: Path, login: CfCliConfig, *, write: bool) -> None:
         super().__init__(
             login.client_id,
             login.client_secret,
@@ -217,28 +217,28 @@ class CommandLogin(UAA):
         self._used = ""
 
     async def cached_token(self) -> Token | None:
-        """The access token in the file, unless it was used before or ends within a minute."""
-        self._look()
+        """Return the access token in the file, unless it was returned before or is about to expire."""
+        self._reload()
         access, left = self._login.access, seconds_left(self._login.access)
-        renewable = self.can_reauthenticate or self._refresh_token is not None
-        worn = left is not None and left <= (REFRESH_AHEAD if renewable else 0.0)
-        if not access or access == self._used or worn:
+        refreshable = self.can_reauthenticate or self._refresh_token is not None
+        expiring = left is not None and left <= (REFRESH_AHEAD if refreshable else 0.0)
+        if not access or access == self._used or expiring:
             return None
         self._used = access
         return Token(access, left)
 
     async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-        """As `UAA.grant`. Raises `AuthenticationError` where the login holds nothing to renew it with."""
+        """Return what `UAA.grant` does. Raise `AuthenticationError` where the login has no refresh token."""
         if refresh_token is None and not self.can_reauthenticate:
-            refuse(f"the login in {self.file} has expired, and holds no refresh token: {self.hint}")
+            refuse(f"the login in {self.file} has expired and has no refresh token: {self.hint}")
         return await super().grant(http, refresh_token)
 
     def fields(self) -> Mapping[str, str]:
-        """The client-credentials grant: the file never holds a password."""
+        """Return the client-credentials grant: the file never has a password."""
         return {"grant_type": CLIENT_CREDENTIALS}
 
     async def on_token(self, token: Token) -> None:
-        """Keep the new refresh token, and write both back where that is wanted."""
+        """Keep the new refresh token, and write both tokens back if that was asked for."""
         if not self.can_reauthenticate:
             await super().on_token(token)
         if not self._write:
@@ -247,27 +247,27 @@ class CommandLogin(UAA):
         try:
             written = write_tokens(self.file, login=self._login, access=token.access, refresh=refresh)
         except (OSError, UsageError) as error:
-            logger.warning("the renewed login was not written to %s: %s", self.file, error)
+            logger.warning("the refreshed login could not be written to %s: %s", self.file, error)
             return
         if not written:
-            self._look()  # somebody logged in meanwhile: that login is gone on with
+            self._reload()  # the user has logged in meanwhile: that login is used from now on
             return
         self._used = token.access
         self._login = attrs.evolve(self._login, access=token.access, refresh=refresh)
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         try:
-            there = read_config(self.file)
+            current = read_config(self.file)
         except UsageError:
-            return  # logged out, or written by something else: what was read before still holds
-        if not there.is_of(self._login):
+            return  # logged out, or written by another program: keep what was read before
+        if not current.is_same_login(self._login):
             return
-        if there.refresh != self._login.refresh and not self.can_reauthenticate and there.refresh:
+        if current.refresh != self._login.refresh and not self.can_reauthenticate and current.refresh:
             self._remember(self._refresh_token)
-            self._refresh_token = there.refresh
-        if there.client_secret != self._secret:
+            self._refresh_token = current.refresh
+        if current.client_secret != self._secret:
             self._remember(self._secret)
-        self._login, self._given, self._secret = there, there.token_url, there.client_secret
+        self._login, self._given, self._secret = current, current.token_url, current.client_secret
 
     def __repr__(self) -> str:
-        return f"CommandLogin({str(self.file)!r}, ****)"
+        return f"CfCliLogin({str(self.file)!r}, ****)"

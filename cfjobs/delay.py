@@ -1,20 +1,20 @@
-"""How often a Cloud Foundry job is worth asking about: pure arithmetic."""
+"""How often to poll a Cloud Foundry job: pure arithmetic."""
 
 from __future__ import annotations
 
 from common.model.job import Job
 from common.polling.policy import PollPolicy, healthy_delay
 
-BROKER_BEAT = 60.0
-"""Seconds between two questions of the controller to a service broker, by default; never asked sooner."""
+BROKER_POLL_INTERVAL = 60.0
+"""Seconds after which the controller asks a service broker again, by default; it never asks sooner."""
 SETTLED = 1.0
-"""Seconds that the controller takes to ask the broker and to write down what it said."""
+"""Seconds that the controller takes to ask the broker and to store its answer."""
 SLOWER = 5.0
-"""So many times less often where the server does not tell when it asked its broker last."""
+"""Factor for the delay where the server does not tell when it last asked the broker."""
 
 
 def cf_delay(policy: PollPolicy, job: Job, ran: float) -> float:
-    """Seconds until the next poll of a job that has been running for ``ran`` seconds.
+    """Return the seconds until the next poll of a job that has been running for ``ran`` seconds.
 
     A job that is POLLING waits in the controller's queue, which asks a service broker once a minute and
     touches ``updated_at`` each time: nothing can change before a minute has passed since then.
@@ -26,7 +26,7 @@ def cf_delay(policy: PollPolicy, job: Job, ran: float) -> float:
     if job.created_at is None or job.updated_at is None:
         return slow
     since = ran - (job.updated_at - job.created_at).total_seconds()
-    rest = BROKER_BEAT + SETTLED - since
-    if not 0 < rest <= BROKER_BEAT + SETTLED:
+    rest = BROKER_POLL_INTERVAL + SETTLED - since
+    if not 0 < rest <= BROKER_POLL_INTERVAL + SETTLED:
         return slow  # the answer is overdue, or the clocks do not agree
     return min(max(rest, policy.initial), policy.maximum)

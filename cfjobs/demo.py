@@ -1,4 +1,4 @@
-"""Cloud Foundry's part of ``jobsource demo``: deletes and creates on a simulated foundation."""
+"""Cloud Foundry's scenario of ``jobsource demo``: deletes and creates on a simulated foundation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import httpx
 from cfjobs.simulator import CFSimulator
 from cfjobs.source import CFJobs
 from common.auth.credentials import Bearer
-from common.cli.scenario import Cast, Part
+from common.cli.scenario import DemoJob, DemoSystem
 from common.polling.policy import PollPolicy
 from common.simulator.script import NewJob
 
-PACE = PollPolicy(initial=0.5, maximum=2.0)
-"""Quicker than the default, since the demo's jobs last for seconds."""
+POLICY = PollPolicy(initial=0.5, maximum=2.0)
+"""Faster than the default: the demo's jobs last only seconds."""
 
 _ERRORS = [
     {"code": 10009, "title": "CF-UnableToPerform", "detail": "delete could not be completed: broker is down"},
@@ -23,7 +23,7 @@ _ERRORS = [
 ]
 _WARNINGS = ["Deletion of service db-1 is still in progress.", "Routes are kept."]
 
-PARTS: tuple[tuple[str, str, str, NewJob], ...] = (
+JOBS: tuple[tuple[str, str, str, NewJob], ...] = (
     ("delete app shop", "DELETE", "/v3/apps/shop", NewJob([("PROCESSING", 2), ("COMPLETE", None)])),
     (
         "create service db-2",
@@ -50,19 +50,19 @@ PARTS: tuple[tuple[str, str, str, NewJob], ...] = (
         NewJob([("PROCESSING", 4), ("COMPLETE", None, {"warnings": ["buildpack is deprecated"]})]),
     ),
 )
-"""Title, the write, the job that it starts."""
+"""For each job: its title, the method and path of the write that starts it, and its script."""
 
 
 @asynccontextmanager
-async def stage() -> AsyncGenerator[Cast]:
-    """A simulated foundation on a real socket, with its jobs started by writes."""
+async def scenario() -> AsyncGenerator[DemoSystem]:
+    """Run a simulated foundation on a real socket, with its jobs started by writes."""
     simulator = CFSimulator()
     headers = {"Authorization": "bearer demo"}
-    async with simulator.serve() as url, CFJobs(url, auth=Bearer("demo"), policy=PACE) as source:
-        parts: list[Part] = []
+    async with simulator.serve() as url, CFJobs(url, auth=Bearer("demo"), policy=POLICY) as source:
+        jobs: list[DemoJob] = []
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
-            for title, method, path, job in PARTS:
+            for title, method, path, job in JOBS:
                 simulator.on_write = job
                 (ref,) = source.adopt(await client.request(method, path)).refs
-                parts.append(Part(title, ref))
-        yield Cast(source, url, parts)
+                jobs.append(DemoJob(title, ref))
+        yield DemoSystem(source, url, jobs)

@@ -1,4 +1,4 @@
-"""This package's entry in `common.providers`."""
+"""This package's `Provider`: what `common.providers` finds by entry point."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROVIDER = Provider(
     title="Cloud Foundry v3",
     source=lazy(_HERE, "source:CFJobs"),
     driver=lazy(_HERE, "driver:CFDriver"),
-    demo=lazy(_HERE, "demo:stage"),
+    demo=lazy(_HERE, "demo:scenario"),
     simulator=lazy(_HERE, "simulator:CFSimulator"),
     connect=lazy_call(_HERE, "config:connect"),
 )

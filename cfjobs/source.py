@@ -48,7 +48,7 @@ class CFJobs(HttpSource):
         where there is no login to go on with.
         """
         from cfjobs.cf_cli import (
-            CommandLogin,  # lazily: few need what it needs
+            CfCliLogin,  # lazily: few need what it needs
             config_file,
             read_config,
         )
@@ -57,7 +57,7 @@ class CFJobs(HttpSource):
         login = read_config(file)
         if login.insecure and all(options.get(name) is None for name in ("verify", "http", "transport")):
             options["verify"] = False
-        return cls(login.target, auth=CommandLogin(file, login, write=write), **options)
+        return cls(login.target, auth=CfCliLogin(file, login, write=write), **options)
 
     def list(self, *args: Any, **filters: Any) -> NoReturn:
         """Raises `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""

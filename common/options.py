@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard
 from urllib.parse import urlsplit
 
@@ -34,29 +34,30 @@ Cert = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
 
 
 LARGEST = sys.float_info.max
-"""A time allowed above this is none."""
+"""Seconds: a longer timeout is no deadline."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class InsecureConnectionWarning(UserWarning):
-    """Credentials travel in the clear, or to a server whose certificate nobody looked at."""
+    """Credentials are sent unencrypted, or to a server whose certificate is not checked."""
 
 
 class SourceOptions(TypedDict, total=False):
-    """The keywords shared by all sources; each may be left out.
+    """The keywords of every source; each may be left out, and None is as if it were.
 
-    - ``verify``: True, a CA file or folder, an ``ssl.SSLContext``, or False (by name only). For a token
-      endpoint elsewhere it counts too; there a CA file is believed beside the well-known authorities.
+    - ``verify``: True, a CA file or folder, an ``ssl.SSLContext``, or False, which switches verification off.
+      It is also used for a token endpoint at another origin; there a CA file is trusted beside the well-known
+      authorities.
     - ``cert``: a client certificate: a PEM file, (certificate, key) or (certificate, key, password).
-    - ``http``: the caller's own ``httpx.AsyncClient``; never closed here; excludes the next two and the
-      former two.
+    - ``http``: the caller's own ``httpx.AsyncClient``, which is never closed here. It cannot be combined with
+      ``verify``, ``cert``, ``transport`` and ``proxy``.
     - ``transport``: an httpx transport, such as a simulator's. ``proxy``: a proxy's URL.
-    - ``request_timeout``: seconds for one request, all of it (30).
+    - ``request_timeout``: seconds for one request from its start to the end of its reply (30).
     - ``concurrency``: requests in flight at most (8).
-    - ``user_agent``: put before ours.
+    - ``user_agent``: the product that is put before ours in User-Agent.
     - ``aliases``: other origins of the same system, accepted in refs.
     - ``states``: more words for states, such as ``{"PARTIALLY_DONE": JobState.PARTIAL}``.
-    - ``policy``: how often to ask. ``observer``: told of each event.
+    - ``policy``: how often to poll. ``observer``: a function that is called with each event.
     """
 
     verify: Verify
@@ -73,63 +74,143 @@ class SourceOptions(TypedDict, total=False):
     observer: Observer | None
 
 
+def read_aliases(aliases: Iterable[str]) -> frozenset[str]:
+    """Return ``aliases=`` as origins. Raise `UsageError` for anything but a collection of endpoints."""
+    if isinstance(aliases, str | bytes) or not isinstance(aliases, Iterable):
+        raise UsageError("aliases= must be a collection of endpoints, not one text")
+    return frozenset(origin(alias) for alias in aliases)
+
+
+def read_states(states: Mapping[str, JobState]) -> dict[str, JobState]:
+    """Return ``states=`` with its words in lower case. Raise `UsageError` for anything but states by word."""
+    try:
+        return {word.lower(): JobState(state) for word, state in states.items()}
+    except (AttributeError, ValueError):
+        raise UsageError("states= must map the server's words to JobState members") from None
+
+
+def _must_be(what: str, test: Callable[[Any], bool]) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    """Return a validator that refuses a value which is not None and does not pass the test."""
+
+    def check(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+        if value is not None and not test(value):
+            raise UsageError(f"{field.name}= must be {what}")
+
+    return check
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_proxy(proxy: object) -> bool:
+    try:
+        parts = urlsplit(proxy) if isinstance(proxy, str) else None
+        return parts is not None and parts.scheme in PROXY_SCHEMES and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Options:
-    """`SourceOptions` after the check, with defaults filled in."""
+    """The values of `SourceOptions`, each checked, and the default where it was left out.
+
+    ``verify`` and ``cert`` are checked where a TLS context is made, ``http`` where its library is looked up.
+    """
 
     verify: Any = True
     cert: Any = None
     http: Any = None
-    transport: Any = None
-    proxy: str | None = None
-    request_timeout: float = 30.0
-    concurrency: int = 8
-    user_agent: str | None = None
-    aliases: frozenset[str] = frozenset()
-    states: Mapping[str, JobState] = attrs.field(factory=dict[str, JobState])
-    policy: PollPolicy | None = None
-    observer: Any = None
+    transport: Any = attrs.field(
+        default=None,
+        validator=_must_be(
+            "an asynchronous httpx transport, such as a simulator's transport()",
+            lambda value: hasattr(value, "handle_async_request"),
+        ),
+    )
+    # The value is not in the message: it may hold a password.
+    proxy: str | None = attrs.field(
+        default=None,
+        validator=_must_be(f"a proxy's URL, beginning with {' or '.join(PROXY_SCHEMES)}://", _is_proxy),
+    )
+    request_timeout: float = attrs.field(
+        default=30.0,
+        validator=_must_be(
+            "a number of seconds above 0", lambda value: _is_number(value) and 0 < value < LONGEST
+        ),
+    )
+    concurrency: int = attrs.field(
+        default=8,
+        validator=_must_be(
+            "a whole number of requests, at least 1",
+            lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+        ),
+    )
+    user_agent: str | None = attrs.field(
+        default=None,
+        validator=_must_be(
+            "printable ASCII text on one line",
+            lambda value: isinstance(value, str) and value.isascii() and value.isprintable(),
+        ),
+    )
+    aliases: frozenset[str] = attrs.field(default=frozenset[str](), converter=read_aliases)
+    states: Mapping[str, JobState] = attrs.field(factory=dict[str, JobState], converter=read_states)
+    policy: PollPolicy | None = attrs.field(
+        default=None,
+        validator=_must_be(
+            "a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)",
+            lambda value: isinstance(value, PollPolicy),
+        ),
+    )
+    observer: Any = attrs.field(default=None, validator=_must_be("a function that takes one Event", callable))
 
 
-def read_options(given: Mapping[str, Any], *, endpoint: str) -> Options:
-    """The checked options of a source. Raises `UsageError` for an unknown, clashing or senseless one."""
+def read_options(keywords: Mapping[str, Any], *, endpoint: str) -> Options:
+    """Return the checked keywords of a source; None counts as left out.
+
+    Raise `UsageError` for an unknown keyword, for two that cannot be combined, and for an invalid value. Give
+    an `InsecureConnectionWarning`, at the line that makes the source, where its connection is not protected.
+    """
     known = SourceOptions.__annotations__
-    unknown = sorted(set(given) - set(known))
+    unknown = sorted(set(keywords) - set(known))
     if unknown:
         raise UsageError(f"unknown keyword {unknown[0]!r}: a source takes {', '.join(sorted(known))}")
-    options = {name: value for name, value in given.items() if value is not None}
-    _check_client(options)
-    timeout = options.get("request_timeout", 30.0)
-    if not _is_number(timeout) or not 0 < timeout < LONGEST:
-        raise UsageError("request_timeout= must be a number of seconds above 0")
-    concurrency = options.get("concurrency", 8)
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        raise UsageError("concurrency= must be a whole number of requests, at least 1")
-    agent = options.get("user_agent", "")
-    if not isinstance(agent, str) or not (agent.isascii() and agent.isprintable()):
-        raise UsageError("user_agent= must be printable ASCII text on one line")
-    if "policy" in options and not isinstance(options["policy"], PollPolicy):
-        raise UsageError("policy= must be a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)")
-    if "observer" in options and not callable(options["observer"]):
-        raise UsageError("observer= must be a function that takes one Event")
-    if "transport" in options and not hasattr(options["transport"], "handle_async_request"):
+    given = {name: value for name, value in keywords.items() if value is not None}
+    _refuse_combined(given, "http", ("verify", "cert", "proxy", "transport"), "client")
+    _refuse_combined(given, "transport", ("verify", "cert", "proxy"), "transport")
+    options = Options(**given)
+    socks = options.proxy is not None and options.proxy.startswith("socks")
+    if socks and importlib.util.find_spec("socksio") is None:
+        raise UsageError("proxy= is a SOCKS proxy, which needs another package: pip install 'httpx[socks]'")
+    if options.cert is not None and not endpoint.startswith("https://"):
         raise UsageError(
-            "transport= must be an asynchronous httpx transport, such as a simulator's transport()"
+            "cert= needs an https:// endpoint: a client certificate is part of the TLS handshake"
         )
-    if "proxy" in options:
-        _check_proxy(options["proxy"])
-    if "aliases" in options:
-        options["aliases"] = read_aliases(options["aliases"])
-    if "states" in options:
-        options["states"] = read_states(options["states"])
-    if "cert" in options and not endpoint.startswith("https://"):
-        raise UsageError("cert= is shown in a TLS handshake, and there is none with an http:// endpoint")
-    _warn_if_insecure(endpoint, options.get("verify", True))
-    return Options(**options)
+    _warn_if_insecure(endpoint, options.verify)
+    return options
+
+
+def _refuse_combined(given: Mapping[str, Any], name: str, others: Iterable[str], what: str) -> None:
+    clash = [other for other in others if other in given and name in given]
+    if clash:
+        raise UsageError(
+            f"{clash[0]}= cannot be combined with {name}=: set it on your own {what}, or leave {name}= out"
+        )
+
+
+def _warn_if_insecure(endpoint: str, verify: object) -> None:
+    if endpoint.startswith("http://") and not is_loopback(endpoint):
+        message = f"{endpoint} is plain http: credentials are sent unencrypted"
+    elif verify is False and endpoint.startswith("https://"):
+        message = f"verify=False: the certificate of {endpoint} is not checked; verify='ca.pem' is safer"
+    else:
+        return
+    # The caller of the source's class: above read_options, HttpSource.__init__ and that class's __init__.
+    warnings.warn(message, InsecureConnectionWarning, stacklevel=5)
 
 
 def read_timeout(timeout: object) -> float | None:
-    """A wait's ``timeout=`` in seconds, None for no deadline. Raises `UsageError` for nonsense."""
+    """Return a wait's ``timeout=`` in seconds, None for no deadline. Raise `UsageError` for anything else."""
     if timeout is None:
         return None
     if not _is_number(timeout) or (isinstance(timeout, float) and math.isnan(timeout)):
@@ -140,23 +221,15 @@ def read_timeout(timeout: object) -> float | None:
 
 
 def read_action(action: str) -> Action:
-    """What ``act`` is to do. Raises `UsageError` for what is no `Action`."""
+    """Return the `Action` of this name. Raise `UsageError` where there is none."""
     try:
         return Action(action)
     except ValueError:
         raise UsageError(f"unknown action {action!r}: pass Action.PAUSE, RESUME or CANCEL") from None
 
 
-def read_states(states: Mapping[str, JobState]) -> dict[str, JobState]:
-    """``states=`` with its words folded to lower case."""
-    try:
-        return {word.lower(): JobState(state) for word, state in states.items()}
-    except (AttributeError, ValueError):
-        raise UsageError("states= must map the server's words to JobState members") from None
-
-
 def read_until(until: Collection[JobState] | None) -> frozenset[JobState] | None:
-    """``until=`` as a set of states. Raises `UsageError` for anything else, or for an empty one."""
+    """Return ``until=`` as a set of states. Raise `UsageError` for anything else, or for an empty one."""
     if until is None:
         return None
     try:
@@ -166,52 +239,3 @@ def read_until(until: Collection[JobState] | None) -> frozenset[JobState] | None
     if not wanted:
         raise UsageError("until= names no state: leave it out to wait for any end")
     return wanted
-
-
-def read_aliases(aliases: Iterable[str]) -> frozenset[str]:
-    """``aliases=`` as origins."""
-    if isinstance(aliases, str | bytes) or not isinstance(aliases, Iterable):
-        raise UsageError("aliases= must be a collection of endpoints, not one text")
-    return frozenset(origin(alias) for alias in aliases)
-
-
-def _check_client(options: Mapping[str, Any]) -> None:
-    if "http" in options:
-        clash = [name for name in ("verify", "cert", "proxy", "transport") if name in options]
-        if clash:
-            raise UsageError(f"{clash[0]}= beside http=: set it on your own client, or leave http= out")
-    if "transport" in options:
-        clash = [name for name in ("verify", "cert", "proxy") if name in options]
-        if clash:
-            raise UsageError(
-                f"{clash[0]}= beside transport=: set it on your own transport, or leave that out"
-            )
-
-
-def _warn_if_insecure(endpoint: str, verify: object) -> None:
-    if endpoint.startswith("http://") and not is_loopback(endpoint):
-        message = f"{endpoint} is plain http: credentials travel in the clear"
-    elif verify is False and endpoint.startswith("https://"):
-        message = f"verify=False: the certificate of {endpoint} is not checked; verify='ca.pem' is safer"
-    else:
-        return
-    warnings.warn(message, InsecureConnectionWarning, stacklevel=5)
-
-
-def _check_proxy(proxy: object) -> None:
-    # Never quoted back: it may hold a password.
-    try:
-        parts = urlsplit(proxy) if isinstance(proxy, str) else None
-        usable = parts is not None and parts.scheme in PROXY_SCHEMES and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageError(f"proxy= must be the URL of one, beginning with {' or '.join(PROXY_SCHEMES)}://")
-    if str(proxy).startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise UsageError(
-            "proxy= names a SOCKS proxy, which needs another package: pip install 'httpx[socks]'"
-        )
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

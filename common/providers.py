@@ -1,4 +1,4 @@
-"""Which providers there are: plain data, found by entry point, so that any package can add one."""
+"""Find the installed providers: plain data, named by entry points, so that any package can add one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "jobsource.providers"
-"""The entry-point group that a provider's package names its `Provider` in."""
+"""The entry-point group in which a provider's package names its `Provider`."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9]*)(?:\+http)?://")
 
@@ -37,7 +37,7 @@ def lazy_call(package: str, where: str) -> Callable[..., Any]:
 
 @attrs.frozen
 class Provider:
-    """The entry of one provider: its name, and what can be imported of it when it is asked for.
+    """One provider: its name, and functions that import its parts when they are called.
 
     ``source``, ``driver`` and ``simulator`` return classes, ``demo`` the function that makes the demo's
     scenario; see `lazy`. ``connect`` builds a source from the settings of `common.connect`; without it a URL
@@ -62,7 +62,7 @@ _registered: dict[str, Provider] = {}
 
 
 def register_provider(provider: Provider) -> None:
-    """Make a provider known in this process; its package does so when it is imported."""
+    """Register a provider in this process; its package does so when it is imported."""
     _registered[provider.name] = provider
 
 
@@ -73,34 +73,33 @@ def _installed() -> dict[str, EntryPoint]:
     return {point.name: point for point in metadata.entry_points(group=GROUP)}
 
 
-def known_names() -> frozenset[str]:
-    """The names of all providers, imported or installed."""
+def provider_names() -> frozenset[str]:
+    """Return the names of all providers, registered or installed. None is imported."""
     return frozenset(_registered) | frozenset(_installed())
 
 
-def provider(name: str) -> Provider:
-    """A provider by name. Raises `UsageError` for one that is not there."""
+def get_provider(name: str) -> Provider:
+    """Return a provider by name. Raise `UsageError` where none of this name is installed."""
     if name not in _registered and name in _installed():
-        found: Any = _installed()[name].load()
-        register_provider(found)
+        register_provider(_installed()[name].load())
     if name not in _registered:
-        names = ", ".join(sorted(known_names())) or "none"
+        names = ", ".join(sorted(provider_names())) or "none"
         raise UsageError(f"no provider {name!r} is installed; there are: {names}")
     return _registered[name]
 
 
-def usable() -> list[Provider]:
-    """All providers that can be imported, by name. One that can't is an error only for who asks for it."""
-    found: list[Provider] = []
-    for name in sorted(known_names()):
+def installed_providers() -> list[Provider]:
+    """Return all providers, sorted by name. One that cannot be imported is left out."""
+    providers: list[Provider] = []
+    for name in sorted(provider_names()):
         try:
-            found.append(provider(name))
+            providers.append(get_provider(name))
         except ImportError:
             continue
-    return found
+    return providers
 
 
 def is_ref(text: str) -> bool:
     """Whether a text is a job's reference rather than a bare id: it starts with a known provider's scheme."""
-    found = _SCHEME.match(text)
-    return found is not None and (found[1] in _registered or found[1] in known_names())
+    match = _SCHEME.match(text)
+    return match is not None and (match[1] in _registered or match[1] in provider_names())

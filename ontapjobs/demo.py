@@ -1,4 +1,4 @@
-"""ONTAP's part of ``jobsource demo``: writes to a simulated cluster, and the jobs that they start."""
+"""ONTAP's scenario of ``jobsource demo``: writes to a simulated cluster, and the jobs that they start."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import Any
 
 import httpx
 
-from common.cli.scenario import Cast, Part
+from common.cli.scenario import DemoJob, DemoSystem
 from common.polling.policy import PollPolicy
 from common.simulator.script import NewJob
 from ontapjobs.simulator import OntapSimulator
 from ontapjobs.source import OntapJobs
 
-_DENIED: dict[str, Any] = {
+POLICY = PollPolicy(initial=0.5, maximum=2.0)
+"""Faster than the default: the demo's jobs last only seconds."""
+
+_NO_SPACE: dict[str, Any] = {
     "message": "aggregate aggr1 has not enough space",
     "code": 787140,
     "error": {"message": "aggregate aggr1 has not enough space", "code": "787140", "target": "size"},
 }
 
-PARTS: tuple[tuple[str, str, str, NewJob, float | None], ...] = (
+JOBS: tuple[tuple[str, str, str, NewJob, float | None], ...] = (
     (
         "create volume vol1",
         "POST",
@@ -46,7 +49,7 @@ PARTS: tuple[tuple[str, str, str, NewJob, float | None], ...] = (
         "grow volume vol3",
         "PATCH",
         "/api/storage/volumes/vol3",
-        NewJob([("running", 2.5, {"message": "resizing"}), ("failure", None, _DENIED)]),
+        NewJob([("running", 2.5, {"message": "resizing"}), ("failure", None, _NO_SPACE)]),
         None,
     ),
     (
@@ -57,22 +60,19 @@ PARTS: tuple[tuple[str, str, str, NewJob, float | None], ...] = (
         4.0,
     ),
 )
-"""Title, the write, the job that it starts, and after how many seconds that is cancelled."""
+"""For each job: its title, the method and path of the write that starts it, its script, and the seconds after
+which it is cancelled (None: never)."""
 
 
 @asynccontextmanager
-async def stage() -> AsyncGenerator[Cast]:
-    """A simulated cluster on a real socket, with its jobs started by writes."""
+async def scenario() -> AsyncGenerator[DemoSystem]:
+    """Run a simulated cluster on a real socket, with its jobs started by writes."""
     simulator = OntapSimulator()
-    async with simulator.serve() as url, OntapJobs(url, auth=("admin", "demo"), policy=PACE) as source:
-        parts: list[Part] = []
+    async with simulator.serve() as url, OntapJobs(url, auth=("admin", "demo"), policy=POLICY) as source:
+        jobs: list[DemoJob] = []
         async with httpx.AsyncClient(base_url=url, auth=("admin", "demo"), trust_env=False) as client:
-            for title, method, path, job, cancel_after in PARTS:
+            for title, method, path, job, cancel_after in JOBS:
                 simulator.on_write = job
                 (ref,) = source.adopt(await client.request(method, path, json={})).refs
-                parts.append(Part(title, ref, cancel_after))
-        yield Cast(source, url, parts)
-
-
-PACE = PollPolicy(initial=0.5, maximum=2.0)
-"""Quicker than the default, since the demo's jobs last for seconds."""
+                jobs.append(DemoJob(title, ref, cancel_after))
+        yield DemoSystem(source, url, jobs)

@@ -1,4 +1,4 @@
-"""This package's entry in `common.providers`."""
+"""This package's `Provider`: what `common.providers` finds by entry point."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROVIDER = Provider(
     title="NetApp ONTAP",
     source=lazy(_HERE, "source:OntapJobs"),
     driver=lazy(_HERE, "driver:OntapDriver"),
-    demo=lazy(_HERE, "demo:stage"),
+    demo=lazy(_HERE, "demo:scenario"),
     simulator=lazy(_HERE, "simulator:OntapSimulator"),
     connect=lazy_call(_HERE, "config:connect"),
     environment={"ONTAP_HOST": "endpoint", "ONTAP_USER": "user", "ONTAP_PASSWORD": "password"},

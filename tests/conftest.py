@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.loopback import CERTIFICATE, KEY, write_pem
-from tests.profiles import Desk
+from tests.profiles import UserEnv
 
 pytest_plugins = ["pytester"]
 
@@ -48,6 +48,6 @@ def key(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def user_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UserEnv:
     """A user whose home is empty and who has set no variable."""
-    return Desk(tmp_path, monkeypatch)
+    return UserEnv(tmp_path, monkeypatch)

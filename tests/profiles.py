@@ -15,8 +15,8 @@ PASSWORD = "Pa55w0rd-of-mine"
 TOKEN = "t0ken-of-mine"
 
 
-class Desk:
-    """One user's home, environment and profiles' file."""
+class UserEnv:
+    """The environment, home folder and profiles' file of one user, all empty at first."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -29,12 +29,12 @@ class Desk:
             monkeypatch.setenv(name, str(folder / "home"))
 
     def profiles(self, text: str) -> None:
-        """Write the file, and say where it is."""
+        """Write the profiles' file, and set ``JOBSOURCE_CONFIG`` to it."""
         self.file.write_text(text, encoding="utf-8")
         self.set(JOBSOURCE_CONFIG=str(self.file))
 
     def profile(self, table: str) -> None:
-        """Write a file with one profile, ``prod``; its secrets are in ``SECRET``."""
+        """Write a file with one profile, ``prod``; the variable ``SECRET`` holds its secret."""
         self.profiles(f"[profiles.prod]\n{table}\n")
         self.set(SECRET=PASSWORD)
 
@@ -44,7 +44,7 @@ class Desk:
             self._patch.setenv(name, value)
 
     def secret(self, name: str, text: str | bytes, mode: int = 0o600) -> Path:
-        """Write a file that holds a secret."""
+        """Write a file with a secret, and return its path."""
         path = self.folder / name
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         path.chmod(mode)
@@ -52,20 +52,20 @@ class Desk:
 
 
 def words(error: BaseException) -> str:
-    """All that an exception and those behind it say of themselves."""
-    said: list[str] = []
-    found: BaseException | None = error
-    while found is not None:
-        said += [str(found), repr(found), repr(vars(found))]
-        found = found.__cause__ or found.__context__
-    return " ".join(said)
+    """Return the texts of an exception and of its causes, with their reprs and attributes."""
+    texts: list[str] = []
+    current: BaseException | None = error
+    while current is not None:
+        texts += [str(current), repr(current), repr(vars(current))]
+        current = current.__cause__ or current.__context__
+    return " ".join(texts)
 
 
 def auth_of(source: BaseSource) -> str:
-    """How a source signs in."""
+    """Return the repr of what a source signs in with."""
     return repr(auth_in(source))
 
 
 def auth_in(source: BaseSource) -> Any:
-    """What a source signs in with."""
+    """Return what a source signs in with."""
     return vars(source)["_client"]._auth

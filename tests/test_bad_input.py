@@ -230,9 +230,9 @@ async def test_bluexp_needs_an_account_and_an_agent(keywords: dict[str, Any], be
         ({"aliases": 7}, "aliases="),
         ({"transport": 7}, "transport="),
         ({"transport": httpx.HTTPTransport}, "transport="),
-        ({"verify": False}, "verify= beside transport="),
-        ({"cert": "client.pem"}, "cert= beside transport="),
-        ({"proxy": "http://proxy"}, "proxy= beside transport="),
+        ({"verify": False}, "verify= cannot be combined with transport="),
+        ({"cert": "client.pem"}, "cert= cannot be combined with transport="),
+        ({"proxy": "http://proxy"}, "proxy= cannot be combined with transport="),
     ],
 )
 @pytest.mark.parametrize("make", [OntapJobs, CFJobs])
@@ -250,7 +250,7 @@ async def test_what_belongs_to_the_callers_own_client_is_not_taken_beside_it(nam
         await refuses(
             lambda: CFJobs("api.example.org", auth=AUTH, http=own, **{name: options[name]}),
             bench,
-            match=f"{name}= beside http=",
+            match=f"{name}= cannot be combined with http=",
         )
 
 

@@ -24,7 +24,7 @@ from common.sources.http import HttpSource
 from common.testing import run
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
-from tests.profiles import Desk
+from tests.profiles import UserEnv
 
 README = Path(__file__).parent.parent / "README.md"
 UUID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
@@ -49,7 +49,7 @@ def blocks(language: str) -> list[Any]:
 class Reader:
     """Someone who types an example, and has what it takes for granted: systems, credentials, a job."""
 
-    def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, user_env: UserEnv, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ontap = OntapSimulator(seed=1)
         self.ontap.add_job([("queued", 30), ("running", 600), ("success", None)], id=UUID)
         self.backup = BlueXPSimulator(account="account-x1", agent="agent-id")
@@ -59,9 +59,9 @@ class Reader:
         for source, simulator in self._ways():
             _reach(source, simulator, monkeypatch)
         self.profile = next(each.values[0] for each in blocks("toml"))
-        (desk.folder / "secret").write_text("x")
-        desk.profiles(self.profile.replace("/run/secrets/prod", str(desk.folder / "secret")))
-        desk.set(BLUEXP_REFRESH_TOKEN="t", JOBSOURCE_PROFILE="prod")
+        (user_env.folder / "secret").write_text("x")
+        user_env.profiles(self.profile.replace("/run/secrets/prod", str(user_env.folder / "secret")))
+        user_env.set(BLUEXP_REFRESH_TOKEN="t", JOBSOURCE_PROFILE="prod")
 
     def _ways(self) -> list[tuple[type[HttpSource], Simulator]]:
         return [(OntapJobs, self.ontap), (BlueXPJobs, self.backup), (CFJobs, self.foundation)]
@@ -112,8 +112,10 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_an_example_runs_as_it_is_printed(code: str, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = Reader(desk, monkeypatch)
+def test_an_example_runs_as_it_is_printed(
+    code: str, user_env: UserEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader(user_env, monkeypatch)
 
     async def type_it() -> None:
         names = {**reader.names(code), "_work": reader.work}

@@ -1,1 +1,1 @@
-"""The command ``jobsource``: what it prints, and in which form."""
+"""The command ``jobsource``: what it prints, and as lines or as a live table."""

@@ -9,11 +9,11 @@ from typing import TextIO
 
 import anyio
 
-from common.cli.plain_view import Board, PlainBoard, Row
-from common.cli.scenario import Cast, Part, Stage
+from common.cli.plain_view import PlainView, ProgressView, Row
+from common.cli.scenario import DemoJob, DemoSystem, Scenario
 from common.model.errors import JobsError, UsageError
 from common.model.states import Action
-from common.providers import known_names, provider
+from common.providers import get_provider, provider_names
 from common.sources.fleet import Fleet
 
 TIME_ALLOWED = 18.0
@@ -24,49 +24,50 @@ async def run_demo(plain: bool = False, out: TextIO | None = None) -> int:
     """Run the demo and return 0 once every job has ended one way or the other."""
     where = out or sys.stdout
     async with AsyncExitStack() as stack:
-        casts = [await stack.enter_async_context(stage()) for stage in _stages()]
-        board = _board(casts, plain=plain, out=where)
-        fleet = Fleet(cast.source for cast in casts)
-        with board:
+        systems = [await stack.enter_async_context(scenario()) for scenario in _scenarios()]
+        view = _view(systems, plain=plain, out=where)
+        fleet = Fleet(system.source for system in systems)
+        with view:
             async with anyio.create_task_group() as group:
-                for row in board.rows:
-                    group.start_soon(_follow, fleet, row, board)
-                    if row.part.cancel_after is not None:
-                        group.start_soon(_cancel, fleet, row.part)
-                group.start_soon(board.refresh)
-        board.summary()
-    return 0 if all(row.job is not None and row.job.done for row in board.rows) else 1
+                for row in view.rows:
+                    group.start_soon(_follow, fleet, row, view)
+                    if row.demo_job.cancel_after is not None:
+                        group.start_soon(_cancel, fleet, row.demo_job)
+                group.start_soon(view.refresh)
+        view.summary()
+    return 0 if all(row.job is not None and row.job.done for row in view.rows) else 1
 
 
-def _stages() -> Sequence[Callable[[], Stage]]:
-    stages = [found() for name in sorted(known_names()) if (found := provider(name).demo)]
-    if not stages:
+def _scenarios() -> Sequence[Callable[[], Scenario]]:
+    providers = map(get_provider, sorted(provider_names()))
+    scenarios = [provider.demo() for provider in providers if provider.demo]
+    if not scenarios:
         raise UsageError("no provider with a demo is installed: run it from the installed package")
-    return stages
+    return scenarios
 
 
-async def _follow(fleet: Fleet, row: Row, board: Board) -> None:
+async def _follow(fleet: Fleet, row: Row, view: ProgressView) -> None:
     try:
-        async for job in fleet.watch(row.part.ref, timeout=TIME_ALLOWED):
+        async for job in fleet.watch(row.demo_job.ref, timeout=TIME_ALLOWED):
             row.job = job
-            board.changed(row)
+            view.changed(row)
     except JobsError as error:
         row.error = error
     finally:
-        row.ended = anyio.current_time()
-        board.ended(row)
+        row.ended_at = anyio.current_time()
+        view.ended(row)
 
 
-async def _cancel(fleet: Fleet, part: Part) -> None:
-    await anyio.sleep(part.cancel_after or 0.0)
-    await fleet.act(part.ref, Action.CANCEL)
+async def _cancel(fleet: Fleet, job: DemoJob) -> None:
+    await anyio.sleep(job.cancel_after or 0.0)
+    await fleet.act(job.ref, Action.CANCEL)
 
 
-def _board(casts: Sequence[Cast], *, plain: bool, out: TextIO) -> Board:
+def _view(systems: Sequence[DemoSystem], *, plain: bool, out: TextIO) -> ProgressView:
     if plain or not out.isatty():
-        return PlainBoard(casts, out)
+        return PlainView(systems, out)
     try:
-        from common.cli.live_view import LiveBoard
+        from common.cli.live_view import LiveView
     except ImportError:
-        return PlainBoard(casts, out)  # without the extra "cli" the demo is lines, not a table
-    return LiveBoard(casts, out)
+        return PlainView(systems, out)  # without the extra "cli" the demo is lines, not a table
+    return LiveView(systems, out)

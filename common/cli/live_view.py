@@ -1,4 +1,4 @@
-"""What the demo shows at a terminal: one live row a job, drawn by rich."""
+"""Show the progress of the demo's jobs at a terminal: a live table with one row a job, drawn by rich."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from common.cli.plain_view import Board, Row
-from common.cli.scenario import Cast
+from common.cli.plain_view import ProgressView, Row
+from common.cli.scenario import DemoSystem
 from common.model.states import JobState
 
 REFRESH = 0.1
-"""Seconds between two drawings."""
+"""Seconds between two updates of the table."""
 
 STYLES = {
     JobState.QUEUED: "dim",
@@ -32,11 +32,11 @@ STYLES = {
 }
 
 
-class LiveBoard(Board):
-    """A table that is drawn again ten times a second."""
+class LiveView(ProgressView):
+    """A table that is updated every `REFRESH` seconds."""
 
-    def __init__(self, casts: Sequence[Cast], out: TextIO) -> None:
-        super().__init__(casts, out)
+    def __init__(self, systems: Sequence[DemoSystem], out: TextIO) -> None:
+        super().__init__(systems, out)
         self._console = Console(file=out)
         self._live = Live(console=self._console, auto_refresh=False)
 
@@ -51,8 +51,8 @@ class LiveBoard(Board):
         self._live.__exit__(kind, error, trace)
 
     async def refresh(self) -> None:
-        """Draw until every row has ended."""
-        while any(row.ended is None for row in self.rows):
+        """Update the table until every row has ended."""
+        while any(row.ended_at is None for row in self.rows):
             self._live.update(self._table(), refresh=True)
             await anyio.sleep(REFRESH)
 
@@ -67,8 +67,8 @@ class LiveBoard(Board):
         for row in self.rows:
             style = STYLES[row.job.state] if row.job else "dim"
             table.add_row(
-                row.part.ref.provider,
-                row.part.title,
+                row.demo_job.ref.provider,
+                row.demo_job.title,
                 Text(row.state, style=style),
                 self._bar(row),
                 f"{row.elapsed():.1f} s",
@@ -78,7 +78,7 @@ class LiveBoard(Board):
 
     def _bar(self, row: Row) -> ProgressBar:
         if row.job is not None and row.job.done:
-            # A full bar says that it has ended; the colour of the state says how.
+            # A full bar shows that the job has ended; the colour shows in which state.
             return ProgressBar(total=1.0, completed=1.0, finished_style=STYLES[row.job.state])
         if row.job is not None and row.job.progress is not None:
             return ProgressBar(total=1.0, completed=row.job.progress)

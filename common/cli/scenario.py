@@ -1,4 +1,4 @@
-"""What a provider puts on the demo's stage: a source, and the jobs that it starts on its simulator."""
+"""What a provider adds to ``jobsource demo``: a simulator, a source on it, and some jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.sources.base import BaseSource
 
 
 @attrs.frozen
-class Part:
+class DemoJob:
     """One job of the demo. It is cancelled after ``cancel_after`` seconds, where that is not None."""
 
     title: str
@@ -21,13 +21,13 @@ class Part:
 
 
 @attrs.frozen
-class Cast:
-    """A source on a running simulator, its address, and its jobs."""
+class DemoSystem:
+    """A source on a running simulator, the simulator's URL, and the jobs that were started there."""
 
     source: BaseSource
     url: str
-    parts: Sequence[Part]
+    jobs: Sequence[DemoJob]
 
 
-Stage = AbstractAsyncContextManager[Cast]
-"""Starts the simulator and the jobs on entry, ends both on exit."""
+Scenario = AbstractAsyncContextManager[DemoSystem]
+"""Starts the simulator and the jobs on entry, and stops both on exit."""

@@ -1,4 +1,4 @@
-"""Which way to sign in the given keys amount to, where they come from several places."""
+"""Choose how to sign in by the keys that were set, which may come from several layers."""
 
 from __future__ import annotations
 
@@ -7,74 +7,80 @@ from typing import Any
 
 import attrs
 
+from common.config.values import SettingValue
 from common.model.errors import UsageError
 
 
 @attrs.frozen(repr=False)
-class Way:
-    """One way to sign in: ``make`` gets the values of ``needs``, then of ``may`` (None where not given)."""
+class AuthMethod:
+    """One way to sign in, by the keys that it takes.
 
-    needs: tuple[str, ...]
+    ``make`` gets the values of the ``required`` keys, then of the ``optional`` ones (None where not set).
+    """
+
+    required: tuple[str, ...]
     make: Callable[..., Any]
-    may: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """All keys that it takes."""
-        return (*self.needs, *self.may)
+        """All keys that it takes, in the order of the arguments of ``make``."""
+        return (*self.required, *self.optional)
 
     def __str__(self) -> str:
-        return spoken(self.needs)
+        return join_words(self.required)
 
 
-def choose_way(ways: Sequence[Way], ranks: Mapping[str, int], labels: Mapping[str, str]) -> Way | None:
-    """The way that the given keys are complete for; None where no key of any was given.
+def select_auth_method(
+    methods: Sequence[AuthMethod], values: Mapping[str, SettingValue]
+) -> AuthMethod | None:
+    """Return the method whose required keys are all set; None where no key of any method is set.
 
-    ``ranks`` says how near each given key is: 0 for a keyword, more for the environment, most for a profile.
-    Of several complete ways, the one with the nearest key is meant. Raises `UsageError` for a half of one,
-    for two that are equally near, and for a key as near as the way meant that has no part in it.
+    Of several, the one with a key in the nearest layer counts. Raise `UsageError` for a method that is set in
+    part only, for two that are equally near, and for a key in the layer of the chosen method that is not one
+    of its own.
     """
-    complete = [way for way in ways if all(key in ranks for key in way.needs)]
+    complete = [method for method in methods if all(key in values for key in method.required)]
     if not complete:
-        _refuse_half(ways, ranks, labels)
+        _refuse_incomplete(methods, values)
         return None
 
-    def nearest(way: Way) -> int:
-        return min(ranks[key] for key in way.needs)
+    def layer(method: AuthMethod) -> int:
+        return min(values[key].layer for key in method.required)
 
-    best = min(map(nearest, complete))
-    found = [way for way in complete if nearest(way) == best]
-    # A refresh token beside a client's id and secret: whichever takes all that is given.
-    widest = [way for way in found if all(_given(other, ranks) <= _given(way, ranks) for other in found)]
+    nearest = min(map(layer, complete))
+    candidates = [method for method in complete if layer(method) == nearest]
+    # A refresh token beside a client's id and secret: the method that takes all keys that are set.
+    taken = [set(method.keys) & values.keys() for method in candidates]
+    union = set[str]().union(*taken)
+    widest = [method for method, keys in zip(candidates, taken, strict=True) if keys == union]
     if len(widest) != 1:
+        labels = join_words(values[key].label for method in candidates for key in method.required)
         raise UsageError(
-            f"{' and '.join(map(str, found))} are {len(found)} ways to sign in: keep one "
-            f"({spoken(labels[key] for way in found for key in way.needs)})"
+            f"{' and '.join(map(str, candidates))} are {len(candidates)} ways to sign in: keep one ({labels})"
         )
-    way = widest[0]
-    for key in (key for other in ways for key in other.keys if key not in way.keys):
-        if ranks.get(key) == best:
-            raise UsageError(f"{labels[key]} has no part in signing in by {way}: keep one way")
-    return way
+    method = widest[0]
+    for key in {key for other in methods for key in other.keys}.difference(method.keys):
+        if key in values and values[key].layer == nearest:
+            raise UsageError(
+                f"{values[key].label} is not used to sign in by {method}: keep one way to sign in"
+            )
+    return method
 
 
-def _given(way: Way, ranks: Mapping[str, int]) -> set[str]:
-    return set(way.keys) & set(ranks)
-
-
-def _refuse_half(ways: Sequence[Way], ranks: Mapping[str, int], labels: Mapping[str, str]) -> None:
-    begun = [way for way in ways if any(key in ranks for key in way.needs)]
+def _refuse_incomplete(methods: Sequence[AuthMethod], values: Mapping[str, SettingValue]) -> None:
+    begun = [method for method in methods if any(key in values for key in method.required)]
     if begun:
-        nearest = min(begun, key=lambda way: sum(key not in ranks for key in way.needs))
-        there = [labels[key] for key in nearest.needs if key in ranks]
-        missing = [key for key in nearest.needs if key not in ranks]
+        nearest = min(begun, key=lambda method: sum(key not in values for key in method.required))
+        there = [values[key].label for key in nearest.required if key in values]
+        missing = [key for key in nearest.required if key not in values]
         raise UsageError(
-            f"{spoken(there)} {'is' if len(there) == 1 else 'are'} not enough to sign in: "
-            f"{spoken(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+            f"{join_words(there)} {'is' if len(there) == 1 else 'are'} not enough to sign in: "
+            f"{join_words(missing)} {'is' if len(missing) == 1 else 'are'} missing"
         )
 
 
-def spoken(words: Iterable[str]) -> str:
-    """Words as a sentence lists them."""
+def join_words(words: Iterable[str]) -> str:
+    """Return words as a sentence lists them, without repeats: "user, password and token"."""
     *most, last = dict.fromkeys(words)
     return f"{', '.join(most)} and {last}" if most else last

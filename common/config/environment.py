@@ -1,4 +1,4 @@
-"""The environment's variables, and which endpoint each bundle of them is for."""
+"""The variables of the environment, and which endpoint each group of them is for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 import attrs
 
 from common.config.profiles import CONFIG, read_endpoint
-from common.config.values import Entry
+from common.config.values import Layer, SettingValue
 from common.model.errors import UsageError
 from common.providers import Provider
 
@@ -17,79 +17,72 @@ ENDPOINT = f"{PREFIX}ENDPOINT"
 PROFILE = f"{PREFIX}PROFILE"
 PROVIDER = f"{PREFIX}PROVIDER"
 RESERVED: frozenset[str] = frozenset({CONFIG, ENDPOINT, PROFILE, PROVIDER, f"{PREFIX}HTTP"})
-"""What says something else than the value of a key."""
+"""Variables with our prefix that do not hold the value of a key."""
 
 
 @attrs.frozen(repr=False)
-class Variables:
-    """One bundle: all with our prefix, or those that a provider's users have already.
+class EnvironmentLayer:
+    """One group of variables: those with our prefix, or those that a system's users already have.
 
-    ``names`` says which variable holds which key; None is the prefix and the key. ``where`` is the variable
-    that may state the endpoint, ``endpoint`` "" where none does; ``provider`` is "" where it may be anyone's.
+    ``names`` maps keys to variables; None stands for the prefix and the key. ``endpoint_variable`` may state
+    the endpoint that they are for, and ``endpoint`` is that, "" where it is not set; ``provider`` is "" where
+    they may be for any.
     """
 
+    layer: Layer
     names: Mapping[str, str] | None
-    where: str
+    endpoint_variable: str
     provider: str
     endpoint: str
 
-    def entry(self, key: str) -> Entry | None:
-        """The value of a key. An empty variable counts as none, as it does for most programs."""
-        name = self.name(key)
-        value = os.environ.get(name, "")
-        return Entry(name, value, variable=True) if value else None
-
-    def name(self, key: str) -> str:
-        """Which variable holds a key, "" for none."""
-        if self.names is not None:
-            return self.names.get(key, "")
-        name = f"{PREFIX}{key.upper()}"
-        return "" if name in RESERVED else name
-
-    def set_of(self, keys: Iterable[str]) -> list[str]:
-        """Which of these variables are set."""
-        return [entry.label for entry in map(self.entry, keys) if entry is not None]
+    def values(self, keys: Iterable[str]) -> dict[str, SettingValue]:
+        """Return the values that are set for these keys. An empty variable counts as not set."""
+        values: dict[str, SettingValue] = {}
+        for key in keys:
+            name = f"{PREFIX}{key.upper()}" if self.names is None else self.names.get(key, "")
+            text = "" if name in RESERVED else os.environ.get(name, "")
+            if text:
+                values[key] = SettingValue(name, text, self.layer)
+        return values
 
     def is_for(self, provider: str, endpoints: Collection[str], profile: str | None) -> bool:
-        """Whether they are for this system, which ``profile`` was named for if it is not None.
+        """Whether the variables are for this system. ``profile`` is the one that was named for it, or None.
 
-        What states no endpoint is for the profile that was named, and for no system that a URL or a stored
-        reference happens to pick: these must not decide who sees a password.
+        Variables without an endpoint are for the profile that was named, and for no system that a URL or a
+        stored reference happens to pick: these must not decide who sees a password.
         """
         if self.provider not in ("", provider):
             return False
         if self.endpoint:
             return self.endpoint in endpoints
-        return profile is not None and (self.names is not None or goes_with(profile))
+        return profile is not None and (self.names is not None or may_be_for(profile))
 
 
-def goes_with(profile: str) -> bool:
-    """Whether the environment may be about this profile: it names no other one."""
+def may_be_for(profile: str) -> bool:
+    """Whether ``JOBSOURCE_…`` may be for this profile: ``JOBSOURCE_PROFILE`` names no other."""
     return os.environ.get(PROFILE) in (None, "", profile)
 
 
-def general() -> Variables:
-    """``JOBSOURCE_…``. Raises `UsageError` for an endpoint that is none."""
-    provider = os.environ.get(PROVIDER, "")
-    text = os.environ.get(ENDPOINT, "")
-    if not text:
-        return Variables(None, ENDPOINT, provider, "")
-    try:
-        provider, endpoint = read_endpoint(text, provider)
-    except UsageError as error:
-        raise UsageError(f"{ENDPOINT}: {error}") from None
-    return Variables(None, ENDPOINT, provider, endpoint)
+def jobsource_layer() -> EnvironmentLayer:
+    """Return ``JOBSOURCE_…``. Raise `UsageError` for an endpoint that is not valid."""
+    provider, endpoint = _read_endpoint(ENDPOINT, os.environ.get(PROVIDER, ""))
+    return EnvironmentLayer(Layer.JOBSOURCE, None, ENDPOINT, provider, endpoint)
 
 
-def own(provider: Provider) -> Variables:
-    """The provider's own. Raises `UsageError` for an endpoint that is none."""
+def provider_layer(provider: Provider) -> EnvironmentLayer:
+    """Return the variables of a provider's users. Raise `UsageError` for an endpoint that is not valid."""
     names = {key: variable for variable, key in provider.environment.items()}
-    where = names.pop("endpoint", "")
-    text = os.environ.get(where, "") if where else ""
+    variable = names.pop("endpoint", "")
+    _, endpoint = _read_endpoint(variable, provider.name)
+    return EnvironmentLayer(Layer.PROVIDER, names, variable, provider.name, endpoint)
+
+
+def _read_endpoint(variable: str, provider: str) -> tuple[str, str]:
+    """Return the provider and the origin that a variable states; the origin is "" where it is not set."""
+    text = os.environ.get(variable, "") if variable else ""
     if not text:
-        return Variables(names, where, provider.name, "")
+        return provider, ""
     try:
-        _, endpoint = read_endpoint(text, provider.name)
+        return read_endpoint(text, provider)
     except UsageError as error:
-        raise UsageError(f"{where}: {error}") from None
-    return Variables(names, where, provider.name, endpoint)
+        raise UsageError(f"{variable}: {error}") from None

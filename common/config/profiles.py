@@ -1,4 +1,4 @@
-"""The profiles' file: where it lies, and which system each of its tables is about."""
+"""Read the profiles' file: where it is, and which system each of its tables is for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from common.options import read_aliases
 CONFIG = "JOBSOURCE_CONFIG"
 """The variable that names the file."""
 OWN_KEYS: tuple[str, ...] = ("aliases", "endpoint", "provider")
-"""What every profile may say of the system that it is about."""
+"""What every profile may state about the system that it is for."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*")
@@ -29,7 +29,7 @@ _NO_FILE = f'set {CONFIG} to its path, or pip install "jobsource[profiles]" for 
 
 @attrs.frozen(repr=False)
 class Profile:
-    """One table. ``endpoint`` is "" where it states none; ``table`` is unchecked but for its own keys."""
+    """One table. ``endpoint`` is "" where it states none; in ``table`` only `OWN_KEYS` are checked."""
 
     name: str
     provider: str
@@ -44,27 +44,28 @@ class Profile:
 
 @attrs.frozen(repr=False)
 class Profiles:
-    """All profiles of a file, by name; ``file`` is None where nothing says where it would be."""
+    """All profiles of a file, by name; ``file`` is None where its place is unknown."""
 
     file: Path | None
     by_name: Mapping[str, Profile] = attrs.field(factory=dict[str, Profile])
 
-    def named(self, name: object, said: str = "") -> Profile:
-        """A profile by name. Raises `UsageError` for one that is not there; ``said`` begins its sentence."""
+    def named(self, name: object, prefix: str = "") -> Profile:
+        """Return a profile by name. Raise `UsageError`, beginning with ``prefix``, where there is none."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise UsageError(
-                f"{said or 'profile= '}is the name of a profile: letters, digits, dots, dashes, underscores"
+                f"{prefix or 'profile= '}must be the name of a profile: letters, digits, dots, dashes, "
+                "underscores"
             )
         if self.file is None:
-            raise UsageError(f"{said}profile {name!r}: nothing says where the profiles' file is: {_NO_FILE}")
+            raise UsageError(f"{prefix}profile {name!r}: no file of profiles is known: {_NO_FILE}")
         if name not in self.by_name:
             there = ", ".join(sorted(self.by_name)) or "none"
-            raise UsageError(f"{said}there is no profile {name!r} in {self.file}; there are: {there}")
+            raise UsageError(f"{prefix}there is no profile {name!r} in {self.file}; there are: {there}")
         return self.by_name[name]
 
 
 def read_profiles() -> Profiles:
-    """The profiles of this user. Raises `UsageError` for a file that can't be read, without quoting it."""
+    """Return the profiles of this user. Raise `UsageError`, which quotes nothing, for an unreadable file."""
     file = _file()
     if file is None:
         return Profiles(None)
@@ -72,17 +73,19 @@ def read_profiles() -> Profiles:
         content = file.read_bytes()
     except FileNotFoundError:
         if os.environ.get(CONFIG):
-            raise UsageError(f"{CONFIG} names {file}, which is not there") from None
+            raise UsageError(f"{CONFIG} names {file}, which does not exist") from None
         return Profiles(file)
     except OSError as error:
-        raise UsageError(f"the profiles in {file} cannot be read: {error.strerror}") from None
+        raise UsageError(f"the profiles file {file} cannot be read: {error.strerror}") from None
     data = _parse(file, content)
     unknown = sorted(set(data) - {"profiles"})
     if unknown:
-        raise UsageError(f"{file}: unknown table or key {unknown[0]!r}: there are only [profiles.<name>]")
+        raise UsageError(
+            f"{file}: unknown table or key {unknown[0]!r}: the file has only tables [profiles.<name>]"
+        )
     tables = data.get("profiles", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise UsageError(f"{file}: a profile is a table, [profiles.<name>]")
+        raise UsageError(f"{file}: each profile must be a table, [profiles.<name>]")
     return Profiles(file, {name: _profile(name, table, file) for name, table in tables.items()})
 
 
@@ -103,51 +106,53 @@ def _parse(file: Path, content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        said = "it is no text in UTF-8"
+        problem = "it is not text in UTF-8"
     except RecursionError:
-        said = "it is nested too deeply"
+        problem = "it is nested too deeply"
     except ValueError as error:  # of TOML, or of a number with thousands of digits
-        # The place alone: what is there may be a secret.
+        # Only the position: the text there may be a secret.
         place = _PLACE.search(str(error))
-        said = f"see {place[1]}" if place else "a value makes no sense"
-    raise UsageError(f"{file} is no TOML: {said}")
+        problem = f"see {place[1]}" if place else "a value is invalid"
+    raise UsageError(f"{file} is not valid TOML: {problem}")
 
 
 def _profile(name: str, table: dict[str, Any], file: Path) -> Profile:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{file}: a profile's name is letters, digits, dots, dashes and underscores: what holds a "
-            "source's URL is its endpoint"
+            f"{file}: a profile's name must be letters, digits, dots, dashes and underscores; a source's URL "
+            "is written as its endpoint"
         )
     label = f"profile {name!r}"
     provider, endpoint = table.get("provider", ""), table.get("endpoint", "")
     if not isinstance(provider, str) or (provider and not _PROVIDER.fullmatch(provider)):
-        raise UsageError(f"{label}: provider must be a provider's name, such as 'ontap'")
-    aliases = table.get("aliases", [])
+        raise UsageError(f"{label}: provider must be the name of one, such as 'ontap'")
+    aliases: frozenset[str] = frozenset()
     try:
         named, endpoint = read_endpoint(endpoint, provider) if endpoint != "" else ("", "")
-        aliases = read_aliases(aliases if isinstance(aliases, list) else "")
+        if "aliases" in table:
+            aliases = read_aliases(table["aliases"] if isinstance(table["aliases"], list) else "")
     except UsageError as error:
         raise UsageError(f"{label}: {error}") from None
     if not (named or provider):
-        raise UsageError(f'{label}: nothing says whose system it is: add provider = "ontap", or so')
+        raise UsageError(f'{label}: the provider is missing: add provider = "ontap", for example')
     return Profile(name, named or provider, endpoint, aliases, table, file.parent)
 
 
 def read_endpoint(text: object, provider: str) -> tuple[str, str]:
-    """Whose endpoint a text states ("" for a bare origin), and the origin itself.
+    """Return the provider of an endpoint ("" where neither argument names it), and its origin.
 
-    ``provider`` is whose it is said to be beside it, or "". Raises `UsageError`.
+    ``text`` is an origin, or a source's URL, which names the provider; ``provider`` is what was set for it
+    elsewhere, or "". Raise `UsageError` where ``text`` is neither, or the two name different providers.
     """
     if not isinstance(text, str):
         raise UsageError("the endpoint must be text, such as 'https://cluster1.example.com'")
     if "://" not in text or text.lower().startswith(("https://", "http://")):
         return provider, origin(text)
-    # A provider that is not installed here is no error before somebody wants it.
+    # A provider that is not installed is an error only once its profile is used.
     scheme, _, host = text.partition("://")
     name, _, plain = scheme.partition("+")
     if not _PROVIDER.fullmatch(name) or plain not in ("", "http"):
         raise UsageError("the endpoint must begin with https://, http:// or a provider's name and ://")
     if provider not in ("", name):
-        raise UsageError(f"the endpoint is one of {name!r}, beside provider = {provider!r}")
+        raise UsageError(f"the endpoint is for {name!r}, but the provider is {provider!r}")
     return name, origin(f"{plain or 'https'}://{host}")

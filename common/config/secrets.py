@@ -1,4 +1,4 @@
-"""Where a secret comes from: a variable of the environment, a file of its own, or the system's keyring."""
+"""Look up a secret: in a variable of the environment, a file of its own, or the system's keyring."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HOW = '{ env = "NAME" }, { file = "/run/secrets/name" } or { keyring = "service"
 """How a profile names a secret."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 LARGEST = 65_536
-"""Bytes: no password, token or key is as long."""
+"""Bytes: more than any password, token or key has."""
 
 
 def check_reference(label: str, reference: Mapping[str, Any]) -> None:
-    """Raise `UsageError` where a table is no reference to a secret. ``label`` is how errors name it."""
+    """Raise `UsageError` where a table is not a reference to a secret. Errors name it by ``label``."""
     name = reference.get("env", "NAME")
     if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
         # Not quoted: the secret itself may have been written there.
@@ -32,67 +32,71 @@ def check_reference(label: str, reference: Mapping[str, Any]) -> None:
     if not shaped or any(
         not isinstance(part, str) or not part or "\0" in part for part in reference.values()
     ):
-        raise UsageError(f"{label} must be one of {HOW}, with text behind each word")
+        raise UsageError(f"{label} must be one of {HOW}, with text for each")
 
 
 def find_secret(label: str, reference: Mapping[str, Any], folder: Path) -> str:
-    """The secret behind a reference, a file's path beginning at ``folder``. Errors quote nothing of it.
+    """Return the secret that a reference names; a file's path begins at ``folder``.
 
-    Raises `UsageError` where it is missing, empty, or lies open to others.
+    Raise `UsageError`, which never quotes it, where it is missing or empty, or its file is accessible to
+    other users.
     """
     check_reference(label, reference)
     if "env" in reference:
         name = reference["env"]
-        found, where = os.environ.get(name, ""), f"the variable {name}"
+        secret, place = os.environ.get(name, ""), f"the variable {name}"
     elif "file" in reference:
         return read_secret(label, folder / named_file(reference["file"]))
     else:
         service, user = reference["keyring"], reference["user"]
-        found, where = _from_keyring(label, service, user), f"the keyring, for {user!r} of {service!r},"
-    if not found:
-        raise UsageError(f"{label} is empty: {where} holds nothing")
-    return found
+        secret, place = (
+            _from_keyring(label, service, user),
+            f"the keyring's password for {user!r} of {service!r}",
+        )
+    if not secret:
+        raise UsageError(f"{label}: {place} is empty or not set")
+    return secret
 
 
 def read_secret(label: str, path: Path) -> str:
-    """A file's text, without the newline that editors and ``echo`` put at its end.
+    """Return a file's text, without the newline that editors and ``echo`` put at its end.
 
-    Raises `UsageError` where it is missing, empty, or lies open to others. That quotes nothing of it.
+    Raise `UsageError`, which never quotes it, where the file is missing, empty, or accessible to other users.
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"{label}: {path} is no file")
-        _refuse_open(label, path, status)
+            raise UsageError(f"{label}: {path} is not a file")
+        _refuse_accessible(label, path, status)
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(f"{label}: {path} cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:
-        raise UsageError(f"{label}: {path} is larger than {LARGEST} bytes, which no secret is")
+        raise UsageError(f"{label}: {path} is larger than {LARGEST} bytes, too large for a secret")
     try:
         text = content.decode()
     except UnicodeDecodeError:
-        text = ""  # raised below: as a context, the codec's exception would carry the content along
+        text = ""  # raised below: the codec's exception, as its context, would carry the content
     if content and not text:
         raise UsageError(f"{label}: {path} is not text in UTF-8")
-    found = text.removesuffix("\n").removesuffix("\r")
-    if not found:
-        raise UsageError(f"{label} is empty: {path} holds nothing")
-    return found
+    secret = text.removesuffix("\n").removesuffix("\r")
+    if not secret:
+        raise UsageError(f"{label}: {path} is empty")
+    return secret
 
 
-def _refuse_open(label: str, path: Path, status: os.stat_result) -> None:
-    """Refuse a file of this user's own that others can get at, as ssh refuses a private key.
+def _refuse_accessible(label: str, path: Path, status: os.stat_result) -> None:
+    """Refuse a file of this user that is accessible to other users, as ssh refuses a private key.
 
     "If a key owned by the user is accessed, then we check the permissions of the file. If the key owned by a
-    different user, then we don't care" (OpenSSH, authfile.c). Nor is root's own looked at: what is mounted
-    into a container is root's and readable by all, and so is most often its process.
+    different user, then we don't care" (OpenSSH, authfile.c). Nor are files of root refused: what is mounted
+    into a container belongs to root and is readable by all, and most often root runs its process.
     """
     if os.name != "posix" or os.getuid() in (0, -1) or status.st_uid != os.getuid():
         return
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise UsageError(f"{label}: others than you can get at {path}: chmod 600 it")
+        raise UsageError(f"{label}: {path} is accessible to other users: run chmod 600 {path}")
 
 
 def _from_keyring(label: str, service: str, user: str) -> str:
@@ -100,26 +104,27 @@ def _from_keyring(label: str, service: str, user: str) -> str:
         keyring: Any = importlib.import_module("keyring")
     except ImportError:
         raise UsageError(
-            f'{label} lies in the keyring, which needs another package: pip install "jobsource[keyring]"'
+            f'{label} is in the keyring, which needs another package: pip install "jobsource[keyring]"'
         ) from None
     try:
-        found = keyring.get_password(service, user)
-    except Exception as error:  # backends raise what they like, and may quote what they read
-        said = type(error).__name__
+        password = keyring.get_password(service, user)
+    except Exception as error:  # backends raise any type, and may quote what they read
+        problem = type(error).__name__
     else:
-        if found is None:
+        if password is None:
             raise UsageError(
-                f"{label}: the keyring has nothing for {user!r} of {service!r}: keyring set {service} {user}"
+                f"{label}: the keyring has no password for {user!r} of {service!r}: run "
+                f"keyring set {service} {user}"
             )
-        return str(found)
-    raise UsageError(f"{label}: the keyring cannot be asked: {said}")
+        return str(password)
+    raise UsageError(f"{label}: the keyring cannot be read: {problem}")
 
 
 class TokenFile(Unpicklable):
-    """For `Bearer`: gives the token in the file, read again whenever another one has taken its place.
+    """For `Bearer`: returns the token in a file, which is read again whenever the file has been replaced.
 
-    The first one is read at once. Raises `UsageError` where that is missing, empty, or lies open to others.
-    A later one that cannot be read leaves the token before in use: it may be on its way.
+    It is read once at the start. Raise `UsageError` where it is then missing, empty, or accessible to other
+    users. A later file that cannot be read leaves the previous token in use: the new one may be on its way.
     """
 
     __slots__ = ("_label", "_path", "_stamp", "_token")
@@ -132,7 +137,7 @@ class TokenFile(Unpicklable):
         self._read()
 
     async def __call__(self) -> str:
-        """The token of now."""
+        """Return the current token."""
         with suppress(OSError, UsageError):
             self._read()
         return self._token
@@ -144,11 +149,11 @@ class TokenFile(Unpicklable):
             self._stamp = stamp
 
     def _now(self) -> object:
-        # A link to a folder that is replaced as a whole leads to another file, of another number.
+        # Inode and size too: a link to a folder that is replaced as a whole leads to another file.
         try:
             status = self._path.stat()
         except OSError:
-            return None  # `read_secret` says why
+            return None  # `read_secret` raises the error that says why
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def __repr__(self) -> str:
@@ -156,7 +161,7 @@ class TokenFile(Unpicklable):
 
 
 def named_file(text: str) -> Path:
-    """The path that a text names: ``~`` is the home folder. Of a user who is not there it stays."""
+    """Return the path that a text names: ``~`` is the home folder, kept as it is where that is unknown."""
     path = Path(text)
     try:
         return path.expanduser()

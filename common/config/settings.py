@@ -1,20 +1,20 @@
-"""What a provider is told when somebody connects: where to, and every value that was set for it."""
+"""The settings from which `connect` builds a source: its endpoint, and each value by precedence."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
-from common.config.auth_methods import Way, choose_way, spoken
-from common.config.environment import Variables
+from common.config.auth_methods import AuthMethod, join_words, select_auth_method
+from common.config.environment import EnvironmentLayer
 from common.config.profiles import OWN_KEYS, Profile
-from common.config.secrets import TokenFile
-from common.config.source_options import SHARED, shared_options
-from common.config.targets import Target
-from common.config.values import Entry
+from common.config.source_options import KINDS, source_options
+from common.config.targets import SystemAddress
+from common.config.values import Layer, SettingValue, SettingValues
 from common.model.errors import UsageError
 from common.model.refs import JobRef
 from common.options import SourceOptions
@@ -25,35 +25,36 @@ from common.sources.base import BaseSource
 
 @attrs.frozen(repr=False, kw_only=True)
 class Settings:
-    """What is known of one system. A provider's ``connect`` function gets it, and calls `read`.
+    """All that was set for one system. A provider's ``connect`` function gets it, and calls `read`.
 
-    ``auth`` is what the caller passed, or None. Nothing secret is in its repr, and none is looked up before
-    it is asked for.
+    No secret is in its repr, and none is looked up before it is asked for.
     """
 
     auth: Any = None
     """What the caller passed as ``auth=``."""
     known_endpoint: str = ""
-    """The endpoint, "" where nobody states it."""
+    """The endpoint, "" where it is not set."""
     provider: Provider
-    target: Target | None = None
+    target: SystemAddress | None = None
     profile: Profile | None = None
-    variables: tuple[Variables, ...] = ()
-    withheld: tuple[Variables, ...] = ()
-    """Variables that are for another system, and must not be sent to this one."""
+    variables: tuple[EnvironmentLayer, ...] = ()
+    excluded: tuple[EnvironmentLayer, ...] = ()
+    """Variables for another system, which must not be sent to this one."""
     keywords: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     @property
     def endpoint(self) -> str:
-        """The origin to talk to. Raises `UsageError` where nobody states it."""
+        """The origin to talk to. Raise `UsageError` where it is not set."""
         if self.known_endpoint:
             return self.known_endpoint
         if self.profile is not None:
             raise UsageError(
-                f'profile {self.profile.name!r} states no endpoint: add endpoint = "https://host", so that '
-                "what it holds goes to nobody else"
+                f'profile {self.profile.name!r} has no endpoint: add endpoint = "https://host", so that its '
+                "credentials go to no other system"
             )
-        raise UsageError(f"nothing says where this {self.provider.name} is: name a host, or a profile")
+        raise UsageError(
+            f"the endpoint is missing: pass '{self.provider.name}://host' with a host, or profile='name'"
+        )
 
     def read(
         self,
@@ -64,34 +65,35 @@ class Settings:
         path: Iterable[str] = (),
         flag: Iterable[str] = (),
         scope: Iterable[str] = (),
-    ) -> Given:
-        """The values that were set for these keys of the provider, and for those that all sources share.
+    ) -> ResolvedSettings:
+        """Return the values for these keys of the provider, and for those of every source, by precedence.
 
-        Keys of the ``scope`` are text, and a target names them too (BlueXP: the account). It names no other
-        key: a stored reference must not decide where a token is fetched, or which certificate is trusted.
+        Each argument lists the keys of one kind. Keys of the ``scope`` are text, and may come from the target
+        too (BlueXP: the account). A target sets no other key: a stored reference must not decide where a
+        token is fetched, or which certificate is trusted. A ``token`` is a secret for `Bearer`: one in a file
+        is read again when the file is replaced.
 
-        A ``token`` is a secret for `Bearer`: in a file it is read again when another takes its place.
-
-        Raises `UsageError` for a key in the profile, or a keyword, that is none of them; for one of another
-        type; and for a secret that stands in the profile itself.
+        Raise `UsageError` for an unknown key in the profile or among the keywords, for a value of another
+        kind in the profile, and for a secret in plain text there.
         """
         scope = frozenset(scope)
-        kinds = dict(SHARED)
-        kinds |= dict.fromkeys((*text, *scope), "text")
-        for kind, names in (("secret", secret), ("token", token), ("path", path), ("flag", flag)):
-            kinds |= dict.fromkeys(names, kind)
+        kinds = {**KINDS, **dict.fromkeys((*text, *scope), "text")}
+        for kind, keys in (("secret", secret), ("token", token), ("path", path), ("flag", flag)):
+            kinds |= dict.fromkeys(keys, kind)
         self._refuse_unknown(kinds, scope)
-        for name, kind in kinds.items():
-            entry = self._in_profile(name)
-            if entry is not None:
-                entry.check(kind)
-        return Given(self, kinds, scope)
+        profile = self._profile_values(kinds)
+        for key, value in profile.items():
+            value.check(kinds[key])
+        layers = [layer.values(kinds) for layer in self.variables]
+        return ResolvedSettings(
+            self, kinds, ChainMap(self._keyword_values(kinds), self._target_values(), *layers, profile)
+        )
 
     def build(self) -> BaseSource:
-        """The provider's source. Raises `UsageError` where it is not the target's."""
+        """Return the provider's source. Raise `UsageError` where that is not for the target."""
         if self.provider.connect is None:
             raise UsageError(
-                f"{self.provider.name} has no profiles and no URLs: make its source as its package says"
+                f"{self.provider.name} supports neither profiles nor URLs: make its source by its class"
             )
         source: BaseSource = self.provider.connect(self)
         if self.target is not None:
@@ -100,22 +102,26 @@ class Settings:
             source.ref(self.target.ref or JobRef(provider, self.target.endpoint, "any", self.target.scope))
         return source
 
-    def entries(self, key: str) -> list[Entry | None]:
-        """The value of a key in each place, the nearest first: keyword, environment, profile."""
-        keyword = self.keywords.get(key)
-        return [
-            None if keyword is None else Entry(f"{key}=", keyword),
-            *(bundle.entry(key) for bundle in self.variables),
-            self._in_profile(key),
-        ]
+    def _keyword_values(self, keys: Iterable[str]) -> dict[str, SettingValue]:
+        return {
+            key: SettingValue(f"{key}=", self.keywords[key])
+            for key in keys
+            if self.keywords.get(key) is not None
+        }
 
-    def _in_profile(self, key: str) -> Entry | None:
-        if self.profile is None or key not in self.profile.table:
-            return None
-        label = f"profile {self.profile.name!r}: {key}"
-        return Entry(label, self.profile.table[key], folder=self.profile.folder)
+    def _target_values(self) -> dict[str, SettingValue]:
+        scope = self.target.scope if self.target else ()
+        return {key: SettingValue(f"the target's {key}", value, Layer.TARGET) for key, value in scope}
 
-    def _refuse_unknown(self, kinds: Mapping[str, str], scope: Collection[str]) -> None:
+    def _profile_values(self, keys: Iterable[str]) -> dict[str, SettingValue]:
+        if self.profile is None:
+            return {}
+        label, table, folder = f"profile {self.profile.name!r}: ", self.profile.table, self.profile.folder
+        return {
+            key: SettingValue(label + key, table[key], Layer.PROFILE, folder) for key in keys if key in table
+        }
+
+    def _refuse_unknown(self, kinds: Mapping[str, str], scope: frozenset[str]) -> None:
         known = {*kinds, *OWN_KEYS}
         if self.profile is not None:
             unknown = sorted(set(self.profile.table) - known)
@@ -124,16 +130,16 @@ class Settings:
                     f"profile {self.profile.name!r}: unknown key {unknown[0]!r}; known for "
                     f"{self.provider.name} are {', '.join(sorted(known))}"
                 )
-        if any(name not in scope for name, _ in (self.target.scope if self.target else ())):
-            has = f"only {spoken(sorted(scope))}" if scope else "none"
+        if self.target is not None and not dict(self.target.scope).keys() <= scope:
+            has = f"only {join_words(sorted(scope))}" if scope else "none"
             raise UsageError(
-                f"the target names a scope that is not one of {self.provider.name}: it has {has}"
+                f"the target has a scope that is not one of {self.provider.name}, which has {has}"
             )
         taken = {*kinds, *SourceOptions.__annotations__}
         for name in self.keywords:
             if name not in taken:
                 raise UsageError(
-                    f"unknown keyword {name!r}: for {self.provider.name} there are {', '.join(sorted(taken))}"
+                    f"unknown keyword {name!r}: {self.provider.name} takes {', '.join(sorted(taken))}"
                 )
 
     def __repr__(self) -> str:
@@ -141,91 +147,72 @@ class Settings:
         return f"<Settings for {self.provider.name} {self.known_endpoint!r}{named}>"
 
 
-class Given:
-    """The values of a `Settings`, by key: None where nobody set one. Secrets are looked up when asked for."""
+class ResolvedSettings:
+    """The value of each key, from the nearest layer that sets it. Secrets are looked up when asked for."""
 
-    def __init__(self, settings: Settings, kinds: Mapping[str, str], scope: Collection[str]) -> None:
+    def __init__(self, settings: Settings, kinds: Mapping[str, str], values: SettingValues) -> None:
         self._settings = settings
         self._kinds = kinds
-        self._scope = scope
+        self._values = values
 
     def text(self, key: str) -> str | None:
-        """A text, a secret or a path, whichever the key was said to be."""
-        entry = self._nearest(key)
-        if entry is None:
-            return None
+        """Return a text, a secret or a path, by the key's kind; None where it is not set."""
         kind = self._kinds[key]
-        return str(entry.secret() if kind == "token" else getattr(entry, kind)())
-
-    def _value(self, key: str) -> str | TokenFile | None:
-        entry = self._nearest(key)
-        return entry.token() if entry is not None and self._kinds[key] == "token" else self.text(key)
+        value = self._values.get(key)
+        return None if value is None else str(value.read("secret" if kind == "token" else kind))
 
     def flag(self, key: str) -> bool | None:
-        """True or false."""
-        entry = self._nearest(key)
-        return None if entry is None else entry.flag()
+        """Return True or False, None where the key is not set."""
+        value = self._values.get(key)
+        return None if value is None else value.flag()
 
     @functools.cached_property
     def options(self) -> dict[str, Any]:
         """The keywords that every source takes: verify, cert, proxy, policy and so on."""
         driver = self._settings.provider.driver
-        return shared_options(
-            self._settings.entries,
+        return source_options(
+            self._values,
             self._settings.keywords,
             PollPolicy if driver is None else lambda: driver().default_policy(),
         )
 
-    def sign_in(self, *ways: Way, required: bool = True) -> Any:
-        """The caller's ``auth=``, else what the keys of one of these ways make; None where there are none.
+    def sign_in(self, *methods: AuthMethod, required: bool = True) -> Any:
+        """Return the caller's ``auth=``, else what the keys of one of these methods make; None without any.
 
-        Raises `UsageError` for half a way or two of them, and where none is given although it is
-        ``required`` and neither a client certificate nor the caller's own client signs in instead.
+        Raise `UsageError` for a method that is set in part, for two of them, and where none is set although
+        it is ``required`` and neither a client certificate nor the caller's own client signs in instead.
         """
         settings = self._settings
-        keys = {key for way in ways for key in way.keys}
         if settings.auth is not None:
-            beside = sorted(keys & set(settings.keywords))
-            if beside:
-                raise UsageError(f"auth= beside {beside[0]}=: pass one way to sign in")
+            keys = {key for method in methods for key in method.keys}
+            also = sorted(keys & set(settings.keywords))
+            if also:
+                raise UsageError(f"auth= cannot be combined with {also[0]}=: pass one way to sign in")
             return settings.auth
-        ranks: dict[str, int] = {}
-        labels: dict[str, str] = {}
-        for key in keys:
-            for rank, entry in enumerate(settings.entries(key)):
-                if entry is not None:
-                    ranks[key], labels[key] = rank, entry.label
-                    break
-        way = choose_way(ways, ranks, labels)
-        if way is not None:
-            return way.make(*map(self._value, way.keys))
+        method = select_auth_method(methods, self._values)
+        if method is not None:
+            values = [(self._values.get(key), self._kinds[key]) for key in method.keys]
+            return method.make(*[value and value.read(kind) for value, kind in values])
         if required and not {"cert", "http"} & set(self.options):
-            raise UsageError(self.unsigned(ways))
+            raise UsageError(self.no_credentials(methods))
         return None
 
-    def unsigned(self, ways: Iterable[Way]) -> str:
-        """The sentence for a caller who named no way to sign in, with what was kept back from this system."""
-        settings = self._settings
-        ways = tuple(ways)
-        said = f"nothing says how to sign in to {settings.endpoint}: pass auth=, or name a profile with "
-        said += " or ".join(map(str, ways)) or "a certificate"
-        keys = [key for way in ways for key in way.keys]
-        for bundle in settings.withheld:
-            names = bundle.set_of(keys)
-            if names and bundle.endpoint:
-                said += f"; {bundle.where} keeps {spoken(names)} for {bundle.endpoint}"
-            elif names:
-                said += f"; to use {spoken(names)}, set {bundle.where} or name a profile"
-        return said
-
-    def _nearest(self, key: str) -> Entry | None:
-        if key not in self._kinds:
-            raise KeyError(key)
-        keyword, *others = self._settings.entries(key)
-        target = self._settings.target
-        scope = dict(target.scope if target and key in self._scope else ())
-        named = Entry(f"the target's {key}", scope[key]) if key in scope else None
-        return next(filter(None, (keyword, named, *others)), None)
+    def no_credentials(self, methods: Iterable[AuthMethod]) -> str:
+        """Return the error for a call without credentials; it names variables that are for other systems."""
+        methods = tuple(methods)
+        message = f"no credentials for {self._settings.endpoint}: pass auth=, or name a profile with "
+        message += " or ".join(map(str, methods)) or "a certificate"
+        for layer in self._settings.excluded:
+            values = layer.values(key for method in methods for key in method.keys)
+            if not values:
+                continue
+            names = join_words(value.label for value in values.values())
+            if layer.endpoint:
+                message += f"; {names} {'is' if len(values) == 1 else 'are'} only for {layer.endpoint} "
+                message += f"({layer.endpoint_variable})"
+            else:
+                message += f"; to use {names}, set {layer.endpoint_variable} or name a profile"
+        return message
 
     def __repr__(self) -> str:
-        return f"<Given by {self._settings!r}>"
+        return f"<ResolvedSettings of {self._settings!r}>"

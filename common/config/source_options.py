@@ -1,4 +1,4 @@
-"""The options that every source takes, as a profile and the environment may set them."""
+"""The options that every source takes, from keywords, the environment and a profile."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import attrs
 
-from common.config.values import Entry
+from common.config.values import SettingValues
 from common.model.errors import UsageError
 from common.model.states import JobState
 from common.options import SourceOptions
 from common.polling.policy import PollPolicy
 
-SHARED: Mapping[str, str] = {
+KINDS: Mapping[str, str] = {
     "aliases": "texts",
     "cert": "path",
     "concurrency": "whole",
@@ -26,56 +26,62 @@ SHARED: Mapping[str, str] = {
     "user_agent": "text",
     "verify": "verify",
 }
-"""The keys, and the kind that each is of."""
-_WAY = ("verify", "cert", "proxy")
-"""What says how to get there, which a client or transport of the caller's own knows itself."""
-_CHAIN = ("key", "key_password")
-
-Entries = Callable[[str], list[Entry | None]]
+"""The keys that every profile may have, and the kind of each."""
+_ROUTE = frozenset({"verify", "cert", "proxy"})
+"""How to reach the endpoint, which a client or transport of the caller's own knows itself."""
+_CERT_PARTS = ("key", "key_password")
 
 
-def shared_options(
-    entries: Entries, keywords: Mapping[str, Any], default_policy: Callable[[], PollPolicy]
+def source_options(
+    values: SettingValues, keywords: Mapping[str, Any], default_policy: Callable[[], PollPolicy]
 ) -> dict[str, Any]:
-    """What to pass to a source besides its endpoint and ``auth=``. Raises `UsageError`.
+    """Return what to pass to a source besides its endpoint and ``auth=``. Raise `UsageError`.
 
-    Keywords go through as they are: the source checks them. Aliases add up.
+    Keywords are passed on as they are: the source checks them. Aliases add up.
     """
-    own = {name for name in SourceOptions.__annotations__ if keywords.get(name) is not None}
-    options = {name: keywords[name] for name in own}
-    replaced = own & {"http", "transport"}
-    for name in sorted(set(SHARED) - own - set(_CHAIN)):
-        entry = next(filter(None, entries(name)), None)
-        if entry is None or (replaced and name in _WAY):
-            continue
-        options[name] = getattr(entry, SHARED[name])()
-        if name == "policy":
-            options[name] = _policy(entry.label, options[name], default_policy())
-        elif name == "states":
-            options[name] = _states(entry.label, options[name])
-    if "cert" not in options and not replaced:
-        for entry in (found for name in _CHAIN for found in (entries(name)[0], entries(name)[-1]) if found):
-            raise UsageError(f"{entry.label} is of a client certificate, and cert is missing")
+    options = {
+        name: keywords[name] for name in SourceOptions.__annotations__ if keywords.get(name) is not None
+    }
+    left_out = {*options, *_CERT_PARTS}
+    own_client = "http" in options or "transport" in options
+    if own_client:
+        left_out |= _ROUTE
+    if "aliases" in options and "aliases" in values.parents:
+        options["aliases"] = [*options["aliases"], *values.parents["aliases"].texts()]
+    for name, kind in KINDS.items():
+        if name not in left_out and name in values:
+            options[name] = values[name].read(kind)
+    if "policy" not in left_out and "policy" in options:
+        options["policy"] = _policy(values["policy"].label, options["policy"], default_policy())
+    if "states" not in left_out and "states" in options:
+        options["states"] = _states(values["states"].label, options["states"])
     if isinstance(options.get("cert"), str):
-        options["cert"] = _chain(options["cert"], entries)
-    listed = [entry.texts() for entry in entries("aliases")[1:] if entry is not None]
-    if "aliases" in own and listed:
-        options["aliases"] = [*options["aliases"], *listed[0]]
+        options["cert"] = _with_key(options["cert"], values)
+    elif "cert" not in options and not own_client:
+        _refuse_key_alone(values)
     return options
 
 
-def _chain(cert: str, entries: Entries) -> str | tuple[str, ...]:
-    """A certificate with its key and the key's password, none of them from farther away than itself."""
-    places = range(len(entries("cert")))
-    rank = next(place for place in places if entries("cert")[place] is not None)
+def _with_key(cert: str, values: SettingValues) -> str | tuple[str, ...]:
+    """Return a certificate with its key and the key's password, if there are any.
 
-    def near(name: str) -> Entry | None:
-        return next(filter(None, entries(name)[: rank + 1]), None)
-
-    key, password = near("key"), near("key_password")
+    In a layer farther away than the certificate's they belong to another certificate.
+    """
+    layer = values["cert"].layer
+    key, password = (
+        values[name] if name in values and values[name].layer <= layer else None for name in _CERT_PARTS
+    )
     if password is not None:
         return (cert, key.path() if key else cert, password.secret())
     return (cert, key.path()) if key else cert
+
+
+def _refuse_key_alone(values: SettingValues) -> None:
+    # Only of a keyword or a profile: a variable may be there for another system's profile.
+    for name in _CERT_PARTS:
+        for layer in (values.maps[0], values.maps[-1]):
+            if name in layer:
+                raise UsageError(f"{layer[name].label} belongs to a client certificate, but cert is missing")
 
 
 def _policy(label: str, table: Mapping[str, Any], default: PollPolicy) -> PollPolicy:

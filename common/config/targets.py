@@ -1,4 +1,4 @@
-"""What a caller may name a system by: a source's URL, a job's reference, or a bare origin."""
+"""Read the address of a system: a source's URL, a job's reference, or a bare origin."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import attrs
 from common.model.endpoints import origin
 from common.model.errors import UsageError
 from common.model.refs import JobRef, Scope
-from common.providers import known_names
+from common.providers import provider_names
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]*)(\+http)?://")
 _NO_JOB = "any"
 
 
 @attrs.frozen
-class Target:
-    """Where to: ``provider`` is "" for a bare origin, ``endpoint`` "" where a ref leaves it open."""
+class SystemAddress:
+    """One system: ``provider`` is "" for a bare origin, ``endpoint`` "" where a ref does not state it."""
 
     provider: str
     endpoint: str
@@ -31,38 +31,38 @@ class Target:
         return f"{path.removesuffix(_NO_JOB)}{mark}{query}"
 
 
-def read_target(target: object) -> Target:
-    """The system that a text or a ref names. Raises `UsageError`, which never quotes it back.
+def read_address(target: object) -> SystemAddress:
+    """Return the system that a text or a ref names. Raise `UsageError`, which never quotes the text.
 
     A source's URL is a ref without its job: ``ontap://cluster1``, or with a scope
     ``bluexp://api.bluexp.netapp.com/account-x1/?agent=a1``.
     """
     if isinstance(target, JobRef):
-        return _of(target, target)
+        return _address(target, target)
     if not isinstance(target, str):
         raise UsageError(
-            f"a system is named by a URL, a JobRef or its text, not by {type(target).__name__}: "
+            f"the target must be a URL, a JobRef or its text, not {type(target).__name__}: "
             "pass 'ontap://host', or profile='name'"
         )
-    found = _SCHEME.match(target)
-    if found is None:
+    match = _SCHEME.match(target)
+    if match is None:
         raise UsageError(
             "the target is neither a source's URL nor a job's reference: write it as 'ontap://host', "
             "or pass profile='name' for a profile"
         )
-    if found[1].lower() in ("http", "https") and not found[2]:
-        return Target("", origin(target))
-    if found[1] not in known_names():
-        names = ", ".join(f"{name}://" for name in sorted(known_names())) or "none"
-        raise UsageError(f"the target's scheme is no installed provider's: there are {names}")
+    if match[1].lower() in ("http", "https") and not match[2]:
+        return SystemAddress("", origin(target))
+    if match[1] not in provider_names():
+        names = ", ".join(f"{name}://" for name in sorted(provider_names())) or "none"
+        raise UsageError(f"the target's scheme belongs to no installed provider: pass one of {names}")
     path, mark, query = target.partition("?")
-    if "/" not in path[found.end() :]:
+    if "/" not in path[match.end() :]:
         path += "/"
     if path.endswith("/"):
-        return _of(JobRef.parse(f"{path}{_NO_JOB}{mark}{query}"), None)
+        return _address(JobRef.parse(f"{path}{_NO_JOB}{mark}{query}"), None)
     ref = JobRef.parse(target)
-    return _of(ref, ref)
+    return _address(ref, ref)
 
 
-def _of(named: JobRef, ref: JobRef | None) -> Target:
-    return Target(named.provider, named.endpoint, named.scope, ref)
+def _address(named: JobRef, ref: JobRef | None) -> SystemAddress:
+    return SystemAddress(named.provider, named.endpoint, named.scope, ref)

@@ -1,10 +1,12 @@
-"""One value that somebody set, in a profile, a variable or a keyword, and the kinds that it may be of."""
+"""One value of one setting: the layer that it was set in, and the kinds that it may be of."""
 
 from __future__ import annotations
 
 import os
+from collections import ChainMap
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -14,19 +16,43 @@ from common.model.errors import UsageError
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 
 
+class Layer(IntEnum):
+    """Where a value was set. The lowest layer that has a key wins."""
+
+    KEYWORD = 0
+    TARGET = 1
+    """The scope of the target, such as BlueXP's account."""
+    JOBSOURCE = 2
+    """The variables ``JOBSOURCE_…``."""
+    PROVIDER = 3
+    """The variables that the system's users already have, such as ``ONTAP_USER``."""
+    PROFILE = 4
+
+
 @attrs.frozen(repr=False)
-class Entry:
-    """A value as it was set. ``label`` is how errors name it; its value is in none, nor in its repr."""
+class SettingValue:
+    """A value as it was set. Errors name it by ``label``; the value is in no error and in no repr.
+
+    Each method returns the value as one kind, and raises `UsageError` where it is of another.
+    """
 
     label: str
     value: Any
+    layer: Layer = Layer.KEYWORD
     folder: Path | None = None
-    """Of the profiles' file, where it is from one: what its relative paths are relative to."""
-    variable: bool = False
-    """Whether it is of the environment, where all is text."""
+    """Only in a profile: the folder of the profiles' file, where relative paths begin."""
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether it is from the environment, where every value is text."""
+        return self.layer in (Layer.JOBSOURCE, Layer.PROVIDER)
+
+    def read(self, kind: str) -> Any:
+        """Return the value as the kind that is named: ``read("flag")`` is `flag`."""
+        return getattr(self, kind)()
 
     def text(self) -> str:
-        """Text that is no secret; a profile may also say where it is to be found."""
+        """Return text that is no secret; a profile may also say where to find it."""
         if self.folder is not None and isinstance(self.value, dict):
             return find_secret(self.label, self.value, self.folder)
         if not isinstance(self.value, str) or not self.value:
@@ -34,55 +60,55 @@ class Entry:
         return self.value
 
     def secret(self) -> str:
-        """A secret, looked up now. Raises `UsageError` for one that stands in a profile itself."""
+        """Return a secret, looked up now. Raise `UsageError` for one in plain text in a profile."""
         if self.folder is None:
             return self.text()
         if isinstance(self.value, str):
-            raise UsageError(f"{self.label} stands in the file as plain text: write {HOW}")
+            raise UsageError(f"{self.label} is in the file as plain text: write {HOW}")
         if not isinstance(self.value, dict):
             raise UsageError(f"{self.label} must be one of {HOW}")
         return find_secret(self.label, self.value, self.folder)
 
     def token(self) -> str | TokenFile:
-        """A secret that somebody may keep fresh: of a file, what reads it again."""
+        """Return a secret; for one in a file, a `TokenFile`, which reads it again when it is replaced."""
         if self.folder is None or not isinstance(self.value, dict) or "file" not in self.value:
             return self.secret()
         check_reference(self.label, self.value)
         return TokenFile(self.label, self.folder / named_file(self.value["file"]))
 
     def path(self) -> str:
-        """A file's path; in a profile, a relative one begins at the profile's folder."""
+        """Return a file's path; a relative one in a profile begins at the profile's folder."""
         if isinstance(self.value, os.PathLike) and self.folder is None:
             path: str = os.fspath(self.value)
             return path
         if not isinstance(self.value, str) or not self.value or "\0" in self.value:
             raise UsageError(f"{self.label} must be the path of a file")
-        if self.folder is None and not self.variable:
+        if self.folder is None and not self.is_variable:
             return self.value
         named = named_file(self.value)
         return str(self.folder / named if self.folder else named)
 
     def flag(self) -> bool:
-        """True or false."""
-        value = _FLAGS.get(self.value.lower()) if self.variable else self.value
+        """Return True or False; a variable says true, false, 1 or 0."""
+        value = _FLAGS.get(self.value.lower()) if self.is_variable else self.value
         if not isinstance(value, bool):
             raise UsageError(f"{self.label} must be true or false")
         return value
 
     def verify(self) -> bool | str:
-        """True, false, or the path of a CA file."""
+        """Return True, False, or the path of a CA file."""
         if isinstance(self.value, bool):
             return self.value
-        if self.variable and self.value.lower() in ("true", "false"):
+        if self.is_variable and self.value.lower() in ("true", "false"):
             return self.flag()
         if not isinstance(self.value, str | os.PathLike) or not self.value:
             raise UsageError(f"{self.label} must be true, false, or the path of a CA file")
         return self.path()
 
     def number(self) -> float:
-        """A number, whole or not; what it may be is for the source to say."""
+        """Return a number, whole or not; its range is checked by the source."""
         value = self.value
-        if self.variable:
+        if self.is_variable:
             try:
                 value = float(value)
             except ValueError:
@@ -92,39 +118,43 @@ class Entry:
         return value
 
     def whole(self) -> int:
-        """A whole number."""
+        """Return a whole number; its range is checked by the source."""
         value = self.value
-        if self.variable and value.isdecimal() and len(value) < 10:
+        if self.is_variable and value.isdecimal() and len(value) < 10:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise UsageError(f"{self.label} must be a whole number")
         return value
 
     def proxy(self) -> str:
-        """A proxy's URL, which is a secret where it holds a password."""
+        """Return a proxy's URL, which is a secret where it contains a password."""
         if self.folder is not None and isinstance(self.value, str) and "@" in self.value:
             raise UsageError(f"{self.label} holds a user name or password as plain text: write {HOW}")
         return self.text()
 
     def texts(self) -> list[str]:
-        """A list of texts; in a variable, with commas between."""
-        value = [part.strip() for part in self.value.split(",")] if self.variable else self.value
+        """Return a list of texts; in a variable they are separated by commas."""
+        value = [part.strip() for part in self.value.split(",")] if self.is_variable else self.value
         if not isinstance(value, list) or not all(isinstance(part, str) and part for part in value):
             raise UsageError(f"{self.label} must be a list of texts")
         return value
 
     def table(self) -> dict[str, Any]:
-        """A table of a profile."""
+        """Return a table, which only a profile can hold."""
         if not isinstance(self.value, dict):
             raise UsageError(f"{self.label} must be a table")
         return self.value
 
     def check(self, kind: str) -> None:
-        """Raise `UsageError` where the value is not of its kind. Secrets are not looked up."""
+        """Raise `UsageError` where the value is not of this kind. No secret is looked up."""
         if kind in ("text", "secret", "token", "proxy") and isinstance(self.value, dict):
             check_reference(self.label, self.value)
         else:
-            getattr(self, kind)()
+            self.read(kind)
 
     def __repr__(self) -> str:
-        return f"<Entry {self.label}>"
+        return f"<SettingValue {self.label}>"
+
+
+SettingValues: TypeAlias = ChainMap[str, SettingValue]
+"""The values of all layers by key: the first map holds the keywords, the last one the profile's values."""

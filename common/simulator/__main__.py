@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from common.model.errors import UsageError
-from common.providers import known_names, provider
+from common.providers import get_provider, provider_names
 from common.simulator.clock import parse_clock
 from common.simulator.server.serve import LOOPBACK
 from common.simulator.simulator import Simulator
@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m common.simulator",
         description="Serve a simulated job system. Below /_sim/ it takes jobs, faults and steps of time.",
     )
-    names = ", ".join(sorted(known_names()))
+    names = ", ".join(sorted(provider_names()))
     parser.add_argument("--provider", required=True, help=f"{names}, or a simulator's class as module:Class")
     parser.add_argument("--port", type=int, default=0, help="0, the default, is any free port")
     parser.add_argument(
@@ -72,7 +72,7 @@ def _class(name: str) -> type[Simulator]:
         if not (isinstance(found, type) and issubclass(found, Simulator)):
             raise UsageError(f"{name} is no simulator")
         return found
-    load = provider(name).simulator
+    load = get_provider(name).simulator
     if load is None:
         raise UsageError(f"the provider {name!r} has no simulator")
     simulator: type[Simulator] = load()

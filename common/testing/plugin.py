@@ -18,7 +18,7 @@ import anyio.pytest_plugin
 import pytest
 
 from common.model.errors import UsageError
-from common.providers import known_names, provider
+from common.providers import get_provider, provider_names
 from common.simulator.simulator import Simulator
 from common.testing.asyncio_loop import virtual_time_loop
 from common.testing.runner import virtual_options
@@ -162,7 +162,7 @@ def _is_async(item: Any) -> bool:
 
 def _simulator_fixture(name: str) -> Any:
     def simulator() -> Simulator:
-        load = provider(name).simulator
+        load = get_provider(name).simulator
         if load is None:
             raise UsageError(f"the provider {name!r} brings no simulator")
         made: Simulator = load()()
@@ -172,4 +172,4 @@ def _simulator_fixture(name: str) -> Any:
     return pytest.fixture(name=f"{name}_simulator")(simulator)
 
 
-globals().update({f"{name}_simulator": _simulator_fixture(name) for name in sorted(known_names())})
+globals().update({f"{name}_simulator": _simulator_fixture(name) for name in sorted(provider_names())})

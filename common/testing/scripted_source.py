@@ -19,7 +19,7 @@ from common.options import read_action
 from common.polling.policy import PollPolicy
 from common.polling.pollable import BatchReading, Pollable, Reading
 from common.polling.throttle import LoopThrottle
-from common.providers import Provider, known_names, register_provider
+from common.providers import Provider, provider_names, register_provider
 from common.sources.base import BaseSource
 from common.sources.ref_resolver import RefResolver
 from common.testing.job_script import Failure, JobScript, Life
@@ -130,7 +130,7 @@ class ScriptedSource(BaseSource):
         policy: PollPolicy | None = None,
         concurrency: int = 8,
     ) -> None:
-        if provider not in known_names():  # its refs are to be read as refs
+        if provider not in provider_names():  # its refs are to be read as refs
             register_provider(Provider(provider, "Scripted jobs", lambda: ScriptedSource))
         if not 0 <= latency < math.inf:
             raise UsageError(f"latency= is the seconds that a request takes, not {latency!r}")

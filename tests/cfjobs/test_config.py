@@ -9,15 +9,15 @@ import pytest
 
 from cfjobs import CFJobs
 from common import UsageError, WrongSource, connect
-from tests.profiles import PASSWORD, TOKEN, Desk, auth_in, auth_of, words
+from tests.profiles import PASSWORD, TOKEN, UserEnv, auth_in, auth_of, words
 
 API = "https://api.example.org"
 GUID = "space.delete~cf-space-1"
 
 
-def log_in(desk: Desk, folder: str, target: str = API, **more: Any) -> str:
+def log_in(user_env: UserEnv, folder: str, target: str = API, **more: Any) -> str:
     """The cf command's login in a folder; gives the folder."""
-    home = desk.folder / folder
+    home = user_env.folder / folder
     (home / ".cf").mkdir(parents=True)
     config = {
         "ConfigVersion": 4,
@@ -33,8 +33,8 @@ def log_in(desk: Desk, folder: str, target: str = API, **more: Any) -> str:
     return str(home)
 
 
-def test_a_token(desk: Desk) -> None:
-    desk.profile('endpoint = "cf://api.example.org"\ntoken = { env = "SECRET" }')
+def test_a_token(user_env: UserEnv) -> None:
+    user_env.profile('endpoint = "cf://api.example.org"\ntoken = { env = "SECRET" }')
     source = connect(f"cf://api.example.org/{GUID}")
     assert isinstance(source, CFJobs)
     assert auth_of(source) == "Bearer(****)"
@@ -53,48 +53,48 @@ def test_a_token(desk: Desk) -> None:
         ),
     ],
 )
-def test_each_way_to_sign_in_at_uaa(keys: str, name: str, desk: Desk) -> None:
-    desk.profile(f'endpoint = "cf://api.example.org"\n{keys}')
+def test_each_way_to_sign_in_at_uaa(keys: str, name: str, user_env: UserEnv) -> None:
+    user_env.profile(f'endpoint = "cf://api.example.org"\n{keys}')
     auth = auth_in(connect(profile="prod"))
     assert type(auth).__name__ == name
     assert PASSWORD in auth.own_secrets() or PASSWORD in auth.secrets()
     assert PASSWORD not in repr(auth)
-    desk.profile(f'endpoint = "cf://api.example.org"\nlogin_url = "https://uaa.example.org"\n{keys}')
+    user_env.profile(f'endpoint = "cf://api.example.org"\nlogin_url = "https://uaa.example.org"\n{keys}')
     assert auth_in(connect(profile="prod"))._given == "https://uaa.example.org/oauth/token"
 
 
 @pytest.mark.parametrize("by", ["CF_HOME", "the home folder", "cf_home"])
-def test_the_cf_commands_login(by: str, desk: Desk) -> None:
-    home = log_in(desk, "home" if by == "the home folder" else "other")
+def test_the_cf_commands_login(by: str, user_env: UserEnv) -> None:
+    home = log_in(user_env, "home" if by == "the home folder" else "other")
     options: dict[str, Any] = {"cf_home": home} if by == "cf_home" else {}
     if by == "CF_HOME":
-        desk.set(CF_HOME=home)
+        user_env.set(CF_HOME=home)
     for target in (f"cf://api.example.org/{GUID}", "cf://api.example.org", "cf://"):
         source = connect(target, **options)
         assert isinstance(source, CFJobs)
         assert source.endpoint == API
-        assert "CommandLogin" in type(auth_in(source)).__name__
+        assert "CfCliLogin" in type(auth_in(source)).__name__
 
 
-def test_a_profile_may_name_the_folder_of_a_login(desk: Desk) -> None:
-    log_in(desk, "elsewhere")
-    desk.profile('provider = "cf"\ncf_home = "elsewhere"\nconcurrency = 2')
+def test_a_profile_may_name_the_folder_of_a_login(user_env: UserEnv) -> None:
+    log_in(user_env, "elsewhere")
+    user_env.profile('provider = "cf"\ncf_home = "elsewhere"\nconcurrency = 2')
     source = connect(profile="prod")
     assert (source.endpoint, source.concurrency) == (API, 2)
     assert connect(f"cf://api.example.org/{GUID}", profile="prod").endpoint == API
     with pytest.raises(WrongSource, match=r"a job of https://evil, asked of https://api\.example\.org"):
         connect(f"cf://evil/{GUID}", profile="prod")
-    desk.profile('endpoint = "cf://evil"\ncf_home = "elsewhere"')
+    user_env.profile('endpoint = "cf://evil"\ncf_home = "elsewhere"')
     with pytest.raises(
-        UsageError, match=r"the cf command is logged in to https://api\.example\.org: cf login"
+        UsageError, match=r"the cf command is logged in to https://api\.example\.org: run cf login"
     ):
         connect(profile="prod")
-    desk.profile('endpoint = "cf://cf"\naliases = ["api.example.org"]\ncf_home = "elsewhere"')
+    user_env.profile('endpoint = "cf://cf"\naliases = ["api.example.org"]\ncf_home = "elsewhere"')
     assert connect(f"cf://cf/{GUID}").endpoint == API
 
 
-def test_the_cf_commands_login_goes_to_its_own_target_alone(desk: Desk) -> None:
-    desk.set(CF_HOME=log_in(desk, "other"))
+def test_the_cf_commands_login_goes_to_its_own_target_alone(user_env: UserEnv) -> None:
+    user_env.set(CF_HOME=log_in(user_env, "other"))
     for target in (f"cf://evil/{GUID}", "cf://evil", "cf+http://api.example.org"):
         with pytest.raises(UsageError, match="the cf command is logged in to https://api") as caught:
             connect(target)
@@ -103,18 +103,18 @@ def test_the_cf_commands_login_goes_to_its_own_target_alone(desk: Desk) -> None:
     assert connect(f"cf://evil/{GUID}", aliases=["api.example.org"]).endpoint == API
 
 
-def test_keys_beat_the_cf_commands_login(desk: Desk) -> None:
-    desk.set(CF_HOME=log_in(desk, "other"))
+def test_keys_beat_the_cf_commands_login(user_env: UserEnv) -> None:
+    user_env.set(CF_HOME=log_in(user_env, "other"))
     assert auth_of(connect("cf://api.example.org", token=TOKEN)) == "Bearer(****)"
-    desk.profile('endpoint = "cf://api.example.org"\ntoken = { env = "SECRET" }')
+    user_env.profile('endpoint = "cf://api.example.org"\ntoken = { env = "SECRET" }')
     assert auth_of(connect("cf://api.example.org")) == "Bearer(****)"
-    desk.profile('endpoint = "cf://api.example.org"\ntoken = { env = "SECRET" }\ncf_home = "other"')
+    user_env.profile('endpoint = "cf://api.example.org"\ntoken = { env = "SECRET" }\ncf_home = "other"')
     with pytest.raises(UsageError, match="token and cf_home are 2 ways to sign in"):
         connect("cf://api.example.org")
 
 
-def test_without_any_login_all_ways_are_named(desk: Desk) -> None:
-    desk.set(CF_HOME=str(desk.folder / "none"))
+def test_without_any_login_all_ways_are_named(user_env: UserEnv) -> None:
+    user_env.set(CF_HOME=str(user_env.folder / "none"))
     with pytest.raises(UsageError, match=r"pass auth=, or name a profile with token or user and password or"):
         connect("cf://api.example.org")
     with pytest.raises(UsageError, match=r"none.*config\.json"):

@@ -172,8 +172,8 @@ print(before == after, logging.getLogger("jobsource").handlers, threading.active
 def test_importing_a_provider_makes_its_refs_known(package: str, name: str) -> None:
     code = f"""
 import {package}
-from common.providers import is_ref, provider
-print(*map(is_ref, ["{name}://h/id", "{name}+http://h/id", "id"]), provider({name!r}).source().provider)
+from common.providers import get_provider, is_ref
+print(*map(is_ref, ["{name}://h/id", "{name}+http://h/id", "id"]), get_provider({name!r}).source().provider)
 """
     assert printed(code, ROOT) == f"True True False {name}"
 

@@ -14,7 +14,15 @@ import pytest
 
 from common import providers as registry
 from common.model.errors import UsageError
-from common.providers import GROUP, Provider, is_ref, known_names, provider, register_provider, usable
+from common.providers import (
+    GROUP,
+    Provider,
+    get_provider,
+    installed_providers,
+    is_ref,
+    provider_names,
+    register_provider,
+)
 from common.simulator import Simulator
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -39,52 +47,52 @@ def _only_a_toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_installed_provider_is_found_by_name() -> None:
-    assert provider("toy") is TOY
-    assert provider("toy") is TOY
+    assert get_provider("toy") is TOY
+    assert get_provider("toy") is TOY
 
 
 def test_an_imported_provider_is_known_without_being_installed() -> None:
     other = Provider(name="other", title="Another", source=no_source)
     register_provider(other)
-    assert provider("other") is other
-    assert known_names() == {"toy", "other"}
+    assert get_provider("other") is other
+    assert provider_names() == {"toy", "other"}
 
 
 def test_registering_twice_keeps_the_last() -> None:
     again = Provider(name="toy", title="Again", source=no_source)
     register_provider(TOY)
     register_provider(again)
-    assert provider("toy") is again
+    assert get_provider("toy") is again
 
 
 def test_a_provider_that_is_not_there_is_refused_and_the_others_are_named() -> None:
     with pytest.raises(UsageError, match="no provider 'nas' is installed; there are: toy"):
-        provider("nas")
+        get_provider("nas")
 
 
 def test_without_any_provider_there_is_none_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_installed", dict)
     with pytest.raises(UsageError, match="there are: none"):
-        provider("toy")
+        get_provider("toy")
 
 
 def test_an_entry_point_is_loaded_only_when_its_provider_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(sys.modules, "toy_jobs")
-    assert known_names() == {"toy"}
+    assert provider_names() == {"toy"}
     assert is_ref("toy://h/x")
     with pytest.raises(ModuleNotFoundError):
-        provider("toy")
+        get_provider("toy")
 
 
 def test_a_provider_that_cannot_be_imported_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = EntryPoint(name="broken", value="broken_jobs:PROVIDER", group=GROUP)
     monkeypatch.setattr(registry, "_installed", lambda: {"broken": broken})
     register_provider(TOY)
-    assert usable() == [TOY]
+    assert installed_providers() == [TOY]
     with pytest.raises(ModuleNotFoundError):
-        provider("broken")
+        get_provider("broken")
 
 
 @pytest.mark.parametrize("text", ["toy://h/x", "toy:///x", "toy+http://h/x", "toy://"])

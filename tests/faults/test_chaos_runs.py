@@ -1,6 +1,6 @@
-"""Seeded storms: crowds of waits under mixed faults, in virtual time, held to the journal of the server.
+"""Chaos runs: waits under a fault schedule, in virtual time, checked against the server's journal.
 
-Under ``-s`` each prints a line of figures; ``python -m tests.faults.chaos`` runs them by the hundred.
+Under ``-s`` each prints its figures; ``python -m tests.faults.chaos`` runs as many seeds as one likes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import tests.faults.chaos.chaos_run as storms
-from tests.contract.systems import System, name_of
-from tests.faults.chaos.fault_schedule import SEEDS, SOURCES, WAITS
+from tests.contract.systems import SOURCES, System, name_of
+from tests.faults.chaos.chaos_run import run_chaos
+from tests.faults.chaos.fault_schedule import SEEDS, WAITS
 from tests.faults.chaos.repeatable_loop import LOOPS, Loop
 
 ROOT = Path(__file__).parents[2]
@@ -23,30 +23,28 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_each_wait_in_a_storm_ends_once_in_time_and_on_the_servers_word(
-    system: System, seed: int, loop: Loop
-) -> None:
-    tally = storms.storm(system, seed, WAITS, loop)
-    print(tally)  # noqa: T201
-    assert tally.waits >= WAITS
-    assert tally.ends.total() == tally.waits
+def test_each_wait_ends_once_in_time_and_as_the_server_said(system: System, seed: int, loop: Loop) -> None:
+    summary = run_chaos(system, seed, WAITS, loop)
+    print(summary)  # noqa: T201
+    assert summary.waits >= WAITS
+    assert summary.ends.total() == summary.waits
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
-def test_a_seed_takes_the_same_course_each_time(system: System, loop: Loop) -> None:
-    first, second = (storms.storm(system, 3, 80, loop) for _ in range(2))
-    assert len(first.trips) > 50
-    assert first.trips == second.trips
+def test_a_seed_gives_the_same_run_each_time(system: System, loop: Loop) -> None:
+    first, second = (run_chaos(system, 3, 80, loop) for _ in range(2))
+    assert len(first.exchanges) > 50
+    assert first.exchanges == second.exchanges
     assert first.ends == second.ends
-    assert storms.storm(system, 4, 80, loop).trips != first.trips
+    assert run_chaos(system, 4, 80, loop).exchanges != first.exchanges
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_seed_takes_the_same_course_in_another_process(loop: Loop) -> None:
-    # Where sets of strings have another order, for one thing.
+def test_a_seed_gives_the_same_run_in_another_process(loop: Loop) -> None:
+    # There sets of strings have another order, for one thing.
     options = ["--first", "5", "--seeds", "1", "--waits", "80", "--loop", loop]
-    done = subprocess.run(  # noqa: S603
+    completed = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "tests.faults.chaos", *options],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": "7"},
@@ -54,5 +52,5 @@ def test_a_seed_takes_the_same_course_in_another_process(loop: Loop) -> None:
         text=True,
         check=True,
     )
-    said = done.stdout.splitlines()
-    assert said[:3] == [str(storms.storm(system, 5, 80, loop)) for system in SOURCES]
+    lines = completed.stdout.splitlines()
+    assert lines[:3] == [str(run_chaos(system, 5, 80, loop)) for system in SOURCES]

@@ -1,4 +1,4 @@
-"""The rules that storms are held to: each of them bites."""
+"""The checker's rules: each of them finds what violates it."""
 
 from __future__ import annotations
 
@@ -12,48 +12,61 @@ from common import JobState, PollPolicy, WaitTimeout
 from common.simulator import faults
 from common.telemetry.events import EventKind
 from tests.contract.systems import CF, ONTAP
-from tests.faults.chaos.checker import check_courses
-from tests.faults.chaos.history import Answer, Evidence
-from tests.faults.chaos.recording_transport import Trip
-from tests.faults.chaos.repeatable_loop import run
-from tests.faults.chaos.system_under_test import Place
-from tests.faults.chaos.workload import Course, Plan, follow
+from tests.faults.chaos.checker import check_waits
+from tests.faults.chaos.history import History
+from tests.faults.chaos.recording_transport import Exchange
+from tests.faults.chaos.repeatable_loop import run_repeatably
+from tests.faults.chaos.replies import JobReply
+from tests.faults.chaos.system_under_test import SystemUnderTest
+from tests.faults.chaos.workload import WaitPlan, WaitRun, execute_plan
 
-BEGAN = 10.0
-
-
-def said(at: float, token: str = "", state: JobState | None = None, *, left: float | None = None) -> Answer:
-    """A reply about a job: to this token a refusal, else the state, else none of both."""
-    trip = Trip(0, None, "GET", "/", at - 0.1 if left is None else left, at)
-    return Answer(trip, at, token, single=True, state=state, refused=bool(token))
+STARTED_AT = 10.0
 
 
-def shown(*answers: Answer, sign_ins: Sequence[tuple[float, bool]] = ()) -> Evidence:
-    return Evidence({"job": answers}, {}, sign_ins, {}, ())
+def job_reply(
+    at: float, rejected_token: str = "", state: JobState | None = None, *, sent_at: float | None = None
+) -> JobReply:
+    """Return a reply about a job: a 401 to ``rejected_token``, else ``state``, else an inconclusive one."""
+    exchange = Exchange(0, None, "GET", "/", at - 0.1 if sent_at is None else sent_at, at)
+    return JobReply(exchange, at, rejected_token, single=True, state=state, unauthorized=bool(rejected_token))
 
 
-def test_a_wait_may_end_on_two_refusals_of_its_own_poll() -> None:
-    assert shown(said(20, "a"), said(21, "b")).refuses_twice("job", BEGAN, 21)
+def history_of(*replies: JobReply, sign_ins: Sequence[tuple[float, bool]] = ()) -> History:
+    return History({"job": replies}, {}, sign_ins, {}, ())
+
+
+def test_a_wait_may_end_when_its_own_poll_was_rejected_twice() -> None:
+    assert history_of(job_reply(20, "a"), job_reply(21, "b")).rejected_twice("job", STARTED_AT, 21)
 
 
 @pytest.mark.parametrize(
-    ("answers", "at"),
+    ("replies", "at"),
     [
-        pytest.param([said(21, "a")], 21, id="one refusal"),
-        pytest.param([said(20, "a"), said(21, "a")], 21, id="the same token twice"),
-        pytest.param([said(19, "a"), said(20, "", JobState.RUNNING), said(21, "b")], 21, id="not in a row"),
-        pytest.param([said(19, "a"), said(20), said(21, "b")], 21, id="trouble in between"),
-        pytest.param([said(20, "a"), said(21, "b")], 22, id="some time ago"),
-        pytest.param([said(20, "a"), said(21, "b"), said(22)], 22, id="followed by something else"),
-        pytest.param([said(20, "a", left=9.0), said(21, "b")], 21, id="begun before the wait"),
+        pytest.param([job_reply(21, "a")], 21, id="one rejection"),
+        pytest.param([job_reply(20, "a"), job_reply(21, "a")], 21, id="the same token twice"),
+        pytest.param(
+            [job_reply(19, "a"), job_reply(20, "", JobState.RUNNING), job_reply(21, "b")],
+            21,
+            id="a state in between",
+        ),
+        pytest.param(
+            [job_reply(19, "a"), job_reply(20), job_reply(21, "b")], 21, id="a transient error in between"
+        ),
+        pytest.param([job_reply(20, "a"), job_reply(21, "b")], 22, id="a second earlier"),
+        pytest.param(
+            [job_reply(20, "a"), job_reply(21, "b"), job_reply(22)], 22, id="another reply after them"
+        ),
+        pytest.param(
+            [job_reply(20, "a", sent_at=9.0), job_reply(21, "b")], 21, id="sent before the wait started"
+        ),
     ],
 )
-def test_other_refusals_end_no_wait(answers: list[Answer], at: float) -> None:
-    assert not shown(*answers).refuses_twice("job", BEGAN, at)
+def test_other_rejections_end_no_wait(replies: list[JobReply], at: float) -> None:
+    assert not history_of(*replies).rejected_twice("job", STARTED_AT, at)
 
 
 @pytest.mark.parametrize(
-    ("sign_ins", "at", "turned_away"),
+    ("sign_ins", "at", "rejected"),
     [
         ([(20.0, True)], 20.0, True),
         ([(20.0, True)], 29.9, True),
@@ -64,31 +77,31 @@ def test_other_refusals_end_no_wait(answers: list[Answer], at: float) -> None:
         ([], 20.0, False),
     ],
 )
-def test_a_refused_sign_in_counts_for_ten_seconds(
-    sign_ins: list[tuple[float, bool]], at: float, turned_away: bool
+def test_a_rejected_sign_in_counts_for_ten_seconds(
+    sign_ins: list[tuple[float, bool]], at: float, rejected: bool
 ) -> None:
-    assert shown(sign_ins=sign_ins).turns_away(at) is turned_away
+    assert history_of(sign_ins=sign_ins).sign_in_rejected(at) is rejected
 
 
-def test_an_outage_is_one_without_any_good_answer() -> None:
-    trouble = [said(20), said(30), said(60)]
-    assert shown(*trouble).silent("job", 15, 60)
-    assert not shown(*trouble, said(40, "", JobState.RUNNING)).silent("job", 15, 60)
+def test_an_outage_has_no_conclusive_reply() -> None:
+    errors = [job_reply(20), job_reply(30), job_reply(60)]
+    assert history_of(*errors).outage("job", 15, 60)
+    assert not history_of(*errors, job_reply(40, "", JobState.RUNNING)).outage("job", 15, 60)
 
 
-def test_what_a_list_told_that_broke_off_counts_for_as_long_as_its_next_page_may_take() -> None:
-    async def main() -> tuple[str, Evidence]:
-        place = Place.of(ONTAP, 1, page_size=1)
-        first, last = sorted(place.job(0.0, JobState.SUCCEEDED) for _ in range(2))
-        place.simulator.inject(lambda request: "start.uuid" in request.query, faults.Status(503))
-        async with place.source() as source:
+def test_the_pages_of_an_incomplete_list_are_delivered_while_its_next_page_fails() -> None:
+    async def main() -> tuple[str, History]:
+        sut = SystemUnderTest.create(ONTAP, 1, page_size=1)
+        first, last = sorted(sut.add_job(0.0, JobState.SUCCEEDED) for _ in range(2))
+        sut.simulator.inject(lambda request: "start.uuid" in request.query, faults.Status(503))
+        async with sut.source() as source:
             await source._pollable.read_batch([source.ref(first), source.ref(last)])
-        return first, place.evidence()
+        return first, sut.history()
 
-    first, evidence = run(main, "asyncio", 1)
-    assert [answer.state for answer in evidence.told(first, 1e6)] == [None]  # the page that failed
-    assert evidence.ever(first, JobState.SUCCEEDED, 0.0)
-    assert [evidence.shows(first, JobState.SUCCEEDED, at) for at in (-1, 0, 60, 61)] == [
+    first, history = run_repeatably(main, "asyncio", 1)
+    assert [reply.state for reply in history.delivered(first, 1e6)] == [None]  # the page that failed
+    assert history.state_reported(first, JobState.SUCCEEDED, 0.0)
+    assert [history.state_delivered(first, JobState.SUCCEEDED, at) for at in (-1, 0, 60, 61)] == [
         False,
         True,
         True,
@@ -96,75 +109,76 @@ def test_what_a_list_told_that_broke_off_counts_for_as_long_as_its_next_page_may
     ]
 
 
-Tamper = Callable[[Place, Course], object]
+Violation = Callable[[SystemUnderTest, WaitRun], object]
+"""Changes a correct run so that it violates a rule."""
 
 
-def _told_twice(place: Place, course: Course) -> None:
-    place.told.append(place.told[0])
+def _reported_twice(sut: SystemUnderTest, run: WaitRun) -> None:
+    sut.wait_ends.append(sut.wait_ends[0])
 
 
-def _not_told(place: Place, course: Course) -> None:
-    del place.told[0]
+def _not_reported(sut: SystemUnderTest, run: WaitRun) -> None:
+    del sut.wait_ends[0]
 
 
-def _abandoned(place: Place, course: Course) -> None:
-    place.told[0] = attrs.evolve(place.told[0], kind=EventKind.ABANDONED)
+def _abandoned(sut: SystemUnderTest, run: WaitRun) -> None:
+    sut.wait_ends[0] = attrs.evolve(sut.wait_ends[0], kind=EventKind.ABANDONED)
 
 
-def _not_handed_out(place: Place, course: Course) -> None:
-    del course.outcomes[0]
+def _not_returned(sut: SystemUnderTest, run: WaitRun) -> None:
+    del run.outcomes[0]
 
 
-def _handed_out_twice(place: Place, course: Course) -> None:
-    course.outcomes.append(course.outcomes[0])
+def _returned_twice(sut: SystemUnderTest, run: WaitRun) -> None:
+    run.outcomes.append(run.outcomes[0])
 
 
-def _another_end(place: Place, course: Course) -> None:
-    id, at, _ = course.outcomes[0]
-    course.outcomes[0] = (id, at, WaitTimeout("late"))
+def _another_outcome(sut: SystemUnderTest, run: WaitRun) -> None:
+    id, at, _ = run.outcomes[0]
+    run.outcomes[0] = (id, at, WaitTimeout("late"))
 
 
-def _too_late(place: Place, course: Course) -> None:
-    course.ended += 1.0
+def _returned_late(sut: SystemUnderTest, run: WaitRun) -> None:
+    run.ended_at += 1.0
 
 
-def _another_state(place: Place, course: Course) -> None:
-    for request in place.simulator.journal:
+def _state_not_in_the_journal(sut: SystemUnderTest, run: WaitRun) -> None:
+    for request in sut.simulator.journal:
         request.response = None
 
 
-def _somebody_else(place: Place, course: Course) -> None:
-    place.told[0] = attrs.evolve(place.told[0], who="somebody else")
+def _unknown_caller(sut: SystemUnderTest, run: WaitRun) -> None:
+    sut.wait_ends[0] = attrs.evolve(sut.wait_ends[0], caller="another caller")
 
 
-def _too_early(place: Place, course: Course) -> None:
-    told = place.told[0]
-    place.told[0] = attrs.evolve(told, at=told.at - 1.0, job=None, error=WaitTimeout("early"))
+def _timeout_too_early(sut: SystemUnderTest, run: WaitRun) -> None:
+    end = sut.wait_ends[0]
+    sut.wait_ends[0] = attrs.evolve(end, at=end.at - 1.0, job=None, error=WaitTimeout("early"))
 
 
-TAMPERS: tuple[Tamper, ...] = (
-    *(_told_twice, _not_told, _abandoned, _not_handed_out, _handed_out_twice),
-    *(_another_end, _too_late, _another_state, _somebody_else, _too_early),
+VIOLATIONS: tuple[Violation, ...] = (
+    *(_reported_twice, _not_reported, _abandoned, _not_returned, _returned_twice),
+    *(_another_outcome, _returned_late, _state_not_in_the_journal, _unknown_caller, _timeout_too_early),
 )
 
 
 @pytest.mark.parametrize(
-    "tamper", [None, *TAMPERS], ids=lambda tamper: getattr(tamper, "__name__", "as it is")
+    "violate", [None, *VIOLATIONS], ids=lambda violate: getattr(violate, "__name__", "none")
 )
-def test_a_course_that_was_tampered_with_is_found_out(tamper: Tamper | None) -> None:
-    place, course = run(_ridden, "asyncio", 1)
-    if tamper is None:
-        check_courses(place, [course], place.evidence())
+def test_the_checker_finds_each_violation(violate: Violation | None) -> None:
+    sut, run = run_repeatably(_correct_run, "asyncio", 1)
+    if violate is None:
+        check_waits(sut, [run], sut.history())
         return
-    tamper(place, course)
+    violate(sut, run)
     with pytest.raises(AssertionError):
-        check_courses(place, [course], place.evidence())
+        check_waits(sut, [run], sut.history())
 
 
-async def _ridden() -> tuple[Place, Course]:
-    place = Place.of(CF, 1)
-    ids = [place.job(seconds, JobState.SUCCEEDED) for seconds in (2.0, 5.0)]
-    course = Course(Plan("all", {id: id for id in ids}, 0.0, 20.0, None, PollPolicy(maximum=2)))
-    async with place.source() as source, anyio.create_task_group() as group:
-        group.start_soon(follow, source, course)
-    return place, course
+async def _correct_run() -> tuple[SystemUnderTest, WaitRun]:
+    sut = SystemUnderTest.create(CF, 1)
+    ids = [sut.add_job(seconds, JobState.SUCCEEDED) for seconds in (2.0, 5.0)]
+    run = WaitRun(WaitPlan("wait_all", {id: id for id in ids}, 0.0, 20.0, None, PollPolicy(maximum=2)))
+    async with sut.source() as source, anyio.create_task_group() as group:
+        group.start_soon(execute_plan, source, run)
+    return sut, run

@@ -1,4 +1,4 @@
-"""An outage under thousands of waits: all go on after it, and they do not come back as a herd."""
+"""An outage during thousands of waits: all of them recover, and without a thundering herd."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from common.simulator.faults import Fault
 from common.sources.http import HttpSource
 from tests.common.scripted import outcome
 from tests.common.virtual import Backend, Footprint, virtual_time
-from tests.contract.systems import System, name_of
-from tests.faults.chaos.fault_schedule import SOURCES, WAITS, Place
+from tests.contract.systems import SOURCES, System, name_of
+from tests.faults.chaos.fault_schedule import WAITS
+from tests.faults.chaos.system_under_test import SystemUnderTest
 
 pytestmark = pytest.mark.anyio
 
 POLICY = PollPolicy(initial=5, maximum=30)
-CROWD = max(40, WAITS // 3)
-BEGINS = 50.0
-LASTS = 150.0
+JOBS = max(40, WAITS // 3)
+OUTAGE_START = 50.0
+OUTAGE_DURATION = 150.0
 SETTLED = 60.0
-"""Seconds after which backoff has slowed all waits down."""
+"""Seconds of the outage after which backoff has slowed all waits down."""
 LATENCY = 0.02
-AT_ONCE = 8
-"""Requests in flight, at most."""
-TROUBLES = [faults.Reset(), faults.Status(503), faults.RetryAfter(45), faults.Hang()]
+CONCURRENCY = 8
+"""The most requests in flight."""
+FAULTS = [faults.Reset(), faults.Status(503), faults.RetryAfter(45), faults.Hang()]
 
 
 @virtual_time
@@ -36,55 +37,64 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
     return backend
 
 
-async def crowd(place: Place, source: HttpSource, ids: list[str], random: Random) -> list[Job | Exception]:
-    """Wait for every job; the waits begin within half a minute."""
-    ended: list[Job | Exception] = []
+async def wait_for_all(
+    sut: SystemUnderTest, source: HttpSource, ids: list[str], random: Random
+) -> list[Job | Exception]:
+    """Wait for every job, each in a task of its own that starts within half a minute."""
+    outcomes: list[Job | Exception] = []
 
-    async def one(id: str, starts: float) -> None:
-        await anyio.sleep(starts)
-        ended.append(await outcome(source.wait(id, timeout=3_000.0, policy=POLICY)))
+    async def wait(id: str, delay: float) -> None:
+        await anyio.sleep(delay)
+        outcomes.append(await outcome(source.wait(id, timeout=3_000.0, policy=POLICY)))
 
     before = Footprint.now()
     async with anyio.create_task_group() as group:
         for id in ids:
-            group.start_soon(one, id, random.random() * 30)
+            group.start_soon(wait, id, random.random() * 30)
     assert source._current_poller().idle
-    assert place.way.most <= AT_ONCE
+    assert sut.transport.most <= CONCURRENCY
     assert Footprint.now() == before
-    return ended
+    return outcomes
 
 
-async def peaks(place: Place, trouble: Fault, waits: int) -> tuple[int, int, int]:
-    """The most requests a second before an outage, late in it, and after it."""
+async def peak_rates(sut: SystemUnderTest, fault: Fault, waits: int) -> tuple[int, int, int]:
+    """Return the most requests a second before an outage, late in it, and after it."""
     random = Random(waits)
-    place.way.latency = lambda: LATENCY
+    sut.transport.latency = lambda: LATENCY
     began = anyio.current_time()
-    until = began + BEGINS + LASTS
+    until = began + OUTAGE_START + OUTAGE_DURATION
 
-    def down(_: object) -> bool:
-        return began + BEGINS <= anyio.current_time() < until
+    def during_outage(_: object) -> bool:
+        return began + OUTAGE_START <= anyio.current_time() < until
 
-    place.simulator.inject(down, trouble, times=None)
-    ids = [place.job(BEGINS + LASTS + 20 + random.random() * 60, JobState.SUCCEEDED) for _ in range(waits)]
-    async with place.source(concurrency=AT_ONCE) as source:
-        ended = await crowd(place, source, ids, random)
-    assert len(ended) == waits
-    assert all(isinstance(each, Job) and each.succeeded for each in ended)
-    place.simulator.verify()
-    peak = place.way.peak
-    return peak(began, began + BEGINS), peak(began + BEGINS + SETTLED, until), peak(until)
+    sut.simulator.inject(during_outage, fault, times=None)
+    ids = [
+        sut.add_job(OUTAGE_START + OUTAGE_DURATION + 20 + random.random() * 60, JobState.SUCCEEDED)
+        for _ in range(waits)
+    ]
+    async with sut.source(concurrency=CONCURRENCY) as source:
+        outcomes = await wait_for_all(sut, source, ids, random)
+    assert len(outcomes) == waits
+    assert all(isinstance(each, Job) and each.succeeded for each in outcomes)
+    sut.simulator.verify()
+    peak = sut.transport.peak_rate
+    return (
+        peak(began, began + OUTAGE_START),
+        peak(began + OUTAGE_START + SETTLED, until),
+        peak(until),
+    )
 
 
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
-@pytest.mark.parametrize("trouble", TROUBLES, ids=str)
-async def test_after_an_outage_waits_come_back_spread_over_time(system: System, trouble: Fault) -> None:
-    place = Place.of(system, 1)
-    before, late, after = await peaks(place, trouble, CROWD)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_after_an_outage_polls_are_spread_over_time(system: System, fault: Fault) -> None:
+    sut = SystemUnderTest.create(system, 1)
+    before, late, after = await peak_rates(sut, fault, JOBS)
     print(  # noqa: T201
-        f"{system.name}, {CROWD} waits, {trouble}: at most "
-        f"{before} requests a second before, {late} late in it, {after} afterwards"
+        f"{system.name}, {JOBS} waits, {fault}: at most {before} requests a second before the outage, "
+        f"{late} late in it, {after} after it"
     )
-    # As many as before; those that were under way when the server came back are on top of it.
-    assert after <= 1.1 * before + AT_ONCE
-    # The server was left alone meanwhile, or asked by backoff.
-    assert late <= before / 2 + AT_ONCE
+    # As many as before, and in addition the requests in flight when the server recovered.
+    assert after <= 1.1 * before + CONCURRENCY
+    # During the outage the source sent nothing, or polled with backoff.
+    assert late <= before / 2 + CONCURRENCY

@@ -1,7 +1,7 @@
-"""Day after day of polling, while jobs end and come: memory and requests stay as they were.
+"""A soak test: over days of polling, memory and the number of requests a day stay constant.
 
-Every day is the same, so that whatever is more on the next one is a leak. By default days are short and jobs
-few; ``JOBSOURCE_FLAT_JOBS=1000`` makes it a week of 1,000 jobs at a time.
+Every day has the same load, so that any increase from one day to the next is a leak. By default days are
+short and jobs few; ``JOBSOURCE_FLAT_JOBS=1000`` makes it a week of 1,000 jobs at a time.
 """
 
 from __future__ import annotations
@@ -22,58 +22,60 @@ import pytest
 from common import Capability, PollPolicy, WaitTimeout
 from common.sources.http import HttpSource
 from tests.common.virtual import Backend, Footprint, virtual_time
-from tests.contract.systems import System, name_of
-from tests.faults.chaos.fault_schedule import SOURCES, Place
+from tests.contract.systems import SOURCES, System, name_of
+from tests.faults.chaos.system_under_test import SystemUnderTest
 
 pytestmark = pytest.mark.anyio
 
 HOUR = 3_600.0
-WARM = 1
-"""So many days may leave something behind: caches fill, and dicts grow to their size."""
-SLACK = 4 * 1024
-"""Bytes by which one day's noon may differ from another's: an object a request is more."""
-PER_JOB = 192
-"""Bytes of the same for each job at a time: so many deadlines of waits that are over may be kept."""
+WARM_UP = 1
+"""Days that may use more memory than the one before: caches fill, and dicts grow to their final size."""
+MEMORY_TOLERANCE = 4 * 1024
+"""Bytes by which two days may differ: less than one leaked object a request."""
+MEMORY_PER_JOB = 192
+"""Bytes by which they may differ for each job, because deadlines of waits that ended are removed lazily."""
 
 
 @attrs.frozen
-class Size:
-    """How much there is of everything: ``jobs`` at a time, of which ``steady`` ones never end."""
+class Load:
+    """The load of the test: ``jobs`` at a time, of which ``endless`` never end, on each of ``days``."""
 
     jobs: int
-    steady: int
+    endless: int
     day: float
+    """Seconds."""
     days: int
-    lives: tuple[float, float]
+    job_seconds: tuple[float, float]
+    """The shortest and the longest job."""
     policies: Mapping[str, PollPolicy]
 
     @classmethod
-    def of(cls, jobs: int | None) -> Size:
+    def of(cls, jobs: int | None) -> Load:
         if jobs is None:
             short = PollPolicy(initial=40, maximum=80)
             return cls(5, 1, HOUR, 4, (100.0, 400.0), {"ontap": short, "bluexp": short, "cf": short})
-        # As slow as each may be: a week of it takes minutes.
+        # The longest intervals that each system allows: then a week takes minutes.
         rare, capped = PollPolicy(initial=3 * HOUR, maximum=3 * HOUR), PollPolicy(initial=60, maximum=240)
         policies = {"ontap": capped, "bluexp": rare, "cf": rare}
         return cls(jobs, max(1, jobs // 10), 24 * HOUR, 8, (4 * HOUR, 16 * HOUR), policies)
 
 
-asked = os.environ.get("JOBSOURCE_FLAT_JOBS")
-SIZE = Size.of(int(asked) if asked else None)
+jobs_variable = os.environ.get("JOBSOURCE_FLAT_JOBS")
+LOAD = Load.of(int(jobs_variable) if jobs_variable else None)
 
 
 @virtual_time
 def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
     backend: Backend = request.param()
-    # The loops keep that many timers that were cancelled: more than all that is looked for here.
+    # By default the loops keep more cancelled timers than the leak that is looked for here.
     monkeypatch.setattr("trio._core._run.DEADLINE_HEAP_MIN_PRUNE_THRESHOLD", 8, raising=False)
     monkeypatch.setattr("asyncio.base_events._MIN_SCHEDULED_TIMER_HANDLES", 8, raising=False)
     return backend
 
 
 @attrs.frozen
-class Day:
-    """What one noon found: bytes in use, and what went on since the last."""
+class Measurement:
+    """What was measured at noon of a day: bytes in use, and requests and ended jobs since the last noon."""
 
     memory: int
     requests: int
@@ -84,88 +86,94 @@ class Day:
 
 
 @attrs.define
-class Calendar:
-    """Days that are all alike."""
+class SoakRun:
+    """Runs the load, and measures once a day."""
 
-    size: Size
-    place: Place
+    load: Load
+    sut: SystemUnderTest
     source: HttpSource
     began: float
     ended: int = 0
-    days: list[Day] = attrs.field(factory=list[Day])
+    measurements: list[Measurement] = attrs.field(factory=list[Measurement])
 
     @property
     def policy(self) -> PollPolicy:
-        return self.size.policies[self.place.system.name]
+        return self.load.policies[self.sut.system.name]
 
-    async def until(self, day: int, seconds: float) -> None:
-        await anyio.sleep_until(self.began + day * self.size.day + seconds)
+    async def sleep_until(self, day: int, seconds: float) -> None:
+        await anyio.sleep_until(self.began + day * self.load.day + seconds)
 
-    async def work(self, random: Random) -> None:
-        """Each day the same jobs, one after another: each is given up on once, and then waited for."""
-        # On no whole second, and on no tenth of one: what rounding does must not tell one day from another.
-        starts = random.randrange(1, int(self.size.day / 50)) + 0.26
-        lives = self._lives(random, starts)
-        for day in range(self.size.days):
-            await self.until(day, starts)
-            for number, seconds in enumerate(lives):
-                ends = self.place.ends()
-                id = self.place.job(seconds, ends[number % len(ends)])
-                await self.give_up(id, seconds / 3)
-                patience = 2 * self.size.days * self.size.day
-                job = await self.source.wait(id, timeout=patience, check=False, policy=self.policy)
+    async def run_jobs(self, random: Random) -> None:
+        """Run the same jobs each day, one after another; for each a wait times out, and a second one ends."""
+        # Not at a multiple of a tenth of a second: rounding must not make one day differ from another.
+        first_start = random.randrange(1, int(self.load.day / 50)) + 0.26
+        durations = self._durations(random, first_start)
+        for day in range(self.load.days):
+            await self.sleep_until(day, first_start)
+            for number, seconds in enumerate(durations):
+                states = self.sut.terminal_states()
+                id = self.sut.add_job(seconds, states[number % len(states)])
+                await self.wait_too_short(id, seconds / 3)
+                timeout = 2 * self.load.days * self.load.day
+                job = await self.source.wait(id, timeout=timeout, check=False, policy=self.policy)
                 assert job.done
-                del self.place.simulator.jobs[id]
+                del self.sut.simulator.jobs[id]
                 self.ended += 1
-        await self.until(self.size.days, 0)
+        await self.sleep_until(self.load.days, 0)
 
-    def _lives(self, random: Random, starts: float) -> Sequence[float]:
-        lives: list[float] = []
-        left = self.size.day - starts
-        while (left := left - (seconds := random.uniform(*self.size.lives)) - self.policy.maximum - 1) > 0:
-            lives.append(seconds)
-        return lives
+    def _durations(self, random: Random, first_start: float) -> Sequence[float]:
+        """Return the seconds of each of a day's jobs."""
+        durations: list[float] = []
+        left = self.load.day - first_start
+        while (
+            left := left - (seconds := random.uniform(*self.load.job_seconds)) - self.policy.maximum - 1
+        ) > 0:
+            durations.append(seconds)
+        return durations
 
-    async def give_up(self, id: str, timeout: float) -> None:
+    async def wait_too_short(self, id: str, timeout: float) -> None:
         try:
             await self.source.wait(id, timeout=timeout, policy=self.policy)
         except WaitTimeout:
             return
-        raise AssertionError("it ended too early")
+        raise AssertionError("the job ended before the timeout")
 
-    async def watch(self) -> None:
-        """A job that never ends, with a deadline before all others: those pile up behind it if they can."""
-        id, patience = self.place.job(0, None), (1 + self.size.days) * self.size.day
-        async for _ in self.source.watch(id, timeout=patience, policy=self.policy):
+    async def watch_endless(self) -> None:
+        """Watch a job that never ends.
+
+        Its deadline is before those of all other waits, which pile up behind it if they are not removed.
+        """
+        id, timeout = self.sut.add_job(0, None), (1 + self.load.days) * self.load.day
+        async for _ in self.source.watch(id, timeout=timeout, policy=self.policy):
             pass
 
-    async def look(self) -> None:
-        """Each noon, when all are at work, see how much there is."""
+    async def measure(self) -> None:
+        """Measure each noon, when all jobs are running."""
         ended = 0
-        for day in range(self.size.days):
-            await self.until(day, self.size.day / 2)
-            requests = len(self.place.way.left)
-            self.place.forget()
-            tidy()
-            found = Day(tracemalloc.get_traced_memory()[0], requests, self.ended - ended)
+        for day in range(self.load.days):
+            await self.sleep_until(day, self.load.day / 2)
+            requests = len(self.sut.transport.job_reads)
+            self.sut.clear_records()
+            free_memory()
+            measurement = Measurement(tracemalloc.get_traced_memory()[0], requests, self.ended - ended)
             ended = self.ended
-            self.days.append(found)
-            print(f"{self.place.system.name}, day {day}: {found}", flush=True)  # noqa: T201
+            self.measurements.append(measurement)
+            print(f"{self.sut.system.name}, day {day}: {measurement}", flush=True)  # noqa: T201
 
     async def run(self) -> None:
         random = Random(1)
-        async with anyio.create_task_group() as steady:
-            for _ in range(self.size.steady):
-                steady.start_soon(self.watch)
+        async with anyio.create_task_group() as endless:
+            for _ in range(self.load.endless):
+                endless.start_soon(self.watch_endless)
             async with anyio.create_task_group() as group:
-                group.start_soon(self.look)
-                for _ in range(self.size.jobs - self.size.steady):
-                    group.start_soon(self.work, random)
-            steady.cancel_scope.cancel()
+                group.start_soon(self.measure)
+                for _ in range(self.load.jobs - self.load.endless):
+                    group.start_soon(self.run_jobs, random)
+            endless.cancel_scope.cancel()
 
 
-def tidy() -> None:
-    """Free what is garbage, and the names that C code makes for each lookup, which the interpreter caches."""
+def free_memory() -> None:
+    """Collect garbage, and drop the interpreter's cache of the attribute names that C code has looked up."""
     gc.collect()
     for name in ("_clear_internal_caches", "_clear_type_cache"):  # the latter before Python 3.13
         if hasattr(sys, name):
@@ -184,22 +192,22 @@ def traced() -> Generator[None, None, None]:
 
 
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
-async def test_days_of_polling_leave_everything_as_it_was(system: System) -> None:
+async def test_memory_and_requests_are_the_same_each_day(system: System) -> None:
     before = Footprint.now()
     assert math.isinf(before.timer)
     with traced():
-        place = Place.of(system, 1, journal_limit=100)
-        async with place.source() as source:
-            calendar = Calendar(SIZE, place, source, anyio.current_time())
-            await calendar.run()
+        sut = SystemUnderTest.create(system, 1, journal_limit=100)
+        async with sut.source() as source:
+            soak = SoakRun(LOAD, sut, source, anyio.current_time())
+            await soak.run()
             assert source._current_poller().idle
-    assert place.way.flying == 0
+    assert sut.transport.flying == 0
     assert Footprint.now() == before
-    first, *rest = calendar.days[WARM:]
-    assert first.ended >= SIZE.jobs
-    # Jobs that share requests move towards each other for some days, so that ends are learnt of sooner.
-    spare = 0.1 if Capability.BATCH in source.capabilities else 0
-    for day in rest:
-        assert abs(day.ended - first.ended) <= spare * first.ended
-        assert abs(day.requests - first.requests) <= spare * first.requests
-        assert abs(day.memory - first.memory) <= SLACK + PER_JOB * SIZE.jobs
+    first, *others = soak.measurements[WARM_UP:]
+    assert first.ended >= LOAD.jobs
+    # Polls that share requests synchronize over some days, and so ends are seen sooner, with fewer requests.
+    tolerance = 0.1 if Capability.BATCH in source.capabilities else 0
+    for other in others:
+        assert abs(other.ended - first.ended) <= tolerance * first.ended
+        assert abs(other.requests - first.requests) <= tolerance * first.requests
+        assert abs(other.memory - first.memory) <= MEMORY_TOLERANCE + MEMORY_PER_JOB * LOAD.jobs

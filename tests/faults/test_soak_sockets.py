@@ -1,4 +1,4 @@
-"""Over real sockets, in real time: wave after wave of jobs, on connections that are closed at the end."""
+"""A soak test over real sockets, in real time: all connections are closed at the end."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.contract.test_sockets import connect
 
 pytestmark = pytest.mark.anyio
 
-WAVES = 4
-JOBS = 25
+ROUNDS = 4
+JOBS_PER_ROUND = 25
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -24,24 +24,24 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 def open_sockets() -> int:
-    """How many are open in this process, on both ends."""
+    """Return how many sockets are open in this process: the client's and the server's."""
     gc.collect()
     return sum(isinstance(each, socket.socket) and each.fileno() >= 0 for each in gc.get_objects())
 
 
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
-async def test_waves_of_jobs_leave_no_socket_behind(system: System) -> None:
+async def test_rounds_of_jobs_leave_no_socket_open(system: System) -> None:
     simulator = system.simulate()
     words = system.words
     async with simulator.serve() as url:
         before = open_sockets()
         async with connect(system, url) as source:  # one request at a time, and so one connection
-            for _ in range(WAVES):
+            for _ in range(ROUNDS):
                 script = [(words[JobState.RUNNING], 0.02), (words[JobState.SUCCEEDED], None)]
-                ids = [simulator.add_job(script) for _ in range(JOBS)]
+                ids = [simulator.add_job(script) for _ in range(JOBS_PER_ROUND)]
                 await wait_all(source, ids)
                 assert open_sockets() <= before + 2
             assert source._current_poller().idle
         with anyio.fail_after(30):
-            while open_sockets() > before:  # noqa: ASYNC110 - the server hears of it a moment later
+            while open_sockets() > before:  # noqa: ASYNC110 - the server closes its end a moment later
                 await anyio.sleep(0.01)

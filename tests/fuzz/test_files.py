@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cfjobs.cf_cli import CommandConfig, read_config
+from cfjobs.cf_cli import CfCliConfig, read_config
 from common.auth.oauth2 import Token, read_token
 from common.config.profiles import CONFIG, Profiles, read_profiles
 from common.model.errors import DecodeError, JobsError, TransportError, UsageError
@@ -69,7 +69,7 @@ def test_the_cf_commands_file(folder: Path, body: bytes) -> None:
     file = folder / "config.json"
     file.write_bytes(body)
     found = tried(lambda: read_config(file))
-    if isinstance(found, CommandConfig):
+    if isinstance(found, CfCliConfig):
         assert found.target.startswith(("https://", "http://"))
         assert CANARY not in repr(found)
         assert found.access or found.refresh or (found.as_client and found.client_secret)

@@ -21,7 +21,7 @@ from common.providers import Provider, register_provider
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.common.test_embedding import ROOT, printed, write
-from tests.profiles import PASSWORD, TOKEN, Desk, auth_of, words
+from tests.profiles import PASSWORD, TOKEN, UserEnv, auth_of, words
 
 ID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
 FILE = """
@@ -64,11 +64,11 @@ def _three_providers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def filed(desk: Desk) -> Desk:
+def filed(user_env: UserEnv) -> UserEnv:
     """A user with the profiles above."""
-    desk.profiles(FILE)
-    desk.set(PROD_PW=PASSWORD, LAB_TOKEN=TOKEN)
-    return desk
+    user_env.profiles(FILE)
+    user_env.set(PROD_PW=PASSWORD, LAB_TOKEN=TOKEN)
+    return user_env
 
 
 # --- what a target may be
@@ -87,8 +87,8 @@ def filed(desk: Desk) -> Desk:
         (JobRef("ontap", "cluster1", ID), "https://cluster1"),
     ],
 )
-def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, desk: Desk) -> None:
-    del desk
+def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, user_env: UserEnv) -> None:
+    del user_env
     source = connect(target, auth=("admin", PASSWORD))
     assert isinstance(source, OntapJobs)
     assert source.endpoint == endpoint
@@ -101,27 +101,27 @@ def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, desk: Desk)
         ("prod", "pass profile='name'"),
         ("cluster1.example.com", "write it as 'ontap://host'"),
         (f" ontap://h/{ID}", "neither"),
-        ("nas://h", "no installed provider's: there are bluexp://, cf://, ontap://"),
-        ("ONTAP://h", "no installed provider's"),
+        ("nas://h", "belongs to no installed provider: pass one of bluexp://, cf://, ontap://"),
+        ("ONTAP://h", "belongs to no installed provider"),
         ("ontap:h", "neither"),
         (f"ontap://admin:{PASSWORD}@h", "holds a user name or password"),
         (f"https://admin:{PASSWORD}@h", "holds a user name or password"),
         (f"https://h/{PASSWORD}", "must be an origin"),
-        ("https://h", "nothing says whose https://h is: write one of bluexp://h, cf://h, ontap://h, or"),
+        ("https://h", "which provider https://h belongs to: pass one of bluexp://h, cf://h, ontap://h, or"),
         ("https://", "no valid host"),
         (f"ontap://h/a/b/{PASSWORD}", "not a job reference"),
         ("ontap://h#x", "not a job reference"),
         ("ontap://h/x y", "not a job reference"),
         ("ontap://[::1", "not an URL"),
-        ("ontap://", "nothing says where this ontap is"),
-        ("ontap:///", "nothing says where this ontap is"),
-        (7, "not by int"),
-        (b"ontap://h", "not by bytes"),
+        ("ontap://", "the endpoint is missing: pass 'ontap://host' with a host"),
+        ("ontap:///", "the endpoint is missing: pass 'ontap://host' with a host"),
+        (7, "not int:"),
+        (b"ontap://h", "not bytes:"),
         (PASSWORD, "neither"),
     ],
 )
-def test_anything_else_is_refused_in_one_sentence(target: Any, said: str, desk: Desk) -> None:
-    del desk
+def test_anything_else_is_refused_in_one_sentence(target: Any, said: str, user_env: UserEnv) -> None:
+    del user_env
     with pytest.raises(UsageError, match=said) as caught:
         connect(target)
     assert PASSWORD not in words(caught.value)
@@ -130,8 +130,8 @@ def test_anything_else_is_refused_in_one_sentence(target: Any, said: str, desk: 
 
 @given(st.text() | st.from_regex(r"(ontap|bluexp|cf|https?)(\+http)?://.{0,20}", fullmatch=True))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_is_a_system_or_an_error(desk: Desk, text: str) -> None:
-    del desk
+def test_any_text_is_a_system_or_an_error(user_env: UserEnv, text: str) -> None:
+    del user_env
     try:
         source = connect(text, auth=("admin", PASSWORD))
     except UsageError as error:
@@ -163,14 +163,14 @@ def test_any_text_is_a_system_or_an_error(desk: Desk, text: str) -> None:
         ("cf:///", "http://127.0.0.1:8080"),
     ],
 )
-def test_the_one_profile_that_matches_is_used(target: Any, expected: str, filed: Desk) -> None:
+def test_the_one_profile_that_matches_is_used(target: Any, expected: str, filed: UserEnv) -> None:
     del filed
     source = connect(target)
     assert source.endpoint == expected
     assert PASSWORD not in repr(source) + auth_of(source)
 
 
-def test_a_profile_by_name(filed: Desk) -> None:
+def test_a_profile_by_name(filed: UserEnv) -> None:
     source = connect(profile="prod")
     assert (source.endpoint, auth_of(source)) == ("https://cluster1.example.com", "Basic('admin', ****)")
     assert connect("ontap://10.0.0.1", profile="prod").aliases == {"https://10.0.0.1"}
@@ -180,7 +180,7 @@ def test_a_profile_by_name(filed: Desk) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_profile_signs_in_and_waits(filed: Desk) -> None:
+async def test_a_profile_signs_in_and_waits(filed: UserEnv) -> None:
     del filed
     simulator = OntapSimulator()
     uuid = simulator.add_job([("success", None)])
@@ -193,70 +193,72 @@ async def test_a_profile_signs_in_and_waits(filed: Desk) -> None:
 @pytest.mark.parametrize(
     ("target", "profile", "said"),
     [
-        ("ontap://other", "prod", "is for https://cluster1.example.com, and the target names https://other"),
+        ("ontap://other", "prod", "is for https://cluster1.example.com, but the target names https://other"),
         ("ontap+http://cluster1.example.com", "prod", "names http://cluster1.example.com"),
         ("https://other", "prod", "the target names https://other"),
-        ("cf://cluster1.example.com", "prod", "is for ontap, and the target is of cf"),
+        ("cf://cluster1.example.com", "prod", "is for ontap, but the target is for cf"),
         (f"bluexp://api.bluexp.netapp.com/account-x2/{ID}", "backup", "is for another account than the"),
         (f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=b2", "backup", "is for another agent than"),
         ("bluexp://elsewhere", "backup", "is for https://api.bluexp.netapp.com"),
         (None, "none", "there is no profile 'none' in .*; there are: backup, dev, lab, nas, prod"),
         (None, "nas", "no provider 'nas' is installed"),
-        (None, "", "profile= is the name of a profile"),
-        (None, "https://cluster1.example.com", "profile= is the name of a profile"),
-        (None, 7, "profile= is the name of a profile"),
+        (None, "", "profile= must be the name of a profile"),
+        (None, "https://cluster1.example.com", "profile= must be the name of a profile"),
+        (None, 7, "profile= must be the name of a profile"),
     ],
 )
-def test_a_profile_is_for_its_own_system(target: Any, profile: Any, said: str, filed: Desk) -> None:
+def test_a_profile_is_for_its_own_system(target: Any, profile: Any, said: str, filed: UserEnv) -> None:
     filed.set(PROD_PW="", LAB_TOKEN="")  # no secret is looked at before that is clear
     with pytest.raises(UsageError, match=said):
         connect(target, profile=profile)
 
 
-def test_the_caller_may_say_that_two_names_are_one_system(filed: Desk) -> None:
+def test_the_caller_may_say_that_two_names_are_one_system(filed: UserEnv) -> None:
     del filed
     source = connect("ontap://cluster1", profile="prod", aliases=["cluster1"])
     assert source.aliases == {"https://cluster1", "https://10.0.0.1"}
     assert source.endpoint == "https://cluster1.example.com"
 
 
-def test_a_callers_alias_lets_no_stored_reference_pick_a_profile(filed: Desk) -> None:
+def test_a_callers_alias_lets_no_stored_reference_pick_a_profile(filed: UserEnv) -> None:
     filed.set(ONTAP_HOST="cluster1.example.com", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD)
-    with pytest.raises(UsageError, match="nothing says how to sign in to https://evil"):
+    with pytest.raises(UsageError, match="no credentials for https://evil"):
         connect(f"ontap://evil/{ID}", aliases=["cluster1.example.com", "evil"])
 
 
-def test_several_profiles_of_one_system_are_named(filed: Desk) -> None:
+def test_several_profiles_of_one_system_are_named(filed: UserEnv) -> None:
     second = '[profiles.second]\nendpoint = "ontap://cluster2"\naliases = ["10.0.0.1"]'
     filed.profiles(FILE + second)
-    with pytest.raises(UsageError, match=r"of https://10\.0\.0\.1: pass profile= with one of prod, second$"):
+    with pytest.raises(
+        UsageError, match=r"match https://10\.0\.0\.1: pass profile= with one of prod, second$"
+    ):
         connect("https://10.0.0.1")
     connect("https://10.0.0.1", profile="prod")
 
 
-def test_a_profile_without_endpoint_sends_nothing_anywhere(filed: Desk) -> None:
+def test_a_profile_without_endpoint_sends_nothing_anywhere(filed: UserEnv) -> None:
     filed.profiles('[profiles.any]\nprovider = "ontap"\nuser = "a"\npassword = { env = "PROD_PW" }')
     for target in (None, "ontap://evil"):
-        with pytest.raises(UsageError, match="profile 'any' states no endpoint: add endpoint = "):
+        with pytest.raises(UsageError, match="profile 'any' has no endpoint: add endpoint = "):
             connect(target, profile="any")
-    with pytest.raises(UsageError, match="nothing says how to sign in"):
+    with pytest.raises(UsageError, match="no credentials for"):
         connect("ontap://evil")
     filed.set(JOBSOURCE_ENDPOINT="ontap://cluster1")
     assert connect(profile="any").endpoint == "https://cluster1"
-    with pytest.raises(UsageError, match="is for https://cluster1, and the target names https://evil"):
+    with pytest.raises(UsageError, match="is for https://cluster1, but the target names https://evil"):
         connect("ontap://evil", profile="any")
     filed.set(JOBSOURCE_PROFILE="other")
-    with pytest.raises(UsageError, match="profile 'any' states no endpoint"):
+    with pytest.raises(UsageError, match="profile 'any' has no endpoint"):
         connect(profile="any")
 
 
-def test_a_switched_off_verification_warns_as_ever(filed: Desk) -> None:
+def test_a_switched_off_verification_warns_as_ever(filed: UserEnv) -> None:
     filed.profiles(FILE.replace('user = "admin"', 'user = "admin"\nverify = false'))
     with pytest.warns(InsecureConnectionWarning, match="verify=False"):
         connect(profile="prod")
 
 
-def test_the_callers_own_options_beat_the_profile(filed: Desk) -> None:
+def test_the_callers_own_options_beat_the_profile(filed: UserEnv) -> None:
     filed.profiles(FILE.replace('user = "admin"', 'user = "admin"\nconcurrency = 2'))
     filed.set(JOBSOURCE_ENDPOINT="ontap://cluster1.example.com", JOBSOURCE_USER="bob")
     assert connect(profile="prod").concurrency == 2
@@ -276,26 +278,29 @@ def test_the_callers_own_options_beat_the_profile(filed: Desk) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f"password = '{PASSWORD}", "is no TOML: see "),
-        (f"[profiles.prod]\n{PASSWORD} {PASSWORD}", "is no TOML: see line 2, column"),
-        (f"[profiles.prod]\nuser = {'9' * 5000}", "is no TOML: "),
-        ("a = " + "[" * 100_000, "is no TOML: "),
+        (f"password = '{PASSWORD}", "is not valid TOML: see "),
+        (f"[profiles.prod]\n{PASSWORD} {PASSWORD}", "is not valid TOML: see line 2, column"),
+        (f"[profiles.prod]\nuser = {'9' * 5000}", "is not valid TOML: "),
+        ("a = " + "[" * 100_000, "is not valid TOML: "),
         (
             f"[prod]\npassword = '{PASSWORD}'",
-            r"unknown table or key 'prod': there are only \[profiles.<name>\]",
+            r"unknown table or key 'prod': the file has only tables \[profiles.<name>\]",
         ),
-        ("profiles = 7", "a profile is a table"),
-        ("[profiles]\nprod = 7", "a profile is a table"),
-        ("[[profiles]]\nprovider = 'ontap'", "a profile is a table"),
-        ("[profiles.'ontap://h']\nprovider = 'ontap'", "a profile's name is letters, digits"),
-        ("[profiles.'']\nprovider = 'ontap'", "a profile's name is letters, digits"),
-        ("[profiles.prod]", "profile 'prod': nothing says whose system it is"),
-        ("[profiles.prod]\nendpoint = 'https://h'", "profile 'prod': nothing says whose system it is"),
+        ("profiles = 7", "each profile must be a table"),
+        ("[profiles]\nprod = 7", "each profile must be a table"),
+        ("[[profiles]]\nprovider = 'ontap'", "each profile must be a table"),
+        ("[profiles.'ontap://h']\nprovider = 'ontap'", "a profile's name must be letters, digits"),
+        ("[profiles.'']\nprovider = 'ontap'", "a profile's name must be letters, digits"),
+        ("[profiles.prod]", "profile 'prod': the provider is missing: add provider ="),
+        (
+            "[profiles.prod]\nendpoint = 'https://h'",
+            "profile 'prod': the provider is missing: add provider =",
+        ),
         ("[profiles.prod]\nprovider = 7", "profile 'prod': provider must be"),
         ("[profiles.prod]\nprovider = 'ON TAP'", "profile 'prod': provider must be"),
         (
             "[profiles.prod]\nprovider = 'cf'\nendpoint = 'ontap://h'",
-            "one of 'ontap', beside provider = 'cf'",
+            "is for 'ontap', but the provider is 'cf'",
         ),
         ("[profiles.prod]\nprovider = 'cf'\nendpoint = 7", "profile 'prod': the endpoint must be text"),
         (f"[profiles.prod]\nendpoint = 'ontap://a:{PASSWORD}@h'", "holds a user name or password"),
@@ -304,59 +309,63 @@ def test_the_callers_own_options_beat_the_profile(filed: Desk) -> None:
         ("[profiles.prod]\nendpoint = 'on tap://h'", "must begin with https://, http:// or a provider's"),
         ("[profiles.prod]\nendpoint = 'ontap://h'\naliases = 'h2'", "profile 'prod': aliases= must be"),
         ("[profiles.prod]\nendpoint = 'ontap://h'\naliases = [7]", "profile 'prod': the endpoint"),
-        (f"[profiles.prod]\nendpoint = 'ontap://h'\npassword = '{PASSWORD}'", "stands in the file as plain"),
+        (f"[profiles.prod]\nendpoint = 'ontap://h'\npassword = '{PASSWORD}'", "is in the file as plain text"),
         (f"[profiles.prod]\nendpoint = 'ontap://h'\npasswd = '{PASSWORD}'", "unknown key 'passwd'"),
     ],
 )
-def test_a_file_that_makes_no_sense_is_refused_and_not_quoted(text: str, said: str, desk: Desk) -> None:
-    desk.profiles(text)
+def test_an_invalid_file_is_refused_and_not_quoted(text: str, said: str, user_env: UserEnv) -> None:
+    user_env.profiles(text)
     with pytest.raises(UsageError, match=said) as caught:
         connect(profile="prod")
     assert PASSWORD not in words(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_in_another_encoding_is_refused(desk: Desk) -> None:
-    desk.profiles("")
-    desk.file.write_bytes("[profiles.prod]".encode("utf-16"))
-    with pytest.raises(UsageError, match="it is no text in UTF-8"):
+def test_a_file_in_another_encoding_is_refused(user_env: UserEnv) -> None:
+    user_env.profiles("")
+    user_env.file.write_bytes("[profiles.prod]".encode("utf-16"))
+    with pytest.raises(UsageError, match="it is not text in UTF-8"):
         connect(profile="prod")
-    desk.file.write_bytes(b"\xef\xbb\xbf" + FILE.replace("\n", "\r\n").encode())
-    with pytest.raises(UsageError, match="profile 'prod': password is empty: the variable PROD_PW"):
+    user_env.file.write_bytes(b"\xef\xbb\xbf" + FILE.replace("\n", "\r\n").encode())
+    with pytest.raises(
+        UsageError, match="profile 'prod': password: the variable PROD_PW is empty or not set"
+    ):
         connect(profile="prod")
 
 
-def test_another_profiles_mistakes_are_no_matter(filed: Desk) -> None:
+def test_another_profiles_mistakes_are_no_matter(filed: UserEnv) -> None:
     filed.profiles(FILE + '[profiles.odd]\nprovider = "cf"\nendpoint = "cf://odd"\nsecret = 7')
     connect(profile="prod")
     with pytest.raises(UsageError, match="profile 'odd': unknown key 'secret'"):
         connect("cf://odd")
 
 
-def test_a_file_that_is_named_must_be_there(desk: Desk) -> None:
-    desk.set(JOBSOURCE_CONFIG=str(desk.folder / "none.toml"))
-    with pytest.raises(UsageError, match=r"JOBSOURCE_CONFIG names .*none\.toml, which is not there"):
+def test_a_file_that_is_named_must_be_there(user_env: UserEnv) -> None:
+    user_env.set(JOBSOURCE_CONFIG=str(user_env.folder / "none.toml"))
+    with pytest.raises(UsageError, match=r"JOBSOURCE_CONFIG names .*none\.toml, which does not exist"):
         connect("ontap://h", auth=("a", "b"))
-    desk.set(JOBSOURCE_CONFIG=str(desk.folder))
+    user_env.set(JOBSOURCE_CONFIG=str(user_env.folder))
     with pytest.raises(UsageError, match="cannot be read: Is a directory"):
         connect("ontap://h", auth=("a", "b"))
 
 
-def test_the_platforms_folder_is_the_default(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_platforms_folder_is_the_default(user_env: UserEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     platformdirs: Any = ModuleType("platformdirs")
-    platformdirs.user_config_path = lambda name: desk.folder / "config" / name
+    platformdirs.user_config_path = lambda name: user_env.folder / "config" / name
     monkeypatch.setitem(sys.modules, "platformdirs", platformdirs)
     with pytest.raises(UsageError, match=r"no profile 'prod' in .*config/jobsource/profiles.toml; .*: none"):
         connect(profile="prod")
     connect("ontap://h", auth=("a", "b"))
-    (desk.folder / "config/jobsource").mkdir(parents=True)
-    (desk.folder / "config/jobsource/profiles.toml").write_text(FILE)
-    desk.set(PROD_PW=PASSWORD)
+    (user_env.folder / "config/jobsource").mkdir(parents=True)
+    (user_env.folder / "config/jobsource/profiles.toml").write_text(FILE)
+    user_env.set(PROD_PW=PASSWORD)
     connect(profile="prod")
 
 
-def test_without_platformdirs_the_package_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    del desk
+def test_without_platformdirs_the_package_is_named(
+    user_env: UserEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del user_env
     monkeypatch.setitem(sys.modules, "platformdirs", None)
     with pytest.raises(UsageError, match=r'set JOBSOURCE_CONFIG .* pip install "jobsource\[profiles\]"'):
         connect(profile="prod")
@@ -366,30 +375,30 @@ def test_without_platformdirs_the_package_is_named(desk: Desk, monkeypatch: pyte
 # --- the environment
 
 
-def test_ontap_host_says_where_and_who(desk: Desk) -> None:
+def test_ontap_host_states_the_endpoint_and_the_provider(user_env: UserEnv) -> None:
     with pytest.raises(UsageError, match="set JOBSOURCE_PROFILE, JOBSOURCE_ENDPOINT or ONTAP_HOST"):
         connect()
-    desk.set(ONTAP_HOST="Cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD)
+    user_env.set(ONTAP_HOST="Cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD)
     for target in (None, "ontap://cluster1", "https://cluster1", f"ontap://cluster1/{ID}", "ontap://"):
         source = connect(target)
         assert (source.endpoint, auth_of(source)) == ("https://cluster1", "Basic('admin', ****)")
 
 
 @pytest.mark.parametrize("target", ["ontap://other", f"ontap://other/{ID}", "ontap+http://cluster1"])
-def test_the_environments_credentials_go_to_its_own_endpoint_alone(target: str, desk: Desk) -> None:
-    desk.set(ONTAP_HOST="cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD, JOBSOURCE_TOKEN=TOKEN)
+def test_the_environments_credentials_go_to_its_own_endpoint_alone(target: str, user_env: UserEnv) -> None:
+    user_env.set(ONTAP_HOST="cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD, JOBSOURCE_TOKEN=TOKEN)
     with pytest.raises(UsageError) as caught:
         connect(target)
     said = str(caught.value)
-    assert "ONTAP_HOST keeps ONTAP_USER and ONTAP_PASSWORD for https://cluster1" in said
+    assert "ONTAP_USER and ONTAP_PASSWORD are only for https://cluster1 (ONTAP_HOST)" in said
     assert "to use JOBSOURCE_TOKEN, set JOBSOURCE_ENDPOINT or name a profile" in said
     assert PASSWORD not in words(caught.value)
     assert TOKEN not in words(caught.value)
-    with pytest.raises(UsageError, match="nothing says how to sign in to https://foundation"):
+    with pytest.raises(UsageError, match="no credentials for https://foundation"):
         connect("cf://foundation")
 
 
-def test_variables_without_an_endpoint_are_for_the_profile_that_was_named(filed: Desk) -> None:
+def test_variables_without_an_endpoint_are_for_the_profile_that_was_named(filed: UserEnv) -> None:
     filed.set(ONTAP_USER="bob", JOBSOURCE_CONCURRENCY="2")
     assert auth_of(connect(profile="prod")) == "Basic('bob', ****)"
     assert connect(profile="prod").concurrency == 2
@@ -401,7 +410,7 @@ def test_variables_without_an_endpoint_are_for_the_profile_that_was_named(filed:
     assert connect().concurrency == 2
 
 
-def test_variables_of_another_endpoint_leave_a_profile_alone(filed: Desk) -> None:
+def test_variables_of_another_endpoint_leave_a_profile_alone(filed: UserEnv) -> None:
     filed.set(ONTAP_HOST="cluster2", ONTAP_USER="bob", ONTAP_PASSWORD="other")
     assert auth_of(connect(profile="prod")) == "Basic('admin', ****)"
     assert auth_of(connect("ontap://10.0.0.1")) == "Basic('admin', ****)"
@@ -409,62 +418,62 @@ def test_variables_of_another_endpoint_leave_a_profile_alone(filed: Desk) -> Non
     assert auth_of(connect("ontap://10.0.0.1")) == "Basic('bob', ****)"
 
 
-def test_jobsource_endpoint_says_where_and_whose(desk: Desk) -> None:
-    desk.set(JOBSOURCE_ENDPOINT="cf://api.example.org", JOBSOURCE_TOKEN=TOKEN, ONTAP_HOST="cluster1")
+def test_jobsource_endpoint_states_the_endpoint_and_the_provider(user_env: UserEnv) -> None:
+    user_env.set(JOBSOURCE_ENDPOINT="cf://api.example.org", JOBSOURCE_TOKEN=TOKEN, ONTAP_HOST="cluster1")
     assert repr(connect()) == "<CFJobs 'https://api.example.org'>"
     assert repr(connect("https://api.example.org")) == "<CFJobs 'https://api.example.org'>"
-    desk.set(JOBSOURCE_ENDPOINT="api.example.org")
-    with pytest.raises(UsageError, match=r"nothing says whose https://api\.example\.org is"):
+    user_env.set(JOBSOURCE_ENDPOINT="api.example.org")
+    with pytest.raises(UsageError, match=r"cannot tell which provider https://api\.example\.org belongs to"):
         connect()
-    desk.set(JOBSOURCE_PROVIDER="cf")
+    user_env.set(JOBSOURCE_PROVIDER="cf")
     assert repr(connect()) == "<CFJobs 'https://api.example.org'>"
-    desk.set(JOBSOURCE_PROVIDER="bluexp", JOBSOURCE_ACCOUNT="account-1", JOBSOURCE_AGENT="a1")
+    user_env.set(JOBSOURCE_PROVIDER="bluexp", JOBSOURCE_ACCOUNT="account-1", JOBSOURCE_AGENT="a1")
     assert repr(connect()) == "<BlueXPJobs 'https://api.example.org', account='account-1', agent='a1'>"
-    desk.set(JOBSOURCE_ENDPOINT="cf://api.example.org")
-    with pytest.raises(UsageError, match=r"JOBSOURCE_ENDPOINT: the endpoint is one of 'cf'"):
+    user_env.set(JOBSOURCE_ENDPOINT="cf://api.example.org")
+    with pytest.raises(UsageError, match=r"JOBSOURCE_ENDPOINT: the endpoint is for 'cf'"):
         connect()
 
 
 @pytest.mark.parametrize("name", ["JOBSOURCE_ENDPOINT", "ONTAP_HOST"])
-def test_an_endpoint_in_a_variable_that_is_none_is_refused_by_name(name: str, desk: Desk) -> None:
-    desk.set(**{name: f"https://admin:{PASSWORD}@cluster1"})
+def test_an_endpoint_in_a_variable_that_is_none_is_refused_by_name(name: str, user_env: UserEnv) -> None:
+    user_env.set(**{name: f"https://admin:{PASSWORD}@cluster1"})
     with pytest.raises(UsageError, match=f"{name}: the endpoint holds a user name or password") as caught:
         connect()
     assert PASSWORD not in words(caught.value)
 
 
-def test_a_profile_and_an_endpoint_of_the_environment_must_fit(filed: Desk) -> None:
+def test_a_profile_and_an_endpoint_of_the_environment_must_fit(filed: UserEnv) -> None:
     filed.set(JOBSOURCE_PROFILE="prod", JOBSOURCE_ENDPOINT="ontap://other")
     with pytest.raises(
-        UsageError, match="JOBSOURCE_PROFILE and JOBSOURCE_ENDPOINT do not fit: profile 'prod'"
+        UsageError, match="JOBSOURCE_PROFILE and JOBSOURCE_ENDPOINT do not match: profile 'prod'"
     ):
         connect()
     filed.set(JOBSOURCE_ENDPOINT="ontap://10.0.0.1")
     assert connect().endpoint == "https://cluster1.example.com"
     with pytest.raises(UsageError, match=r"^JOBSOURCE_PROFILE: profile 'prod' is for https://cluster1\."):
         connect("ontap://other")
-    for name, said in (("none", "there is no profile 'none'"), ("a b", "is the name of a profile")):
+    for name, said in (("none", "there is no profile 'none'"), ("a b", "must be the name of a profile")):
         filed.set(JOBSOURCE_PROFILE=name)
         with pytest.raises(UsageError, match=f"^JOBSOURCE_PROFILE: {said}"):
             connect()
 
 
-def test_an_endpoint_of_the_environment_moves_no_profile_that_a_reference_picks(filed: Desk) -> None:
+def test_an_endpoint_of_the_environment_moves_no_profile_that_a_reference_picks(filed: UserEnv) -> None:
     filed.set(JOBSOURCE_ENDPOINT="bluexp://agent.internal")
     target = f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=a1"
     assert connect(target).endpoint == "https://api.bluexp.netapp.com"
-    # Named, it is the environment's to say where a profile that states no endpoint is.
+    # Named, it is the environment's to say where a profile that has no endpoint is.
     assert connect(profile="backup").endpoint == "https://agent.internal"
 
 
-def test_half_of_the_environments_login_is_named(desk: Desk) -> None:
-    desk.set(ONTAP_HOST="cluster1", ONTAP_USER="admin")
+def test_half_of_the_environments_login_is_named(user_env: UserEnv) -> None:
+    user_env.set(ONTAP_HOST="cluster1", ONTAP_USER="admin")
     with pytest.raises(UsageError, match="ONTAP_USER is not enough to sign in: password is missing"):
         connect()
 
 
-def test_a_password_with_a_line_break_is_refused_and_not_quoted(desk: Desk) -> None:
-    desk.set(ONTAP_HOST="cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=f"{PASSWORD}\n")
+def test_a_password_with_a_line_break_is_refused_and_not_quoted(user_env: UserEnv) -> None:
+    user_env.set(ONTAP_HOST="cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=f"{PASSWORD}\n")
     with pytest.raises(UsageError, match="a control character") as caught:
         connect()
     assert PASSWORD not in words(caught.value)
@@ -473,15 +482,15 @@ def test_a_password_with_a_line_break_is_refused_and_not_quoted(desk: Desk) -> N
 # --- providers
 
 
-def test_a_provider_that_cannot_connect_says_so(desk: Desk) -> None:
-    del desk
+def test_a_provider_that_cannot_connect_says_so(user_env: UserEnv) -> None:
+    del user_env
     register_provider(Provider(name="toy", title="A toy", source=lambda: OntapJobs))
-    with pytest.raises(UsageError, match="toy has no profiles and no URLs: make its source as its package"):
+    with pytest.raises(UsageError, match="toy supports neither profiles nor URLs: make its source"):
         connect("toy://h")
 
 
-def test_a_source_that_is_not_the_targets_is_refused(desk: Desk) -> None:
-    del desk
+def test_a_source_that_is_not_the_targets_is_refused(user_env: UserEnv) -> None:
+    del user_env
 
     def astray(_: object) -> OntapJobs:
         return OntapJobs("elsewhere", auth=("a", "b"))
@@ -538,13 +547,13 @@ from common.providers import Provider, lazy
 def connect(settings):
     import httpx
     from common.auth.credentials import Bearer
-    from common.config.auth_methods import Way
+    from common.config.auth_methods import AuthMethod
     from toy_jobs import ToyJobs
     from toy_jobs.driver import play
     given = settings.read(text=["room"], secret=["token"], scope=["box"])
     return ToyJobs(
         settings.endpoint,
-        auth=given.sign_in(Way(("token",), Bearer)),
+        auth=given.sign_in(AuthMethod(("token",), Bearer)),
         box=given.text("box"),
         room=given.text("room"),
         transport=httpx.MockTransport(play),
@@ -583,28 +592,28 @@ os.environ |= {{"JOBSOURCE_CONFIG": {str(tmp_path / "profiles.toml")!r}}}
 for name in [name for name in os.environ if name.startswith(("TOY_", "JOBSOURCE_P", "JOBSOURCE_E"))]:
     del os.environ[name]
 from common import Bearer, Fleet, JobRef, UsageError, connect, wait_all
-from common.providers import known_names
-said = []
-assert "toy" in known_names() and "toy_jobs" not in sys.modules
+from common.providers import provider_names
+lines = []
+assert "toy" in provider_names() and "toy_jobs" not in sys.modules
 
 async def main():
     ref = JobRef.parse("toy://cellar/j1?box=b1")
     third = connect("toy://third", auth=Bearer("third"), box="b2", room="r")
     async with connect(ref) as one, third as two:
-        said.append([repr(one), repr(two), (await one.wait(ref)).message])
+        lines.append([repr(one), repr(two), (await one.wait(ref)).message])
         fleet = Fleet([one, two])
         jobs = await wait_all(fleet, [ref, "toy://third/j2?box=b2"])
-        said.append([str(job.ref) for job in jobs] + [repr(fleet.of(ref))])
+        lines.append([str(job.ref) for job in jobs] + [repr(fleet.of(ref))])
     for target in ("toy://evil/j1?box=b1", "toy://attic/j1?box=b9", "toy://attic/j1?room=evil"):
         try:
             connect(target)
         except UsageError as error:
-            said.append(str(error))
+            lines.append(str(error))
     os.environ |= {{"TOY_URL": "toy://shelf", "TOY_TOKEN": "other"}}
-    said.append(repr(connect(box="b3", room="r")))
+    lines.append(repr(connect(box="b3", room="r")))
 
 anyio.run(main)
-print(json.dumps(said))
+print(json.dumps(lines))
 """
     waited, fleet, *refused, shelf = json.loads(printed(code, tmp_path, ROOT))
     assert waited == [
@@ -613,8 +622,8 @@ print(json.dumps(said))
         f"Bearer {TOKEN} in the attic",
     ]
     assert fleet == ["toy://attic/j1?box=b1", "toy://third/j2?box=b2", "<ToyJobs 'https://attic', box='b1'>"]
-    how = "nothing says how to sign in to https://{}: pass auth=, or name a profile with token"
+    how = "no credentials for https://{}: pass auth=, or name a profile with token"
     assert refused[:2] == [how.format("evil"), how.format("attic")]
-    assert "names a scope that is not one of toy: it has only box" in refused[2]
+    assert "has a scope that is not one of toy, which has only box" in refused[2]
     assert shelf == "<ToyJobs 'https://shelf', box='b3'>"
     assert TOKEN not in str(refused)

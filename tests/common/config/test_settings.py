@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config.auth_methods import Way, choose_way
-from common.config.environment import general
+from common.config.auth_methods import AuthMethod, select_auth_method
+from common.config.environment import jobsource_layer
 from common.config.profiles import Profile
 from common.config.secrets import find_secret
-from common.config.settings import Given, Settings
-from common.config.targets import Target
-from common.config.values import Entry
+from common.config.settings import ResolvedSettings, Settings
+from common.config.targets import SystemAddress
+from common.config.values import Layer, SettingValue
 from common.model.errors import UsageError
 from common.model.refs import JobRef
 from common.model.states import JobState
@@ -27,7 +27,7 @@ from common.polling.policy import PollPolicy
 from common.providers import Provider
 from ontapjobs import OntapJobs
 from ontapjobs.driver import OntapDriver
-from tests.profiles import PASSWORD, TOKEN, Desk, words
+from tests.profiles import PASSWORD, TOKEN, UserEnv, words
 
 HERE = Path("/etc/jobs")
 TOY = Provider(
@@ -36,20 +36,24 @@ TOY = Provider(
 
 
 def settings(
-    table: dict[str, Any] | None = None, *, folder: Path = HERE, target: Target | None = None, **keywords: Any
+    table: dict[str, Any] | None = None,
+    *,
+    folder: Path = HERE,
+    address: SystemAddress | None = None,
+    **keywords: Any,
 ) -> Settings:
     profile = None if table is None else Profile("prod", "toy", "https://toy", frozenset(), table, folder)
     return Settings(
         provider=TOY,
         known_endpoint="https://toy",
         profile=profile,
-        variables=(general(),) if "JOBSOURCE_ENDPOINT" in os.environ else (),
-        target=target,
+        variables=(jobsource_layer(),) if "JOBSOURCE_ENDPOINT" in os.environ else (),
+        target=address,
         keywords=keywords,
     )
 
 
-def read(table: dict[str, Any] | None = None, **more: Any) -> Given:
+def read(table: dict[str, Any] | None = None, **more: Any) -> ResolvedSettings:
     return settings(table, **more).read(
         text=["user"], secret=["password", "token"], path=["home"], flag=["quick"], scope=["account"]
     )
@@ -58,8 +62,8 @@ def read(table: dict[str, Any] | None = None, **more: Any) -> Given:
 # --- secrets
 
 
-def test_a_secret_comes_from_the_environment(desk: Desk) -> None:
-    desk.set(PW=PASSWORD)
+def test_a_secret_comes_from_the_environment(user_env: UserEnv) -> None:
+    user_env.set(PW=PASSWORD)
     assert read({"password": {"env": "PW"}}).text("password") == PASSWORD
 
 
@@ -76,11 +80,11 @@ def test_a_secret_comes_from_the_environment(desk: Desk) -> None:
     ],
 )
 def test_a_secret_comes_from_a_file_without_one_newline_at_its_end(
-    content: str, found: str, desk: Desk
+    content: str, found: str, user_env: UserEnv
 ) -> None:
-    path = desk.secret("pw", content)
+    path = user_env.secret("pw", content)
     assert read({"password": {"file": str(path)}}).text("password") == found
-    assert read({"password": {"file": "pw"}}, folder=desk.folder).text("password") == found
+    assert read({"password": {"file": "pw"}}, folder=user_env.folder).text("password") == found
 
 
 def test_a_secret_comes_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +92,7 @@ def test_a_secret_comes_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> Non
     keyring.get_password = lambda service, user: {("jobs", "admin"): PASSWORD}.get((service, user))
     monkeypatch.setitem(sys.modules, "keyring", keyring)
     assert read({"password": {"keyring": "jobs", "user": "admin"}}).text("password") == PASSWORD
-    with pytest.raises(UsageError, match=r"has nothing for 'bob' of 'jobs': keyring set jobs bob"):
+    with pytest.raises(UsageError, match=r"has no password for 'bob' of 'jobs': run keyring set jobs bob"):
         read({"password": {"keyring": "jobs", "user": "bob"}}).text("password")
 
 
@@ -99,7 +103,7 @@ def test_a_keyring_that_fails_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> 
     keyring: Any = ModuleType("keyring")
     keyring.get_password = fail
     monkeypatch.setitem(sys.modules, "keyring", keyring)
-    with pytest.raises(UsageError, match="the keyring cannot be asked: RuntimeError") as caught:
+    with pytest.raises(UsageError, match="the keyring cannot be read: RuntimeError") as caught:
         read({"password": {"keyring": "jobs", "user": "admin"}}).text("password")
     assert PASSWORD not in words(caught.value)
 
@@ -117,12 +121,12 @@ def test_a_secret_in_plain_text_is_refused_and_not_quoted(key: str) -> None:
     assert PASSWORD not in words(caught.value)
 
 
-def test_a_proxy_with_a_password_is_a_secret_too(desk: Desk) -> None:
+def test_a_proxy_with_a_password_is_a_secret_too(user_env: UserEnv) -> None:
     assert read({"proxy": "http://proxy:3128"}).options["proxy"] == "http://proxy:3128"
     with pytest.raises(UsageError, match="proxy holds a user name or password as plain text") as caught:
         read({"proxy": f"http://me:{PASSWORD}@proxy:3128"})
     assert PASSWORD not in words(caught.value)
-    desk.set(PROXY=f"http://me:{PASSWORD}@proxy:3128")
+    user_env.set(PROXY=f"http://me:{PASSWORD}@proxy:3128")
     assert PASSWORD in read({"proxy": {"env": "PROXY"}}).options["proxy"]
 
 
@@ -152,16 +156,16 @@ def test_what_is_no_variables_name_is_not_quoted(name: Any) -> None:
     assert PASSWORD not in words(caught.value)
 
 
-def test_what_a_reference_points_to_must_be_there(desk: Desk) -> None:
+def test_what_a_reference_points_to_must_be_there(user_env: UserEnv) -> None:
     missing = {
-        "is empty: the variable PW holds nothing": {"env": "PW"},
-        "cannot be read: No such file": {"file": str(desk.folder / "none")},
-        "is no file": {"file": str(desk.folder)},
-        "pw holds nothing": {"file": str(desk.secret("pw", "\n"))},
-        "is not text in UTF-8": {"file": str(desk.secret("raw", b"\xff\xfe" + PASSWORD.encode()))},
-        "is larger than": {"file": str(desk.secret("big", "x" * 70_000))},
+        "the variable PW is empty or not set": {"env": "PW"},
+        "cannot be read: No such file": {"file": str(user_env.folder / "none")},
+        "is not a file": {"file": str(user_env.folder)},
+        "pw is empty": {"file": str(user_env.secret("pw", "\n"))},
+        "is not text in UTF-8": {"file": str(user_env.secret("raw", b"\xff\xfe" + PASSWORD.encode()))},
+        "is larger than": {"file": str(user_env.secret("big", "x" * 70_000))},
     }
-    desk.set(PW="")
+    user_env.set(PW="")
     for said, reference in missing.items():
         with pytest.raises(UsageError, match=said) as caught:
             read({"password": reference}).text("password")
@@ -171,16 +175,16 @@ def test_what_a_reference_points_to_must_be_there(desk: Desk) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o666, 0o601])
-def test_a_file_of_ones_own_that_others_can_get_at_is_refused_as_by_ssh(
-    mode: int, desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_a_file_of_ones_own_that_is_accessible_to_others_is_refused_as_by_ssh(
+    mode: int, user_env: UserEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = desk.secret("pw", PASSWORD, mode)
+    path = user_env.secret("pw", PASSWORD, mode)
     owner = path.stat().st_uid or 1000
     real = os.stat_result
     monkeypatch.setattr(os, "getuid", lambda: owner)
     status = path.stat()
     monkeypatch.setattr(Path, "stat", lambda _: real([*status[:4], owner, *status[5:]]))
-    with pytest.raises(UsageError, match=r"others than you can get at .*: chmod 600 it"):
+    with pytest.raises(UsageError, match=r"pw is accessible to other users: run chmod 600 .*pw$"):
         find_secret("password", {"file": str(path)}, HERE)
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)  # a mounted secret is somebody else's
     assert find_secret("password", {"file": str(path)}, HERE) == PASSWORD
@@ -188,10 +192,10 @@ def test_a_file_of_ones_own_that_others_can_get_at_is_refused_as_by_ssh(
     assert find_secret("password", {"file": str(path)}, HERE) == PASSWORD
 
 
-def test_a_secret_is_looked_up_only_where_it_is_used(desk: Desk) -> None:
-    ways = (Way(("user", "password"), dict), Way(("token",), str))
-    given_keys = read({"user": "admin", "password": {"file": "/nowhere"}}, token=TOKEN)
-    assert given_keys.sign_in(*ways) == TOKEN
+def test_a_secret_is_looked_up_only_where_it_is_used(user_env: UserEnv) -> None:
+    methods = (AuthMethod(("user", "password"), dict), AuthMethod(("token",), str))
+    resolved = read({"user": "admin", "password": {"file": "/nowhere"}}, token=TOKEN)
+    assert resolved.sign_in(*methods) == TOKEN
 
 
 # --- kinds
@@ -233,14 +237,14 @@ def test_a_value_of_another_kind_is_refused_with_its_place(key: str, value: Any,
 def test_an_unknown_key_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"profile 'prod': unknown key 'usr'; known for toy are account, .*"):
         read({"usr": PASSWORD})
-    with pytest.raises(UsageError, match=r"unknown keyword 'usr': for toy there are account, .*"):
+    with pytest.raises(UsageError, match=r"unknown keyword 'usr': toy takes account, .*"):
         read(usr=PASSWORD)
 
 
-def test_a_relative_path_begins_at_the_profiles_file(desk: Desk) -> None:
+def test_a_relative_path_begins_at_the_profiles_file(user_env: UserEnv) -> None:
     assert read({"home": "a/b"}).text("home") == "/etc/jobs/a/b"
     assert read({"home": "/a/b"}).text("home") == "/a/b"
-    assert read({"home": "~/b"}).text("home") == str(desk.folder / "home/b")
+    assert read({"home": "~/b"}).text("home") == str(user_env.folder / "home/b")
     assert read({"verify": "ca.pem"}).options["verify"] == "/etc/jobs/ca.pem"
     assert read(home="a/b").text("home") == "a/b"
     assert read(home=Path("a/b")).text("home") == str(Path("a/b"))
@@ -285,8 +289,8 @@ def test_tables_of_a_profile_are_checked(table: dict[str, Any], said: str) -> No
         _ = read(table).options
 
 
-def test_a_certificate_comes_with_its_key_and_the_keys_password(desk: Desk) -> None:
-    desk.set(KEYPW=PASSWORD)
+def test_a_certificate_comes_with_its_key_and_the_keys_password(user_env: UserEnv) -> None:
+    user_env.set(KEYPW=PASSWORD)
     assert read({"cert": "c.pem"}).options["cert"] == "/etc/jobs/c.pem"
     assert read({"cert": "c.pem", "key": "k.pem"}).options["cert"] == ("/etc/jobs/c.pem", "/etc/jobs/k.pem")
     both = {"cert": "c.pem", "key_password": {"env": "KEYPW"}}
@@ -300,25 +304,25 @@ def test_a_certificate_comes_with_its_key_and_the_keys_password(desk: Desk) -> N
 @pytest.mark.parametrize("key", ["key", "key_password"])
 def test_a_key_without_its_certificate_is_refused(key: str) -> None:
     with pytest.raises(
-        UsageError, match=f"profile 'prod': {key} is of a client certificate, and cert is mis"
+        UsageError, match=f"profile 'prod': {key} belongs to a client certificate, but cert is mis"
     ):
         _ = read({key: {"env": "X"} if key == "key_password" else "k.pem"}).options
-    with pytest.raises(UsageError, match=f"{key}= is of a client certificate"):
+    with pytest.raises(UsageError, match=f"{key}= belongs to a client certificate"):
         _ = read(None, **{key: "x"}).options
 
 
-def test_a_transport_of_the_callers_own_replaces_the_way_there() -> None:
+def test_a_transport_of_the_callers_own_replaces_the_options_of_the_connection() -> None:
     table = {"verify": "ca.pem", "proxy": "http://proxy", "cert": "c.pem", "concurrency": 2}
     transport = object()
     assert read(table, transport=transport).options == {"transport": transport, "concurrency": 2}
 
 
-def test_a_keyword_beats_the_environment_which_beats_the_profile(desk: Desk) -> None:
+def test_a_keyword_beats_the_environment_which_beats_the_profile(user_env: UserEnv) -> None:
     table = {"user": "file", "concurrency": 1, "quick": True, "verify": True}
     assert read(table).text("user") == "file"
-    desk.set(JOBSOURCE_ENDPOINT="toy://toy", JOBSOURCE_USER="env", JOBSOURCE_CONCURRENCY="2")
-    desk.set(JOBSOURCE_QUICK="False", JOBSOURCE_VERIFY="false", JOBSOURCE_REQUEST_TIMEOUT="1.5")
-    desk.set(JOBSOURCE_ALIASES="a, b", JOBSOURCE_TOKEN="")
+    user_env.set(JOBSOURCE_ENDPOINT="toy://toy", JOBSOURCE_USER="env", JOBSOURCE_CONCURRENCY="2")
+    user_env.set(JOBSOURCE_QUICK="False", JOBSOURCE_VERIFY="false", JOBSOURCE_REQUEST_TIMEOUT="1.5")
+    user_env.set(JOBSOURCE_ALIASES="a, b", JOBSOURCE_TOKEN="")
     found = read(table)
     assert (found.text("user"), found.flag("quick"), found.text("token")) == ("env", False, None)
     assert found.options == {
@@ -336,8 +340,8 @@ def test_a_keyword_beats_the_environment_which_beats_the_profile(desk: Desk) -> 
     ("name", "value"),
     [("QUICK", "maybe"), ("CONCURRENCY", "many"), ("CONCURRENCY", "1.5"), ("REQUEST_TIMEOUT", "long")],
 )
-def test_a_variable_of_another_kind_is_refused_by_name(name: str, value: str, desk: Desk) -> None:
-    desk.set(JOBSOURCE_ENDPOINT="toy://toy", **{f"JOBSOURCE_{name}": value})
+def test_a_variable_of_another_kind_is_refused_by_name(name: str, value: str, user_env: UserEnv) -> None:
+    user_env.set(JOBSOURCE_ENDPOINT="toy://toy", **{f"JOBSOURCE_{name}": value})
     with pytest.raises(UsageError, match=f"JOBSOURCE_{name} must be "):
         read().flag("quick") if name == "QUICK" else read().options
 
@@ -348,101 +352,108 @@ def test_a_variable_of_another_kind_is_refused_by_name(name: str, value: str, de
 def test_a_target_names_its_scope_and_nothing_else() -> None:
     table = {"account": "mine", "user": "admin"}
     assert (
-        read(table, target=Target("toy", "https://toy", (("account", "theirs"),))).text("account") == "theirs"
+        read(table, address=SystemAddress("toy", "https://toy", (("account", "theirs"),))).text("account")
+        == "theirs"
     )
-    target = Target("toy", "https://toy", (("user", "evil"),))
-    with pytest.raises(UsageError, match="names a scope that is not one of toy: it has only account"):
-        read(table, target=target)
+    address = SystemAddress("toy", "https://toy", (("user", "evil"),))
+    with pytest.raises(UsageError, match="has a scope that is not one of toy, which has only account"):
+        read(table, address=address)
 
 
 @pytest.mark.parametrize("key", ["verify", "proxy", "cert", "password", "token", "home"])
 def test_a_stored_reference_sets_no_option(key: str) -> None:
     ref = JobRef.parse(f"toy://toy/id?{key}=false")
-    with pytest.raises(UsageError, match="names a scope that is not one of toy"):
-        read({}, target=Target("toy", ref.endpoint, ref.scope, ref))
+    with pytest.raises(UsageError, match="has a scope that is not one of toy"):
+        read({}, address=SystemAddress("toy", ref.endpoint, ref.scope, ref))
 
 
-# --- ways to sign in
+# --- methods of signing in
 
-WAYS = (
-    Way(("user", "password"), lambda *parts: parts, ("origin",)),
-    Way(("token",), lambda *parts: parts),
-    Way(("client_id", "client_secret"), lambda *parts: parts),
-    Way(("refresh_token",), lambda *parts: parts, ("client_id", "client_secret")),
+METHODS = (
+    AuthMethod(("user", "password"), lambda *parts: parts, ("origin",)),
+    AuthMethod(("token",), lambda *parts: parts),
+    AuthMethod(("client_id", "client_secret"), lambda *parts: parts),
+    AuthMethod(("refresh_token",), lambda *parts: parts, ("client_id", "client_secret")),
 )
 
 
-def way(**ranks: int) -> Way | None:
-    return choose_way(WAYS, ranks, {key: key for key in ranks})
+def chosen(**layers: int) -> AuthMethod | None:
+    """The method for keys that are set in these layers."""
+    values = {key: SettingValue(key, "set", Layer(layer)) for key, layer in layers.items()}
+    return select_auth_method(METHODS, values)
 
 
-def test_the_way_that_is_complete_is_meant() -> None:
-    assert way() is None
-    assert way(user=3, password=3) is WAYS[0]
-    assert way(token=3) is WAYS[1]
-    assert way(refresh_token=3) is WAYS[3]
-    assert way(client_id=3, client_secret=3) is WAYS[2]
+def test_the_method_that_is_complete_is_chosen() -> None:
+    assert chosen() is None
+    assert chosen(user=3, password=3) is METHODS[0]
+    assert chosen(token=3) is METHODS[1]
+    assert chosen(refresh_token=3) is METHODS[3]
+    assert chosen(client_id=3, client_secret=3) is METHODS[2]
 
 
-def test_of_two_ways_the_nearer_is_meant() -> None:
-    assert way(user=3, password=3, token=1) is WAYS[1]
-    assert way(user=1, password=3, token=3) is WAYS[0]
-    assert way(user=0, token=3) is WAYS[1]
+def test_of_two_methods_the_nearer_is_chosen() -> None:
+    assert chosen(user=3, password=3, token=1) is METHODS[1]
+    assert chosen(user=1, password=3, token=3) is METHODS[0]
+    assert chosen(user=0, token=3) is METHODS[1]
 
 
-def test_a_way_that_takes_all_that_is_given_beats_one_that_takes_a_part() -> None:
-    assert way(refresh_token=3, client_id=3, client_secret=3) is WAYS[3]
+def test_a_method_that_takes_all_keys_that_are_set_beats_one_that_takes_a_part() -> None:
+    assert chosen(refresh_token=3, client_id=3, client_secret=3) is METHODS[3]
 
 
-def test_two_ways_in_one_place_are_refused() -> None:
+def test_two_methods_in_one_layer_are_refused() -> None:
     with pytest.raises(UsageError, match=r"are 2 ways to sign in: keep one \(user, password and token\)"):
-        way(user=3, password=3, token=3)
+        chosen(user=3, password=3, token=3)
 
 
-def test_half_a_way_names_its_missing_half() -> None:
+def test_half_a_method_names_its_missing_half() -> None:
     with pytest.raises(UsageError, match="user is not enough to sign in: password is missing"):
-        way(user=3)
+        chosen(user=3)
     with pytest.raises(UsageError, match="client_secret is not enough to sign in: client_id is missing"):
-        way(client_secret=3)
+        chosen(client_secret=3)
 
 
-def test_a_key_that_has_no_part_is_refused_where_it_is_as_near() -> None:
-    with pytest.raises(UsageError, match="origin has no part in signing in by token"):
-        way(token=3, origin=3)
-    assert way(token=2, origin=3, user=3) is WAYS[1]
+def test_a_key_of_another_method_is_refused_where_it_is_as_near() -> None:
+    with pytest.raises(UsageError, match="origin is not used to sign in by token: keep one way to sign in"):
+        chosen(token=3, origin=3)
+    assert chosen(token=2, origin=3, user=3) is METHODS[1]
 
 
-@given(st.dictionaries(st.sampled_from(sorted({key for way in WAYS for key in way.keys})), st.integers(0, 3)))
-def test_whatever_is_given_one_way_or_one_sentence_comes_out(ranks: dict[str, int]) -> None:
-    found = None
+KEYS = sorted({key for method in METHODS for key in method.keys})
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(Layer)))
+def test_any_set_of_keys_gives_one_method_or_one_error(layers: dict[str, int]) -> None:
+    method = None
     with suppress(UsageError):
-        found = choose_way(WAYS, ranks, {key: key for key in ranks})
-    assert found is None or all(key in ranks for key in found.needs)
+        method = chosen(**layers)
+    assert method is None or all(key in layers for key in method.required)
 
 
-def test_the_callers_own_auth_replaces_every_way() -> None:
+def test_the_callers_own_auth_replaces_every_method() -> None:
     auth = object()
-    assert Settings(provider=TOY, auth=auth).read(text=["user"]).sign_in(*WAYS) is auth
-    with pytest.raises(UsageError, match=r"auth= beside user=: pass one way"):
-        Settings(provider=TOY, auth=auth, keywords={"user": "a"}).read(text=["user"]).sign_in(*WAYS)
+    assert Settings(provider=TOY, auth=auth).read(text=["user"]).sign_in(*METHODS) is auth
+    with pytest.raises(UsageError, match=r"auth= cannot be combined with user=: pass one way"):
+        Settings(provider=TOY, auth=auth, keywords={"user": "a"}).read(text=["user"]).sign_in(*METHODS)
 
 
-def test_a_certificate_or_a_client_of_ones_own_needs_no_way() -> None:
-    assert read({"cert": "c.pem"}).sign_in(*WAYS[:2]) is None
-    assert read(http=object()).sign_in(*WAYS[:2]) is None
-    assert read().sign_in(*WAYS[:2], required=False) is None
-    with pytest.raises(UsageError, match="nothing says how to sign in to https://toy: pass auth=, or name a"):
-        read().sign_in(*WAYS[:2])
+def test_a_certificate_or_a_client_of_ones_own_needs_no_method() -> None:
+    assert read({"cert": "c.pem"}).sign_in(*METHODS[:2]) is None
+    assert read(http=object()).sign_in(*METHODS[:2]) is None
+    assert read().sign_in(*METHODS[:2], required=False) is None
+    with pytest.raises(UsageError, match="no credentials for https://toy: pass auth=, or name a"):
+        read().sign_in(*METHODS[:2])
 
 
 # --- nothing is said of a secret
 
 
-def test_no_repr_shows_a_value(desk: Desk) -> None:
-    desk.set(JOBSOURCE_ENDPOINT="toy://toy", JOBSOURCE_PASSWORD=PASSWORD)
+def test_no_repr_shows_a_value(user_env: UserEnv) -> None:
+    user_env.set(JOBSOURCE_ENDPOINT="toy://toy", JOBSOURCE_PASSWORD=PASSWORD)
     made = settings({"user": PASSWORD}, token=PASSWORD)
-    given_keys = made.read(text=["user"], secret=["password", "token"])
-    shown = [made, given_keys, *made.entries("token"), *made.entries("user"), made.profile, made.variables]
+    resolved = made.read(text=["user"], secret=["password", "token"])
+    values = resolved._values.maps
+    shown = [made, resolved, *values, made.profile, made.variables]
     assert PASSWORD not in repr(shown)
     assert repr(made) == "<Settings for toy 'https://toy' of profile 'prod'>"
 
@@ -461,10 +472,10 @@ JSON = st.recursive(
     JSON,
 )
 def test_any_value_of_any_kind_is_taken_or_refused_without_being_quoted(kind: str, value: Any) -> None:
-    entry = Entry("profile 'x': key", value, folder=HERE)
+    setting = SettingValue("profile 'x': key", value, Layer.PROFILE, HERE)
     said = ""
     try:
-        entry.check(kind)
+        setting.check(kind)
     except UsageError as error:
         said = str(error)
     assert not (isinstance(value, str) and len(value) > 20 and value in said)

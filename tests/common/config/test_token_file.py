@@ -13,7 +13,7 @@ from common import UsageError, connect
 from common.config.secrets import TokenFile
 from ontapjobs.simulator import OntapSimulator
 from tests.common.virtual import Backend, virtual_time
-from tests.profiles import TOKEN, Desk, words
+from tests.profiles import TOKEN, UserEnv, words
 
 pytestmark = pytest.mark.anyio
 
@@ -90,16 +90,16 @@ def test_it_is_in_no_repr_and_no_pickle(tmp_path: Path) -> None:
         pickle.dumps(token)
 
 
-async def test_a_wait_outlives_the_token_that_it_began_with(desk: Desk) -> None:
+async def test_a_wait_outlives_the_token_that_it_began_with(user_env: UserEnv) -> None:
     simulator = OntapSimulator(tokens=[TOKEN])
     uuid = simulator.add_job([("running", 3_600), ("success", None)])
-    put(desk.folder / "token", TOKEN)
-    desk.profile('endpoint = "ontap://cluster1"\ntoken = { file = "token" }')
+    put(user_env.folder / "token", TOKEN)
+    user_env.profile('endpoint = "ontap://cluster1"\ntoken = { file = "token" }')
     source = connect(profile="prod", transport=simulator.transport())
     async with source, anyio.create_task_group() as group:
         group.start_soon(source.wait, uuid)
         await anyio.sleep(1_800)
-        put(desk.folder / "token", OTHER)
+        put(user_env.folder / "token", OTHER)
         simulator.tokens = [OTHER]
     sent = [request.headers["authorization"] for request in simulator.journal]
     assert sent == sorted(sent, reverse=True)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from common import JobState
-from common.providers import provider
+from common.providers import get_provider
 from common.testing import ScriptedSource, run
 from tests.contract.systems import SOURCES, System, name_of
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 def test_a_wait_of_a_day_takes_the_requests_of_a_day(system: System, backend: str) -> None:
-    found = provider(system.name).simulator
+    found = get_provider(system.name).simulator
     assert found is not None
     simulator = found()()
 

@@ -1,4 +1,4 @@
-"""One storm: a crowd of waits under mixed faults, drawn from a seed, held to the server's journal."""
+"""One chaos run: a workload under a fault schedule, both generated from a seed, and checked afterwards."""
 
 from __future__ import annotations
 
@@ -15,160 +15,183 @@ from common.sources.http import HttpSource
 from common.telemetry.events import EventKind
 from tests.common.virtual import Footprint
 from tests.contract.systems import System
-from tests.faults.chaos.checker import check_courses
-from tests.faults.chaos.fault_schedule import babble, brew, brew_lies, brew_sign_in, brew_writes, forget
-from tests.faults.chaos.operations import Desk, Errand, run_errand
-from tests.faults.chaos.repeatable_loop import Loop, run
-from tests.faults.chaos.system_under_test import LOGINS, Place, Told
-from tests.faults.chaos.workload import Course, follow, plans, resumed
+from tests.faults.chaos.checker import check_waits
+from tests.faults.chaos.fault_schedule import (
+    schedule_job_loss,
+    schedule_sign_in_faults,
+    schedule_transient_faults,
+    schedule_unknown_states,
+    schedule_write_faults,
+    schedule_wrong_responses,
+)
+from tests.faults.chaos.operation_checker import check_operations
+from tests.faults.chaos.operations import Operation, OperationGenerator, execute_operation
+from tests.faults.chaos.repeatable_loop import Loop, run_repeatably
+from tests.faults.chaos.system_under_test import AUTH_METHODS, SystemUnderTest, WaitEnd
+from tests.faults.chaos.workload import WaitRun, execute_plan, generate_plans, resume_plan
 
-END_BY = 6_000.0
-"""Seconds, virtual ones, after which every storm is over: faults and jobs have all ended long before."""
+TIME_LIMIT = 6_000.0
+"""Virtual seconds after which a run has failed: all faults and jobs end long before."""
 
 
 @attrs.frozen
-class Tally:
-    """What a storm was, in figures."""
+class Summary:
+    """The figures of one run."""
 
     name: str
     waits: int
     ends: Counter[str]
-    """How waits ended, by state or exception; ``left`` are watches that were left between two steps."""
+    """How waits ended, by state or exception; ``left`` counts watches that were left between two steps."""
     requests: int
     sign_ins: int
-    errands: int
+    operations: int
     restarts: int
-    met: Counter[str]
-    """The requests that met a fault, by its kind."""
+    faults_met: Counter[str]
+    """How many requests met a fault, by its kind."""
     seconds: float
-    trips: tuple[str, ...]
-    """Every request, when it left, and what became of it."""
+    """Virtual ones."""
+    exchanges: tuple[str, ...]
+    """Every request: when it was sent, and its result."""
 
     @property
     def digest(self) -> str:
-        """Tells two courses of a storm apart."""
-        return hashlib.sha256("\n".join(self.trips).encode()).hexdigest()[:12]
+        """A hash of all requests, which is the same if a run is repeated."""
+        return hashlib.sha256("\n".join(self.exchanges).encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
-        ends, met = (
-            ", ".join(f"{name} {count}" for name, count in counted.most_common())
-            for counted in (self.ends, self.met)
+        ends, faults_met = (
+            ", ".join(f"{name} {count}" for name, count in counter.most_common())
+            for counter in (self.ends, self.faults_met)
         )
         return (
             f"{self.name}: {self.waits} waits ({ends}), {self.requests} requests, {self.sign_ins} of them "
-            f"sign-ins, {self.errands} errands, {self.restarts} restarts, {self.seconds:,.0f} s, "
-            f"{self.met.total()} faults met ({met}), journal {self.digest}"
+            f"sign-ins, {self.operations} operations, {self.restarts} restarts, {self.seconds:,.0f} s, "
+            f"{self.faults_met.total()} faults met ({faults_met}), requests digest {self.digest}"
         )
 
 
-def storm(system: System, seed: int, waits: int, loop: Loop) -> Tally:
-    """Run one storm. Raises `AssertionError` where anything ended otherwise than the server said."""
+def run_chaos(system: System, seed: int, waits: int, loop: Loop) -> Summary:
+    """Run and check one seed. Raise `AssertionError` for anything that did not end as the server said."""
     try:
-        return run(partial(_storm, system, seed, waits, loop), loop, seed)
+        return run_repeatably(partial(_run, system, seed, waits, loop), loop, seed)
     except BaseException as error:
         error.add_note(
-            "again: python -m tests.faults.chaos "
+            "to reproduce: python -m tests.faults.chaos "
             f"--first {seed} --seeds 1 --waits {waits} --system {system.name} --loop {loop}"
         )
         raise
 
 
-async def _storm(system: System, seed: int, waits: int, loop: Loop) -> Tally:
+async def _run(system: System, seed: int, waits: int, loop: Loop) -> Summary:
     random = Random(f"{system.name}/{seed}")
-    place = _place(random, system, seed)
-    desk = Desk.of(random, place)
-    courses = [Course(plan) for plan in plans(random, place, waits)]
-    _brew(random, place, [id for id in place.simulator.jobs if id not in desk.endless])
-    slow = random.choice([[0.0], [0.0, 0.3], [0.05, 0.5, 1.0, 3.0], [*[0.1] * 20, 40.0]])
-    place.way.latency = lambda: random.choice(slow)
-    lives = [*(random.random() * 150 for _ in range(random.choice([0, 0, 0, 1, 3]))), None]
-    ridden, ran = list[Course](), list[Errand]()
-    with anyio.fail_after(END_BY):
-        for lasts in lives:
-            async with place.source() as source:
-                began = anyio.current_time()
-                todo = desk.errands(random, max(1, waits // 20), source)
-                await _live(place, source, courses, todo, lasts)
-                ridden += courses
-                ran += todo
-                killed = [course for course in courses if course.killed and course.left()]
-                lasted = anyio.current_time() - began
-                courses = [Course(resumed(random, place, source, course, lasted)) for course in killed]
-    assert not courses, "the last life was never cut"
-    evidence = place.evidence()
-    check_courses(place, ridden, evidence)
-    desk.check(ran, place.way.trips, evidence)
-    assert place.way.most <= place.concurrency
-    begun = [course for course in ridden if course.began >= 0]
-    return Tally(
-        name=f"{system.name}/{seed} on {loop} by {place.login}",
-        waits=sum(len(course.plan.jobs) for course in begun),
-        ends=Counter(map(_end, place.told)) + Counter({"left": sum(course.pausing for course in begun)}),
-        requests=len(place.way.trips),
-        sign_ins=len(evidence.sign_ins),
-        errands=sum(errand.ended >= 0 for errand in ran),
-        restarts=len(lives) - 1,
-        met=Counter(
+    sut = _create_system(random, system, seed)
+    generator = OperationGenerator.install(random, sut)
+    runs = [WaitRun(plan) for plan in generate_plans(random, sut, waits)]
+    _schedule_faults(random, sut, [id for id in sut.simulator.jobs if id not in generator.endless])
+    latencies = random.choice([[0.0], [0.0, 0.3], [0.05, 0.5, 1.0, 3.0], [*[0.1] * 20, 40.0]])
+    sut.transport.latency = lambda: random.choice(latencies)
+    # The process is killed and started again after each lifetime but the last, which has no end.
+    lifetimes = [*(random.random() * 150 for _ in range(random.choice([0, 0, 0, 1, 3]))), None]
+    all_runs, all_operations = list[WaitRun](), list[Operation]()
+    with anyio.fail_after(TIME_LIMIT):
+        for lifetime in lifetimes:
+            async with sut.source() as source:
+                started_at = anyio.current_time()
+                operations = generator.generate(random, max(1, waits // 20), source)
+                await _run_process(sut, source, runs, operations, lifetime)
+                all_runs += runs
+                all_operations += operations
+                killed = [run for run in runs if run.killed and run.unfinished()]
+                lived = anyio.current_time() - started_at
+                runs = [WaitRun(resume_plan(random, sut, source, run, lived)) for run in killed]
+    assert not runs, "the last process was not killed, but left waits unfinished"
+    history = sut.history()
+    check_waits(sut, all_runs, history)
+    check_operations(generator, all_operations, sut.transport.exchanges, history)
+    assert sut.transport.most <= sut.concurrency
+    started = [run for run in all_runs if run.started_at >= 0]
+    return Summary(
+        name=f"{system.name}/{seed} on {loop} by {sut.auth_method}",
+        waits=sum(len(run.plan.jobs) for run in started),
+        ends=Counter(map(_end_name, sut.wait_ends)) + Counter({"left": sum(run.pausing for run in started)}),
+        requests=len(sut.transport.exchanges),
+        sign_ins=len(history.sign_ins),
+        operations=sum(operation.completed_at >= 0 for operation in all_operations),
+        restarts=len(lifetimes) - 1,
+        faults_met=Counter(
             type(fault).__name__
-            for injection in place.simulator.faults
+            for injection in sut.simulator.faults
             for fault in injection.faults
             for _ in injection.met
         ),
         seconds=anyio.current_time(),
-        trips=tuple(map(str, place.way.trips)),
+        exchanges=tuple(map(str, sut.transport.exchanges)),
     )
 
 
-def _place(random: Random, system: System, seed: int) -> Place:
-    """Where it happens: how many requests at a time, and who signs in for how long."""
-    # A server that pages, and forgets what ended a while ago.
+def _create_system(random: Random, system: System, seed: int) -> SystemUnderTest:
+    """Choose the page size (ONTAP alone pages), the limit of concurrent requests, and how to authenticate."""
     options = {"page_size": random.choice([3, 40, 10_000])} if system.name == "ontap" else {}
-    return Place.of(
+    return SystemUnderTest.create(
         system,
         seed,
         concurrency=random.choice([1, 3, 8, 50]),
-        login=random.choice(list(LOGINS[system.name])),
-        lifetime=random.choice([20.0, 90.0, 600.0]),
+        auth_method=random.choice(list(AUTH_METHODS[system.name])),
+        token_lifetime=random.choice([20.0, 90.0, 600.0]),
         rotate=random.random() < 0.3,
         **options,
     )
 
 
-def _brew(random: Random, place: Place, ids: Sequence[str]) -> None:
-    """The weather: every storm has trouble on the way to jobs, and most have more."""
-    brew(random, place, number=random.choice([6, 15, 40]), rough=random.choice([0.1, 0.5, 1.0]))
+def _schedule_faults(random: Random, sut: SystemUnderTest, ids: Sequence[str]) -> None:
+    """Inject the faults of a run: always transient ones into reads of jobs, mostly others too."""
+    schedule_transient_faults(
+        random, sut, count=random.choice([6, 15, 40]), max_probability=random.choice([0.1, 0.5, 1.0])
+    )
     if random.random() < 0.7:
-        brew_lies(random, place, number=random.choice([2, 8]), rough=random.choice([0.1, 0.5]))
+        schedule_wrong_responses(
+            random, sut, count=random.choice([2, 8]), max_probability=random.choice([0.1, 0.5])
+        )
     if random.random() < 0.7:
-        forget(random, place, ids)
+        schedule_job_loss(random, sut, ids)
     if random.random() < 0.3:
-        babble(random, place, ids)
+        schedule_unknown_states(random, sut, ids)
     if random.random() < 0.7:
-        rough, refusals = random.choice([0.3, 1.0]), random.choice([0, 0, 0, 1, 2])
-        brew_sign_in(random, place, number=random.choice([3, 10]), rough=rough, refusals=refusals)
-    brew_writes(random, place, number=random.choice([0, 4, 10]))
+        max_probability, rejections = random.choice([0.3, 1.0]), random.choice([0, 0, 0, 1, 2])
+        schedule_sign_in_faults(
+            random,
+            sut,
+            count=random.choice([3, 10]),
+            max_probability=max_probability,
+            rejections=rejections,
+        )
+    schedule_write_faults(random, sut, count=random.choice([0, 4, 10]))
 
 
-async def _live(
-    place: Place, source: HttpSource, courses: list[Course], todo: Sequence[Errand], lasts: float | None
+async def _run_process(
+    sut: SystemUnderTest,
+    source: HttpSource,
+    runs: list[WaitRun],
+    operations: Sequence[Operation],
+    lifetime: float | None,
 ) -> None:
-    """Let everybody wait until all is over or the process is killed, and check what is left behind."""
+    """Run the workload to its end, or for ``lifetime`` seconds, and check that nothing is left behind."""
     before = Footprint.now()
-    method, _ = place.system.write
-    with anyio.move_on_after(lasts):
+    method, _ = sut.system.write
+    with anyio.move_on_after(lifetime):
         async with anyio.create_task_group() as group:
-            for course in list(courses):
-                group.start_soon(follow, source, course)
-            for errand in todo:
-                group.start_soon(run_errand, source, errand, method, courses)
-    assert place.way.flying == 0
+            for run in list(runs):
+                group.start_soon(execute_plan, source, run)
+            for operation in operations:
+                group.start_soon(execute_operation, source, operation, method, runs)
+    assert sut.transport.flying == 0
     assert source._current_poller().idle
     assert Footprint.now() == before, (Footprint.now(), before)
 
 
-def _end(told: Told) -> str:
-    if told.kind is EventKind.ABANDONED:
+def _end_name(end: WaitEnd) -> str:
+    if end.kind is EventKind.ABANDONED:
         return "abandoned"
-    if told.error is not None:
-        return type(told.error).__name__
-    return told.job.state.name.lower() if told.job is not None else "nothing"
+    if end.error is not None:
+        return type(end.error).__name__
+    return end.job.state.name.lower() if end.job is not None else "nothing"

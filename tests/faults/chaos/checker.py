@@ -1,4 +1,4 @@
-"""How each wait may end: on the server's word alone, in time, once, and told to the observer once."""
+"""The checker of waits: each must end once, in time and as the server said, and be reported once."""
 
 from __future__ import annotations
 
@@ -20,131 +20,141 @@ from common import (
 )
 from common.polling.wait_progress import BAD_RECORDS
 from common.telemetry.events import EventKind
-from tests.faults.chaos.history import GRACE, Evidence
-from tests.faults.chaos.system_under_test import Place, Told
-from tests.faults.chaos.workload import Course
+from tests.faults.chaos.history import TOLERANCE, History
+from tests.faults.chaos.system_under_test import SystemUnderTest, WaitEnd
+from tests.faults.chaos.workload import WaitRun
 
 
-def check_courses(place: Place, courses: Sequence[Course], evidence: Evidence) -> None:
-    """Check every wait of these courses. Raises `AssertionError`, with the plan that it belonged to."""
-    told: defaultdict[object, list[Told]] = defaultdict(list)
-    for each in place.told:
-        told[each.who].append(each)
-    for course in courses:
+def check_waits(sut: SystemUnderTest, runs: Sequence[WaitRun], history: History) -> None:
+    """Check all waits of a run. Raise `AssertionError` with a note that describes the first wrong one."""
+    ends_by_caller: defaultdict[object, list[WaitEnd]] = defaultdict(list)
+    for end in sut.wait_ends:
+        ends_by_caller[end.caller].append(end)
+    for run in runs:
         try:
-            _check_course(place, course, told.pop(course, []), evidence)
+            _check_run(sut, run, ends_by_caller.pop(run, []), history)
         except AssertionError as error:
-            error.add_note(str(course))
+            error.add_note(str(run))
             raise
-    assert not told, "somebody waited of whom nothing is known"
-    raised = [end for course in courses for _, _, end in course.outcomes if isinstance(end, Exception)]
-    assert len(raised) == len({id(end) for end in raised}), "two waits were given one exception"
+    assert not ends_by_caller, "the observer was told of waits that are not part of the workload"
+    raised = [outcome for run in runs for _, _, outcome in run.outcomes if isinstance(outcome, Exception)]
+    assert len(raised) == len({id(error) for error in raised}), "two waits raised the same exception object"
 
 
-def _check_course(place: Place, course: Course, told: Sequence[Told], evidence: Evidence) -> None:
-    plan = course.plan
-    assert course.ended >= 0, "it never ended"
-    if course.began < 0:
-        assert not told
+def _check_run(sut: SystemUnderTest, run: WaitRun, reported: Sequence[WaitEnd], history: History) -> None:
+    plan = run.plan
+    assert run.ended_at >= 0, "the call never returned"
+    if run.started_at < 0:
+        assert not reported
         return
-    took, late = course.ended - course.began, GRACE + place.delay
-    assert plan.patience is None or took <= plan.patience + late, "it was cancelled, and went on"
-    assert not plan.timeout or took <= plan.timeout + late + plan.pause, "it went on beyond its deadline"
-    # Every wait that was entered tells exactly one end, or that it was abandoned. Between two steps of a
-    # watch nobody waits, and nobody tells that there will be no third.
-    entered = [] if course.pausing else list(plan.jobs)
-    assert Counter(each.id for each in told) == Counter(entered), [
-        (each.id, each.kind, each.at) for each in told
+    duration, max_delay = run.ended_at - run.started_at, TOLERANCE + sut.max_cancel_delay
+    assert plan.cancel_after is None or duration <= plan.cancel_after + max_delay, (
+        "the call went on after it was cancelled"
+    )
+    assert not plan.timeout or duration <= plan.timeout + max_delay + plan.pause, (
+        "the call went on after its timeout"
+    )
+    # Each wait that was started reports exactly one end, or that it was abandoned. Between two steps of a
+    # watch no wait is active, so that nothing is reported if the watch is left there.
+    active = [] if run.pausing else list(plan.jobs)
+    assert Counter(end.job_id for end in reported) == Counter(active), [
+        (end.job_id, end.kind, end.at) for end in reported
     ]
-    ends = {each.id: each for each in told if each.kind is EventKind.ENDED}
-    assert course.stopped or ends.keys() == plan.jobs.keys(), "a wait was abandoned that nobody cancelled"
+    ends = {end.job_id: end for end in reported if end.kind is EventKind.ENDED}
+    assert run.may_abandon or ends.keys() == plan.jobs.keys(), "a wait was abandoned that nobody cancelled"
     for end in ends.values():
-        check_end(place, course, end, evidence)
-    # Every outcome that was handed out is the end of its own wait, once.
-    handed_out = Counter(id for id, _, _ in course.outcomes)
-    assert set(handed_out.values()) <= {1}, "an outcome was handed out twice"
-    assert course.stopped or handed_out == Counter(list(plan.jobs)), "an outcome was not handed out"
-    for id, at, outcome in course.outcomes:
+        check_wait_end(sut, run, end, history)
+    # Each outcome that the call returned is the end of the wait for that job, and is returned once.
+    returned = Counter(id for id, _, _ in run.outcomes)
+    assert set(returned.values()) <= {1}, "an outcome was returned twice"
+    assert run.may_abandon or returned == Counter(list(plan.jobs)), "an outcome was not returned"
+    for id, at, outcome in run.outcomes:
         end = ends[id]
-        assert _is_of(outcome, end), (outcome, end)
-        assert at - end.at <= GRACE or plan.how in {"all", "first", "first_failure"}, "it came late"
-    if not course.cancelled and not course.killed:
-        _check_moment(course, [end.at for end in ends.values()], late)
+        assert _is_outcome_of(end, outcome), (outcome, end)
+        assert at - end.at <= TOLERANCE or plan.call in {"wait_all", "first", "first_failure"}, (
+            "an outcome was returned late"
+        )
+    if not run.cancelled and not run.killed:
+        _check_return_time(run, [end.at for end in ends.values()], max_delay)
 
 
-def _is_of(outcome: object, end: Told) -> bool:
+def _is_outcome_of(end: WaitEnd, outcome: object) -> bool:
     if isinstance(outcome, JobFailed):
         return end.error is None and outcome.job is end.job
     return outcome is (end.job if end.error is None else end.error)
 
 
-def _check_moment(course: Course, ends: Sequence[float], late: float) -> None:
-    """Whether a call that waits for several returned when it had to."""
-    failures = [at for _, at, end in course.outcomes if not (isinstance(end, Job) and end.succeeded)]
-    match course.plan.how:
-        case "all":
-            assert course.ended - max(ends) <= GRACE
-            assert len(ends) == len(course.plan.jobs)
+def _check_return_time(run: WaitRun, ends: Sequence[float], max_delay: float) -> None:
+    """Check that a call that waits for several jobs returned as soon as it should, and not earlier."""
+    failures = [at for _, at, result in run.outcomes if not (isinstance(result, Job) and result.succeeded)]
+    match run.plan.call:
+        case "wait_all":
+            assert run.ended_at - max(ends) <= TOLERANCE
+            assert len(ends) == len(run.plan.jobs)
         case "first":
-            assert course.outcomes
-            assert course.ended - min(ends) <= late
+            assert run.outcomes
+            assert run.ended_at - min(ends) <= max_delay
         case "first_failure":
-            assert failures or not course.left()
-        case "some":
-            assert len(course.outcomes) * 2 >= len(course.plan.jobs)
+            assert failures or not run.unfinished()
+        case "as_completed_half":
+            assert len(run.outcomes) * 2 >= len(run.plan.jobs)
         case _:
             pass
 
 
-def check_end(place: Place, course: Course, end: Told, evidence: Evidence) -> None:
-    """Whether a wait could end as it did, at that moment, by what the server had said."""
-    began, policy, timeout, id, at = course.began, course.plan.policy, course.plan.timeout, end.id, end.at
-    given = course.plan.jobs[id]
-    known = given if isinstance(given, Job) else None
-    said = "\n  ".join(map(str, (end, *evidence.told(id, at)[-6:])))
+def check_wait_end(sut: SystemUnderTest, run: WaitRun, end: WaitEnd, history: History) -> None:
+    """Check that a wait was right to end like this, at that moment, by what the server had said."""
+    started_at, policy, timeout = run.started_at, run.plan.policy, run.plan.timeout
+    id, at = end.job_id, end.at
+    passed = run.plan.jobs[id]
+    known = passed if isinstance(passed, Job) else None
+    context = "\n  ".join(map(str, (end, *history.delivered(id, at)[-6:])))
     match end.error:
         case None:
             assert end.job is not None
-            assert end.job.done, said
+            assert end.job.done, context
             assert end.job.ref.id == id
             if known is not None and known.done:
                 assert end.job is known
             else:
-                assert evidence.shows(id, end.job.state, at), said
+                assert history.state_delivered(id, end.job.state, at), context
         case JobGone() as error:
-            assert evidence.lacks(id, at), said
+            assert history.not_found(id, at), context
             assert error.job is not None
-            assert evidence.ever(id, error.job.state, at), said
+            assert history.state_reported(id, error.job.state, at), context
         case JobNotFound() as error:
-            assert evidence.lacks(id, at), said
+            assert history.not_found(id, at), context
             assert error.job is None
             assert known is None
-            assert not evidence.seen(id, began, at), said
-            assert at - began >= policy.start_grace - GRACE, said
+            assert not history.seen_between(id, started_at, at), context
+            assert at - started_at >= policy.start_grace - TOLERANCE, context
         case WaitTimeout():
             assert timeout is not None
-            assert abs(at - began - timeout) <= GRACE + place.delay + course.plan.pause or timeout == 0, said
+            max_delay = TOLERANCE + sut.max_cancel_delay + run.plan.pause
+            assert abs(at - started_at - timeout) <= max_delay or timeout == 0, context
         case AuthenticationError():
-            if place.renews:
-                assert evidence.refuses_twice(id, began, at) or evidence.turns_away(at), said
+            if sut.can_reauthenticate:
+                assert history.rejected_twice(id, started_at, at) or history.sign_in_rejected(at), context
             else:
-                assert evidence.refuses(id, at), said
+                assert history.rejected(id, at), context
         case PermissionDenied():
-            assert evidence.forbids(id, at), said
+            assert history.permission_denied(id, at), context
         case UnexpectedState() as error:
             assert error.job is not None
-            if course.plan.how == "browse":  # what was said while nobody waited is not known here
-                assert evidence.shows(id, JobState.UNKNOWN, at), said
+            if run.plan.call == "slow_watch":  # what was reported during its pauses is not known here
+                assert history.state_delivered(id, JobState.UNKNOWN, at), context
             else:
-                assert evidence.unknown(id, at, policy.unknown_limit), said
-            assert at - began >= policy.unknown_limit - GRACE, said
-        case DecodeError() as error if not error.transient and evidence.garbled(id, began, at, BAD_RECORDS):
+                assert history.state_unknown(id, at, policy.unknown_limit), context
+            assert at - started_at >= policy.unknown_limit - TOLERANCE, context
+        case DecodeError() as error if not error.transient and history.undecodable(
+            id, started_at, at, BAD_RECORDS
+        ):
             pass
         case SourceError() as error:
-            # Of a record that cannot be read one is enough, where it ends an outage.
-            assert error.transient or isinstance(error, DecodeError), said
-            assert timeout is None, said
-            assert at - began >= policy.outage_limit - GRACE, said
-            assert evidence.silent(id, at - policy.outage_limit, at), said
+            # At the end of an outage a single undecodable record is enough.
+            assert error.transient or isinstance(error, DecodeError), context
+            assert timeout is None, context
+            assert at - started_at >= policy.outage_limit - TOLERANCE, context
+            assert history.outage(id, at - policy.outage_limit, at), context
         case other:
-            raise AssertionError(f"no wait may end so: {other!r}") from other
+            raise AssertionError(f"a wait may not end with {other!r}") from other

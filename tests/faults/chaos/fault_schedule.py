@@ -1,6 +1,7 @@
-"""What storms are made of: trouble of every kind, and how it is spread over requests and time.
+"""The fault schedule (Jepsen's nemesis): which faults are injected, into which requests, when and how often.
 
-``JOBSOURCE_STORM_SEEDS`` and ``JOBSOURCE_STORM_WAITS`` make longer and larger ones; a failure names its seed.
+``JOBSOURCE_STORM_SEEDS`` and ``JOBSOURCE_STORM_WAITS`` set how many seeds the tests run, with how many
+waits each.
 """
 
 from __future__ import annotations
@@ -17,25 +18,26 @@ from common.simulator.faults import Ask, Fault
 from common.simulator.messages import json_response
 from common.simulator.tokens import TokenDesk
 from ontapjobs.simulator import OntapSimulator
-from tests.contract.systems import SOURCES
-from tests.faults.chaos.system_under_test import Place
+from tests.faults.chaos.system_under_test import SystemUnderTest
 
 SEEDS = int(os.environ.get("JOBSOURCE_STORM_SEEDS", "2"))
 WAITS = int(os.environ.get("JOBSOURCE_STORM_WAITS", "200"))
 
-SIGN_IN = ("POST */token", "GET /")
-"""How tokens are asked for, and a Cloud Foundry for the place where to do so."""
+JOB_READS = "GET *job*"
+TOKEN_REQUESTS = "POST */token"
+SIGN_IN_REQUESTS = (TOKEN_REQUESTS, "GET /")
+"""Requests for tokens; Cloud Foundry's root document, which names the token endpoint, is one of them."""
 WRITES = ("POST */we-*", "DELETE */apps/*", "DELETE */volumes/*", "PATCH *")
 
 
 @attrs.frozen
-class Rewrite(Fault):
-    """The system's own answer, in which every job's state reads otherwise."""
+class RewriteState(Fault):
+    """The system's own response, with the state of every job replaced."""
 
     state: object
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
-        """Change each state."""
+        """Replace each state."""
         response = await ask(request)
         if response.status != 200:
             return response
@@ -52,16 +54,16 @@ class Rewrite(Fault):
 
 @attrs.frozen
 class RevokeTokens(Fault):
-    """All tokens of an ONTAP's identity provider expire."""
+    """All tokens of ONTAP's identity provider expire."""
 
     async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
-        """Let them expire, and ask."""
+        """Expire them, and pass the request on."""
         if isinstance(system, OntapSimulator) and isinstance(system.tokens, TokenDesk):
             system.tokens.expire_all()
         return await ask(request)
 
 
-PASSING: Mapping[str, Sequence[Fault]] = {
+PROVIDER_FAULTS: Mapping[str, Sequence[Fault]] = {
     "ontap": [
         faults.Status(500, body={"error": {"message": "busy", "code": "262160"}}),
         faults.Status(409, body={"error": {"message": "out of quorum", "code": "393271"}}),
@@ -86,13 +88,13 @@ PASSING: Mapping[str, Sequence[Fault]] = {
         faults.ExpireTokens(),
     ],
 }
-"""Trouble of the provider's own."""
-ONCE = (faults.Refuse, faults.ExpireTokens, RevokeTokens)
-"""What has effects on later requests too, and shows once."""
+"""Transient faults that only one provider has."""
+INJECTED_ONCE = (faults.Refuse, faults.ExpireTokens, RevokeTokens)
+"""Kinds that also affect later requests, and so are injected for one request only."""
 
 
-def trouble(random: Random) -> list[Fault]:
-    """Trouble that any system can have, and that passes."""
+def transient_faults(random: Random) -> list[Fault]:
+    """Return the transient faults that any system can have."""
     return [
         faults.Status(random.choice([408, 425, 500, 502, 503])),
         faults.RetryAfter(random.choice([0, 1, 7, 30])),
@@ -110,52 +112,80 @@ def trouble(random: Random) -> list[Fault]:
     ]
 
 
-def brew(random: Random, place: Place, *, number: int = 12, lasts: float = 400.0, rough: float = 0.3) -> None:
-    """Inject a random mixture: each kind from some moment on, some times, more or less likely."""
-    kinds = [*trouble(random), *PASSING[place.system.name]]
-    for fault in random.choices(kinds, k=number):
-        _inject(random, place, "GET *job*", fault, lasts, rough)
+def schedule_transient_faults(
+    random: Random,
+    sut: SystemUnderTest,
+    *,
+    count: int = 12,
+    duration: float = 400.0,
+    max_probability: float = 0.3,
+) -> None:
+    """Inject ``count`` random transient faults into reads of jobs.
+
+    Each starts within ``duration`` seconds, and is met by some of the requests that follow, each with a
+    probability of at most ``max_probability``.
+    """
+    kinds = [*transient_faults(random), *PROVIDER_FAULTS[sut.system.name]]
+    for fault in random.choices(kinds, k=count):
+        _inject(random, sut, JOB_READS, fault, duration, max_probability)
 
 
-def brew_lies(random: Random, place: Place, *, number: int, lasts: float = 400.0, rough: float = 0.3) -> None:
-    """Inject what makes waits end otherwise: old answers, odd states, bad records, 401 and 403."""
+def schedule_wrong_responses(
+    random: Random,
+    sut: SystemUnderTest,
+    *,
+    count: int,
+    duration: float = 400.0,
+    max_probability: float = 0.3,
+) -> None:
+    """Inject faults that change how waits end: stale, unknown and undecodable states, 401 and 403."""
     kinds: list[Fault] = [
         faults.Stale(random.choice([0.5, 5.0, 60.0, 1_000.0])),
         faults.Stale(random.choice([2.0, 30.0])),
-        Rewrite("no-such-state"),
-        Rewrite(7),
-        Rewrite(None),
+        RewriteState("no-such-state"),
+        RewriteState(7),
+        RewriteState(None),
         faults.Status(403),
     ]
-    if place.renews:
+    if sut.can_reauthenticate:
         kinds += [
             faults.Status(401),
-            RevokeTokens() if place.system.name == "ontap" else faults.ExpireTokens(),
+            RevokeTokens() if sut.system.name == "ontap" else faults.ExpireTokens(),
         ]
-    for fault in random.choices(kinds, k=number):
-        _inject(random, place, "GET *job*", fault, lasts, rough)
+    for fault in random.choices(kinds, k=count):
+        _inject(random, sut, JOB_READS, fault, duration, max_probability)
 
 
-def babble(random: Random, place: Place, ids: Sequence[str], *, lasts: float = 200.0) -> None:
-    """Let the server speak of some jobs in a word that nobody knows, for minutes."""
+def schedule_unknown_states(
+    random: Random, sut: SystemUnderTest, ids: Sequence[str], *, duration: float = 200.0
+) -> None:
+    """Report an unknown state for a few of these jobs, in the next 100 reads of each."""
     for id in random.sample(ids, k=min(len(ids), random.choice([1, 4]))):
-        fault, begins = Rewrite("no-such-state"), random.random() * lasts
-        place.simulator.inject(Match("GET", job=id), fault, times=100, after_seconds=begins)
+        fault, begins = RewriteState("no-such-state"), random.random() * duration
+        sut.simulator.inject(Match("GET", job=id), fault, times=100, after_seconds=begins)
 
 
-def forget(random: Random, place: Place, ids: Sequence[str], *, lasts: float = 400.0) -> None:
-    """Let the server forget some jobs, each at the first request after some moment; one with all in it."""
+def schedule_job_loss(
+    random: Random, sut: SystemUnderTest, ids: Sequence[str], *, duration: float = 400.0
+) -> None:
+    """Make the server forget up to 8 of these jobs, each at some read; in one run of five also all jobs."""
     for id in random.sample(ids, k=min(len(ids), random.choice([0, 1, 3, 8]))):
         fault = faults.Forget(id)
-        place.simulator.inject("GET *job*", fault, times=1, after_seconds=random.random() * lasts)
+        sut.simulator.inject(JOB_READS, fault, times=1, after_seconds=random.random() * duration)
     if random.random() < 0.2:
-        place.simulator.inject("GET *job*", faults.Forget(), times=1, after_seconds=random.random() * lasts)
+        sut.simulator.inject(JOB_READS, faults.Forget(), times=1, after_seconds=random.random() * duration)
 
 
-def brew_sign_in(
-    random: Random, place: Place, *, number: int, lasts: float = 400.0, rough: float = 0.5, refusals: int = 0
+def schedule_sign_in_faults(
+    random: Random,
+    sut: SystemUnderTest,
+    *,
+    count: int,
+    duration: float = 400.0,
+    max_probability: float = 0.5,
+    rejections: int = 0,
 ) -> None:
-    """Inject trouble where tokens are asked for; ``refusals`` is how often the sign-in really says no."""
+    """Inject ``count`` transient faults into sign-ins, and reject the credentials ``rejections`` times."""
     kinds: list[Fault] = [
         faults.Status(random.choice([500, 502, 503])),
         faults.RetryAfter(random.choice([0, 1, 7, 30])),
@@ -171,18 +201,23 @@ def brew_sign_in(
         faults.Refuse(random.choice([1.0, 10.0])),
         faults.Status(200, body=random.choice(["", "[]", "{", "null", "{}", '{"access_token": 7}'])),
     ]
-    for fault in random.choices(kinds, k=number):
-        _inject(random, place, random.choice(SIGN_IN), fault, lasts, rough)
-    said = {"error": "invalid_client", "error_description": "Bad client credentials"}
-    for _ in range(refusals):
-        refusal = faults.Status(random.choice([400, 401, 403]), body=said)
-        place.simulator.inject(SIGN_IN[0], refusal, times=1, after_seconds=random.random() * lasts)
+    for fault in random.choices(kinds, k=count):
+        _inject(random, sut, random.choice(SIGN_IN_REQUESTS), fault, duration, max_probability)
+    body = {"error": "invalid_client", "error_description": "Bad client credentials"}
+    for _ in range(rejections):
+        rejection = faults.Status(random.choice([400, 401, 403]), body=body)
+        sut.simulator.inject(TOKEN_REQUESTS, rejection, times=1, after_seconds=random.random() * duration)
 
 
-def brew_writes(
-    random: Random, place: Place, *, number: int, lasts: float = 400.0, rough: float = 0.5
+def schedule_write_faults(
+    random: Random,
+    sut: SystemUnderTest,
+    *,
+    count: int,
+    duration: float = 400.0,
+    max_probability: float = 0.5,
 ) -> None:
-    """Inject trouble into writes: refused, lost before they were carried out, or with their reply."""
+    """Inject ``count`` faults into writes: rejected, or lost before or after the server carried them out."""
     acts = random.choice([True, False])
     kinds: list[Fault] = [
         faults.Status(503),
@@ -196,29 +231,17 @@ def brew_writes(
         faults.Refuse(random.choice([1.0, 10.0])),
         faults.Status(200, body=random.choice(["", "[]", "{"]), acts=acts),
     ]
-    for fault in random.choices(kinds, k=number):
-        _inject(random, place, random.choice(WRITES), fault, lasts, rough)
+    for fault in random.choices(kinds, k=count):
+        _inject(random, sut, random.choice(WRITES), fault, duration, max_probability)
 
 
-def _inject(random: Random, place: Place, match: str, fault: Fault, lasts: float, rough: float) -> None:
-    place.simulator.inject(
+def _inject(
+    random: Random, sut: SystemUnderTest, match: str, fault: Fault, duration: float, max_probability: float
+) -> None:
+    sut.simulator.inject(
         match,
         fault,
-        times=1 if isinstance(fault, ONCE) else random.choice([1, 3, 10, 40]),
-        after_seconds=random.random() * lasts,
-        probability=random.uniform(0.02, rough),
+        times=1 if isinstance(fault, INJECTED_ONCE) else random.choice([1, 3, 10, 40]),
+        after_seconds=random.random() * duration,
+        probability=random.uniform(0.02, max_probability),
     )
-
-
-__all__ = [
-    "SEEDS",
-    "SOURCES",
-    "WAITS",
-    "Place",
-    "babble",
-    "brew",
-    "brew_lies",
-    "brew_sign_in",
-    "brew_writes",
-    "forget",
-]

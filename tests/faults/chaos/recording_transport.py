@@ -1,4 +1,4 @@
-"""The way to a simulator, which notes every request that leaves: when, for whom, and what became of it."""
+"""A transport to a simulator that records every request: when it was sent, by which call, and its result."""
 
 from __future__ import annotations
 
@@ -11,60 +11,61 @@ import httpx
 from common.simulator import Simulator
 from tests.contract.systems import Wire
 
-WHO: ContextVar[object] = ContextVar("who", default=None)
-"""Whose task it is: set by each that waits or runs an errand."""
-TRIP = "x-trip"
-"""The header that tells which entry of the simulator's journal belongs to which trip."""
+CALLER: ContextVar[object] = ContextVar("caller", default=None)
+"""The call that the current task makes: a `WaitRun` or an `Operation`, each of which sets it at its start."""
+REQUEST_NUMBER = "x-request-number"
+"""The header that links an entry of the simulator's journal to its `Exchange`."""
 
 
 @attrs.define(eq=False)
-class Trip:
-    """One request that left. ``landed`` is when its reply or its failure came; None where it was cut."""
+class Exchange:
+    """One request that was sent, and its result."""
 
     number: int
-    who: object
+    caller: object
     method: str
     target: str
-    left: float
-    landed: float | None = None
-    fate: str = "cut"
-    """The status, or the name of what was raised."""
+    sent_at: float
+    completed_at: float | None = None
+    """When the response or the failure arrived; None if the request was cancelled."""
+    result: str = "cancelled"
+    """The response's status, or the name of the exception that was raised."""
 
     def __str__(self) -> str:
-        landed = "never" if self.landed is None else f"{self.landed:.6f}"
-        return f"{self.left:.6f} {self.method} {self.target} {self.fate} {landed}"
+        completed = "never" if self.completed_at is None else f"{self.completed_at:.6f}"
+        return f"{self.sent_at:.6f} {self.method} {self.target} {self.result} {completed}"
 
 
-class Way(Wire):
-    """The way to one simulator."""
+class RecordingTransport(Wire):
+    """The transport to one simulator."""
 
     def __init__(self, simulator: Simulator) -> None:
         super().__init__(simulator)
-        self.trips: list[Trip] = []
-        self.left: list[float] = []
-        """When each request about jobs left."""
+        self.exchanges: list[Exchange] = []
+        self.job_reads: list[float] = []
+        """When each GET about jobs was sent."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         target = request.url.raw_path.decode()
-        trip = Trip(len(self.trips), WHO.get(), request.method, target, anyio.current_time())
-        self.trips.append(trip)
-        request.headers[TRIP] = str(trip.number)
+        exchange = Exchange(len(self.exchanges), CALLER.get(), request.method, target, anyio.current_time())
+        self.exchanges.append(exchange)
+        request.headers[REQUEST_NUMBER] = str(exchange.number)
         if request.method == "GET" and "job" in request.url.path:
-            self.left.append(trip.left)
+            self.job_reads.append(exchange.sent_at)
         try:
             response = await super().handle_async_request(request)
         except httpx.TransportError as error:
-            trip.landed, trip.fate = anyio.current_time(), type(error).__name__
+            exchange.completed_at, exchange.result = anyio.current_time(), type(error).__name__
             raise
-        trip.landed, trip.fate = anyio.current_time(), str(response.status_code)
+        exchange.completed_at, exchange.result = anyio.current_time(), str(response.status_code)
         return response
 
-    def peak(self, since: float = 0.0, until: float = float("inf")) -> int:
-        """The most requests in any one second, of those that left between two moments."""
-        times = [at for at in self.left if since <= at < until]
-        most = begin = 0
+    def peak_rate(self, since: float = 0.0, until: float = float("inf")) -> int:
+        """Return the most reads of jobs sent within any one second from ``since`` until before ``until``."""
+        times = [at for at in self.job_reads if since <= at < until]
+        peak = begin = 0
         for end, at in enumerate(times):
             while times[begin] <= at - 1.0:
                 begin += 1
-            most = max(most, end - begin + 1)
-        return most
+            peak = max(peak, end - begin + 1)
+        return peak

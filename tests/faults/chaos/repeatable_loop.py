@@ -1,8 +1,8 @@
-"""An event loop in virtual time on which the same seed takes the same course, to the last task switch.
+"""An event loop in virtual time on which a seed always gives the same run, down to the last task switch.
 
-Trio shuffles what is runnable by a random number generator of its own, and anyio's cancel scopes on asyncio
-keep tasks in sets, whose order is that of addresses in memory. Here they go by the seed, and by the order of
-creation.
+Two sources of chance are removed. Trio shuffles the runnable tasks with a random number generator of its own:
+here it is seeded. On asyncio anyio's cancel scopes keep tasks in sets, whose order depends on addresses in
+memory: here tasks and scopes hash by their order of creation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 class _NumberedTask(asyncio.Task[Any]):
-    """A task that has its place in a set by its number."""
+    """A task whose hash is its number, so that its position in a set is always the same."""
 
     def __init__(self, *args: Any, number: int, **options: Any) -> None:
         self._number = number
@@ -37,42 +37,42 @@ class _NumberedTask(asyncio.Task[Any]):
         return self._number
 
 
-def _loop() -> VirtualLoop:
+def _new_loop() -> VirtualLoop:
     loop = VirtualLoop()
     numbers = itertools.count()
 
-    def make(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
-        return _NumberedTask(work, loop=loop, number=next(numbers), **options)
+    def create_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        return _NumberedTask(coro, loop=loop, number=next(numbers), **options)
 
-    loop.set_task_factory(make)
+    loop.set_task_factory(create_task)
     return loop
 
 
-def run(main: Callable[[], Awaitable[_T]], loop: Loop, seed: int) -> _T:
-    """Run an async function in virtual time, repeatably."""
-    with _repeatable(seed):
+def run_repeatably(main: Callable[[], Awaitable[_T]], loop: Loop, seed: int) -> _T:
+    """Run an async function in virtual time, and return its result."""
+    with _repeatable_scheduling(seed):
         if loop == "asyncio":
-            return anyio.run(main, backend="asyncio", backend_options={"loop_factory": _loop})
+            return anyio.run(main, backend="asyncio", backend_options={"loop_factory": _new_loop})
         backend, options = virtual_trio()
         return anyio.run(main, backend=backend, backend_options=options)
 
 
 @contextmanager
-def _repeatable(seed: int) -> Generator[None, None, None]:
-    scheduler, scopes = trio_run._r, anyio_asyncio.CancelScope
-    before, begin = scheduler.getstate(), scopes.__init__
+def _repeatable_scheduling(seed: int) -> Generator[None, None, None]:
+    trio_random, scope_type = trio_run._r, anyio_asyncio.CancelScope
+    previous_state, original_init = trio_random.getstate(), scope_type.__init__
     numbers, count = dict[int, int](), itertools.count()
 
-    def numbered(self: anyio_asyncio.CancelScope, *args: Any, **options: Any) -> None:
-        numbers[id(self)] = next(count)  # a new one where the address was another's before
-        begin(self, *args, **options)
+    def numbered_init(self: anyio_asyncio.CancelScope, *args: Any, **options: Any) -> None:
+        numbers[id(self)] = next(count)  # replaces the number of an earlier scope at the same address
+        original_init(self, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trio_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)  # as hypothesis has it
-        patch.setattr(scopes, "__init__", numbered)
-        patch.setattr(scopes, "__hash__", lambda self: numbers.get(id(self), 0))
-        scheduler.seed(seed)
+        patch.setattr(trio_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)  # as hypothesis does
+        patch.setattr(scope_type, "__init__", numbered_init)
+        patch.setattr(scope_type, "__hash__", lambda self: numbers.get(id(self), 0))
+        trio_random.seed(seed)
         try:
             yield
         finally:
-            scheduler.setstate(before)
+            trio_random.setstate(previous_state)

@@ -1,8 +1,7 @@
-"""One simulated system in operation, the ways to sign in to it, and what an observer is told there."""
+"""The system under test: a simulator, the sources connected to it, and what their observer is told."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -24,18 +23,18 @@ from common.telemetry.events import Event, EventKind
 from ontapjobs import ClientCredentials, OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.contract.systems import System
-from tests.faults.chaos.history import Evidence
-from tests.faults.chaos.recording_transport import WHO, Way
+from tests.faults.chaos.history import History
+from tests.faults.chaos.recording_transport import CALLER, RecordingTransport
 
-EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
-"""When every storm begins: a replay must not depend on the second in which it runs."""
-LIFETIME = 600.0
-FIRST = "first-refresh-token"
-"""What is at hand where nobody signs in with a password."""
+START_TIME = datetime(2026, 3, 1, tzinfo=UTC)
+"""The simulator's time at the start of each run: fixed, so that a run can be repeated at any time of day."""
+TOKEN_LIFETIME = 600.0
+"""Seconds."""
+INITIAL_REFRESH_TOKEN = "first-refresh-token"
 
-Auth = Callable[[str, OnRotate], Any]
+MakeAuth = Callable[[str, OnRotate], Any]
 
-LOGINS: Mapping[str, Mapping[str, Auth]] = {
+AUTH_METHODS: Mapping[str, Mapping[str, MakeAuth]] = {
     "ontap": {
         "token": lambda _token, _on_rotate: Bearer("t"),
         "client": lambda _token, _on_rotate: ClientCredentials(
@@ -52,96 +51,104 @@ LOGINS: Mapping[str, Mapping[str, Auth]] = {
         "refresh": lambda token, on_rotate: UAARefreshToken(token, on_rotate=on_rotate),
     },
 }
-"""The ways to sign in, by system; the first is what is taken unless a test says otherwise."""
-SHELTERED = frozenset({"password", "refresh"})
-"""Those that may hold up a cancelled wait, for the refresh token in the reply must not be lost."""
+"""The ways to authenticate, by system; the first is the default."""
+SHIELDED_AUTH = frozenset({"password", "refresh"})
+"""Those that may delay a cancelled wait: the new refresh token in the response must not be lost."""
 
 
 @attrs.frozen
-class Told:
-    """That a wait ended or was abandoned, as its observer was told: whose it was, and when."""
+class WaitEnd:
+    """The end of one wait, or that it was abandoned, as the source's observer was told."""
 
-    who: object
-    id: str
+    caller: object
+    job_id: str
     at: float
     kind: EventKind
     job: Job | None
     error: JobsError | None
 
     def __str__(self) -> str:
-        state = self.job.state.name if self.job is not None else "nothing"
-        return f"{self.id} {self.kind} at {self.at} with {state}, {self.error!r}"
+        state = self.job.state.name if self.job is not None else "no job"
+        return f"{self.job_id} {self.kind} at {self.at} with {state}, {self.error!r}"
 
 
 @attrs.define
-class Place:
-    """One system in operation, whose sources come and go."""
+class SystemUnderTest:
+    """One running system, to which one source after another is connected."""
 
     system: System
     simulator: Simulator
-    way: Way
+    transport: RecordingTransport
     concurrency: int = 8
     seed: int | None = None
-    login: str = ""
-    refresh_token: str = FIRST
-    """The newest, as whoever signs in by one must keep it."""
-    told: list[Told] = attrs.field(factory=list[Told])
-    seen: dict[str, Job] = attrs.field(factory=dict[str, Job])
-    """The last observation of each job: what a process has to write down before it stops."""
-    events: Counter[EventKind] = attrs.field(factory=Counter[EventKind])
+    auth_method: str = ""
+    refresh_token: str = INITIAL_REFRESH_TOKEN
+    """The newest one: an application that uses refresh tokens must store each new one."""
+    wait_ends: list[WaitEnd] = attrs.field(factory=list[WaitEnd])
+    last_seen: dict[str, Job] = attrs.field(factory=dict[str, Job])
+    """The last observation of each job: what a process has to save before it stops."""
 
     @classmethod
-    def of(
+    def create(
         cls,
         system: System,
         seed: int | None = None,
         *,
         concurrency: int = 8,
-        login: str | None = None,
-        lifetime: float = LIFETIME,
+        auth_method: str | None = None,
+        token_lifetime: float = TOKEN_LIFETIME,
         rotate: bool = False,
         **options: Any,
-    ) -> Place:
-        """A system that knows no job yet. ``login`` is one of `LOGINS`, ``lifetime`` that of its tokens."""
-        login = login or next(iter(LOGINS[system.name]))
-        clock = Clock(EPOCH)
+    ) -> SystemUnderTest:
+        """Start a system without jobs.
+
+        ``auth_method`` is a key of `AUTH_METHODS`, ``token_lifetime`` is in seconds, ``rotate`` replaces each
+        refresh token that was used, and ``options`` go to the simulator.
+        """
+        auth_method = auth_method or next(iter(AUTH_METHODS[system.name]))
+        clock = Clock(START_TIME)
         simulator: Simulator
         match system.name:
             case "ontap":
-                desk = None if login == "token" else TokenDesk(clock, lifetime)
-                simulator = OntapSimulator(tokens=desk, clock=clock, seed=seed, **options)
+                tokens = None if auth_method == "token" else TokenDesk(clock, token_lifetime)
+                simulator = OntapSimulator(tokens=tokens, clock=clock, seed=seed, **options)
             case "bluexp":
                 simulator = BlueXPSimulator(
-                    refresh_tokens=[FIRST],
+                    refresh_tokens=[INITIAL_REFRESH_TOKEN],
                     rotate=rotate,
-                    token_lifetime=lifetime,
+                    token_lifetime=token_lifetime,
                     clock=clock,
                     seed=seed,
                     **options,
                 )
             case _:
                 simulator = CFSimulator(
-                    rotate=rotate, token_lifetime=lifetime, clock=clock, seed=seed, **options
+                    rotate=rotate, token_lifetime=token_lifetime, clock=clock, seed=seed, **options
                 )
-        return cls(system, simulator, Way(simulator), concurrency, seed, login)
+        return cls(system, simulator, RecordingTransport(simulator), concurrency, seed, auth_method)
 
     @property
-    def delay(self) -> float:
-        """Seconds by which a wait may be late, for the sake of a refresh token that is being spent."""
-        return REFRESH_GRACE if self.login in SHELTERED else 0.0
+    def max_cancel_delay(self) -> float:
+        """Seconds by which a cancelled wait may be late, because a refresh token is being exchanged."""
+        return REFRESH_GRACE if self.auth_method in SHIELDED_AUTH else 0.0
 
     @property
-    def renews(self) -> bool:
-        """Whether a token that was refused is replaced by another."""
-        return self.login != "token"
+    def can_reauthenticate(self) -> bool:
+        """Whether a rejected token is replaced by a new one."""
+        return self.auth_method != "token"
 
     @asynccontextmanager
     async def source(self, **options: Any) -> AsyncGenerator[HttpSource, None]:
-        """A source of this place, as a process would make it when it starts."""
-        auth = LOGINS[self.system.name][self.login](self.refresh_token, self._keep)
-        options = {"transport": self.way, "observer": self._note, "concurrency": self.concurrency, **options}
-        if self.renews:
-            vars(auth)["_random"].seed(self.seed)  # pauses and jitter too are the same in each run of a seed
+        """Connect a source, as an application would when it starts; it is closed on exit."""
+        auth = AUTH_METHODS[self.system.name][self.auth_method](self.refresh_token, self._store_refresh_token)
+        options = {
+            "transport": self.transport,
+            "observer": self._observe,
+            "concurrency": self.concurrency,
+            **options,
+        }
+        if self.can_reauthenticate:
+            vars(auth)["_random"].seed(self.seed)  # backoff and jitter are the same in each run of a seed
         source: HttpSource
         match self.system.name:
             case "ontap":
@@ -154,37 +161,37 @@ class Place:
             source._current_poller()._executor._random.seed(self.seed)
             yield source
 
-    def _keep(self, token: str) -> None:
+    def _store_refresh_token(self, token: str) -> None:
         self.refresh_token = token
 
-    def _note(self, event: Event) -> None:
-        self.events[event.kind] += 1
+    def _observe(self, event: Event) -> None:
         if event.kind is EventKind.SEEN and event.job is not None:
-            self.seen[event.ref.id] = event.job
+            self.last_seen[event.ref.id] = event.job
         elif event.kind in (EventKind.ENDED, EventKind.ABANDONED):
             at = anyio.current_time()
-            self.told.append(Told(WHO.get(), event.ref.id, at, event.kind, event.job, event.error))
+            self.wait_ends.append(WaitEnd(CALLER.get(), event.ref.id, at, event.kind, event.job, event.error))
 
-    def job(self, seconds: float, end: JobState | None, **fields: Any) -> str:
-        """Start a job that runs for so long and ends so (None: never), and return its id."""
-        return self.simulator.add_job(self.script(seconds, end), **fields)
+    def add_job(self, seconds: float, end: JobState | None, **fields: Any) -> str:
+        """Start a job that runs for ``seconds`` and ends as ``end`` (None: never ends), and return its id."""
+        return self.simulator.add_job(self.job_script(seconds, end), **fields)
 
-    def script(self, seconds: float, end: JobState | None) -> list[tuple[str | None, float | None]]:
-        """How such a job lives."""
+    def job_script(self, seconds: float, end: JobState | None) -> list[tuple[str | None, float | None]]:
+        """Return the simulator's script of such a job."""
         words = self.system.words
         if end is None:
             return [(words[JobState.RUNNING], None)]
         return [(words[JobState.RUNNING], seconds), (words[end], None)]
 
-    def ends(self) -> list[JobState]:
-        """The ways in which jobs end here."""
+    def terminal_states(self) -> list[JobState]:
+        """Return the states in which jobs of this system end."""
         return [state for state in self.system.words if state.terminal]
 
-    def forget(self) -> None:
-        """Drop all that was noted so far: what is left behind then is the system's, or the source's."""
-        for noted in (self.told, self.seen, self.events, self.way.trips, self.way.left, self.way.sent):
-            noted.clear()
+    def clear_records(self) -> None:
+        """Drop all records, so that memory still in use belongs to the simulator or the source."""
+        wire = self.transport
+        for records in (self.wait_ends, self.last_seen, wire.exchanges, wire.job_reads, wire.sent):
+            records.clear()
 
-    def evidence(self) -> Evidence:
-        """What the server has said up to now."""
-        return Evidence.of(self.system, self.way.trips, self.simulator.journal)
+    def history(self) -> History:
+        """Return what the server has replied up to now."""
+        return History.read(self.system, self.transport.exchanges, self.simulator.journal)
