@@ -19,7 +19,7 @@ from common.polling.policy import PollPolicy
 from common.polling.pollable import BatchReading, Reading
 from common.providers import Provider, provider_names, register_provider
 from common.sources.base import BaseSource
-from common.testing.job_script import Failure, JobScript, Life
+from common.testing.job_script import Failure, JobScript, ScriptedJobState
 
 PROVIDER = "scripted"
 ENDPOINT = "https://jobs.example"
@@ -73,7 +73,7 @@ class ScriptedSource(BaseSource):
             raise UsageError(f"latency= is the seconds that a request takes, not {latency!r}")
         self.latency: float = latency
         self.journal: list[Asked] = []
-        self._lives: dict[str, Life] = {}
+        self._lives: dict[str, ScriptedJobState] = {}
         for id, script in (jobs or {}).items():
             self.add_job(script, id=id)
 
@@ -101,7 +101,7 @@ class ScriptedSource(BaseSource):
         ref = self.ref(f"job-{len(self._lives) + 1}" if id is None else id)
         if ref.id in self._lives:
             raise UsageError(f"there is a job {ref.id!r} already", ref=ref)
-        self._lives[ref.id] = Life.of(script, fields, errors or {}, refuses or {})
+        self._lives[ref.id] = ScriptedJobState.of(script, fields, errors or {}, refuses or {})
         with suppress(RuntimeError):  # no event loop yet
             self._lives[ref.id].begin(anyio.current_time())
         return ref
@@ -196,12 +196,12 @@ class ScriptedSource(BaseSource):
         if failure is not None:
             raise failure
 
-    def _life(self, ref: JobRef) -> Life:
+    def _life(self, ref: JobRef) -> ScriptedJobState:
         if ref.id not in self._lives:
             raise JobNotFound(f"no job {ref.id!r} is in the script", ref=ref)
         return self._lives[ref.id]
 
-    def _observed(self, ref: JobRef, life: Life) -> Job:
+    def _observed(self, ref: JobRef, life: ScriptedJobState) -> Job:
         job = life.job(ref, anyio.current_time())
         if job is None:
             raise JobNotFound(f"the script of job {ref.id!r} has run out", ref=ref)
