@@ -1,4 +1,4 @@
-"""What users name of the simulated BlueXP backup and recovery."""
+"""The public names of the simulated BlueXP backup and recovery."""
 
 from __future__ import annotations
 

@@ -1,21 +1,22 @@
-"""What the simulated BlueXP backup and recovery answers to each request."""
+"""The simulated BlueXP backup and recovery: its response to each request."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, get_args
 
 from bluexp_jobs.auth import AUDIENCE
-from bluexp_jobs.simulator.tokens import BlueXPTokenDesk, bearer
-from common.simulator.clock import Clock
+from bluexp_jobs.simulator.tokens import BlueXPTokenDesk
 from common.simulator.messages import Request, Response, json_response, text_response
 from common.simulator.script import NewJob, Script
-from common.simulator.simulator import Feature, Simulator
+from common.simulator.simulator import Simulator
+from common.simulator.system import Feature, SimulatorOptions
+from common.simulator.tokens import bearer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from common.simulator.script import OnWrite, ScriptedJob
+    from common.simulator.script import ScriptedJob
 
 Missing = Literal["empty", "null", "404"]
 
@@ -59,19 +60,20 @@ NO_SUCH_JOB: Mapping[Missing, Response] = MappingProxyType(
 
 DEFAULT_TYPE = "backup-working-environment"
 SPECIAL_FIELDS = frozenset({"volumes", "batches", "restore", "data"})
-"""Fields that end up below ``data``."""
+"""Fields that a record has below ``data``."""
 
 
 class BlueXPSimulator(Simulator):
     """The jobs of BlueXP backup and recovery, as an ASGI application.
 
-    Calls need a bearer token and the header ``x-agent-id: <agent>clients``. ``missing`` says how a
-    job that does not exist reads. Jobs are kept for ``retention`` seconds. Tokens come from
+    Calls need a bearer token and the header ``x-agent-id: <agent>clients``. ``missing`` is how the
+    response for a job that does not exist reads. Jobs are kept for ``retention`` seconds. Tokens come from
     ``POST /oauth/token`` (also below ``/auth``) and live for ``token_lifetime`` seconds.
 
-    Whoever asks gets a token, and any token is taken as good, unless you say otherwise: by ``users``,
-    ``clients``, ``refresh_tokens``, ``rotate``, ``audience`` and ``strict``, which are those of
-    `BlueXPTokenDesk`. With ``users_only``, service accounts are refused where they ask for jobs.
+    By default whoever asks gets a token, and any token is accepted. ``users``, ``clients``,
+    ``refresh_tokens``, ``rotate``, ``audience`` and ``strict`` are those of `BlueXPTokenDesk`, which is
+    `tokens`. With ``users_only``, service accounts are refused where they ask for jobs. The other options
+    are those of `System`.
     """
 
     default_job: ClassVar[NewJob] = NewJob([("PENDING", 0.1), ("IN_PROGRESS", 0.5), ("COMPLETED", None)])
@@ -92,12 +94,9 @@ class BlueXPSimulator(Simulator):
         strict: bool = False,
         audience: str = AUDIENCE,
         users_only: bool = False,
-        on_write: OnWrite | None = None,
-        clock: Clock | None = None,
-        seed: int | None = None,
-        journal_limit: int | None = None,
+        **options: Unpack[SimulatorOptions],
     ) -> None:
-        super().__init__(on_write=on_write, clock=clock, seed=seed, journal_limit=journal_limit)
+        super().__init__(**options)
         if missing not in get_args(Missing):
             raise ValueError(f"missing is one of {', '.join(get_args(Missing))}, not {missing!r}")
         self.account = account
@@ -118,7 +117,7 @@ class BlueXPSimulator(Simulator):
 
     @property
     def prefix(self) -> str:
-        """The path below which the calls of this account are."""
+        """The path that the calls of this account begin with."""
         return f"/account/{self.account}/providers/cloudmanager_cbs/api/v1"
 
     def add_job(
@@ -138,19 +137,19 @@ class BlueXPSimulator(Simulator):
         return super().add_job(script, id=id, **fields)
 
     def is_list(self, request: Request) -> bool:
-        """Tell whether this asks for a list of jobs."""
+        """Whether this request asks for a list of jobs."""
         return request.method == "GET" and request.segments[6:] == ("job",)
 
     def expire_tokens(self, *authorizations: str) -> None:
-        """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
+        """Let all tokens issued so far expire, and those in these ``Authorization`` headers."""
         self.tokens.expire_all(*authorizations)
 
     def restore_tokens(self) -> None:
-        """Take those again that `expire_tokens` let expire."""
+        """Accept again the tokens that `expire_tokens` made expire."""
         self.tokens.restore()
 
     async def respond(self, request: Request) -> Response:
-        """Answer a request as BlueXP does."""
+        """Return the response that BlueXP would give."""
         response = self._route(request)
         return response.adding({"OnCloud-Request-Id": self.new_id()})
 
@@ -190,8 +189,8 @@ class BlueXPSimulator(Simulator):
                 return UNKNOWN_ROUTE
 
     def _list(self, request: Request) -> Response:
-        heeded = {"type", "status"} - request.quirks.ignores
-        wanted = {name: text for name, text in request.parameters if name in heeded}
+        filters = {"type", "status"} - request.quirks.ignores
+        wanted = {name: text for name, text in request.parameters if name in filters}
         rendered = (self._render(job, request.at) for job in self.jobs.values())
         records = [
             record
@@ -201,14 +200,14 @@ class BlueXPSimulator(Simulator):
         return json_response(200, {"job": records})
 
     def _write(self, request: Request, path: list[str]) -> Response:
-        new = self.what_starts(request)
+        new = self.job_for_write(request)
         if isinstance(new, Response):
             return new
         fields: dict[str, Any] = {**_fields_of_path(path), **new.fields}
         return json_response(202, {"job-id": self.add_job(new.script, id=new.id, **fields)})
 
     def _render(self, job: ScriptedJob, now: float) -> dict[str, Any] | None:
-        """Return a job's record, or None if there is none any more."""
+        """Return a job's record; None once it is gone."""
         moment = job.at(now)
         start = now if job.life.start is None else job.life.start
         if moment is None or now >= start + self.retention:
@@ -239,7 +238,7 @@ def _data(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fields_of_path(path: list[str]) -> dict[str, str]:
-    """Tell a job's type and system from the path of the write that started it."""
+    """Return the job's type and system, read from the path of the write that started it."""
     fields = {"type": "restore" if path[0] == "restore" else DEFAULT_TYPE}
     if "working-environment" in path[:-1]:
         fields["working_environment_id"] = path[path.index("working-environment") + 1]

@@ -1,4 +1,4 @@
-"""What users name of the simulated Cloud Foundry."""
+"""The public names of the simulated Cloud Foundry."""
 
 from __future__ import annotations
 

@@ -1,24 +1,24 @@
-"""What the simulated Cloud Foundry answers to each request."""
+"""The simulated Cloud Foundry: its response to each request."""
 
 from __future__ import annotations
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, get_args
 from urllib.parse import quote, quote_plus
 
 from cfjobs.simulator.rate_limit import RateLimit
-from common.simulator.clock import Clock
 from common.simulator.messages import Request, Response, json_response
 from common.simulator.script import NewJob
-from common.simulator.simulator import Feature, Simulator
-from common.simulator.tokens import TokenDesk
+from common.simulator.simulator import Simulator
+from common.simulator.system import Feature, SimulatorOptions
+from common.simulator.tokens import UAATokenIssuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from common.simulator.script import Moment, OnWrite, ScriptedJob
+    from common.simulator.script import Moment, ScriptedJob
 
 Location = Literal["absolute", "relative"]
 
@@ -30,9 +30,10 @@ PLURAL_LINKS = frozenset(
     {"service_instance.create", "service_instance.update", "service_broker.create"}
     | {"service_broker.update", "service_broker.catalog.synchronize"}
 )
-"""The operations whose job links to its resource under the plural name."""
+"""The operations whose job links to its resource under a name in the plural."""
 
 Error = tuple[int, int, str, str]
+"""Status, code, title and detail."""
 NOT_AUTHENTICATED: Error = (401, 10002, "CF-NotAuthenticated", "Authentication error")
 INVALID_TOKEN: Error = (401, 1000, "CF-InvalidAuthToken", "Invalid Auth Token")
 UNKNOWN_ROUTE: Error = (404, 10000, "CF-NotFound", "Unknown request")
@@ -41,7 +42,7 @@ RATE_LIMITED: Error = (429, 10013, "CF-RateLimitExceeded", "Rate Limit Exceeded"
 
 
 def error_response(error: Error, *, content_type: str = CONTENT_TYPE) -> Response:
-    """Return the reply for an error."""
+    """Return the response for an error."""
     status, code, title, detail = error
     data = {"errors": [{"code": code, "title": title, "detail": detail}]}
     return json_response(status, data, content_type=content_type)
@@ -52,11 +53,11 @@ class CFSimulator(Simulator):
 
     ``rate_limit`` is the requests allowed in an hour (None: any number, and no headers about it).
     With ``korifi``, jobs have no times, ids read ``<operation>~<resource>``, warnings in headers are
-    not encoded, and discovery names no login. ``location`` says how a write names its job. Tokens
-    come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. Anybody gets one, and a
-    token that was not issued here is taken as good, unless ``users`` (passwords by user name),
-    ``clients`` (secrets by client id: ``{"cf": ""}`` is the command's) or ``strict`` say otherwise;
-    ``rotate`` and ``refresh_lifetime`` are about refresh tokens. See `TokenDesk`, which is `tokens`.
+    not encoded, and discovery names no login. ``location`` is how a write's response names its job. Tokens
+    come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. By default anybody gets one, and
+    a token that was not issued here is accepted. ``users`` (passwords by user name), ``clients`` (secrets by
+    client id: ``{"cf": ""}`` is the ``cf`` command's), ``strict``, ``rotate`` and ``refresh_lifetime`` are
+    those of `UAATokenIssuer`, which is `tokens`. The other options are those of `System`.
 
     Fields of a job: ``operation``, ``errors`` (mappings, or None), ``warnings`` (texts or mappings,
     or None), ``resource`` (the path of what the job works on), ``links`` (in place of those made
@@ -78,18 +79,15 @@ class CFSimulator(Simulator):
         rotate: bool = False,
         refresh_lifetime: float | None = None,
         strict: bool = False,
-        on_write: OnWrite | None = None,
-        clock: Clock | None = None,
-        seed: int | None = None,
-        journal_limit: int | None = None,
+        **options: Unpack[SimulatorOptions],
     ) -> None:
-        super().__init__(on_write=on_write, clock=clock, seed=seed, journal_limit=journal_limit)
+        super().__init__(**options)
         self.rate_limit: RateLimit | None = None if rate_limit is None else RateLimit(rate_limit)
         if location not in get_args(Location):
             raise ValueError(f"location is one of {', '.join(get_args(Location))}, not {location!r}")
         self.korifi = korifi
         self.location: Location = location
-        self.tokens: TokenDesk = TokenDesk(
+        self.tokens: UAATokenIssuer = UAATokenIssuer(
             self.clock,
             token_lifetime,
             users=users,
@@ -100,17 +98,17 @@ class CFSimulator(Simulator):
         )
 
     def expire_tokens(self, *authorizations: str) -> None:
-        """Let all tokens expire that were handed out, and those of these ``Authorization`` headers."""
+        """Let all tokens issued so far expire, and those in these ``Authorization`` headers."""
         self.tokens.expire_all(*authorizations)
 
     def restore_tokens(self) -> None:
-        """Take those again that `expire_tokens` let expire."""
+        """Accept again the tokens that `expire_tokens` made expire."""
         self.tokens.restore()
 
     async def respond(self, request: Request) -> Response:
-        """Answer a request as the Cloud Controller does."""
-        asked = request.headers.get("x-vcap-request-id") or self.new_id()
-        ids = {"X-VCAP-Request-ID": f"{asked}::{self.new_id()}"}
+        """Return the response that the Cloud Controller would give."""
+        request_id = request.headers.get("x-vcap-request-id") or self.new_id()
+        ids = {"X-VCAP-Request-ID": f"{request_id}::{self.new_id()}"}
         if request.segments[0] != "v3":
             return self._outside(request).adding(ids)
         limits = self._limits(request.at)
@@ -137,7 +135,7 @@ class CFSimulator(Simulator):
         }
 
     def _limits(self, now: float) -> dict[str, str]:
-        """Count a request and return the headers that tell what is left."""
+        """Count a request, and return the headers about the rate limit."""
         if self.rate_limit is None:
             return {}
         left = self.rate_limit.spend(now)
@@ -176,7 +174,7 @@ class CFSimulator(Simulator):
         return json_response(200, record, content_type=CONTENT_TYPE)
 
     def _write(self, request: Request) -> Response:
-        new = self.what_starts(request)
+        new = self.job_for_write(request)
         if isinstance(new, Response):
             return new
         _, collection, *rest = request.segments
@@ -195,7 +193,10 @@ class CFSimulator(Simulator):
         return Response(202, headers)
 
     def _korifi_id(self, operation: str, resource: str) -> str | None:
-        """Return the id that Korifi computes. The same write again is the same job, and begins anew."""
+        """Return the id that Korifi computes, or None.
+
+        The same write again is the same job, which begins anew.
+        """
         if not self.korifi:
             return None
         guid = f"{operation}~{resource}"
@@ -204,13 +205,13 @@ class CFSimulator(Simulator):
 
 
 def operation_of(method: str, collection: str, rest: Sequence[str]) -> str:
-    """Name the operation of a write, such as ``app.delete`` or ``space.apply_manifest``."""
+    """Return the operation of a write, such as ``app.delete`` or ``space.apply_manifest``."""
     verb = rest[-1] if len(rest) > 1 else VERBS[method]
     return f"{collection.removesuffix('s')}.{verb}"
 
 
 def job_path(guid: str) -> str:
-    """Return the path of a job; its guid is one segment, whatever is in it."""
+    """Return the path of a job; its guid is one segment, whatever characters it has."""
     return f"/v3/jobs/{quote(guid, safe='')}"
 
 
@@ -224,7 +225,7 @@ def render(
 ) -> dict[str, Any]:
     """Return a job's record.
 
-    Errors vanish from a job that completes, unless its script gives it some in that very step.
+    A job that completes has no errors, unless its script gives it some in that very step.
     """
     fields: dict[str, Any] = {"operation": "app.delete", **moment.fields}
     errors = fields.pop("errors", [] if korifi else None)

@@ -1,4 +1,4 @@
-"""How many requests a simulator takes in a window of time."""
+"""A limit on the requests in a window of time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen
 class Allowance:
-    """What is left after a request, when the window ends, and whether it was one too many."""
+    """The requests left in a window, when it ends (seconds on the clock), and whether it is exceeded."""
 
     remaining: int
     reset: float
@@ -15,7 +15,7 @@ class Allowance:
 
 
 class RateLimit:
-    """Takes ``limit`` requests in each ``window`` of seconds, which opens with a request."""
+    """Allows ``limit`` requests in each ``window`` of seconds; a window opens with a request."""
 
     def __init__(self, limit: int, window: float = 3600.0) -> None:
         self.limit = limit
@@ -24,7 +24,7 @@ class RateLimit:
         self._reset: float | None = None
 
     def spend(self, now: float) -> Allowance:
-        """Count one request made now (seconds on the simulator's clock)."""
+        """Count one request made now (seconds on the simulator's clock), and return what is left."""
         if self._reset is None or now >= self._reset:
             self._reset, self._used = now + self.window, 0
         self._used += 1

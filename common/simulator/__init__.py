@@ -1,4 +1,4 @@
-"""What the simulators of the providers are made of, and what their users name."""
+"""The base of the providers' simulators, and its public names."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from common.simulator.faults.match import Match
 from common.simulator.messages import Request, Response, json_response, text_response
 from common.simulator.script import Moment, NewJob, OnWrite, Script, ScriptedJob, ScriptedLife, Step
 from common.simulator.simulator import Simulator
+from common.simulator.system import System
 
 __all__ = [
     "Clock",
@@ -55,6 +56,7 @@ __all__ = [
     "Stale",
     "Status",
     "Step",
+    "System",
     "json_response",
     "text_response",
 ]

@@ -19,7 +19,7 @@ from common.simulator.simulator import Simulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until interrupted, and return the exit status: 0, 1 where it failed, 2 for a wrong call."""
+    """Serve until interrupted. Return 0, or 1 for a failure; exit with status 2 for wrong arguments."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", default=LOOPBACK, help=f"an IPv4 address to listen on (default: {LOOPBACK})"
     )
-    parser.add_argument("--seed", type=int, help="makes ids and improbable faults repeatable")
+    parser.add_argument("--seed", type=int, help="make ids and improbable faults repeatable")
     parser.add_argument("--clock", default="loop", help="loop (real time), scaled:60 or stepped")
     parser.add_argument(
         "--set",
@@ -68,10 +68,10 @@ def _simulator(options: argparse.Namespace) -> Simulator:
 def _class(name: str) -> type[Simulator]:
     module, colon, attribute = name.partition(":")
     if colon:
-        found = getattr(import_module(module), attribute, None)
-        if not (isinstance(found, type) and issubclass(found, Simulator)):
-            raise UsageError(f"{name} is no simulator")
-        return found
+        candidate = getattr(import_module(module), attribute, None)
+        if not (isinstance(candidate, type) and issubclass(candidate, Simulator)):
+            raise UsageError(f"{name} is not a subclass of common.simulator.Simulator")
+        return candidate
     load = get_provider(name).simulator
     if load is None:
         raise UsageError(f"the provider {name!r} has no simulator")

@@ -1,4 +1,4 @@
-"""What time it is in a simulator: the event loop's clock, a faster one, or one that is stepped by hand."""
+"""The clock of a simulator: the event loop's, one at another pace, or one that is stepped by hand."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FIRST, LAST = (datetime.fromisoformat(text) for text in ("0001-01-01T00:00Z", "9
 class Clock:
     """The event loop's clock in seconds, and dates that keep pace with it.
 
-    The two are tied together when the clock is read first: that moment is ``wall`` (default: the
-    real time then). So on a loop in virtual time, dates move with the loop. ``scale`` is how many of
-    its seconds pass in one of the loop's; at 0 it stands still, and moves by `step` alone. A clock
-    belongs to one event loop. Raises `ValueError` for a scale below 0.
+    The two are tied together when the clock is first read: the date is ``wall`` then (default: the
+    real time). So on a loop in virtual time, dates move with the loop. ``scale`` is how many of its seconds
+    pass in one of the loop's; at 0 the clock stands still, and moves by `step` alone. A clock belongs to one
+    event loop. Raises `ValueError` for a scale below 0, and for a ``wall`` without time zone.
     """
 
     def __init__(self, wall: datetime | None = None, *, scale: float = 1.0) -> None:
@@ -34,7 +34,7 @@ class Clock:
 
     @classmethod
     def scaled(cls, scale: float, wall: datetime | None = None) -> Clock:
-        """Return a clock on which ``scale`` seconds pass in one second of the loop's."""
+        """Return a clock on which ``scale`` seconds pass in one of the loop's."""
         return cls(wall, scale=scale)
 
     @classmethod
@@ -52,14 +52,14 @@ class Clock:
         checked = _checked(scale)
         try:
             self._base = self.read(), self.now()
-        except RuntimeError:  # no event loop, and so nothing that is to go on from here, and nobody to wake
+        except RuntimeError:  # no event loop, so there is no time to go on from, and no sleeper to wake
             self._base, self._scale = None, checked
             return
         self._scale = checked
         self._wake()
 
     def step(self, seconds: float) -> None:
-        """Move the clock ahead, and wake those whose time has come. Raises `ValueError` below 0."""
+        """Move the clock ahead, and wake the sleepers that are due. Raises `ValueError` below 0 seconds."""
         if not 0 <= seconds < math.inf or math.isinf(self.now() + seconds):
             raise ValueError(f"a clock goes ahead by 0 seconds or more, not by {seconds}")
         self._base = self.read(), self.now() + seconds
@@ -70,11 +70,11 @@ class Clock:
         return self._tied()[0]
 
     def read(self) -> float:
-        """Return the time of what this clock follows; a clock of another kind overrides this."""
+        """Return the time, in seconds, that this clock follows; a subclass may override it."""
         return anyio.current_time()
 
     def real(self, seconds: float) -> float:
-        """Return how long seconds of this clock take on the loop's; infinite where it stands still."""
+        """Return the seconds on the loop's clock that these take; infinite where this clock stands still."""
         return seconds / self._scale if self._scale else math.inf
 
     async def sleep(self, seconds: float) -> None:
@@ -90,10 +90,10 @@ class Clock:
             finally:
                 self._sleepers.discard(changed)
             if timer.cancelled_caught:
-                return  # whatever rounding says of the time that is left
+                return  # rounding may leave a tiny rest
 
     def wall(self, at: float) -> datetime:
-        """Return the date, in UTC, of a moment on this clock, or the first or last there is."""
+        """Return the date, in UTC, of a time on this clock; the first or last date for one beyond."""
         moment, date = self._anchor or self._tied()[1]
         try:
             return date.astimezone(UTC) + timedelta(seconds=at - moment)
@@ -105,8 +105,8 @@ class Clock:
         if self._base is None and self._scale != 1:
             self._base = read, read
         if self._base is not None:
-            since, said = self._base
-            now = said + (read - since) * self._scale
+            since, base = self._base
+            now = base + (read - since) * self._scale
         self._anchor = self._anchor or (now, self._wall or datetime.now(UTC))
         return now, self._anchor
 

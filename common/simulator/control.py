@@ -1,36 +1,75 @@
-"""How a simulator is told over HTTP what to do, below ``/_sim/``, so that clients in any language can."""
+"""Control of a simulator over HTTP, below ``/_sim/``, so that clients in any language can use it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from common.simulator.clock import Clock
-from common.simulator.control_body import JOB_KEYS, TERM_KEYS, body_of, injected_by, job_of, number_of
-from common.simulator.faults.injection import complaints
+from common.simulator.control_body import (
+    JOB_KEYS,
+    TRIGGER_KEYS,
+    inject_from,
+    read_body,
+    read_job,
+    read_number,
+)
+from common.simulator.faults.injection import unmet
 from common.simulator.messages import json_response
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from common.simulator.faults.injection import Injection
     from common.simulator.messages import Request, Response
-    from common.simulator.script import ScriptedJob
-    from common.simulator.simulator import Simulator
+    from common.simulator.script import OnWrite, Script, ScriptedJob
 
-FAULT_KEYS = ("match", "faults", *TERM_KEYS)
+
+class Controlled(Protocol):
+    """What control needs of a simulator."""
+
+    clock: Clock
+    on_write: OnWrite
+    jobs: dict[str, ScriptedJob]
+    journal: list[Request]
+    faults: list[Injection]
+
+    def add_job(self, script: Script, *, id: str | None = None, **fields: Any) -> str:
+        """Add a job, and return its id."""
+        ...
+
+    def inject(self, *args: Any, **options: Any) -> Injection:
+        """Inject faults."""
+        ...
+
+    def wall(self, at: float) -> datetime:
+        """Return the date of a time on the simulator's clock."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything that was set, and begin again."""
+        ...
+
+
+FAULT_KEYS = ("match", "faults", *TRIGGER_KEYS)
 PARTS = ("jobs", "writes", "faults", "clock", "journal", "reset", "verify")
 LONGEST = 250
-"""Characters of a complaint: it quotes what was sent."""
+"""Characters in the sentence of an error, which quotes what was sent."""
 SECRET = frozenset({"authorization", "proxy-authorization", "cookie"})
-"""Headers whose values the journal keeps to itself."""
+"""Headers whose values the journal does not show."""
 
 
 class _NotFound(Exception):
     pass
 
 
-def control(system: Simulator, request: Request) -> Response:
-    """Do what a request asks of the simulator, and say so in JSON; 400 with what is wrong."""
+def control(simulator: Controlled, request: Request) -> Response:
+    """Carry out a request to control the simulator, and return the response, in JSON.
+
+    Its status is 404 for a path, job or fault that does not exist, 400 for a body that makes no sense, and
+    409 where an injected fault was never met.
+    """
     try:
-        status, data = _route(system, request)
+        status, data = _route(simulator, request)
     except _NotFound as error:
         return json_response(404, {"error": _sentence(error)})
     except (ValueError, OverflowError) as error:
@@ -39,92 +78,92 @@ def control(system: Simulator, request: Request) -> Response:
 
 
 def _sentence(error: Exception) -> str:
-    said = " ".join(str(error).split())
-    return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
+    sentence = " ".join(str(error).split())
+    return sentence if len(sentence) <= LONGEST else f"{sentence[:LONGEST]}…"
 
 
-def _route(system: Simulator, request: Request) -> tuple[int, dict[str, Any]]:
+def _route(simulator: Controlled, request: Request) -> tuple[int, dict[str, Any]]:
     match request.method, *request.segments[1:]:
         case ("GET",):
-            return 200, {"simulator": type(system).__name__, **_clock(system), "parts": list(PARTS)}
+            return 200, {"simulator": type(simulator).__name__, **_clock(simulator), "parts": list(PARTS)}
         case "GET", "jobs":
-            return 200, {"jobs": [_job(system, job) for job in system.jobs.values()]}
+            return 200, {"jobs": [_job(simulator, job) for job in simulator.jobs.values()]}
         case "POST", "jobs":
-            return 201, _job(system, _added(system, request))
+            return 201, _job(simulator, _added(simulator, request))
         case "DELETE", "jobs":
-            system.jobs.clear()
+            simulator.jobs.clear()
             return 200, {}
         case "GET" | "DELETE" as method, "jobs", id:
-            if id not in system.jobs:
+            if id not in simulator.jobs:
                 raise _NotFound(f"there is no job {id!r}")
-            return 200, _job(system, system.jobs[id] if method == "GET" else system.jobs.pop(id))
+            return 200, _job(simulator, simulator.jobs[id] if method == "GET" else simulator.jobs.pop(id))
         case "PUT" | "POST", "writes":
-            system.on_write = job_of(body_of(request, JOB_KEYS))
+            simulator.on_write = read_job(read_body(request, JOB_KEYS))
             return 200, {}
         case "GET", "faults":
-            return 200, {"faults": [_injection(each) for each in system.faults]}
+            return 200, {"faults": [_injection(each) for each in simulator.faults]}
         case "POST", "faults":
-            return 201, _injection(injected_by(system, body_of(request, FAULT_KEYS)))
+            return 201, _injection(inject_from(simulator.inject, read_body(request, FAULT_KEYS)))
         case "DELETE", "faults":
-            system.faults.clear()
+            simulator.faults.clear()
             return 200, {}
         case "GET" | "DELETE" as method, "faults", number:
-            found = next((each for each in system.faults if str(each.id) == number), None)
-            if found is None:
+            injection = next((each for each in simulator.faults if str(each.id) == number), None)
+            if injection is None:
                 raise _NotFound(f"there is no fault {number!r}")
             if method == "DELETE":
-                system.faults.remove(found)
-            return 200, _injection(found)
+                simulator.faults.remove(injection)
+            return 200, _injection(injection)
         case "GET", "clock":
-            return 200, _clock(system)
+            return 200, _clock(simulator)
         case "PUT" | "POST", "clock":
-            _set_clock(system, request)
-            return 200, _clock(system)
+            _set_clock(simulator, request)
+            return 200, _clock(simulator)
         case "GET", "journal":
-            return 200, {"journal": [_entry(system, entry) for entry in system.journal]}
+            return 200, {"journal": [_logged(simulator, logged) for logged in simulator.journal]}
         case "DELETE", "journal":
-            system.journal.clear()
+            simulator.journal.clear()
             return 200, {}
         case "POST", "reset":
-            system.reset()
+            simulator.reset()
             return 200, {}
         case "GET" | "POST", "verify":
-            unmet = complaints(system.faults)
-            return 409 if unmet else 200, {"unmet": unmet}
+            sentences = unmet(simulator.faults)
+            return 409 if sentences else 200, {"unmet": sentences}
         case _:
             known = ", ".join(PARTS)
             raise _NotFound(f"no {request.method} {request.path}; below /_sim/ there are {known}")
 
 
-def _added(system: Simulator, request: Request) -> ScriptedJob:
-    new = job_of(body_of(request, JOB_KEYS))
+def _added(simulator: Controlled, request: Request) -> ScriptedJob:
+    new = read_job(read_body(request, JOB_KEYS))
     try:
-        return system.jobs[system.add_job(new.script, id=new.id, **new.fields)]
+        return simulator.jobs[simulator.add_job(new.script, id=new.id, **new.fields)]
     except TypeError as error:
         raise ValueError(str(error)) from None
 
 
-def _set_clock(system: Simulator, request: Request) -> None:
-    asked = body_of(request, ("scale", "step"))
-    if not asked:
-        raise ValueError('say {"step": seconds} or {"scale": factor}')
-    scale = number_of(asked, "scale") if "scale" in asked else system.clock.scale
-    step = number_of(asked, "step") if "step" in asked else 0.0
-    Clock.scaled(scale)  # raises: a wrong order is not carried out by half
-    system.clock.step(step)
-    system.clock.scale = scale
+def _set_clock(simulator: Controlled, request: Request) -> None:
+    body = read_body(request, ("scale", "step"))
+    if not body:
+        raise ValueError('the clock takes {"step": seconds} or {"scale": factor}')
+    scale = read_number(body, "scale") if "scale" in body else simulator.clock.scale
+    step = read_number(body, "step") if "step" in body else 0.0
+    Clock.scaled(scale)  # raises before the step is made: a wrong request changes nothing
+    simulator.clock.step(step)
+    simulator.clock.scale = scale
 
 
-def _clock(system: Simulator) -> dict[str, Any]:
-    now = system.clock.now()
-    return {"now": now, "date": system.wall(now).isoformat(), "scale": system.clock.scale}
+def _clock(simulator: Controlled) -> dict[str, Any]:
+    now = simulator.clock.now()
+    return {"now": now, "date": simulator.wall(now).isoformat(), "scale": simulator.clock.scale}
 
 
-def _job(system: Simulator, job: ScriptedJob) -> dict[str, Any]:
-    moment = job.at(system.clock.now())
+def _job(simulator: Controlled, job: ScriptedJob) -> dict[str, Any]:
+    moment = job.at(simulator.clock.now())
     script = [[step.state, step.seconds, dict(step.changes)] for step in job.life.steps]
-    said = {"id": job.id, "state": None, "gone": moment is None, "script": script, "fields": {**job.fields}}
-    return said if moment is None else {**said, "state": moment.state, "fields": {**moment.fields}}
+    data = {"id": job.id, "state": None, "gone": moment is None, "script": script, "fields": {**job.fields}}
+    return data if moment is None else {**data, "state": moment.state, "fields": {**moment.fields}}
 
 
 def _injection(injection: Injection) -> dict[str, Any]:
@@ -136,15 +175,15 @@ def _injection(injection: Injection) -> dict[str, Any]:
     }
 
 
-def _entry(system: Simulator, entry: Request) -> dict[str, Any]:
-    met = next((each.id for each in system.faults if any(one is entry for one in each.met)), None)
-    form = "form-urlencoded" in entry.headers.get("content-type", "")  # somebody signs in
+def _logged(simulator: Controlled, request: Request) -> dict[str, Any]:
+    met = next((each.id for each in simulator.faults if any(one is request for one in each.met)), None)
+    form = "form-urlencoded" in request.headers.get("content-type", "")  # a sign-in: the body holds secrets
     return {
-        "method": entry.method,
-        "target": entry.target,
-        "headers": {name: "…" if name in SECRET else text for name, text in entry.headers.items()},
-        "body": "…" if form else entry.body.decode("utf-8", "replace"),
-        "at": entry.at,
-        "status": entry.status,
+        "method": request.method,
+        "target": request.target,
+        "headers": {name: "…" if name in SECRET else text for name, text in request.headers.items()},
+        "body": "…" if form else request.body.decode("utf-8", "replace"),
+        "at": request.at,
+        "status": request.status,
         "fault": met,
     }

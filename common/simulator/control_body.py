@@ -1,31 +1,30 @@
-"""What a JSON body sent to ``/_sim/`` asks for, or what is wrong with it."""
+"""Reads the JSON bodies sent to ``/_sim/``: jobs, faults, numbers. Raises `ValueError` with what is wrong."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from common.model.nesting import too_deep
 from common.simulator.faults import KINDS, Fault
-from common.simulator.faults.injection import Injection
 from common.simulator.faults.match import Match, match_of
 from common.simulator.script import NewJob, ScriptedLife, Step
 
 if TYPE_CHECKING:
+    from common.simulator.faults.injection import Injection
     from common.simulator.messages import Request
-    from common.simulator.simulator import Simulator
 
 Data = Mapping[str, Any]
 
 LARGEST = 16 * 2**20
-"""Bytes in the body of an order."""
+"""Bytes in a body, at most."""
 JOB_KEYS = ("script", "id", "fields", "warnings")
 STEP_KEYS = ("state", "seconds", "changes")
-TERM_KEYS: Mapping[str, type[object]] = {
+TRIGGER_KEYS: Mapping[str, type[object]] = {
     "times": int,
     "after": int,
     "after_seconds": float,
@@ -41,15 +40,17 @@ MATCH_KEYS: Mapping[str, type[object]] = {
 }
 
 
-def body_of(request: Request, keys: Collection[str]) -> Data:
+def read_body(request: Request, keys: Collection[str]) -> Data:
     """Return the JSON object in a body. Raises `ValueError` for anything else, and for keys not named."""
     if len(request.body) > LARGEST:
-        raise ValueError(f"the body has {len(request.body)} bytes; an order has {LARGEST} at most")
+        raise ValueError(f"the body has {len(request.body)} bytes; a body has {LARGEST} at most")
     try:
         data = json.loads(request.body, parse_constant=_no_number, parse_float=_finite)
-        json.dumps(data, ensure_ascii=False).encode()  # for lone surrogates, which no reply could tell of
+        json.dumps(
+            data, ensure_ascii=False
+        ).encode()  # raises for lone surrogates, which no response could quote
     except UnicodeEncodeError:
-        raise ValueError("the body has half of a surrogate pair in a text") from None
+        raise ValueError("a text in the body contains a lone surrogate and cannot be encoded") from None
     except ValueError as error:
         raise ValueError(f"the body is not JSON: {error}") from None
     except RecursionError:
@@ -59,13 +60,13 @@ def body_of(request: Request, keys: Collection[str]) -> Data:
     return _object(data, "the body", keys)
 
 
-def number_of(data: Data, key: str) -> float:
-    """Return a number. Raises `ValueError` where there is none."""
+def read_number(data: Data, key: str) -> float:
+    """Return the number under a key. Raises `ValueError` for anything else."""
     return float(_typed(data[key], float, key))
 
 
-def job_of(data: Data) -> NewJob:
-    """Return the job that is described. Raises `ValueError` for a script without sense."""
+def read_job(data: Data) -> NewJob:
+    """Return the job that a body describes. Raises `ValueError` for a script that makes no sense."""
     if "script" not in data:
         raise ValueError('a job needs a script: {"script": [["queued", 1], ["success", null]]}')
     script = [_step(step) for step in _typed(data["script"], list, "script")]
@@ -73,7 +74,7 @@ def job_of(data: Data) -> NewJob:
     fields = _typed(data.get("fields") or {}, dict, "fields")
     for name in ("script", "id"):
         if name in fields:
-            raise ValueError(f"{name!r} stands beside the fields, not among them")
+            raise ValueError(f'{name!r} belongs beside "fields", not in it')
     id = data.get("id")
     warnings = [
         _typed(each, str, "a warning") for each in _typed(data.get("warnings") or [], list, "warnings")
@@ -81,18 +82,18 @@ def job_of(data: Data) -> NewJob:
     return NewJob(script, fields, None if id is None else _typed(id, str, "id"), tuple(warnings))
 
 
-def injected_by(system: Simulator, data: Data) -> Injection:
-    """Inject the faults that are described. Raises `ValueError` for those that make no sense."""
-    asked = data.get("faults")
-    faults = [_fault(each) for each in (asked if isinstance(asked, list) else [asked])]
-    terms = {
+def inject_from(inject: Callable[..., Injection], data: Data) -> Injection:
+    """Inject the faults that a body describes. Raises `ValueError` for those that make no sense."""
+    described = data.get("faults")
+    faults = [_fault(each) for each in (described if isinstance(described, list) else [described])]
+    trigger = {
         name: _typed(data[name], kind, name)
-        for name, kind in TERM_KEYS.items()
+        for name, kind in TRIGGER_KEYS.items()
         if name in data and not (name == "times" and data[name] is None)
     }
     if "times" in data:
-        terms.setdefault("times", None)
-    return system.inject(_match(data.get("match")), *faults, **terms)
+        trigger.setdefault("times", None)
+    return inject(_match(data.get("match")), *faults, **trigger)
 
 
 def _no_number(text: str) -> float:
@@ -109,25 +110,27 @@ def _fault(data: object) -> Fault:
     kind = KINDS.get(str(described.get("kind")))
     if kind is None:
         raise ValueError(f"a fault's kind is one of {', '.join(KINDS)}, not {described.get('kind')!r}")
-    given = {name: value for name, value in described.items() if name != "kind"}
+    arguments = {name: value for name, value in described.items() if name != "kind"}
     fields = attrs.fields_dict(kind)
-    _object(given, f"{kind.__name__}", fields)
-    missing = [name for name, field in fields.items() if field.default is attrs.NOTHING and name not in given]
+    _object(arguments, f"{kind.__name__}", fields)
+    missing = [
+        name for name, field in fields.items() if field.default is attrs.NOTHING and name not in arguments
+    ]
     if missing:
         raise ValueError(f"{kind.__name__} needs {', '.join(missing)}")
-    return kind(**given)
+    return kind(**arguments)
 
 
 def _match(data: object) -> Match:
     if data is None or isinstance(data, str):
         return match_of(data)
     described = _object(data, "a match", MATCH_KEYS)
-    given = {
+    conditions = {
         name: _typed(value, MATCH_KEYS[name], name) for name, value in described.items() if value is not None
     }
-    for text in given.get("query", {}).values():
+    for text in conditions.get("query", {}).values():
         _typed(text, str, "the pattern of a parameter")
-    return Match(**given)
+    return Match(**conditions)
 
 
 def _step(data: object) -> Step:

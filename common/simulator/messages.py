@@ -1,4 +1,4 @@
-"""What a simulator reads and answers: requests as they came in, responses as they go out."""
+"""The requests that a simulator receives, and the responses that it sends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 import attrs
 
-Scope = MutableMapping[str, Any]
-"""A connection scope of ASGI."""
+HttpScope = MutableMapping[str, Any]
+"""An ASGI connection scope."""
 
 
 def _no_headers() -> Mapping[str, str]:
@@ -19,9 +19,9 @@ def _no_headers() -> Mapping[str, str]:
 
 @attrs.frozen
 class Response:
-    """What a simulator answers: a status, headers and the bytes of the body.
+    """A response of a simulator: a status, headers and the bytes of the body.
 
-    ``cut`` is how many bytes of the body are sent before the connection closes; None: all, and it stays.
+    ``cut`` is how many bytes of the body are sent before the connection closes; None: all, and it stays open.
     """
 
     status: int
@@ -31,7 +31,7 @@ class Response:
 
     @property
     def sent(self) -> bytes:
-        """As much of the body as is sent."""
+        """The part of the body that is sent."""
         return self.body[: self.cut]
 
     def json(self) -> Any:
@@ -44,12 +44,12 @@ class Response:
         return next((text for key, text in self.headers.items() if key.lower() == wanted), None)
 
     def adding(self, headers: Mapping[str, str]) -> Response:
-        """Return the same response with these headers, where it does not have them already."""
+        """Return the response with these headers too, unless it has headers of the same name."""
         missing = {name: text for name, text in headers.items() if self.header(name) is None}
         return attrs.evolve(self, headers={**self.headers, **missing})
 
     def replacing(self, headers: Mapping[str, str]) -> Response:
-        """Return the same response with these headers, in place of its own of these names."""
+        """Return the response with these headers, in place of its own of the same names."""
         names = {name.lower() for name in headers}
         kept = {name: text for name, text in self.headers.items() if name.lower() not in names}
         return attrs.evolve(self, headers={**kept, **headers})
@@ -74,9 +74,9 @@ def text_response(status: int, text: str) -> Response:
 
 @attrs.frozen
 class Quirks:
-    """What a system does wrong with one request, because a test asked for it: simulators look here.
+    """What a system is to do wrong with one request, because of a fault; simulators look here.
 
-    ``page`` is the most records on a page that ends early; ``ignores`` are filters that are not applied.
+    ``page`` is the most records on a page that ends early; ``ignores`` are the filters not to apply.
     """
 
     page: int | None = None
@@ -91,8 +91,8 @@ class Request:
     """One request that a simulator received; `response` is set once it has been answered.
 
     `headers` have lower-case names. `raw_path` and `raw_query` are as sent, still percent-encoded.
-    `at` is the simulator's clock, in seconds. Headers and body stay out of the repr, for they can
-    hold credentials.
+    `at` is when it came, in seconds on the simulator's clock. The repr leaves out headers and body, which
+    can hold credentials.
     """
 
     method: str
@@ -109,8 +109,8 @@ class Request:
     )
 
     @classmethod
-    def from_scope(cls, scope: Scope, body: bytes, *, at: float) -> Request:
-        """Build the request from an ASGI scope of type ``http`` and its whole body."""
+    def from_scope(cls, scope: HttpScope, body: bytes, *, at: float) -> Request:
+        """Return the request of an ASGI scope of type ``http`` with its whole body."""
         path: str = scope["path"]
         raw_path: bytes = scope.get("raw_path") or path.encode()
         return cls(
@@ -126,12 +126,12 @@ class Request:
 
     @property
     def status(self) -> int | None:
-        """The status answered; None while the answer is outstanding."""
+        """The status of the response; None while it is outstanding."""
         return self.response.status if self.response else None
 
     @property
     def target(self) -> str:
-        """Path and query as sent."""
+        """The path and query as sent."""
         return f"{self.raw_path}?{self.raw_query}" if self.raw_query else self.raw_path
 
     @property
@@ -146,12 +146,12 @@ class Request:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The segments of the path, each decoded by itself, so that ``%2F`` does not split one."""
+        """The segments of the path, each decoded on its own, so that ``%2F`` does not split one."""
         return tuple(unquote(part) for part in self.raw_path.strip("/").split("/"))
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port as the client named them."""
+        """The scheme, host and port as the client named them."""
         return f"{self.scheme}://{self.headers.get('host', 'localhost')}"
 
     def json(self) -> Any:
@@ -160,7 +160,7 @@ class Request:
 
 
 def parse_parameters(query: str) -> tuple[tuple[str, str], ...]:
-    """Split a query string into decoded pairs, in order; ``+`` stays a plus sign."""
+    """Return the decoded pairs of a query string, in order; ``+`` stays a plus sign."""
     pairs = (part.partition("=") for part in query.split("&") if part)
     return tuple((unquote(name), unquote(text)) for name, _, text in pairs)
 

@@ -1,4 +1,4 @@
-"""Which state a scripted job is in at a given time: pure functions of time, without a clock."""
+"""Scripted jobs: which state a job is in at a given time. Pure functions of time, without a clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _no_changes() -> Mapping[str, Any]:
 
 @attrs.frozen
 class Step:
-    """One state of a scripted job, its seconds (None: for ever), and the fields it changes.
+    """One state of a scripted job, its seconds (None: for ever), and the fields that change with it.
 
     The state is in the provider's own vocabulary and not checked; None leaves it out of the record.
     """
@@ -31,24 +31,24 @@ class Step:
         """Return a step from its tuple. Raises `ValueError` for seconds that no clock can count."""
         if not isinstance(step, Step) and (not isinstance(step, list | tuple) or len(step) not in {2, 3}):
             raise ValueError(f"a step is (state, seconds) or (state, seconds, {{fields}}), not {step!r:.60}")
-        made = step if isinstance(step, Step) else cls(step[0], step[1], step[2] if len(step) > 2 else {})
-        by_name = isinstance(made.changes, Mapping)
+        result = step if isinstance(step, Step) else cls(step[0], step[1], step[2] if len(step) > 2 else {})
+        by_name = isinstance(result.changes, Mapping)
         if not by_name:
-            raise ValueError(f"what changes in a step are fields by name: {made!r:.60}")
-        seconds = 0 if made.seconds is None else made.seconds
+            raise ValueError(f"what changes in a step are fields by name: {result!r:.60}")
+        seconds = 0 if result.seconds is None else result.seconds
         if not isinstance(seconds, int | float) or not 0 <= seconds <= sys.float_info.max:
-            raise ValueError(f"a step's seconds are 0 or more, or None for ever: {made}")
-        return made
+            raise ValueError(f"a step's seconds are 0 or more, or None for ever: {result}")
+        return result
 
 
 StepLike = tuple[str | None, float | None] | tuple[str | None, float | None, Mapping[str, Any]] | Step
 Script = Sequence[StepLike]
-"""Steps of a life: ``(state, seconds)`` or ``(state, seconds, {fields that change})``."""
+"""The steps of a job: ``(state, seconds)`` or ``(state, seconds, {fields that change})``."""
 
 
 @attrs.frozen
 class Moment:
-    """A job at one time: its step, when that began (None before the life has), its fields."""
+    """A job at one time: its step, when the step began (None before the script has), and its fields."""
 
     step: Step
     since: float | None
@@ -62,10 +62,10 @@ class Moment:
 
 @attrs.frozen
 class ScriptedLife:
-    """A script and the time at which it began; None while it waits for its first look.
+    """The steps of a job and the time at which they began; None where they have not.
 
-    After its last step the job is gone; a last step without seconds lasts for ever. `held` is what
-    a pause has set aside, and a `sealed` life takes no more changes.
+    After its last step the job is gone; a last step without seconds lasts for ever. `held` are the steps
+    that a pause has set aside; a `sealed` life accepts no more changes.
     """
 
     steps: tuple[Step, ...]
@@ -75,7 +75,7 @@ class ScriptedLife:
 
     @classmethod
     def of(cls, script: Script) -> ScriptedLife:
-        """Return a life that has not begun. Raises `ValueError` for a script without sense."""
+        """Return a life that has not begun. Raises `ValueError` for a script that makes no sense."""
         steps = tuple(Step.of(step) for step in script)
         if not steps:
             raise ValueError("a job's script needs at least one step")
@@ -84,7 +84,7 @@ class ScriptedLife:
         return cls(steps)
 
     def begun(self, now: float) -> ScriptedLife:
-        """Return the life beginning now, or itself if it has begun."""
+        """Return the life begun now; itself if it has begun already."""
         return self if self.start is not None else attrs.evolve(self, start=now)
 
     def at(self, now: float) -> Moment | None:
@@ -111,7 +111,7 @@ class ScriptedLife:
         return next((begin for step, begin, _ in spans if step.state not in states), None)
 
     def hold(self, now: float, via: Step, paused: Step) -> ScriptedLife:
-        """Return the life paused: ``via`` for its seconds, then ``paused``; the rest is held."""
+        """Return the life paused: ``via`` for its seconds, then ``paused``; the rest of the steps is held."""
         if self.held or self.sealed:
             return self
         past, rest = self._split(now)
@@ -141,7 +141,7 @@ class ScriptedLife:
             begin = end
 
     def _split(self, now: float) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-        """Cut the script at a time: what is over, and what was still to come."""
+        """Return the steps before a time and those after it; the step at that time is cut in two."""
         past: list[Step] = []
         for number, (step, begin, end) in enumerate(self._spans(now)):
             if end is not None and end <= now:
@@ -159,7 +159,7 @@ def _no_fields() -> Mapping[str, Any]:
 
 @attrs.define(eq=False)
 class ScriptedJob:
-    """A simulated job: its id, its life, its first fields, and the actions that it refuses."""
+    """A simulated job: its id, its life, its fields at first, and the actions that it refuses."""
 
     id: str
     life: ScriptedLife
@@ -167,7 +167,7 @@ class ScriptedJob:
     refuses: frozenset[str] = frozenset()
 
     def at(self, now: float) -> Moment | None:
-        """Return state and fields at this time, or None before it began and once its script has run out."""
+        """Return the job at this time; None before it began and once its script has run out."""
         if self.life.start is not None and now < self.life.start:
             return None
         moment = self.life.at(now)
@@ -178,10 +178,10 @@ class ScriptedJob:
 
 @attrs.frozen
 class NewJob:
-    """The job that a write starts: its script, its fields (keywords of ``add_job``), its id.
+    """The job that a write starts: script, fields (keywords of ``add_job``), and id (None: a new one).
 
-    ``warnings`` are the write's own, for the servers that send some beside the job. Raises `ValueError` for
-    a script that makes no sense.
+    ``warnings`` are the write's own, for systems that send some beside the job. Raises `ValueError` for a
+    script that makes no sense.
     """
 
     script: Script
@@ -194,7 +194,7 @@ class NewJob:
 
 
 OnWrite = NewJob | Callable[[Request], NewJob | Response]
-"""What a write starts: always such a job, or what the function says of the request.
+"""The job that each write starts, or a function of the request that returns it.
 
-A `Response` from the function is answered as it is, and no job starts.
+A `Response` from the function is sent as it is, and no job starts.
 """

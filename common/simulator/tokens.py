@@ -1,25 +1,133 @@
-"""Which bearer tokens a simulator hands out and to whom, and which of them it still takes."""
+"""Which bearer tokens a simulator issues and to whom, and which of them it still accepts."""
 
 from __future__ import annotations
 
+import abc
 import base64
 import binascii
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import parse_qs, unquote_plus
 
+import attrs
+
 from common.simulator.messages import Request, Response, json_response
+from common.simulator.token_store import TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from common.simulator.clock import Clock
 
+Fields = dict[str, str]
+"""The fields of a token request."""
+Holder = Literal["service", "user"]
+"""Who has a token: a service account (``client_credentials``), or a user."""
 
-import math
-from typing import Generic, TypeVar
 
-GRANTS = frozenset({"password", "refresh_token", "client_credentials"})
+@attrs.frozen
+class TokenRefused(Exception):
+    """A token request that is refused: status, ``error`` and ``error_description`` of the reply."""
+
+    status: int
+    error: str
+    description: str
+
+
+class TokenIssuer(abc.ABC):
+    """Issues tokens that live for ``lifetime`` seconds, and refuses its own once expired.
+
+    ``users`` are passwords by user name, ``clients`` secrets by client id; None: anybody gets a token. With
+    ``rotate``, a refresh token can be used once, and the next one comes with the reply. With ``strict``,
+    tokens that were not issued here are refused; else they are accepted, so that tests may use any. A
+    subclass decides who gets a token, and how it refuses.
+    """
+
+    scheme: ClassVar[str] = "bearer"
+
+    def __init__(
+        self,
+        clock: Clock,
+        lifetime: float,
+        *,
+        users: Mapping[str, str] | None = None,
+        clients: Mapping[str, str] | None = None,
+        rotate: bool = False,
+        strict: bool = False,
+    ) -> None:
+        self.lifetime = lifetime
+        self.users: dict[str, str] | None = None if users is None else dict(users)
+        self.clients: dict[str, str] | None = None if clients is None else dict(clients)
+        self.rotate = rotate
+        self.strict = strict
+        self._clock = clock
+        self._access = TokenStore[Holder]("simulated-")
+        self._expired: set[str] = set()
+        """Tokens from elsewhere that `expire_all` made expire."""
+
+    def answer(self, request: Request) -> Response:
+        """Return the reply to a token request, form-encoded or JSON."""
+        fields = _parameters(request)
+        try:
+            match grant := fields.get("grant_type"):
+                case "password":
+                    refresh = self._grant_password(fields, request)
+                case "refresh_token":
+                    refresh = self._grant_refresh(fields, request)
+                case "client_credentials":
+                    self._grant_client_credentials(fields, request)
+                    refresh = None
+                case _:
+                    return json_response(400, {"error": "unsupported_grant_type"})
+        except TokenRefused as refused:
+            data = {"error": refused.error, "error_description": refused.description}
+            return json_response(refused.status, data)
+        holder: Holder = "service" if grant == "client_credentials" else "user"
+        now = self._clock.now()
+        token = self._access.add(holder, now=now, until=now + self.lifetime)
+        reply = {"access_token": token, "token_type": self.scheme, "expires_in": int(self.lifetime)}
+        return json_response(200, reply if refresh is None else {**reply, "refresh_token": refresh})
+
+    @abc.abstractmethod
+    def _grant_password(self, fields: Fields, request: Request) -> str | None:
+        """Return the refresh token for a user (None for none). Raises `TokenRefused`."""
+
+    @abc.abstractmethod
+    def _grant_refresh(self, fields: Fields, request: Request) -> str | None:
+        """Return the refresh token for the bearer of one (None for none). Raises `TokenRefused`."""
+
+    @abc.abstractmethod
+    def _grant_client_credentials(self, fields: Fields, request: Request) -> None:
+        """Raise `TokenRefused` unless the client may have a token."""
+
+    def accepts(self, authorization: str) -> bool:
+        """Whether this ``Authorization`` header holds a bearer token that is good here."""
+        token = bearer(authorization)
+        if not token or token in self._expired:
+            return False
+        if self._access.knows(token):
+            return self._access.get(token, self._clock.now()) is not None
+        return not self.strict
+
+    def is_service(self, authorization: str) -> bool:
+        """Whether the token in this header was issued to a service account, and is good."""
+        return self._access.get(bearer(authorization), self._clock.now()) == "service"
+
+    def revoke(self) -> None:
+        """Refuse all access tokens issued so far; the refresh tokens stay good. Any thread may call it."""
+        self._access.end_all()
+
+    def expire_all(self, *authorizations: str) -> None:
+        """Let every access token issued so far expire now, and those in these ``Authorization`` headers."""
+        tokens = {bearer(text) for text in authorizations}
+        self._expired |= {token for token in tokens if token and not self._access.knows(token)}
+        self._access.suspend_all()
+
+    def restore(self) -> None:
+        """Accept again, for the rest of their lifetime, the tokens that `expire_all` made expire."""
+        self._expired.clear()
+        self._access.restore()
+
 
 REFUSALS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
@@ -29,17 +137,15 @@ REFUSALS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "invalid_grant": (400, "Wrong client for this refresh token"),
     }
 )
-"""How UAA says no: its ``error``, with the status and an ``error_description``."""
+"""How UAA refuses: its ``error``, with the status and an ``error_description``."""
 
 
-class TokenDesk:
-    """Issues tokens that live for ``lifetime`` seconds, and refuses its own once expired.
+class UAATokenIssuer(TokenIssuer):
+    """Issues tokens as UAA does, Cloud Foundry's identity provider.
 
-    By default anybody gets one, and a token that it did not issue is taken as good, so that tests may use
-    any. ``users`` are passwords by user name, ``clients`` secrets by client id: where they are given, who
-    asks must be among them, a client by HTTP Basic or in the fields. With ``strict``, tokens that were not
-    issued here are refused, refresh tokens too. With ``rotate``, a refresh token can be spent once, and
-    buys the next one; else it stays good, for ``refresh_lifetime`` seconds (None: for ever).
+    A client names itself by HTTP Basic or in the fields, and must be among ``clients`` where they are given.
+    With ``strict``, refresh tokens that were not issued here are refused too. Without ``rotate``, a refresh
+    token stays good for ``refresh_lifetime`` seconds (None: for ever).
     """
 
     def __init__(
@@ -53,195 +159,98 @@ class TokenDesk:
         refresh_lifetime: float | None = None,
         strict: bool = False,
     ) -> None:
-        self.lifetime = lifetime
-        self.users: dict[str, str] | None = None if users is None else dict(users)
-        self.clients: dict[str, str] | None = None if clients is None else dict(clients)
-        self.rotate = rotate
+        super().__init__(clock, lifetime, users=users, clients=clients, rotate=rotate, strict=strict)
         self.refresh_lifetime = refresh_lifetime
-        self.strict = strict
-        self._clock = clock
-        self._access = Ledger[bool]("simulated-")
-        self._refresh = Ledger[str]("simulated-refresh-")
-        """Whose each is: a client's id."""
-        self._expired: set[str] = set()
+        self._refresh = TokenStore[str]("simulated-refresh-")
+        """The id of the client that each was issued to."""
         self._spent: set[str] = set()
-        """Tokens of others that were taken once, and are no more."""
-
-    def answer(self, request: Request) -> Response:
-        """Answer a token request, form-encoded or JSON."""
-        fields = _parameters(request)
-        grant = fields.get("grant_type")
-        if grant not in GRANTS:
-            return json_response(400, {"error": "unsupported_grant_type"})
-        client, secret = self._client(request, fields)
-        if self.clients is not None and (client not in self.clients or self.clients[client] != secret):
-            return refusal("invalid_client")
-        if grant == "client_credentials":
-            return self._issue(None)
-        if grant == "password":
-            user, password = fields.get("username"), fields.get("password")
-            if self.users is not None and (user not in self.users or self.users[user] != password):
-                return refusal("unauthorized")
-            return self._issue(self._new_refresh(client))
-        return self._renew(fields.get("refresh_token"), client)
-
-    def accepts(self, authorization: str) -> bool:
-        """Tell whether this ``Authorization`` header holds a bearer token that is good here."""
-        scheme, _, token = authorization.partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token or token in self._expired:
-            return False
-        if self._access.knows(token):
-            return self._access.get(token, self._clock.now()) is not None
-        return not self.strict
-
-    def revoke(self) -> None:
-        """Refuse all access tokens issued so far; the refresh tokens stay good. Any thread may call it."""
-        self._access.end_all()
-
-    def expire_all(self, *authorizations: str) -> None:
-        """Let every token expire now that was issued, and those of these ``Authorization`` headers."""
-        brought = {text.partition(" ")[2].strip() for text in authorizations}
-        self._expired |= {token for token in brought if token and not self._access.knows(token)}
-        self._access.suspend_all()
-
-    def restore(self) -> None:
-        """Take those again that `expire_all` let expire before their time."""
-        self._expired.clear()
-        self._access.restore()
+        """Refresh tokens from elsewhere that were accepted once, and are not again."""
 
     def revoke_refresh(self) -> None:
         """Refuse all refresh tokens issued so far from now on."""
         self._refresh.end_all()
 
-    def _client(self, request: Request, fields: Mapping[str, Any]) -> tuple[str, str]:
-        """Who asks: by HTTP Basic, its parts form-encoded or as they are, or by two of the fields."""
+    def _grant_password(self, fields: Fields, request: Request) -> str:
+        client = self._client(fields, request)
+        user, password = fields.get("username"), fields.get("password")
+        if self.users is not None and (user not in self.users or self.users[user] != password):
+            raise _refused("unauthorized")
+        return self._new_refresh(client)
+
+    def _grant_refresh(self, fields: Fields, request: Request) -> str:
+        client, refresh = self._client(fields, request), fields.get("refresh_token")
+        if refresh is None or not self._refresh.knows(refresh):
+            if self.strict or refresh in self._spent:
+                raise _refused("invalid_token")
+            if self.rotate and refresh is not None:
+                self._spent.add(refresh)
+            return self._new_refresh(client)
+        owner = self._refresh.get(refresh, self._clock.now())
+        if owner is None:
+            raise _refused("invalid_token")
+        if owner != client:
+            raise _refused("invalid_grant")
+        if not self.rotate:
+            return refresh
+        self._refresh.end(refresh)
+        return self._new_refresh(client)
+
+    def _grant_client_credentials(self, fields: Fields, request: Request) -> None:
+        self._client(fields, request)
+
+    def _client(self, fields: Fields, request: Request) -> str:
+        """Return the id of the client. Raises `TokenRefused` where it is not among the clients."""
+        client, secret = self._client_and_secret(fields, request)
+        if self.clients is not None and (client not in self.clients or self.clients[client] != secret):
+            raise _refused("invalid_client")
+        return client
+
+    def _client_and_secret(self, fields: Fields, request: Request) -> tuple[str, str]:
+        """Return what HTTP Basic says, its parts form-encoded or as they are, or else two of the fields."""
         basic = basic_pair(request.headers.get("authorization", ""))
         if basic is None:
-            return str(fields.get("client_id", "")), str(fields.get("client_secret", ""))
+            return fields.get("client_id", ""), fields.get("client_secret", "")
         known = (self.clients or {}).get(basic[0])
         return basic if known == basic[1] else (unquote_plus(basic[0]), unquote_plus(basic[1]))
 
-    def _renew(self, refresh: Any, client: str) -> Response:
-        if not isinstance(refresh, str) or not self._refresh.knows(refresh):
-            if self.strict or refresh in self._spent:
-                return refusal("invalid_token")
-            if self.rotate and isinstance(refresh, str):
-                self._spent.add(refresh)
-            return self._issue(self._new_refresh(client))
-        owner = self._refresh.get(refresh, self._clock.now())
-        if owner is None:
-            return refusal("invalid_token")
-        if owner != client:
-            return refusal("invalid_grant")
-        if not self.rotate:
-            return self._issue(refresh)
-        self._refresh.end(refresh)
-        return self._issue(self._new_refresh(client))
-
     def _new_refresh(self, client: str) -> str:
-        now, life = self._clock.now(), self.refresh_lifetime
-        return self._refresh.add(client, now=now, until=None if life is None else now + life)
-
-    def _issue(self, refresh: str | None) -> Response:
-        now = self._clock.now()
-        token = self._access.add(True, now=now, until=now + self.lifetime)
-        reply = {"access_token": token, "token_type": "bearer", "expires_in": int(self.lifetime)}
-        if refresh is not None:
-            reply["refresh_token"] = refresh
-        return json_response(200, reply)
+        now, lifetime = self._clock.now(), self.refresh_lifetime
+        return self._refresh.add(client, now=now, until=None if lifetime is None else now + lifetime)
 
 
-def refusal(error: str) -> Response:
-    """Return UAA's answer to a token request that it refuses."""
+TokenDesk = UAATokenIssuer
+"""The former name of `UAATokenIssuer`."""
+
+
+def _refused(error: str) -> TokenRefused:
     status, description = REFUSALS[error]
-    return json_response(status, {"error": error, "error_description": description})
+    return TokenRefused(status, error, description)
+
+
+def bearer(authorization: str) -> str:
+    """Return the bearer token in an ``Authorization`` header; empty where there is none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def basic_pair(authorization: str) -> tuple[str, str] | None:
     """Return user and password of HTTP Basic; None for any other header."""
-    scheme, _, coded = authorization.partition(" ")
+    scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        user, colon, password = base64.b64decode(coded.strip(), validate=True).decode().partition(":")
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         return None
     return (user, password) if colon else None
 
 
-def _parameters(request: Request) -> dict[str, Any]:
+def _parameters(request: Request) -> Fields:
+    """Return the fields of a token request that are text; none where its body cannot be read."""
     if "json" not in request.headers.get("content-type", ""):
         pairs = parse_qs(request.body.decode("utf-8", "replace"), keep_blank_values=True)
         return {name: texts[-1] for name, texts in pairs.items()}
     try:
-        return dict(request.json())
+        return {name: value for name, value in dict(request.json()).items() if isinstance(value, str)}
     except (TypeError, ValueError):
         return {}
-
-
-_T = TypeVar("_T")
-
-
-class Ledger(Generic[_T]):
-    """Names such as ``simulated-7``, and what belongs to each until a moment of the clock.
-
-    What is over is forgotten, so that a simulator may hand out tokens for years: of its own names it
-    needs to know no more than how many there were.
-    """
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-        self._count = 0
-        self._suspended = 0
-        self._good: dict[str, tuple[float, _T]] = {}
-
-    def __len__(self) -> int:
-        """How many are kept."""
-        return len(self._good)
-
-    @property
-    def next_name(self) -> str:
-        """What is handed out next is called so."""
-        return f"{self._prefix}{self._count + 1}"
-
-    def add(self, what: _T, *, now: float, until: float | None) -> str:
-        """Hand something out that is good until then (None: for ever), and return its name."""
-        good = self._good
-        while good and now >= good[oldest := next(iter(good))][0]:
-            good.pop(oldest, None)
-        name = self.next_name
-        self._count += 1
-        self._good[name] = math.inf if until is None else until, what
-        return name
-
-    def get(self, name: str, now: float) -> _T | None:
-        """What is good under this name now."""
-        until, what = self._good.get(name, (-math.inf, None))
-        return what if now < until and self._number(name) > self._suspended else None
-
-    def knows(self, name: str) -> bool:
-        """Tell whether this was handed out here, be it good or not."""
-        return 1 <= self._number(name) <= self._count
-
-    def _number(self, name: str) -> int:
-        number = name.removeprefix(self._prefix)
-        if not (number.isascii() and number.isdecimal() and len(number) < 20):
-            return 0
-        return int(number) if name == f"{self._prefix}{int(number)}" else 0
-
-    def end(self, name: str) -> None:
-        """This is good no more."""
-        self._good.pop(name, None)
-
-    def end_all(self) -> None:
-        """Nothing that was handed out so far is good any more. Any thread may call it."""
-        self._good = {}
-
-    def suspend_all(self) -> None:
-        """Nothing that was handed out so far is good until `restore`."""
-        self._suspended = self._count
-
-    def restore(self) -> None:
-        """What was suspended is good again, for as long as it was to be."""
-        self._suspended = 0

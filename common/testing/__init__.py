@@ -1,4 +1,4 @@
-"""What the tests of an application need: event loops in virtual time, and a source that follows a script.
+"""For the tests of an application: event loops in virtual time, and a source that follows a script.
 
 The pytest fixtures are in ``common.testing.plugin``, which nothing loads by itself.
 """
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def virtual_clock(start: float = 0.0, *, patience: float = PATIENCE) -> VirtualClock:
-    """A new `VirtualClock`: for ``trio.run(main, clock=virtual_clock())``."""
+    """Return a new `VirtualClock`, for ``trio.run(main, clock=virtual_clock())``."""
     from common.testing.trio_clock import VirtualClock  # lazily: trio need not be installed
 
     return VirtualClock(start, patience=patience)

@@ -18,8 +18,8 @@ from common.testing.deadlock import (
     SPINS,
     VirtualTimeError,
     check_times,
-    deadlock,
-    spin,
+    deadlock_error,
+    spin_error,
 )
 
 _T = TypeVar("_T")
@@ -37,18 +37,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     by this clock. ``time.time()`` and ``datetime.now()`` do not. What happens outside the loop is real:
 
     - While a thread works for the loop (``run_in_executor``, ``asyncio.to_thread``, ``getaddrinfo``,
-      ``anyio.to_thread``), and while a child process runs, time passes as it does on the wall: a timeout
-      around them means what it says.
-    - Open sockets get ``patience`` seconds of wall time to stir before each jump. That is plenty for a server
-      on the same machine, and not for one elsewhere.
-    - A thread that the loop does not know of gets a second to end what would be a deadlock, and an open
-      socket a minute.
+      ``anyio.to_thread``), and while a child process runs, time passes at its real pace, so that a timeout
+      around them means real seconds.
+    - Open sockets are polled for ``patience`` seconds of wall time before each jump. That is plenty for a
+      server on the same machine, and not for one elsewhere.
+    - Before a deadlock is reported, a thread that the loop does not know of gets a second of wall time to end
+      it, and an open socket a minute.
 
-    Where nothing will ever happen again, and after 100,000 rounds in which time stands still, the loop raises
-    `VirtualTimeError` instead of hanging. ``start`` is the first time that its clock shows, in seconds.
+    In a deadlock, and after 100,000 rounds in which time stands still, the loop raises `VirtualTimeError`
+    instead of hanging. ``start`` is the first time that its clock shows, in seconds.
     """
 
-    _closed: bool = True  # so is a loop that was refused: nothing of it is left to close
+    _closed: bool = True  # until __init__ has run: a loop whose arguments are refused needs no closing
 
     def __init__(self, start: float = 0.0, *, patience: float = PATIENCE) -> None:
         check_times(start, patience)
@@ -56,19 +56,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._children: set[asyncio.SubprocessTransport] = set()
         self._joining = False
         self._jumping = _Jumping(
-            start, patience, next_timer=self._next_timer, busy=self._busy, standstill=self._standstill
+            start, patience, next_timer=self._next_timer, busy=self._busy, deadlock=self._deadlock
         )
         super().__init__(self._jumping)
         self._jumping.watched_before = len(self._jumping.get_map())
 
     def time(self) -> float:
-        """The virtual time, in seconds."""
+        """Return the virtual time, in seconds."""
         return self._jumping.now
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*_Args], _T], *args: *_Args
     ) -> asyncio.Future[_T]:
-        """Run a function in a thread; until it returns, time passes as it does on the wall."""
+        """Run a function in a thread; until it returns, time passes at its real pace."""
         future = super().run_in_executor(executor, func, *args)
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
@@ -83,11 +83,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._joining = False
 
     async def subprocess_exec(self, *args: Any, **options: Any) -> Any:
-        """Start a child process; until it ends, time passes as it does on the wall."""
+        """Start a child process; until it ends, time passes at its real pace."""
         return self._adopt(await super().subprocess_exec(*args, **options))
 
     async def subprocess_shell(self, *args: Any, **options: Any) -> Any:
-        """Start a child process by a shell; until it ends, time passes as it does on the wall."""
+        """Start a child process in a shell; until it ends, time passes at its real pace."""
         return self._adopt(await super().subprocess_shell(*args, **options))
 
     def _adopt(self, started: tuple[asyncio.SubprocessTransport, Any]) -> Any:
@@ -105,27 +105,27 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         )
 
     def _works_for_anyio(self, thread: Any) -> bool:
-        # anyio's worker threads bypass the executor. What is not one of them has none of these attributes.
+        # anyio's worker threads bypass the executor. Other threads have none of these attributes.
         return getattr(thread, "loop", None) is self and thread not in getattr(
             thread, "idle_workers", (thread,)
         )
 
     def _next_timer(self) -> float | None:
-        """When the next timer is due; None where this version of asyncio does not tell."""
+        """Return when the next timer is due; None where this version of asyncio does not show it."""
         timers: list[asyncio.TimerHandle] | None = getattr(self, "_scheduled", None)
         return timers[0].when() if timers else None
 
-    def _standstill(self) -> VirtualTimeError:
-        return deadlock((task.get_name(), task.get_coro()) for task in asyncio.all_tasks(self))
+    def _deadlock(self) -> VirtualTimeError:
+        return deadlock_error((task.get_name(), task.get_coro()) for task in asyncio.all_tasks(self))
 
 
 def virtual_time_loop(start: float = 0.0, *, patience: float = PATIENCE) -> VirtualTimeLoop:
-    """A new `VirtualTimeLoop`: for ``asyncio.Runner(loop_factory=virtual_time_loop)`` and its like."""
+    """Return a new `VirtualTimeLoop`, for ``asyncio.Runner(loop_factory=virtual_time_loop)`` and the like."""
     return VirtualTimeLoop(start, patience=patience)
 
 
 class _Jumping(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unused-ignore]
-    """Instead of sleeping until the next timer, moves the clock there, unless something real is under way."""
+    """A selector that moves the clock to the next timer instead of sleeping, unless real work goes on."""
 
     def __init__(
         self,
@@ -134,16 +134,16 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unu
         *,
         next_timer: Callable[[], float | None],
         busy: Callable[[], bool],
-        standstill: Callable[[], VirtualTimeError],
+        deadlock: Callable[[], VirtualTimeError],
     ) -> None:
         super().__init__()
         self.now: float = start
         self.watched_before: int = 0
-        """How many files the loop itself watches: its own way to be woken by threads."""
+        """How many files the loop watches for itself: the pipe by which threads wake it."""
         self._patience = patience
         self._next_timer = next_timer
         self._busy = busy
-        self._standstill = standstill
+        self._deadlock = deadlock
         self._rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -151,26 +151,27 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unu
         if ready or (timeout is not None and timeout <= 0):
             self._count_round(progress=bool(ready))
             if self.now + _RESOLUTION == self.now:
-                # asyncio runs what is due before now and a nanosecond: so late, not yet what is due now.
+                # asyncio runs timers due before now plus a clock tick. At so late a time the tick is lost to
+                # rounding, and a timer that is due now would never run.
                 self.now = math.nextafter(self.now, math.inf)
             return ready
         self._rounds = 0
         if self._busy():
-            return self._as_on_the_wall(timeout)
+            return self._select_in_real_time(timeout)
         if timeout is not None and timeout >= _LONGEST and (due := self._next_timer()) is not None:
             timeout = None if due == math.inf else due - self.now  # no timer, or one far away
         watching = len(self.get_map()) > self.watched_before
         if timeout is None:
             ready = super().select(self._until_hopeless(watching=watching))
             if not ready:
-                raise self._standstill()
+                raise self._deadlock()
             return ready
         if watching and (ready := super().select(min(timeout, self._patience))):
             return ready
         self._pass(timeout)
         return []
 
-    def _as_on_the_wall(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+    def _select_in_real_time(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         began = time.perf_counter()
         ready = super().select(timeout)
         elapsed = time.perf_counter() - began
@@ -178,7 +179,7 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unu
         return ready
 
     def _pass(self, seconds: float) -> None:
-        # A time so short that it changes nothing in the sum would otherwise be waited for, for ever.
+        # Seconds so few that the sum would not change still move the clock; else the wait would never end.
         self.now = max(self.now + seconds, math.nextafter(self.now, math.inf))
 
     def _until_hopeless(self, *, watching: bool) -> float:
@@ -190,5 +191,5 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unu
         self._rounds = 0 if progress else self._rounds + 1
         if self._rounds > SPINS:
             self._rounds = 0
-            if not self._busy():  # who asks again and again whether a thread is done is not lost
-                raise spin(self.now)
+            if not self._busy():  # a task may poll a thread that will be done
+                raise spin_error(self.now)

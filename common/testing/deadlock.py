@@ -1,4 +1,4 @@
-"""When virtual time cannot go on, and how that is told: a deadlock, a spin."""
+"""The errors that end virtual time, a deadlock and a spin, and how long to wait before raising them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from common.model.errors import UsageError
 
 SPINS = 100_000
-"""So many rounds of the loop without an instant's sleep are no progress."""
+"""Rounds of the loop without any sleep after which tasks count as spinning."""
 PATIENCE = 0.01
-"""Seconds of wall time that open sockets are given to stir before time jumps."""
+"""Seconds of wall time for which open sockets are polled before time jumps."""
 GRACE = 1.0
-"""Seconds of wall time in which a thread that the loop does not know may still end a deadlock."""
+"""Seconds of wall time in which a thread that the loop does not know of may still end a deadlock."""
 SILENCE = 60.0
-"""Seconds of wall time without a timer set, after which open sockets are waited for no more."""
+"""Seconds of wall time, with no timer set, after which open sockets are no longer waited for."""
 
 _NAMED = 5
 _LIBRARIES = frozenset({"anyio", "asyncio", "trio"})
@@ -26,31 +26,31 @@ class VirtualTimeError(RuntimeError):
 
 
 def check_times(start: float, patience: float) -> None:
-    """Raise `UsageError` for times with which no clock can begin or wait."""
+    """Raise `UsageError` for a start or a patience that is no number of seconds."""
     for name, seconds in (("start", start), ("patience", patience)):
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if not number or not math.isfinite(seconds) or (name == "patience" and seconds < 0):
             raise UsageError(f"{name}= is in seconds, not {seconds!r}")
 
 
-def deadlock(waiting: Iterable[tuple[str, Any]]) -> VirtualTimeError:
-    """The error where nothing will ever happen. ``waiting`` is the name and the coroutine of each task."""
+def deadlock_error(waiting: Iterable[tuple[str, Any]]) -> VirtualTimeError:
+    """Return the error for a deadlock. ``waiting`` is the name and the coroutine of each task."""
     tasks = [f"{name} at {_whereabouts(coroutine)}" for name, coroutine in waiting]
     named = ", ".join(tasks[:_NAMED]) + (f" and {len(tasks) - _NAMED} more" if len(tasks) > _NAMED else "")
     return VirtualTimeError(f"deadlock: every task waits, and no timer is set ({named or 'no task is left'})")
 
 
-def spin(now: float) -> VirtualTimeError:
-    """The error where tasks keep each other busy without ever waiting for time to pass."""
+def spin_error(now: float) -> VirtualTimeError:
+    """Return the error for tasks that keep each other busy without ever waiting for time to pass."""
     return VirtualTimeError(f"a spin: {SPINS} rounds of the loop, and time stands still at {now:g}")
 
 
 def _whereabouts(coroutine: Any) -> str:
-    """Where a suspended coroutine waits: the innermost line that is not the event loop's own library."""
-    found = None
+    """Return where a suspended coroutine waits: its innermost line outside the event loop's library."""
+    innermost = None
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
         if frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES:
-            found = frame
+            innermost = frame
         coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
-    return "an unknown place" if found is None else f"{found.f_code.co_filename}:{found.f_lineno}"
+    return "an unknown place" if innermost is None else f"{innermost.f_code.co_filename}:{innermost.f_lineno}"

@@ -1,4 +1,4 @@
-"""How a scripted job lives: its steps as the tests write them, and what it is at a given time."""
+"""A job of a scripted source: its script as tests write it, and the job at a given time."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from common.response.http_response import HttpResponse
 from common.simulator.script import ScriptedLife, Step
 
 Look = JobState | str | Job
-"""What a job is during a step: a state, its text, or everything."""
+"""What a job is during a step: a state, its text, or the whole job."""
 JobStep = Look | tuple[Look, float | None] | tuple[Look, float | None, Mapping[str, Any]]
-"""``(state, seconds)``, ``(state, seconds, {fields that change})``, or what the job stays."""
+"""``(state, seconds)``, ``(state, seconds, {fields that change})``, or a bare state or `Job` for ever."""
 JobScript = Look | Sequence[JobStep]
-"""The steps of a life, or what the job is for ever."""
+"""The steps of a job, or what it is for ever."""
 Failure = Exception | int
-"""What a request fails with: an exception, or the HTTP status that a source makes one of."""
+"""What a request fails with: an exception, or the HTTP status that a source turns into one."""
 
 _FIELDS = frozenset(attrs.fields_dict(Job)) - {"ref", "state"}
 _JOB = "a whole job"
-"""Where a step keeps the `Job` that it was given."""
+"""The key under which the changes of a step hold its whole `Job`."""
 
 
 @attrs.define(eq=False)
-class Life:
-    """One job: its script, its fields, and what it refuses."""
+class ScriptedJobState:
+    """One scripted job: its script, its fields, its failures, and the actions that it refuses."""
 
     life: ScriptedLife
     fields: Mapping[str, Any]
     errors: Mapping[int, Failure]
     refuses: Mapping[Action, Exception]
-    asked: int = 0
+    requests: int = 0
 
     @classmethod
     def of(
@@ -46,8 +46,8 @@ class Life:
         fields: Mapping[str, Any],
         errors: Mapping[int, Failure],
         refuses: Mapping[Action, Exception],
-    ) -> Life:
-        """A life that has not begun. Raises `UsageError` for what makes no sense."""
+    ) -> ScriptedJobState:
+        """Return a job that has not begun. Raises `UsageError` for arguments that make no sense."""
         steps = [script] if isinstance(script, str | Job) else script
         if not isinstance(steps, Sequence) or any(isinstance(step, int | float) for step in steps):
             raise UsageError(f"a script is a state, a Job, or a list of (state, seconds), not {script!r:.60}")
@@ -60,15 +60,15 @@ class Life:
             raise UsageError(str(error)) from None
 
     def begin(self, now: float) -> None:
-        """Begin to live, if that has not happened yet."""
+        """Begin the script, unless it has begun."""
         self.life = self.life.begun(now)
 
     def next_error(self, ref: JobRef) -> Exception | None:
-        """What one more request for this job fails with."""
-        self.asked += 1
-        failure = self.errors.get(self.asked)
+        """Count a request for this job, and return what it fails with; None where it succeeds."""
+        self.requests += 1
+        failure = self.errors.get(self.requests)
         if failure == 404:
-            return JobNotFound(f"no such job, says the script of {ref.id!r}", ref=ref)
+            return JobNotFound(f"no such job, as the script of {ref.id!r} says", ref=ref)
         if isinstance(failure, int):
             return api_error(
                 HttpResponse(failure), ErrorBody(message="so says the script"), request=f"GET {ref.id}"
@@ -76,7 +76,7 @@ class Life:
         return failure
 
     def act(self, action: Action, now: float) -> None:
-        """Do what is asked, at once."""
+        """Carry out an action, at once."""
         at_once, paused = Step(JobState.RUNNING, 0.0), Step(JobState.PAUSED)
         if action is Action.PAUSE:
             self.life = self.life.hold(now, at_once, paused)
@@ -86,14 +86,14 @@ class Life:
             self.life = self.life.finish(now, at_once, Step(JobState.CANCELLED))
 
     def job(self, ref: JobRef, now: float) -> Job | None:
-        """The job at this time; None once its script has run out."""
+        """Return the job at this time; None once its script has run out."""
         moment = self.life.at(now)
         if moment is None:
             return None
-        given: Job | None = moment.step.changes.get(_JOB)
+        whole: Job | None = moment.step.changes.get(_JOB)
         changes = {name: value for name, value in moment.fields.items() if name != _JOB}
-        if given is not None:
-            return attrs.evolve(given, ref=ref)
+        if whole is not None:
+            return attrs.evolve(whole, ref=ref)
         state = JobState(str(moment.state))
         fields: dict[str, Any] = {"native_state": str(state), **self.fields, **changes}
         return Job(ref, state, **fields)

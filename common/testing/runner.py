@@ -1,4 +1,4 @@
-"""One call that runs an async function in virtual time: for scripts, and for synchronous tests."""
+"""Runs an async function in virtual time: for scripts, and for synchronous tests."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _Args = TypeVarTuple("_Args")
 
 
 def run(main: Callable[[*_Args], Awaitable[_T]], *args: *_Args, backend: str = "asyncio") -> _T:
-    """Run an async function in virtual time, from 0.0 on, and return what it returns.
+    """Run an async function in virtual time, from 0.0 on, and return its result.
 
-    ``backend`` is ``"asyncio"`` or ``"trio"``. Raises what the function raises, and `VirtualTimeError` where
-    time cannot go on.
+    ``backend`` is ``"asyncio"`` or ``"trio"``. Raises what the function raises, `VirtualTimeError` where
+    time cannot go on, and `UsageError` for another backend.
     """
     if backend == "trio":
         return _run_on_trio(main, *args)
@@ -26,7 +26,7 @@ def run(main: Callable[[*_Args], Awaitable[_T]], *args: *_Args, backend: str = "
 
 
 def virtual_options(backend: str) -> dict[str, Any]:
-    """The options that make one of anyio's backends virtual. Raises `UsageError` for one that cannot be."""
+    """Return the options that make a backend of anyio virtual. Raises `UsageError` for an unknown backend."""
     if backend == "asyncio":
         return {"loop_factory": virtual_time_loop}
     if backend == "trio":
@@ -43,4 +43,4 @@ def _run_on_trio(main: Callable[[*_Args], Awaitable[_T]], *args: *_Args) -> _T:
     except BaseException as failure:
         if (error := options["clock"].error) is None or failure is error:
             raise
-        raise error from failure  # which came through the task groups that it ended
+        raise error from failure  # task groups had wrapped it

@@ -22,7 +22,7 @@ from common.polling.throttle import LoopThrottle
 from common.providers import Provider, provider_names, register_provider
 from common.sources.base import BaseSource
 from common.sources.ref_resolver import RefResolver
-from common.testing.job_script import Failure, JobScript, Life
+from common.testing.job_script import Failure, JobScript, ScriptedJobState
 
 PROVIDER = "scripted"
 ENDPOINT = "https://jobs.example"
@@ -52,7 +52,7 @@ class ScriptedServer(Pollable):
         self.batch_limit = BATCH_LIMIT if batches else 0
         self.latency: float = latency
         self.journal: list[Asked] = []
-        self.lives: dict[str, Life] = {}
+        self.lives: dict[str, ScriptedJobState] = {}
         self.closed = False
         self._refs = refs
 
@@ -95,13 +95,13 @@ class ScriptedServer(Pollable):
         if failure is not None:
             raise failure
 
-    def life(self, ref: JobRef) -> Life:
+    def life(self, ref: JobRef) -> ScriptedJobState:
         """Return the script of a job. Raise `JobNotFound`."""
         if ref.id not in self.lives:
             raise JobNotFound(f"no job {ref.id!r} is in the script", ref=ref)
         return self.lives[ref.id]
 
-    def observed(self, ref: JobRef, life: Life) -> Job:
+    def observed(self, ref: JobRef, life: ScriptedJobState) -> Job:
         """Return the job as it is now. Raise `JobNotFound` after the end of its script."""
         job = life.job(ref, anyio.current_time())
         if job is None:
@@ -187,7 +187,7 @@ class ScriptedSource(BaseSource):
         ref = self.ref(f"job-{len(lives) + 1}" if id is None else id)
         if ref.id in lives:
             raise UsageError(f"there is a job {ref.id!r} already", ref=ref)
-        lives[ref.id] = Life.of(script, fields, errors or {}, refuses or {})
+        lives[ref.id] = ScriptedJobState.of(script, fields, errors or {}, refuses or {})
         with suppress(RuntimeError):  # no event loop yet
             lives[ref.id].begin(anyio.current_time())
         return ref

@@ -1,4 +1,4 @@
-"""What users name of the simulated ONTAP."""
+"""The public names of the simulated ONTAP."""
 
 from __future__ import annotations
 

@@ -1,25 +1,22 @@
-"""What the simulated ONTAP answers to each request."""
+"""The simulated ONTAP: its response to each request."""
 
 from __future__ import annotations
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, get_args
 from uuid import UUID
 
 from common.simulator.messages import Response
 from common.simulator.script import NewJob, Step
-from common.simulator.simulator import Feature, Simulator
-from common.simulator.tokens import TokenDesk, basic_pair
-from ontapjobs.simulator.fields import ALL, parse_version, pick
-from ontapjobs.simulator.pages import after, cut_page, short_page, whole_page
-from ontapjobs.simulator.query import Query, next_href, parse_fields, parse_query, parse_timeout
-from ontapjobs.simulator.records import JOBS, has_ended, is_gone, link, render
-from ontapjobs.simulator.refusals import (
+from common.simulator.simulator import Simulator
+from common.simulator.system import Feature, SimulatorOptions
+from common.simulator.tokens import TokenIssuer, basic_pair
+from ontapjobs.simulator.errors import (
     ALLOWED_FROM,
     INVALID_VALUE,
     TERMINAL,
-    Refusal,
+    OntapError,
     gone,
     invalid_value,
     malformed_id,
@@ -27,18 +24,21 @@ from ontapjobs.simulator.refusals import (
     refuse_action,
     reply,
 )
+from ontapjobs.simulator.fields import ALL, parse_version, pick
+from ontapjobs.simulator.job_record import JOBS, has_ended, is_gone, link, render
+from ontapjobs.simulator.list_query import ListQuery, next_href, parse_fields, parse_query, parse_timeout
+from ontapjobs.simulator.pages import after, cut_page, short_page, whole_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from common.simulator.clock import Clock
     from common.simulator.messages import Request
-    from common.simulator.script import OnWrite, Script, ScriptedJob
+    from common.simulator.script import Script, ScriptedJob
 
 Batch = Literal["accept", "refuse", "ignore"]
 
-# Seconds after which a write that waits looks at its job again, for a cancel may have ended it.
-GLANCE = 0.25
+RECHECK = 0.25
+"""Seconds after which a write that waits for its job looks again, since a cancel may have ended it."""
 ENDED_STATUS: Mapping[str, int] = MappingProxyType({"POST": 201, "PATCH": 200, "DELETE": 200})
 CANCELLED = Step(
     "failure",
@@ -49,7 +49,7 @@ CANCELLED = Step(
         "error": {"message": "cancelled by user", "code": "459760"},
     },
 )
-"""How a cancelled job ends: there is no cancelled state."""
+"""How a cancelled job ends: ONTAP has no cancelled state."""
 
 
 class OntapSimulator(Simulator):
@@ -57,14 +57,15 @@ class OntapSimulator(Simulator):
 
     ``retention`` is the seconds for which a job that ended is kept; ``page_size`` the most records
     on a page; with ``short_pages`` the first page is empty, others are half full, and the last is
-    empty. ``batch`` says what the server makes of a ``uuid`` filter: takes it, refuses one that
-    lists several with 262197, or ignores it. ``settle`` is the seconds for which a job still reads
+    empty. ``batch`` is what the server does with a ``uuid`` filter: accepts it, refuses one that
+    lists several ids with 262197, or ignores it. ``settle`` is the seconds for which a job still reads
     ``running`` after a pause or a cancel. ``version`` decides which fields exist. A path and query
-    of more than ``url_limit`` bytes get a 414. Anybody may call, unless ``users`` (passwords by user
-    name, for HTTP Basic) or ``tokens`` (bearer tokens, or the `TokenDesk` that issues them at any
-    path outside ``/api`` that ends in ``token``, as an identity provider does) are given. Only then
-    can tokens expire (`ExpireTokens`): those of a desk until it issues another, those that were
-    listed for good, so that another must be put in their place. Passwords never do.
+    of more than ``url_limit`` bytes get a 414. The other options are those of `System`.
+
+    Anybody may call, unless ``users`` (passwords by user name, for HTTP Basic) or ``tokens`` are given:
+    bearer tokens, or the `TokenIssuer` that issues them at any path outside ``/api`` that ends in ``token``,
+    as an identity provider does. Only then can tokens expire (`ExpireTokens`): after those of an issuer it
+    issues good ones again, while listed ones must be replaced by hand. Passwords never expire.
     """
 
     default_job: ClassVar[NewJob] = NewJob([("queued", 0.1), ("running", 0.5), ("success", None)])
@@ -82,13 +83,10 @@ class OntapSimulator(Simulator):
         version: str = "9.15",
         url_limit: int | None = None,
         users: Mapping[str, str] | None = None,
-        tokens: Collection[str] | TokenDesk | None = None,
-        on_write: OnWrite | None = None,
-        clock: Clock | None = None,
-        seed: int | None = None,
-        journal_limit: int | None = None,
+        tokens: Collection[str] | TokenIssuer | None = None,
+        **options: Unpack[SimulatorOptions],
     ) -> None:
-        super().__init__(on_write=on_write, clock=clock, seed=seed, journal_limit=journal_limit)
+        super().__init__(**options)
         if page_size < 1 or batch not in get_args(Batch):
             raise ValueError(f"page_size is 1 or more, and batch one of {', '.join(get_args(Batch))}")
         self.retention = retention
@@ -99,7 +97,7 @@ class OntapSimulator(Simulator):
         self.version: tuple[int, ...] = parse_version(version)
         self.url_limit = url_limit
         self.users: dict[str, str] | None = None if users is None else dict(users)
-        self.tokens: Collection[str] | TokenDesk | None = [tokens] if isinstance(tokens, str) else tokens
+        self.tokens: Collection[str] | TokenIssuer | None = [tokens] if isinstance(tokens, str) else tokens
         self._expired: set[str] = set()
 
     def add_job(
@@ -114,54 +112,55 @@ class OntapSimulator(Simulator):
         """Add a job, as `Simulator.add_job` says, and return its uuid.
 
         Fields are those of the record (``description``, ``message``, ``code``, ``svm``, ``node``,
-        ``error``, …; None leaves one out). Without them, a failure with a message gets an ``error``
+        ``error``, …; None leaves one out). By default, a failure with a message has an ``error``
         made from it, and the times follow the script.
         """
         refuses = {"pause": not pausable, "cancel": not cancellable}
         refused = frozenset(action for action, refuse in refuses.items() if refuse)
         return self._put(script, id, fields, refuses=refused).id
 
-    def need(self, feature: Feature) -> None:
-        """Raise `ValueError` where this system lacks a feature."""
+    def require(self, feature: Feature) -> None:
+        """Raise `ValueError` where this system lacks a feature; tokens, where none are given."""
         if feature != "tokens":
-            super().need(feature)
+            super().require(feature)
         elif self.tokens is None:
-            who = "anybody" if self.users is None else "passwords alone"
+            accepted = "anybody" if self.users is None else "passwords alone"
             raise ValueError(
-                f"{type(self).__name__} has no tokens that could expire, for it takes {who}: give it tokens="
+                f"{type(self).__name__} has no tokens that could expire, since it accepts {accepted}: "
+                "pass tokens="
             )
 
     def expire_tokens(self, *authorizations: str) -> None:
-        """Let all tokens expire that were issued or listed, and those of these ``Authorization`` headers."""
-        self.need("tokens")
-        if isinstance(self.tokens, TokenDesk):
+        """Let all tokens issued or listed expire, and those in these ``Authorization`` headers."""
+        self.require("tokens")
+        if isinstance(self.tokens, TokenIssuer):
             self.tokens.expire_all(*authorizations)
         else:
             self._expired.update(self.tokens or ())
 
     def restore_tokens(self) -> None:
-        """Take those again that `expire_tokens` let expire."""
+        """Accept again the tokens that `expire_tokens` made expire."""
         self._expired.clear()
-        if isinstance(self.tokens, TokenDesk):
+        if isinstance(self.tokens, TokenIssuer):
             self.tokens.restore()
 
     def is_list(self, request: Request) -> bool:
-        """Tell whether this asks for a list of jobs."""
+        """Whether this request asks for a list of jobs."""
         return request.method == "GET" and request.segments == ("api", "cluster", "jobs")
 
     async def respond(self, request: Request) -> Response:
-        """Answer a request as ONTAP does."""
+        """Return the response that ONTAP would give."""
         try:
             return await self._route(request)
-        except Refusal as refusal:
-            return refusal.response()
+        except OntapError as error:
+            return error.response()
 
     async def _route(self, request: Request) -> Response:
         if self.url_limit is not None and len(request.target) > self.url_limit:
             return Response(414, {"Content-Type": "text/html"}, b"<h1>Request-URI Too Long</h1>")
         first, last = request.segments[0], request.segments[-1]
         if (
-            isinstance(self.tokens, TokenDesk)
+            isinstance(self.tokens, TokenIssuer)
             and request.method == "POST"
             and first != "api"
             and last == "token"
@@ -177,11 +176,11 @@ class OntapSimulator(Simulator):
             case "PATCH", ("api", "cluster", "jobs", uuid):
                 return self._act(request, uuid)
             case _, ("api", "cluster", "jobs", *_):
-                raise Refusal(405, "3", "The method is not allowed for this resource")
+                raise OntapError(405, "3", "The method is not allowed for this resource")
             case (("POST" | "PATCH" | "DELETE"), ("api", _, *_)):
                 return await self._write(request)
             case _:
-                raise Refusal(404, "3", "API not found")
+                raise OntapError(404, "3", "API not found")
 
     def _admits(self, authorization: str) -> bool:
         if self.users is None and self.tokens is None:
@@ -189,7 +188,7 @@ class OntapSimulator(Simulator):
         pair = basic_pair(authorization)
         if pair is not None:
             return (self.users or {}).get(pair[0]) == pair[1]
-        if isinstance(self.tokens, TokenDesk):
+        if isinstance(self.tokens, TokenIssuer):
             return self.tokens.accepts(authorization)
         scheme, _, token = authorization.partition(" ")
         good = set(self.tokens or ()) - self._expired
@@ -217,9 +216,9 @@ class OntapSimulator(Simulator):
             raise invalid_value(action, "action", "<pause|resume|cancel>")
         job = self._find(uuid, now)
         moment = job.at(now)
-        refusal = refuse_action(action, moment.state if moment else None, job.refuses)
-        if refusal is not None:
-            raise refusal
+        error = refuse_action(action, moment.state if moment else None, job.refuses)
+        if error is not None:
+            raise error
         settling = Step("running", self.settle)
         if action == "pause":
             job.life = job.life.hold(now, settling, Step("paused"))
@@ -231,7 +230,7 @@ class OntapSimulator(Simulator):
 
     async def _write(self, request: Request) -> Response:
         timeout = parse_timeout(request.query)
-        new = self.what_starts(request)
+        new = self.job_for_write(request)
         if isinstance(new, Response):
             return new
         fields: dict[str, Any] = {"description": f"{request.method} {request.path}", **new.fields}
@@ -242,10 +241,10 @@ class OntapSimulator(Simulator):
         return reply(202, {"job": link(job.id)})
 
     async def _ended(self, job: ScriptedJob, deadline: float) -> bool:
-        """Wait until a job has ended, or until the deadline; tell whether it has, and still is."""
+        """Wait for a job's end, or until the deadline; return whether it has ended and is still kept."""
         while not has_ended(job, now := self.clock.now()) and now < deadline:
             ending = job.life.entered(TERMINAL)
-            due = min(deadline, now + GLANCE, math.inf if ending is None else ending)
+            due = min(deadline, now + RECHECK, math.inf if ending is None else ending)
             await self.clock.sleep(max(0.0, due - now))
         now = self.clock.now()
         return has_ended(job, now) and not is_gone(job, now, self.retention)
@@ -253,7 +252,7 @@ class OntapSimulator(Simulator):
     def _collection(self, request: Request) -> Response:
         parameters = request.parameters
         if self.batch == "refuse" and any("|" in text for name, text in parameters if name == "uuid"):
-            raise Refusal(400, INVALID_VALUE, "The filter takes one value only", "uuid")
+            raise OntapError(400, INVALID_VALUE, "The filter takes one value only", "uuid")
         ignored = request.quirks.ignores | ({"uuid"} if self.batch == "ignore" else set())
         parameters = tuple(pair for pair in parameters if pair[0] not in ignored)
         query = parse_query(parameters, self.version)
@@ -273,8 +272,8 @@ class OntapSimulator(Simulator):
         cut = [query.cut(record) for record in page]
         return reply(200, {"records": cut, "num_records": len(cut), "_links": links})
 
-    def _records(self, query: Query, now: float) -> list[Mapping[str, Any]]:
-        """Return the records that match, in order, from where the page begins."""
+    def _records(self, query: ListQuery, now: float) -> list[Mapping[str, Any]]:
+        """Return the records that match, in order, from the start of the page on."""
         ids = self.jobs if query.ids is None else self.jobs.keys() & query.ids
         jobs = [self.jobs[uuid] for uuid in ids]
         alive = [job for job in jobs if not is_gone(job, now, self.retention)]

@@ -1,4 +1,4 @@
-"""Which fields a job has in which release, how they compare, and how a record is cut to some."""
+"""The fields that a job has in each release, how they compare, and how a record is cut to some of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def known(version: Version) -> dict[str, Field]:
 
 @functools.lru_cache(maxsize=16)
 def selectable(version: Version) -> frozenset[str]:
-    """Return the names that ``fields=`` takes in a release: the fields, and the objects above."""
+    """Return the names that ``fields=`` accepts in a release: the fields, and the objects that hold them."""
     names = {"_links"}
     for name in known(version):
         parts = name.split(".")
@@ -64,7 +64,7 @@ def selectable(version: Version) -> frozenset[str]:
 
 
 def comparable(kind: Kind, value: object) -> Comparable | None:
-    """Return the value as its kind compares; None where it cannot be read as one."""
+    """Return the value in the form in which its kind compares; None where it has no such form."""
     try:
         if kind == "number":
             return float(str(value))
@@ -77,7 +77,7 @@ def comparable(kind: Kind, value: object) -> Comparable | None:
 
 
 def values(record: object, name: str) -> Iterator[object]:
-    """Give every value that a record has under a dotted name, through lists as well."""
+    """Yield every value that a record has under a dotted name, through lists as well."""
     if isinstance(record, list):
         for item in cast("list[object]", record):
             yield from values(item, name)
@@ -85,13 +85,13 @@ def values(record: object, name: str) -> Iterator[object]:
         yield record
     elif isinstance(record, Mapping):
         head, _, rest = name.partition(".")
-        entries = cast("Mapping[str, object]", record)
-        if head in entries:
-            yield from values(entries[head], rest)
+        members = cast("Mapping[str, object]", record)
+        if head in members:
+            yield from values(members[head], rest)
 
 
 def pick(record: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Return the record cut to some dotted names, besides the key fields."""
+    """Return the record cut to some dotted names and the key fields."""
     picked: dict[str, Any] = _pick(record, {*names, *KEY_FIELDS})
     return picked
 
@@ -102,9 +102,9 @@ def _pick(value: object, names: Collection[str]) -> Any:
     if not isinstance(value, Mapping):
         return value
     picked: dict[str, Any] = {}
-    entries = cast("Mapping[str, object]", value)
-    for key, entry in entries.items():
+    members = cast("Mapping[str, object]", value)
+    for key, member in members.items():
         below = {name.partition(".")[2] for name in names if name.partition(".")[0] == key}
         if below:
-            picked[key] = entry if "" in below else _pick(entry, below)
+            picked[key] = member if "" in below else _pick(member, below)
     return picked

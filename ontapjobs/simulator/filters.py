@@ -1,4 +1,4 @@
-"""What the operators of a query mean: ``a|b``, ``!a``, ``*``, ``a..b``, ``<a`` and their like."""
+"""Compiles a filter and its query operators: ``a|b``, ``!a``, ``*``, ``a..b``, ``<a`` and the like."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ontapjobs.simulator.errors import invalid_value
 from ontapjobs.simulator.fields import Comparable, Kind, comparable
-from ontapjobs.simulator.refusals import invalid_value
 
 Test = Callable[[object], bool]
-"""Tells whether one value of a field, or None for none, passes."""
+"""Whether one value of a field passes; None stands for a field without value."""
 
-# The longer sign first, for "<" also begins "<=".
+# The longer sign first, since "<" also begins "<=".
 ORDERINGS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
     {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 )
@@ -24,7 +24,7 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
 
 
 def compile_filter(name: str, kind: Kind, text: str) -> Test:
-    """Return the test for a filter. Raises `Refusal` for a value that its field does not take."""
+    """Return the test for a filter. Raises `OntapError` for a value that its field does not accept."""
     listed = plain_alternatives(text) if kind == "text" else None
     if listed is not None:
         return lambda value: value is not None and str(value) in listed
@@ -33,7 +33,7 @@ def compile_filter(name: str, kind: Kind, text: str) -> Test:
 
 
 def plain_alternatives(text: str) -> frozenset[str] | None:
-    """Return what ``a|b|c`` lists, or None if an operator other than ``|`` may be in it."""
+    """Return the texts that ``a|b|c`` lists; None if an operator other than ``|`` may be in it."""
     parts = text.split("|")
     if any(part == "null" or part[:1] in {"!", "<", ">"} or "*" in part or ".." in part for part in parts):
         return None
@@ -66,8 +66,8 @@ def _bound(name: str, kind: Kind, text: str) -> Comparable:
 
 def _compared(kind: Kind, ordering: Callable[[Any, Any], bool], bound: Comparable) -> Test:
     def test(value: object) -> bool:
-        mine = None if value is None else comparable(kind, value)
-        return mine is not None and ordering(mine, bound)
+        left = None if value is None else comparable(kind, value)
+        return left is not None and ordering(left, bound)
 
     return test
 

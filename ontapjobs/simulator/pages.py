@@ -1,4 +1,4 @@
-"""Which records stand on a page of the collection, and where the next page begins."""
+"""Which records are on a page of the list, and where the next page begins."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from uuid import UUID
 Record = Mapping[str, Any]
 
 FIRST = str(UUID(int=0))
-"""Where the second page begins when the first was empty."""
+"""The uuid after which the second page begins when the first is empty."""
 
 
 def after(records: Sequence[Record], start: str | None, *, by_uuid: bool) -> Sequence[Record]:
-    """Return the records behind one; in the order of uuids also where that one has vanished."""
+    """Return the records after one; in the order of uuids also where that one is gone."""
     if start is None or start == FIRST:
         return records
     if by_uuid:
@@ -24,7 +24,7 @@ def after(records: Sequence[Record], start: str | None, *, by_uuid: bool) -> Seq
 
 
 def whole_page(records: Sequence[Record], size: int) -> tuple[Sequence[Record], str | None]:
-    """Return a page, and the uuid after which the next one begins, if there is to be one."""
+    """Return a page, and the uuid after which the next one begins; None where it is the last."""
     page = records[:size]
     return page, str(page[-1]["uuid"]) if len(records) > size else None
 
@@ -32,7 +32,7 @@ def whole_page(records: Sequence[Record], size: int) -> tuple[Sequence[Record], 
 def short_page(
     records: Sequence[Record], size: int, start: str | None
 ) -> tuple[Sequence[Record], str | None]:
-    """Return a page of a server in a hurry: the first and the last empty, the rest half full."""
+    """Return a page of a server that sends partial pages: the first and last empty, others half full."""
     if start is None:
         return [], FIRST
     page = records[: math.ceil(size / 2)]
@@ -40,7 +40,7 @@ def short_page(
 
 
 def cut_page(records: Sequence[Record], size: int, start: str | None) -> tuple[Sequence[Record], str | None]:
-    """Return a page that ends before its time: as `whole_page`, but a first page may be empty."""
+    """Return a page that ends early: as `whole_page`, but a first page may be empty."""
     if size == 0 and start is None:
         return [], FIRST
     return whole_page(records, max(1, size))

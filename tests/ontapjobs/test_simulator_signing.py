@@ -76,7 +76,9 @@ async def test_a_desks_tokens_expire_until_it_issues_another() -> None:
 
 @pytest.mark.parametrize(("known", "who"), [({}, "anybody"), ({"users": {"a": "x"}}, "passwords alone")])
 def test_without_tokens_none_can_expire(known: Any, who: str) -> None:
-    with pytest.raises(ValueError, match=f"no tokens that could expire, for it takes {who}: give it tokens="):
+    with pytest.raises(
+        ValueError, match=f"no tokens that could expire, since it accepts {who}: pass tokens="
+    ):
         OntapSimulator(**known).inject(None, faults.ExpireTokens())
 
 

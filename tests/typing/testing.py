@@ -120,5 +120,5 @@ async def injected() -> None:
 
 
 class Quiet(Fault):
-    async def meet(self, system: object, ask: faults.Ask, request: Request) -> Response:
+    async def apply(self, system: object, ask: faults.Ask, request: Request) -> Response:
         return await ask(request)

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a system with jobs, and within it; each kind is one class."""
+"""The faults that a test can inject, on the way to a system with jobs and within it: one class each."""
 
 from __future__ import annotations
 
@@ -39,4 +39,4 @@ KINDS: Mapping[str, type[Fault]] = MappingProxyType(
         )
     }
 )
-"""Every kind by name."""
+"""Every class of faults by name."""

@@ -1,11 +1,10 @@
-"""When an injected fault shows: how often, after what, how likely; and which requests met it."""
+"""An injected fault: how often it shows, after what and how likely, and which requests met it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,17 +12,15 @@ from common.simulator.faults import Ask, Fault
 from common.simulator.faults.base import LONGEST
 from common.simulator.faults.match import Match
 from common.simulator.messages import Request, Response
-
-if TYPE_CHECKING:
-    from common.simulator.simulator import Simulator
+from common.simulator.system import System
 
 
 @attrs.frozen
-class Terms:
+class Trigger:
     """When a fault shows among the requests that match.
 
-    At most ``times`` (None: any number), not in the first ``after`` of them, not within ``after_seconds``
-    on the simulator's clock, and else with ``probability``. Raises `ValueError` for what makes no sense.
+    At most ``times`` (None: any number), not in the first ``after`` requests, not within ``after_seconds``
+    on the simulator's clock, and else with ``probability``. Raises `ValueError` for values out of range.
     """
 
     times: int | None = 1
@@ -40,63 +37,67 @@ class Terms:
             raise ValueError(f"a probability is above 0 and at most 1, not {self.probability}")
 
     def __str__(self) -> str:
-        said = ["any number of times" if self.times is None else f"{self.times}x"]
-        said += [f"after {self.after} requests"] if self.after else []
-        said += [f"after {self.after_seconds:g} s"] if self.after_seconds else []
-        said += [f"p={self.probability:g}"] if self.probability < 1 else []
-        return ", ".join(said)
+        parts = ["any number of times" if self.times is None else f"{self.times}x"]
+        parts += [f"after {self.after} requests"] if self.after else []
+        parts += [f"after {self.after_seconds:g} s"] if self.after_seconds else []
+        parts += [f"p={self.probability:g}"] if self.probability < 1 else []
+        return ", ".join(parts)
 
 
 @attrs.define(eq=False)
 class Injection:
-    """Faults that a test injected. ``met`` are the requests that met them; ``matched`` counts those alike."""
+    """Faults that a test injected.
+
+    ``met`` are the requests that met them. ``matched`` is how many requests matched while the faults could
+    still show: those that ``after`` or ``probability`` spared count too.
+    """
 
     id: int
     match: Match
     faults: tuple[Fault, ...]
-    terms: Terms
+    trigger: Trigger
     random: Random = attrs.field(repr=False)
     start: float | None = None
     matched: int = 0
     met: list[Request] = attrs.field(factory=list[Request], repr=False)
 
-    def takes(self, system: Simulator, request: Request) -> bool:
-        """Count a request, and tell whether it meets the faults."""
+    def triggered_by(self, system: System, request: Request) -> bool:
+        """Count a request, and return whether it meets the faults."""
         self.start = request.at if self.start is None else self.start
-        terms = self.terms
+        trigger = self.trigger
         if (
-            (terms.times is not None and len(self.met) >= terms.times)
-            or request.at < self.start + terms.after_seconds
-            or not self.match.fits(request)
-            or not all(fault.fits(system, request) for fault in self.faults)
+            (trigger.times is not None and len(self.met) >= trigger.times)
+            or request.at < self.start + trigger.after_seconds
+            or not self.match.matches(request)
+            or not all(fault.applies_to(system, request) for fault in self.faults)
         ):
             return False
         self.matched += 1
-        if self.matched <= terms.after or self.match.nth not in {None, self.matched}:
+        if self.matched <= trigger.after or self.match.nth not in {None, self.matched}:
             return False
-        if terms.probability < 1 and self.random.random() >= terms.probability:
+        if trigger.probability < 1 and self.random.random() >= trigger.probability:
             return False
         self.met.append(request)
         return True
 
-    async def meet(self, system: Simulator, request: Request) -> Response:
-        """Return the answer to a request that meets these faults; the first is the outermost."""
+    async def apply(self, system: System, request: Request) -> Response:
+        """Return the response to a request that meets these faults; the first is the outermost."""
         ask: Ask = system.respond
         for fault in reversed(self.faults):
-            ask = partial(fault.meet, system, ask)
+            ask = partial(fault.apply, system, ask)
         return await ask(request)
 
     def __str__(self) -> str:
-        return f"{' and '.join(map(str, self.faults))} on {self.match} ({self.terms})"
+        return f"{' and '.join(map(str, self.faults))} on {self.match} ({self.trigger})"
 
 
-def taken_by(injections: Sequence[Injection], system: Simulator, request: Request) -> Injection | None:
-    """Return the first injection that takes a request; those behind it don't see it."""
-    return next((each for each in injections if each.takes(system, request)), None)
+def first_triggered(injections: Sequence[Injection], system: System, request: Request) -> Injection | None:
+    """Return the first injection that a request triggers; those behind it do not count the request."""
+    return next((each for each in injections if each.triggered_by(system, request)), None)
 
 
-def complaints(injections: Sequence[Injection]) -> list[str]:
-    """Return a sentence for each injection that no request ever met."""
+def unmet(injections: Sequence[Injection]) -> list[str]:
+    """Return a sentence for each injection that no request has met."""
     return [
         f"an injected fault was never met: {each}; {_requests(each.matched)} matched"
         for each in injections

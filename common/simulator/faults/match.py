@@ -1,4 +1,4 @@
-"""Which requests a fault is meant for."""
+"""Which requests an injected fault is meant for."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ import attrs
 from common.simulator.messages import Request
 
 Chooser = Callable[[Request], bool]
-"""A function of a test's own that says whether a request is meant."""
-
-
+"""A test's own function that returns whether a request is meant."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-def _known(method: str | None) -> str | None:
+def _read_method(method: str | None) -> str | None:
     if method is None or method == "*":
         return None
     if not isinstance(method, str) or method.upper() not in METHODS:
-        raise ValueError(f"no method of a request: {method!r}; one of {', '.join(METHODS)}, or * for any")
+        raise ValueError(f"a method is one of {', '.join(METHODS)}, or * for any, not {method!r}")
     return method.upper()
 
 
@@ -43,15 +41,16 @@ def _from_one(match: Match, attribute: attrs.Attribute[int | None], value: int |
 
 @attrs.frozen
 class Match:
-    """What a request must be like; what is None, or not named, may be anything.
+    """Conditions on a request; a condition that is None, or not named, always holds.
 
     ``path`` is a pattern of the decoded path, in which ``*`` is any text (slashes too); ``regex`` is
     searched for in it. ``query`` has a pattern for each parameter that must be there. ``job`` is an id:
     in the path, or alone or beside others (``a|b``) in a parameter. ``nth`` is which of the requests
-    that are like this, from 1.
+    that meet the other conditions, counted from 1. Raises `ValueError` for a method that does not exist, a
+    pattern that is no regular expression, and an ``nth`` below 1.
     """
 
-    method: str | None = attrs.field(default=None, converter=_known)
+    method: str | None = attrs.field(default=None, converter=_read_method)
     path: str | None = None
     regex: re.Pattern[str] | None = attrs.field(default=None, converter=_pattern)
     query: Mapping[str, str] = attrs.field(factory=_no_query)
@@ -59,14 +58,14 @@ class Match:
     nth: int | None = attrs.field(default=None, validator=_from_one)
     chooser: Chooser | None = None
 
-    def fits(self, request: Request) -> bool:
-        """Tell whether a request is like this, whichever it is of them."""
-        given = request.query
+    def matches(self, request: Request) -> bool:
+        """Whether a request meets every condition but ``nth``."""
+        query = request.query
         return (
             (self.method is None or self.method == request.method)
             and (self.path is None or fnmatchcase(request.path, _glob(self.path)))
             and (self.regex is None or self.regex.search(request.path) is not None)
-            and all(name in given and fnmatchcase(given[name], _glob(t)) for name, t in self.query.items())
+            and all(name in query and fnmatchcase(query[name], _glob(t)) for name, t in self.query.items())
             and (self.job is None or self.job in ids_in(request))
             and (self.chooser is None or self.chooser(request))
         )
@@ -87,7 +86,7 @@ function of the request; None for any."""
 
 
 def match_of(like: MatchLike) -> Match:
-    """Return the match that a test means. Raises `ValueError` for a text that is none."""
+    """Return the match that a test means. Raises `ValueError` for text that is neither method nor path."""
     if isinstance(like, Match):
         return like
     if like is None:
@@ -100,16 +99,16 @@ def match_of(like: MatchLike) -> Match:
     method, _, path = ("", "", text) if text[:1] in {"/", "*"} else text.partition(" ")
     sane = not method or (method.isalpha() and method.isupper())
     if not text or not sane or (path and path[0] not in "/*"):
-        raise ValueError(f"neither a method, nor a path, nor both: {like!r}; say 'GET /jobs/*'")
+        raise ValueError(f"neither a method, nor a path, nor both: {like!r}; write it like 'GET /jobs/*'")
     return Match(method=method or None, path=path or None)
 
 
 def ids_in(request: Request) -> frozenset[str]:
-    """Return everything in a request that can be the id of a job which it is about."""
+    """Return every segment of the path and every value of a parameter: one may be a job's id."""
     listed = (part for _, text in request.parameters for part in text.split("|"))
     return frozenset((*request.segments, *listed))
 
 
 def _glob(text: str) -> str:
-    """Return a pattern of `fnmatch` in which ``*`` alone is special: ids may hold brackets."""
+    """Return a pattern of `fnmatch` in which ``*`` alone is special, since ids may hold brackets."""
     return text.replace("[", "[[]").replace("?", "[?]")

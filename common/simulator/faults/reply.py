@@ -1,4 +1,4 @@
-"""Faults by which a client gets another reply than the system's own."""
+"""Faults that put another response in the place of the system's own."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import json
 import math
 from collections.abc import Mapping
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from common.simulator.faults.base import Ask, Fault, flag, headers, not_negative, status_code, text, with_body
 from common.simulator.messages import Request, Response
-
-if TYPE_CHECKING:
-    from common.simulator.simulator import Simulator
+from common.simulator.system import System
 
 PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1><hr>proxy</body></html>"
 
 
-def _none() -> Mapping[str, str]:
+def _no_headers() -> Mapping[str, str]:
     return {}
 
 
@@ -27,11 +25,11 @@ def _none() -> Mapping[str, str]:
 class Status(Fault):
     """A status with headers and a body (text, bytes, or data that becomes JSON).
 
-    With ``acts`` the system does what it was asked to do, and only its reply is lost to this one.
+    With ``acts`` the system carries the request out, and only its own response is replaced.
     """
 
     status: int = attrs.field(validator=status_code)
-    headers: Mapping[str, str] = attrs.field(factory=_none, validator=headers)
+    headers: Mapping[str, str] = attrs.field(factory=_no_headers, validator=headers)
     body: Any = None
     acts: bool = attrs.field(default=False, validator=flag)
 
@@ -39,8 +37,8 @@ class Status(Fault):
         if self.body is not None:
             with_body(self.status)
 
-    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
-        """Answer so."""
+    async def apply(self, system: System, ask: Ask, request: Request) -> Response:
+        """Return this response."""
         if self.acts:
             await ask(request)
         kind, body = _encoded(self.body)
@@ -60,8 +58,8 @@ class RetryAfter(Fault):
         if self.body is not None:
             with_body(self.status)
 
-    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
-        """Answer so."""
+    async def apply(self, system: System, ask: Ask, request: Request) -> Response:
+        """Return this response."""
         now = system.clock.now()
         whole = math.ceil(self.seconds)
         text = format_datetime(system.wall(now + self.seconds), usegmt=True) if self.date else str(whole)
@@ -71,7 +69,7 @@ class RetryAfter(Fault):
 
 @attrs.frozen
 class Html(Fault):
-    """A page of a proxy's, in place of the system's answer; ``acts`` as in `Status`."""
+    """The error page of a proxy, in place of the system's response; ``acts`` as in `Status`."""
 
     status: int = attrs.field(default=504, validator=status_code)
     acts: bool = attrs.field(default=False, validator=flag)
@@ -79,21 +77,21 @@ class Html(Fault):
     def __attrs_post_init__(self) -> None:
         with_body(self.status)
 
-    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
-        """Answer so."""
+    async def apply(self, system: System, ask: Ask, request: Request) -> Response:
+        """Return this response."""
         page = PAGE.format(f"{self.status} by a proxy")
-        reply = Status(self.status, {"Content-Type": "text/html"}, page, self.acts)
-        return await reply.meet(system, ask, request)
+        status = Status(self.status, {"Content-Type": "text/html"}, page, self.acts)
+        return await status.apply(system, ask, request)
 
 
 @attrs.frozen
 class ContentType(Fault):
-    """The system's own answer under another content type, such as JSON as ``text/plain``."""
+    """The system's own response under another content type, such as JSON as ``text/plain``."""
 
     type: str = attrs.field(validator=text)
 
-    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
-        """Change the header."""
+    async def apply(self, system: System, ask: Ask, request: Request) -> Response:
+        """Return the system's response with this header."""
         return (await ask(request)).replacing({"Content-Type": self.type})
 
 

@@ -1,1 +1,1 @@
-"""The servers that a simulator runs behind: in-process transport, ASGI, and real sockets."""
+"""The ways to reach a simulator: an in-process transport, ASGI, and real sockets."""

@@ -1,25 +1,25 @@
-"""How a simulator speaks ASGI 3: whole requests in, whole responses out."""
+"""ASGI 3 for a simulator: whole requests in, whole responses out."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from common.simulator.messages import Response, Scope
-from common.simulator.outage import Lost
+from common.simulator.messages import HttpScope, Response
+from common.simulator.outage import ConnectionLost
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Handle = Callable[[Scope, bytes], Awaitable[Response]]
-"""Answers one request, given its scope and its whole body."""
+Handle = Callable[[HttpScope, bytes], Awaitable[Response]]
+"""Returns the response to one request, given its scope and its whole body."""
 
 
-async def run_asgi(handle: Handle, scope: Scope, receive: Receive, send: Send) -> None:
+async def run_asgi(handle: Handle, scope: HttpScope, receive: Receive, send: Send) -> None:
     """Serve one connection scope.
 
-    Raises `Lost` where the connection is to break, after what is sent before; and `ValueError` for a
-    type other than lifespan and http.
+    Raises `ConnectionLost` where the connection is to be lost, after sending what comes before that; and
+    `ValueError` for a type other than lifespan and http.
     """
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
@@ -40,7 +40,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 async def _whole_body(receive: Receive) -> bytes | None:
-    """Read the body to its end; None if the client went away before."""
+    """Return the body; None if the client disconnected before its end."""
     parts: list[bytes] = []
     while True:
         message = await receive()
@@ -52,7 +52,7 @@ async def _whole_body(receive: Receive) -> bytes | None:
 
 
 def raw_headers(response: Response) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a response as they are sent."""
+    """Return the headers of a response as ASGI sends them."""
     return [(name.lower().encode("latin-1"), text.encode()) for name, text in response.headers.items()]
 
 
@@ -62,4 +62,4 @@ async def _answer(response: Response, send: Send) -> None:
     cut = response.cut is not None
     await send({"type": "http.response.body", "body": response.sent, "more_body": cut})
     if cut:
-        raise Lost("cut")
+        raise ConnectionLost("cut")

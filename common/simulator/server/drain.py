@@ -1,4 +1,4 @@
-"""Which requests of a server still get their answer: all until it stops, then none."""
+"""What becomes of unanswered requests when a server stops: they get a 503, and so do later ones."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from common.simulator.messages import Response, Scope, text_response
+from common.simulator.messages import HttpScope, Response, text_response
 
 if TYPE_CHECKING:
     from common.simulator.server.asgi import Handle
 
 STOPPED = text_response(503, "the simulator has stopped").adding({"Connection": "close"})
-"""What a request gets whose answer is outstanding when the server stops."""
+"""The response to a request that is unanswered when the server stops."""
 
 
-class Gate:
-    """Lets requests through to the simulator until it is closed; then it cuts those inside."""
+class Drain:
+    """Passes requests on to the simulator until it is closed; then it cancels those under way."""
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
-        self._inside: set[anyio.CancelScope] = set()
+        self._active: set[anyio.CancelScope] = set()
         self._closed = False
 
-    async def __call__(self, scope: Scope, body: bytes) -> Response:
-        """Answer a request."""
+    async def __call__(self, scope: HttpScope, body: bytes) -> Response:
+        """Return the simulator's response, or `STOPPED` once closed."""
         if self._closed:
             return STOPPED
-        with anyio.CancelScope() as cut:
-            self._inside.add(cut)
+        with anyio.CancelScope() as cancel_scope:
+            self._active.add(cancel_scope)
             try:
                 return await self._handle(scope, body)
             finally:
-                self._inside.discard(cut)
+                self._active.discard(cancel_scope)
         return STOPPED
 
     def close(self) -> None:
-        """Cut the requests inside, and let no more in."""
+        """Cancel the requests under way, and pass on no more."""
         self._closed = True
-        for cut in self._inside:
-            cut.cancel()
+        for cancel_scope in self._active:
+            cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""How a simulator gets a real socket: uvicorn on loopback, the simulator on the caller's loop."""
+"""Serves a simulator on a real socket: uvicorn on loopback, the simulator on the caller's loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from common.simulator.server.asgi import Handle
-from common.simulator.server.drain import Gate
+from common.simulator.server.drain import Drain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -22,43 +22,43 @@ LOOPBACK = "127.0.0.1"
 
 @asynccontextmanager
 async def serving(handle: Handle, port: int, host: str = LOOPBACK) -> AsyncGenerator[str, None]:
-    """Serve ``handle`` and give the URL. Raises `ImportError` without uvicorn."""
-    _need_uvicorn()
-    gate = Gate(handle)
+    """Serve ``handle`` and give the URL. Raises `ImportError` without uvicorn, `OSError` for a port taken."""
+    _check_uvicorn()
+    drain = Drain(handle)
     with _listening(host, port) as listener, _quiet():
         url = f"http://{host}:{listener.getsockname()[1]}"
-        async with (_same_loop if _runs_asyncio() else _other_thread)(gate, listener):
+        async with (_same_loop if _runs_asyncio() else _other_thread)(drain, listener):
             yield url
 
 
 @asynccontextmanager
-async def _same_loop(gate: Gate, listener: socket.socket) -> AsyncGenerator[None, None]:
-    async with _uvicorn(gate, listener):
+async def _same_loop(drain: Drain, listener: socket.socket) -> AsyncGenerator[None, None]:
+    async with _uvicorn(drain, listener):
         try:
             yield
         finally:
-            gate.close()
+            drain.close()
 
 
 @asynccontextmanager
-async def _other_thread(gate: Gate, listener: socket.socket) -> AsyncGenerator[None, None]:
+async def _other_thread(drain: Drain, listener: socket.socket) -> AsyncGenerator[None, None]:
     """Run uvicorn, which knows only asyncio, in a thread of its own; requests are answered here."""
-    from common.simulator.server.threaded import Bridge
+    from common.simulator.server.threaded import ThreadedServer
 
     failure: BaseException | None = None
     async with anyio.create_task_group() as group:
-        bridge = Bridge(gate, group)
-        group.start_soon(bridge.run, partial(_uvicorn, listener=listener))
+        server = ThreadedServer(drain, group)
+        group.start_soon(server.run, partial(_uvicorn, listener=listener))
         try:
-            await bridge.ready.wait()
+            await server.ready.wait()
             yield
         except anyio.get_cancelled_exc_class():
             raise
-        except BaseException as exc:  # raised below, outside the group that would wrap it
-            failure = exc
+        except BaseException as error:  # raised below, outside the group that would wrap it
+            failure = error
         finally:
-            gate.close()
-            bridge.stop()
+            drain.close()
+            server.stop()
     if failure is not None:
         try:
             raise failure
@@ -71,12 +71,12 @@ async def _uvicorn(handle: Handle, listener: socket.socket) -> AsyncGenerator[No
     """Run uvicorn on this asyncio loop: no signal handlers, no timer, no headers of its own."""
     import uvicorn
 
-    from common.simulator.server.uvicorn import Doors, Line
+    from common.simulator.server.uvicorn import ConnectionFaults, FaultyProtocol
 
-    doors = Doors(handle, listener)
+    application = ConnectionFaults(handle, listener)
     config = uvicorn.Config(
-        doors,
-        http=Line,
+        application,
+        http=FaultyProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -90,12 +90,12 @@ async def _uvicorn(handle: Handle, listener: socket.socket) -> AsyncGenerator[No
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
-    doors.open(server)
+    application.attach(server)
     try:
         yield
     finally:
         with anyio.CancelScope(shield=True):
-            await doors.aclose()
+            await application.aclose()
             await server.shutdown(sockets=[listener])
 
 
@@ -103,25 +103,25 @@ async def _uvicorn(handle: Handle, listener: socket.socket) -> AsyncGenerator[No
 def _listening(host: str, port: int) -> Generator[socket.socket, None, None]:
     from common.simulator.server.uvicorn import bound
 
-    with bound((host, port)) as listener:  # here, for uvicorn ends the process when its port is taken
+    with bound((host, port)) as listener:  # bound here because uvicorn exits the process for a port taken
         yield listener
 
 
 @contextmanager
 def _quiet() -> Generator[None, None, None]:
-    """Keep uvicorn's news out of the log; its warnings and errors stay."""
+    """Keep uvicorn's informational records out of the log; its warnings and errors stay."""
 
-    def worth_reading(record: logging.LogRecord) -> bool:
+    def is_warning(record: logging.LogRecord) -> bool:
         return record.levelno >= logging.WARNING
 
     loggers = [logging.getLogger(name) for name in ("uvicorn.error", "uvicorn.access")]
     for logger in loggers:
-        logger.addFilter(worth_reading)
+        logger.addFilter(is_warning)
     try:
         yield
     finally:
         for logger in loggers:
-            logger.removeFilter(worth_reading)
+            logger.removeFilter(is_warning)
 
 
 def _runs_asyncio() -> bool:
@@ -132,7 +132,7 @@ def _runs_asyncio() -> bool:
     return True
 
 
-def _need_uvicorn() -> None:
+def _check_uvicorn() -> None:
     try:
         import uvicorn
     except ImportError:

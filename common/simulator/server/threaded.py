@@ -1,4 +1,4 @@
-"""How a server in a thread of its own reaches a simulator that lives on a trio loop."""
+"""How a simulator on a trio loop is served: by a server on an asyncio loop, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import trio.lowlevel
 
-from common.simulator.messages import Response, Scope
+from common.simulator.messages import HttpScope, Response
 from common.simulator.server.asgi import Handle
 from common.simulator.server.drain import STOPPED
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 Serve = Callable[[Handle], AbstractAsyncContextManager[None]]
-Reply = asyncio.Future[Response]
+ResponseFuture = asyncio.Future[Response]
 
 
-class Bridge:
-    """Runs a server on an asyncio loop in a thread, and answers its requests in tasks on this loop.
+class ThreadedServer:
+    """Runs a server on an asyncio loop in a thread, and answers its requests in tasks on the trio loop.
 
     So the simulator's state and its clock stay on one loop, and no request holds a thread while it
     waits.
@@ -33,9 +33,9 @@ class Bridge:
         self.ready: anyio.Event = anyio.Event()
         self._handle = handle
         self._group = group
-        self._home = trio.lowlevel.current_trio_token()
-        self._far: asyncio.AbstractEventLoop | None = None
-        self._over = asyncio.Event()
+        self._trio = trio.lowlevel.current_trio_token()
+        self._server_loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
         self._stopped = False
 
     async def run(self, serve: Serve) -> None:
@@ -47,41 +47,43 @@ class Bridge:
     def stop(self) -> None:
         """Tell the server to end, or not to begin."""
         self._stopped = True
-        if self._far is not None:
+        if self._server_loop is not None:
             with suppress(RuntimeError):  # the server failed, and its loop is closed
-                self._far.call_soon_threadsafe(self._over.set)
+                self._server_loop.call_soon_threadsafe(self._stop.set)
 
     async def _serve(self, serve: Serve) -> None:
-        self._far = asyncio.get_running_loop()
+        self._server_loop = asyncio.get_running_loop()
         if self._stopped:
             return
-        async with serve(self._ask):
-            self._home.run_sync_soon(self.ready.set)
-            await self._over.wait()
+        async with serve(self._forward):
+            self._trio.run_sync_soon(self.ready.set)
+            await self._stop.wait()
 
-    async def _ask(self, scope: Scope, body: bytes) -> Response:
-        """Hand a request over to the home loop, and wait on this one for the answer."""
-        far = asyncio.get_running_loop()
-        reply: Reply = far.create_future()
-        self._home.run_sync_soon(self._group.start_soon, self._answer, far, reply, scope, body)
-        return await reply
+    async def _forward(self, scope: HttpScope, body: bytes) -> Response:
+        """Hand a request over to the trio loop, and wait on this one for the response."""
+        loop = asyncio.get_running_loop()
+        future: ResponseFuture = loop.create_future()
+        self._trio.run_sync_soon(self._group.start_soon, self._answer, loop, future, scope, body)
+        return await future
 
-    async def _answer(self, far: asyncio.AbstractEventLoop, reply: Reply, scope: Scope, body: bytes) -> None:
+    async def _answer(
+        self, loop: asyncio.AbstractEventLoop, future: ResponseFuture, scope: HttpScope, body: bytes
+    ) -> None:
         try:
             response = await self._handle(scope, body)
-        except Exception as exc:  # the server reports it, as it would on its own loop
-            far.call_soon_threadsafe(_settle, reply, exc)
+        except Exception as error:  # the server reports it, as it would on its own loop
+            loop.call_soon_threadsafe(_settle, future, error)
         except BaseException:
-            far.call_soon_threadsafe(_settle, reply, STOPPED)
+            loop.call_soon_threadsafe(_settle, future, STOPPED)
             raise
         else:
-            far.call_soon_threadsafe(_settle, reply, response)
+            loop.call_soon_threadsafe(_settle, future, response)
 
 
-def _settle(reply: Reply, outcome: Response | Exception) -> None:
-    if reply.done():
+def _settle(future: ResponseFuture, outcome: Response | Exception) -> None:
+    if future.done():
         return
     if isinstance(outcome, Exception):
-        reply.set_exception(outcome)
+        future.set_exception(outcome)
     else:
-        reply.set_result(outcome)
+        future.set_result(outcome)

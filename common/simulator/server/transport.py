@@ -1,4 +1,4 @@
-"""How an httpx client reaches a simulator without a socket, and meets what it would meet on one."""
+"""An httpx transport that reaches a simulator without a socket, and fails as it would on one."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from types import MappingProxyType
 import anyio
 import httpx
 
-from common.simulator.messages import Response, Scope
-from common.simulator.outage import How, Lost
+from common.simulator.messages import HttpScope, Response
+from common.simulator.outage import ConnectionLost, LossKind
 from common.simulator.server.asgi import Handle, raw_headers
 
-_ERRORS: Mapping[How, tuple[type[httpx.TransportError], str]] = MappingProxyType(
+_ERRORS: Mapping[LossKind, tuple[type[httpx.TransportError], str]] = MappingProxyType(
     {
         "refused": (httpx.ConnectError, "All connection attempts failed"),
         "reset": (httpx.ReadError, "Connection reset by peer"),
         "cut": (httpx.RemoteProtocolError, "Server disconnected without sending a response."),
     }
 )
-"""What httpx makes of a lost connection, as seen on a socket."""
+"""The exception that httpx raises for a lost connection on a socket, and its text."""
 
 
 class SimulatorTransport(httpx.AsyncBaseTransport):
     """Hands requests to a simulator on the same event loop.
 
-    An answer that takes longer than the client's read timeout, on the loop's clock, is an
+    A response that takes longer than the client's read timeout, on the loop's clock, becomes an
     `httpx.ReadTimeout`.
     """
 
@@ -33,21 +33,21 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         self._handle = handle
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request. Raises httpx's own exceptions where a fault was injected."""
+        """Return the response to a request. Raises httpx's own exceptions where a fault was injected."""
         body = await request.aread()
         try:
             response = await self._answer(request, body)
-        except Lost as lost:
-            error, text = _ERRORS[lost.how]
+        except ConnectionLost as lost:
+            error, text = _ERRORS[lost.kind]
             raise error(text, request=request) from None
         return httpx.Response(response.status, headers=raw_headers(response), stream=_Body(response, request))
 
     async def _answer(self, request: httpx.Request, body: bytes) -> Response:
         scope = _scope(request)
-        allowed: float | None = request.extensions.get("timeout", {}).get("read")
-        if allowed is None:
+        read_timeout: float | None = request.extensions.get("timeout", {}).get("read")
+        if read_timeout is None:
             return await self._handle(scope, body)
-        with anyio.move_on_after(allowed):
+        with anyio.move_on_after(read_timeout):
             return await self._handle(scope, body)
         raise httpx.ReadTimeout("", request=request)
 
@@ -71,7 +71,7 @@ class _Body(httpx.AsyncByteStream):
             )
 
 
-def _scope(request: httpx.Request) -> Scope:
+def _scope(request: httpx.Request) -> HttpScope:
     url = request.url
     return {
         "type": "http",

@@ -1,4 +1,4 @@
-"""How uvicorn's connections are lost, and its door is shut for a while, as a test asked for."""
+"""How uvicorn loses connections, and closes its listening socket for a while, as a fault asks for."""
 
 from __future__ import annotations
 
@@ -13,102 +13,106 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from common.simulator.messages import Scope
-from common.simulator.outage import Lost, Outage, Tell
+from common.simulator.messages import HttpScope
+from common.simulator.outage import ConnectionLost, OnChange, Outage
 from common.simulator.server.asgi import Handle, Receive, Send, run_asgi
 
-LINE = "jobsource.line"
-"""The key under which a scope has the transport of its connection."""
+TRANSPORT = "jobsource.transport"
+"""The key under which an ASGI scope holds the transport of its connection."""
 RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-"""To linger for 0 seconds: the connection is reset, not closed in order."""
+"""SO_LINGER of 0 seconds: closing sends a reset."""
 
 
-class Line(H11Protocol):
-    """One connection, which tells the application the transport that it is on."""
+class FaultyProtocol(H11Protocol):
+    """uvicorn's protocol, whose ASGI scopes hold the transport, so that the application can abort it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let the requests of this connection know it."""
+        """Put the transport into the scope of each request on this connection."""
         super().connection_made(cast("asyncio.Transport", transport))
         application: Callable[..., Any] = self.app
 
-        async def on_this_line(scope: Any, receive: Any, send: Any) -> None:
-            await application({**scope, LINE: transport}, receive, send)
+        async def with_transport(scope: Any, receive: Any, send: Any) -> None:
+            await application({**scope, TRANSPORT: transport}, receive, send)
 
-        self.app: Any = on_this_line
+        self.app: Any = with_transport
 
 
-class Doors:
-    """An ASGI application for uvicorn that answers by ``handle`` and makes lost connections true."""
+class ConnectionFaults:
+    """An ASGI application for uvicorn that answers by ``handle``, and loses connections as it says."""
 
     def __init__(self, handle: Handle, listener: socket.socket) -> None:
         self._handle = handle
         self._address: tuple[str, int] = listener.getsockname()
         self._server: uvicorn.Server | None = None
         self._held: socket.socket | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._reopening: asyncio.Task[None] | None = None
 
-    def open(self, server: uvicorn.Server) -> None:
-        """Say whose doors these are."""
+    def attach(self, server: uvicorn.Server) -> None:
+        """Set the server whose socket closes during an outage."""
         self._server = server
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Speak ASGI 3."""
         try:
             await run_asgi(self._handle, scope, receive, send)
-        except Lost as lost:
-            line: asyncio.Transport = scope[LINE]
-            if lost.how == "cut":
-                line.close()  # in order: what was written before is still sent
+        except ConnectionLost as lost:
+            transport: asyncio.Transport = scope[TRANSPORT]
+            if lost.kind == "cut":
+                transport.close()  # in order: what was written before is still sent
             else:
-                _reset(line)
+                _reset_connection(transport)
             if lost.outage is not None and self._server is not None and self._held is None:
-                lost.outage.begin(partial(self._shut, self._server, lost.outage))
+                lost.outage.begin(partial(self._stop_listening, self._server, lost.outage))
             while (await receive())["type"] != "http.disconnect":
                 pass
 
     async def aclose(self) -> None:
-        """Forget about opening again."""
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
+        """End an outage without listening again."""
+        if self._reopening is not None:
+            self._reopening.cancel()
+            await asyncio.wait([self._reopening])
         if self._held is not None:
             self._held.close()
 
-    def _shut(self, server: uvicorn.Server, outage: Outage) -> Tell:
-        """Take no connection during an outage, and lose those that there are."""
-        for door in server.servers:
-            door.close()
-        for line in list(server.server_state.connections):
-            _reset(cast("Line", line).transport)
+    def _stop_listening(self, server: uvicorn.Server, outage: Outage) -> OnChange:
+        """Close the listening socket and reset all connections, until the outage is over."""
+        for listening in server.servers:
+            listening.close()
+        for connection in list(server.server_state.connections):
+            _reset_connection(cast("FaultyProtocol", connection).transport)
         held = self._held = bound(self._address)  # nobody listens, but nobody else can take the port
         backlog = server.config.backlog
         timer = _Timer()
-        self._opening = asyncio.get_running_loop().create_task(self._open(server, held, outage, timer))
+        self._reopening = asyncio.get_running_loop().create_task(
+            self._listen_again(server, held, outage, timer)
+        )
 
-        def tell(left: float) -> None:
-            if not left:
+        def on_change(seconds_left: float) -> None:
+            if not seconds_left:
                 held.listen(backlog)  # here and now, in whatever thread: who knows of it can connect
-            timer.set(left)
+            timer.set(seconds_left)
 
-        return tell
+        return on_change
 
-    async def _open(self, server: uvicorn.Server, held: socket.socket, outage: Outage, timer: _Timer) -> None:
+    async def _listen_again(
+        self, server: uvicorn.Server, held: socket.socket, outage: Outage, timer: _Timer
+    ) -> None:
         try:
             await timer.over.wait()
         finally:
             outage.forget()
             timer.cancel()
 
-        def line() -> asyncio.Protocol:
-            return Line(server.config, server.server_state, server.lifespan.state)
+        def protocol() -> asyncio.Protocol:
+            return FaultyProtocol(server.config, server.server_state, server.lifespan.state)
 
         loop, backlog = asyncio.get_running_loop(), server.config.backlog
-        server.servers = [await loop.create_server(line, sock=held, backlog=backlog)]
+        server.servers = [await loop.create_server(protocol, sock=held, backlog=backlog)]
         self._held = None
 
 
 class _Timer:
-    """Is over after seconds that may change; it may be set from any thread."""
+    """Is over after seconds that may change; any thread may set it."""
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
@@ -128,9 +132,9 @@ class _Timer:
 
 
 def bound(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that has this address, and does not listen yet."""
-    # TCP is named, for asyncio sends small packets at once only on sockets that say so; without, each reply
-    # takes 40 ms.
+    """Return a socket that is bound to this address, and does not listen yet. Raises `OSError`."""
+    # TCP is named because asyncio sets TCP_NODELAY only on sockets whose protocol it can see; without, each
+    # small response takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere the option lets two servers share a port
@@ -142,8 +146,8 @@ def bound(address: tuple[str, int]) -> socket.socket:
     return listener
 
 
-def _reset(line: asyncio.Transport) -> None:
-    wire = line.get_extra_info("socket")
-    if wire is not None and not line.is_closing():
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    line.abort()
+def _reset_connection(transport: asyncio.Transport) -> None:
+    connection = transport.get_extra_info("socket")
+    if connection is not None and not transport.is_closing():
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    transport.abort()

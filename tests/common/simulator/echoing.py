@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from common.simulator.messages import Request, Response, json_response
-from common.simulator.simulator import Feature, Simulator
+from common.simulator.simulator import Simulator
+from common.simulator.system import Feature
 
 
 class Echo(Simulator):
@@ -25,7 +26,7 @@ class Echo(Simulator):
     async def respond(self, request: Request) -> Response:
         if request.method == "POST":
             self.writes += 1
-            new = self.what_starts(request)
+            new = self.job_for_write(request)
             if isinstance(new, Response):
                 return new
             return json_response(202, {"id": self.add_job(new.script, id=new.id, **new.fields)})

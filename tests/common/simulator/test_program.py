@@ -275,7 +275,7 @@ def test_each_kind_of_fault_is_injected_and_met(asked: Program, kind: str) -> No
         ([*ECHO, "--clock", "scaled:-1"], "a clock's scale is 0 or more"),
         ([*ECHO, "--set", "x"], "--set takes NAME=VALUE"),
         ([*ECHO, "--set", "florb=1"], "florb"),
-        (["--provider", "json:JSONDecoder"], "json:JSONDecoder is no simulator"),
+        (["--provider", "json:JSONDecoder"], "json:JSONDecoder is not a subclass"),
         (["--provider", "florb:Florb"], "No module named 'florb'"),
     ],
 )

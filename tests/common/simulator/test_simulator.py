@@ -30,7 +30,7 @@ class Echo(Simulator):
         if request.path == "/slow":
             await anyio.sleep(30)
         if request.method == "POST":
-            new = self.what_starts(request)
+            new = self.job_for_write(request)
             if isinstance(new, Response):
                 return new
             return json_response(202, {"id": self.add_job(new.script, id=new.id, **new.fields)})
@@ -233,3 +233,14 @@ async def test_client_credentials_get_no_refresh_token() -> None:
     replies = [desk.answer(Request.from_scope(scope, body, at=0)).json() for body in grants]
     assert ["refresh_token" in reply for reply in replies] == [False, True]
     assert replies[0]["expires_in"] == 60
+
+
+async def test_the_former_names_of_methods_still_work() -> None:
+    simulator = Echo(on_write=NewJob([("queued", None)]))
+    request = Request.from_scope({"method": "POST", "path": "/", "headers": []}, b"", at=0)
+    assert simulator.what_starts(request) is simulator.job_for_write(request)
+    with pytest.raises(ValueError, match="Echo has no pages"):
+        simulator.need("pages")
+    assert simulator.shut(60).seconds_left == pytest.approx(60)
+    with pytest.raises(httpx.ConnectError):
+        await client(simulator).get("/")

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from common.simulator import Match, Request, Response, Simulator, faults
+from common.simulator import Match, Request, Response, System, faults
 from common.simulator.faults import Ask, Fault
 from common.simulator.messages import json_response
 from common.simulator.tokens import TokenDesk
@@ -36,7 +36,7 @@ class RewriteState(Fault):
 
     state: object
 
-    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+    async def apply(self, system: System, ask: Ask, request: Request) -> Response:
         """Replace each state."""
         response = await ask(request)
         if response.status != 200:
@@ -56,7 +56,7 @@ class RewriteState(Fault):
 class RevokeTokens(Fault):
     """All tokens of ONTAP's identity provider expire."""
 
-    async def meet(self, system: Simulator, ask: Ask, request: Request) -> Response:
+    async def apply(self, system: System, ask: Ask, request: Request) -> Response:
         """Expire them, and pass the request on."""
         if isinstance(system, OntapSimulator) and isinstance(system.tokens, TokenDesk):
             system.tokens.expire_all()

@@ -341,7 +341,7 @@ async def test_what_a_request_must_be_like(rig: Rig) -> None:
 
 @pytest.mark.parametrize("text", ["", "get /x", "jobs", "GET jobs", "5d0f3f0e-77aa"])
 def test_a_text_that_matches_nothing_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="say 'GET /jobs/\\*'"):
+    with pytest.raises(ValueError, match="write it like 'GET /jobs/\\*'"):
         Echo().inject(text, Reset())
 
 
@@ -361,9 +361,9 @@ def test_a_text_that_matches_nothing_is_refused(text: str) -> None:
         (lambda _: CutBody(-1), "must be 0, 1, 2"),
         (lambda _: Match(regex="("), "not a regular expression"),
         (lambda _: Match(nth=0), "counted from 1"),
-        (lambda _: Match(method="GTE"), "no method of a request: 'GTE'; one of GET, "),
+        (lambda _: Match(method="GTE"), "a method is one of GET, "),
         (lambda sim: sim.inject(5, Reset()), "neither a method, nor a path, nor both: 5"),
-        (lambda sim: sim.inject("GTE *", Reset()), "no method of a request: 'GTE'"),
+        (lambda sim: sim.inject("GTE *", Reset()), "or \\* for any, not 'GTE'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_said(call: Any, complaint: str) -> None:
@@ -410,7 +410,7 @@ async def test_reset_forgets_everything_but_the_time(rig: Rig) -> None:
 async def test_a_fault_of_a_tests_own(rig: Rig) -> None:
     @attrs.frozen
     class Twice(Fault):
-        async def meet(self, system: Any, ask: Any, request: Request) -> Any:
+        async def apply(self, system: Any, ask: Any, request: Request) -> Any:
             await ask(request)
             return await ask(request)
 

@@ -1,4 +1,4 @@
-"""What a request for the collection asks for: filters, fields, order, page; or its refusal."""
+"""Parses the parameters of a request for the list of jobs: filters, fields, order and page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import attrs
 
+from ontapjobs.simulator.errors import invalid_value, unknown_field
 from ontapjobs.simulator.fields import (
     ALL,
     Comparable,
@@ -20,7 +21,6 @@ from ontapjobs.simulator.fields import (
     values,
 )
 from ontapjobs.simulator.filters import Test, compile_filter, plain_alternatives
-from ontapjobs.simulator.refusals import invalid_value, unknown_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,19 +42,19 @@ class Order:
     descending: bool
 
     def key(self, record: Record) -> tuple[bool, Any]:
-        """Return what to sort a record by; records without the field come last."""
+        """Return the sort key of a record; records without the field come last."""
         value = next(values(record, self.name), None)
-        mine: Comparable | None = None if value is None else comparable(self.field.kind, value)
-        return mine is None, "" if mine is None else mine
+        comparable_value: Comparable | None = None if value is None else comparable(self.field.kind, value)
+        return comparable_value is None, "" if comparable_value is None else comparable_value
 
 
 @attrs.frozen
-class Query:
-    """A request for the collection, understood."""
+class ListQuery:
+    """The parameters of a request for the list of jobs, parsed."""
 
     tests: tuple[tuple[str, Test], ...]
     ids: frozenset[str] | None
-    """The only ids that can match, where the filter lists them."""
+    """The ids that a filter lists, so that only they can match; None where it lists none."""
     fields: frozenset[str]
     max_records: int | None
     return_records: bool
@@ -62,28 +62,28 @@ class Query:
     start: str | None
 
     def matches(self, record: Record) -> bool:
-        """Tell whether a record passes every filter."""
+        """Whether a record passes every filter."""
         return all(
             any(test(value) for value in (tuple(values(record, name)) or (None,)))
             for name, test in self.tests
         )
 
     def sorted(self, records: Sequence[Record]) -> list[Record]:
-        """Return the records in the order asked for; by uuid where none was."""
+        """Return the records in the order of ``order_by``; by uuid without one."""
         ordered = sorted(records, key=lambda record: str(record["uuid"]))
         for order in reversed(self.order):
             ordered.sort(key=order.key, reverse=order.descending)
         return ordered
 
     def cut(self, record: Record) -> dict[str, Any]:
-        """Return a record with the fields asked for."""
+        """Return a record cut to the fields of the query."""
         return dict(record) if self.fields & ALL else pick(record, self.fields)
 
 
-def parse_query(parameters: Parameters, version: Version) -> Query:
-    """Understand the parameters of a request for the collection. Raises `Refusal`."""
-    given = dict(parameters)
-    parse_timeout(given)
+def parse_query(parameters: Parameters, version: Version) -> ListQuery:
+    """Return the parsed parameters. Raises `OntapError` for one that ONTAP refuses."""
+    texts = dict(parameters)
+    parse_timeout(texts)
     fields = known(version)
     filters = [pair for pair in parameters if pair[0] not in CONTROLS]
     for name, _ in filters:
@@ -91,28 +91,28 @@ def parse_query(parameters: Parameters, version: Version) -> Query:
             raise unknown_field(name, name)
     listed = [plain_alternatives(text) for name, text in filters if name == "uuid"]
     tests = [(name, compile_filter(name, fields[name].kind, text)) for name, text in filters]
-    return Query(
+    return ListQuery(
         tests=tuple(tests),
         ids=next((ids for ids in listed if ids is not None), None),
-        fields=parse_fields(given.get("fields", ""), version),
-        max_records=_whole_number(given, "max_records", 1, None),
-        return_records=_flag(given, "return_records"),
-        order=tuple(_order(text, fields) for text in given.get("order_by", "").split(",") if text),
-        start=given.get(START),
+        fields=parse_fields(texts.get("fields", ""), version),
+        max_records=_whole_number(texts, "max_records", 1, None),
+        return_records=_flag(texts, "return_records"),
+        order=tuple(_order(text, fields) for text in texts.get("order_by", "").split(",") if text),
+        start=texts.get(START),
     )
 
 
 def parse_fields(text: str, version: Version) -> frozenset[str]:
-    """Return the names listed in ``fields``. Raises `Refusal` for one that the release lacks."""
+    """Return the names listed in ``fields``. Raises `OntapError` for one that the release lacks."""
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     for name in sorted(names - ALL - selectable(version)):
         raise unknown_field(name, "fields")
     return names
 
 
-def parse_timeout(given: Mapping[str, str]) -> int:
-    """Return ``return_timeout`` in seconds, 0 without one. Raises `Refusal` outside 0 to 120."""
-    return _whole_number(given, "return_timeout", 0, MAX_TIMEOUT) or 0
+def parse_timeout(texts: Mapping[str, str]) -> int:
+    """Return ``return_timeout`` in seconds, 0 without one. Raises `OntapError` outside 0 to 120."""
+    return _whole_number(texts, "return_timeout", 0, MAX_TIMEOUT) or 0
 
 
 def next_href(path: str, parameters: Parameters, last: str) -> str:
@@ -122,8 +122,8 @@ def next_href(path: str, parameters: Parameters, last: str) -> str:
     return path + "?" + "&".join(f"{quote(name)}={quote(text, safe='*,')}" for name, text in pairs)
 
 
-def _whole_number(given: Mapping[str, str], name: str, low: int, high: int | None) -> int | None:
-    text = given.get(name)
+def _whole_number(texts: Mapping[str, str], name: str, low: int, high: int | None) -> int | None:
+    text = texts.get(name)
     if text is None:
         return None
     if text.isascii() and text.isdigit() and low <= int(text) and (high is None or int(text) <= high):
@@ -131,8 +131,8 @@ def _whole_number(given: Mapping[str, str], name: str, low: int, high: int | Non
     raise invalid_value(text, name, f"<{low}..{'' if high is None else high}>")
 
 
-def _flag(given: Mapping[str, str], name: str) -> bool:
-    text = given.get(name, "true")
+def _flag(texts: Mapping[str, str], name: str) -> bool:
+    text = texts.get(name, "true")
     if text not in {"true", "false"}:
         raise invalid_value(text, name, "<true|false>")
     return text == "true"

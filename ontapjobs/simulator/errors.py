@@ -1,4 +1,4 @@
-"""How the simulated ONTAP says no: its error codes, their statuses and their texts, as data."""
+"""The errors of the simulated ONTAP: their codes, statuses and texts, as data."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ TERMINAL = frozenset({"success", "failure"})
 ALLOWED_FROM: Mapping[str, frozenset[str | None] | None] = MappingProxyType(
     {"pause": frozenset({"running"}), "resume": frozenset({"paused"}), "cancel": None}
 )
-"""The states in which an action is taken; None: in every state that is not terminal."""
+"""The states in which an action is accepted; None: every state that is not terminal."""
 
 CONFLICTS: Mapping[str | None, int] = MappingProxyType({"running": 458771})
 """The code for an action in a state that does not allow it; else the job is "not running"."""
 
 
-class Refusal(Exception):
-    """A request that ONTAP refuses, with what it answers."""
+class OntapError(Exception):
+    """An error reply, raised where a request is refused."""
 
     def __init__(self, status: int, code: str, message: str, target: str | None = None) -> None:
         super().__init__(message)
@@ -55,48 +55,48 @@ class Refusal(Exception):
             self.error["target"] = target
 
     def response(self) -> Response:
-        """Return the error reply."""
+        """Return the error as a response."""
         return reply(self.status, {"error": self.error})
 
 
 def reply(status: int, data: object) -> Response:
-    """Return a JSON reply with the headers that ONTAP sends."""
+    """Return a JSON response with the headers that ONTAP sends."""
     return json_response(status, data, HEADERS, content_type=CONTENT_TYPE)
 
 
-def not_authorized() -> Refusal:
-    """A request with wrong credentials, or without any."""
-    return Refusal(401, NOT_AUTHORIZED, "User is not authorized.")
+def not_authorized() -> OntapError:
+    """Return the error for wrong credentials, or none."""
+    return OntapError(401, NOT_AUTHORIZED, "User is not authorized.")
 
 
-def gone() -> Refusal:
-    """A well-formed id that stands for no job, any more or at all."""
-    return Refusal(404, GONE, "entry doesn't exist", "uuid")
+def gone() -> OntapError:
+    """Return the error for a well-formed id that names no job, or no longer does."""
+    return OntapError(404, GONE, "entry doesn't exist", "uuid")
 
 
-def malformed_id(text: str) -> Refusal:
-    """An id that is no UUID."""
-    return Refusal(404, MALFORMED_ID, f'"{text}" is an invalid value for field "uuid" (<UUID>)', "uuid")
+def malformed_id(text: str) -> OntapError:
+    """Return the error for an id that is no UUID."""
+    return OntapError(404, MALFORMED_ID, f'"{text}" is an invalid value for field "uuid" (<UUID>)', "uuid")
 
 
-def invalid_value(text: str, field: str, expected: str) -> Refusal:
-    """A value that its parameter does not take."""
+def invalid_value(text: str, field: str, expected: str) -> OntapError:
+    """Return the error for a value that its parameter does not accept."""
     message = f'The value "{text}" is invalid for field "{field}" ({expected})'
-    return Refusal(400, INVALID_VALUE, message, field)
+    return OntapError(400, INVALID_VALUE, message, field)
 
 
-def unknown_field(name: str, parameter: str) -> Refusal:
-    """A field that this release does not know, in a list of fields or as a filter."""
-    return Refusal(400, INVALID_VALUE, f'The field "{name}" is unknown', parameter)
+def unknown_field(name: str, parameter: str) -> OntapError:
+    """Return the error for a field that this release lacks, in ``fields`` or as a filter."""
+    return OntapError(400, INVALID_VALUE, f'The field "{name}" is unknown', parameter)
 
 
-def conflict(code: int) -> Refusal:
-    """An action that does not fit the job; which status the real system uses is undocumented."""
-    return Refusal(409, str(code), ACTION_TEXTS[code])
+def conflict(code: int) -> OntapError:
+    """Return the error for an action that the job refuses; ONTAP's status for it is undocumented."""
+    return OntapError(409, str(code), ACTION_TEXTS[code])
 
 
-def refuse_action(action: str, state: str | None, unsupported: frozenset[str]) -> Refusal | None:
-    """Return why a job in this state refuses the action, or None if it takes it."""
+def refuse_action(action: str, state: str | None, unsupported: frozenset[str]) -> OntapError | None:
+    """Return the error with which a job in this state refuses an action; None if it accepts it."""
     allowed = ALLOWED_FROM[action]
     if state in TERMINAL:
         return conflict(458762)

@@ -1,11 +1,11 @@
-"""What a job looks like on the wire at a given time and release, and when it is forgotten."""
+"""The record of a job at a given time in a given release, and when the job is gone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ontapjobs.simulator.errors import TERMINAL
 from ontapjobs.simulator.fields import Version, selectable
-from ontapjobs.simulator.refusals import TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,18 +17,18 @@ JOBS = "/api/cluster/jobs"
 
 
 def link(uuid: str) -> dict[str, Any]:
-    """Return how a job is named in other replies: its uuid and its link."""
+    """Return how other responses name a job: its uuid and its link."""
     return {"uuid": uuid, "_links": {"self": {"href": f"{JOBS}/{uuid}"}}}
 
 
 def is_gone(job: ScriptedJob, now: float, retention: float) -> bool:
-    """Tell whether a job is forgotten: its script has run out, or its end is too long ago."""
+    """Whether a job is gone: its script has run out, or it ended ``retention`` seconds ago or earlier."""
     ended = job.life.entered(TERMINAL)
     return job.at(now) is None or (ended is not None and now >= ended + retention)
 
 
 def has_ended(job: ScriptedJob, now: float) -> bool:
-    """Tell whether a job is in a terminal state, or gone."""
+    """Whether a job is in a terminal state, or gone."""
     moment = job.at(now)
     return moment is None or moment.state in TERMINAL
 
@@ -36,7 +36,7 @@ def has_ended(job: ScriptedJob, now: float) -> bool:
 def render(
     job: ScriptedJob, now: float, version: Version, wall: Callable[[float], datetime]
 ) -> dict[str, Any]:
-    """Return the whole record of a job. Fields with the value None are left out."""
+    """Return the record of a job, without fields that are None. Raises `ValueError` once it is gone."""
     moment = job.at(now)
     if moment is None:
         raise ValueError(f"the script of job {job.id} has run out")

@@ -1,0 +1,183 @@
+"""The simulated system behind a simulator: its jobs, its clock, and what it answers to a request.
+
+Faults and the injection of faults see this part of a simulator alone.
+"""
+
+from __future__ import annotations
+
+import abc
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
+from uuid import UUID
+
+from common.simulator.clock import Clock
+from common.simulator.messages import Request, Response
+from common.simulator.outage import Outage
+from common.simulator.script import NewJob, OnWrite, Script, ScriptedJob, ScriptedLife
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Feature = Literal["filters", "pages", "tokens"]
+
+
+class SimulatorOptions(TypedDict, total=False):
+    """The options of every simulator; `System` says what they mean."""
+
+    on_write: OnWrite | None
+    clock: Clock | None
+    seed: int | None
+    journal_limit: int | None
+
+
+class System(abc.ABC):
+    """A system with jobs; a subclass decides what it answers.
+
+    ``on_write`` is the job that a write starts, or a function that returns it; it may be replaced at any
+    time. ``clock`` is the system's clock (default: the event loop's). ``seed`` makes ids, and which requests
+    meet an improbable fault, repeatable. ``journal_limit`` is the most requests that the journal keeps, the
+    latest (default: all). Raises `ValueError` for a ``journal_limit`` below 0.
+
+    `jobs` holds the jobs by id; delete one, and the system has forgotten it. `journal` is every request in
+    the order received, also those whose answer is outstanding or was lost.
+    """
+
+    default_job: ClassVar[NewJob] = NewJob([("running", None)])
+    """The job that a write starts unless ``on_write`` is given."""
+    features: ClassVar[frozenset[Feature]] = frozenset()
+    """What the lists and the sign-in of this system have that a fault can break."""
+    id_filter: ClassVar[str | None] = None
+    """The name of the list filter that selects jobs by id; None where there is none."""
+
+    def __init__(
+        self,
+        *,
+        on_write: OnWrite | None = None,
+        clock: Clock | None = None,
+        seed: int | None = None,
+        journal_limit: int | None = None,
+    ) -> None:
+        if journal_limit is not None and journal_limit < 0:
+            raise ValueError(f"journal_limit is 0 or more, or None for no limit, not {journal_limit}")
+        self.journal_limit = journal_limit
+        self.on_write: OnWrite = on_write or self.default_job
+        self.clock: Clock = clock or Clock()
+        self.jobs: dict[str, ScriptedJob] = {}
+        self.journal: list[Request] = []
+        self._outage: Outage | None = None
+        self._first_on_write = self.on_write
+        self._seed = seed
+        self._random = Random(seed)
+        self._not_begun: list[ScriptedJob] = []
+
+    @abc.abstractmethod
+    async def respond(self, request: Request) -> Response:
+        """Return the system's answer to a request."""
+
+    def add_job(self, script: Script, *, id: str | None = None, **fields: Any) -> str:
+        """Add a job that follows ``script`` from now on, and return its id.
+
+        A step is ``(state, seconds)`` or ``(state, seconds, changes)``: the state in the system's own
+        vocabulary (not checked), the seconds on the simulator's clock, and the fields that change from that
+        step on. Seconds may be None, for ever, in the last step; after a last step with seconds the job is
+        gone. Outside an event loop, the script begins with the first request. Raises `ValueError` for a
+        script that makes no sense, and for an id that is taken.
+        """
+        return self._put(script, id, fields).id
+
+    def is_list(self, request: Request) -> bool:
+        """Whether this request asks for a list of jobs."""
+        return False
+
+    def job_for_write(self, request: Request) -> NewJob | Response:
+        """Return the job that this write starts, or the response that is sent instead."""
+        return self.on_write(request) if callable(self.on_write) else self.on_write
+
+    def what_starts(self, request: Request) -> NewJob | Response:
+        """Return what `job_for_write` returns: its former name."""
+        return self.job_for_write(request)
+
+    def new_id(self) -> str:
+        """Return a fresh UUID."""
+        return str(UUID(int=self._random.getrandbits(128), version=4))
+
+    def wall(self, at: float) -> datetime:
+        """Return the date, in UTC, of a time on the simulator's clock (a request's ``at``)."""
+        return self.clock.wall(at)
+
+    def require(self, feature: Feature) -> None:
+        """Raise `ValueError` where this system lacks a feature."""
+        if feature not in self.features:
+            raise ValueError(f"{type(self).__name__} has no {feature}, so a fault cannot break them")
+
+    def need(self, feature: Feature) -> None:
+        """Do what `require` does: its former name."""
+        self.require(feature)
+
+    def expire_tokens(self, *authorizations: str) -> None:
+        """Let all tokens issued so far expire, and those in these ``Authorization`` headers.
+
+        Raises `ValueError` where the system has no tokens.
+        """
+        self.require("tokens")
+
+    def restore_tokens(self) -> None:
+        """Accept again the tokens that `expire_tokens` made expire, where the system has tokens."""
+        return
+
+    def start_outage(self, seconds: float) -> Outage:
+        """Accept no connection for so many seconds on the simulator's clock, or until `reset`."""
+        self._end_outage()
+        self._outage = Outage(self.clock, seconds)
+        return self._outage
+
+    def shut(self, seconds: float) -> Outage:
+        """Do what `start_outage` does: its former name."""
+        return self.start_outage(seconds)
+
+    def reset(self) -> None:
+        """Forget jobs and journal, end an outage, restore the tokens, and begin again with the seed.
+
+        The clock goes on.
+        """
+        self.jobs.clear()
+        self.journal.clear()
+        self._not_begun.clear()
+        self.on_write = self._first_on_write
+        self._end_outage()
+        self.restore_tokens()
+        self._random = Random(self._seed)
+
+    def _put(
+        self,
+        script: Script,
+        id: str | None,
+        fields: dict[str, Any],
+        *,
+        refuses: frozenset[str] = frozenset(),
+    ) -> ScriptedJob:
+        job = ScriptedJob(id or self.new_id(), ScriptedLife.of(script), fields, refuses)
+        if job.id in self.jobs:
+            raise ValueError(f"there is a job {job.id!r} already")
+        self.jobs[job.id] = job
+        self._not_begun.append(job)
+        now = self._now()
+        if now is not None:
+            self._begin_jobs(now)
+        return job
+
+    def _now(self) -> float | None:
+        try:
+            return self.clock.now()
+        except RuntimeError:  # no event loop yet
+            return None
+
+    def _begin_jobs(self, now: float) -> None:
+        for job in self._not_begun:
+            job.life = job.life.begun(now)
+        self._not_begun.clear()
+
+    def _end_outage(self) -> None:
+        if self._outage is not None:
+            self._outage.end()
+            self._outage = None
