@@ -89,16 +89,6 @@ def read_states(states: Mapping[str, JobState]) -> dict[str, JobState]:
         raise UsageError("states= must map the server's words to JobState members") from None
 
 
-def _must_be(what: str, test: Callable[[Any], bool]) -> Callable[[object, attrs.Attribute[Any], Any], None]:
-    """Return a validator that refuses a value which is not None and does not pass the test."""
-
-    def check(_: object, field: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None and not test(value):
-            raise UsageError(f"{field.name}= must be {what}")
-
-    return check
-
-
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -111,58 +101,52 @@ def _is_proxy(proxy: object) -> bool:
         return False
 
 
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "request_timeout": (
+        lambda value: _is_number(value) and 0 < value < LONGEST,
+        "a number of seconds above 0",
+    ),
+    "concurrency": (
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+        "a whole number of requests, at least 1",
+    ),
+    "user_agent": (
+        lambda value: isinstance(value, str) and value.isascii() and value.isprintable(),
+        "printable ASCII text on one line",
+    ),
+    "policy": (
+        lambda value: isinstance(value, PollPolicy),
+        "a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)",
+    ),
+    "observer": (callable, "a function that takes one Event"),
+    "transport": (
+        lambda value: hasattr(value, "handle_async_request"),
+        "an asynchronous httpx transport, such as a simulator's transport()",
+    ),
+    "proxy": (_is_proxy, f"a proxy's URL, beginning with {' or '.join(PROXY_SCHEMES)}://"),
+}
+"""For each keyword: the test of its value, and what the error says that it must be.
+
+No error quotes the value, which may be a secret. ``verify``, ``cert`` and ``http`` are checked elsewhere.
+"""
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Options:
-    """The values of `SourceOptions`, each checked, and the default where it was left out.
-
-    ``verify`` and ``cert`` are checked where a TLS context is made, ``http`` where its library is looked up.
-    """
+    """The values of `SourceOptions` after `read_options`, with the default of each that was left out."""
 
     verify: Any = True
     cert: Any = None
     http: Any = None
-    transport: Any = attrs.field(
-        default=None,
-        validator=_must_be(
-            "an asynchronous httpx transport, such as a simulator's transport()",
-            lambda value: hasattr(value, "handle_async_request"),
-        ),
-    )
-    # The value is not in the message: it may hold a password.
-    proxy: str | None = attrs.field(
-        default=None,
-        validator=_must_be(f"a proxy's URL, beginning with {' or '.join(PROXY_SCHEMES)}://", _is_proxy),
-    )
-    request_timeout: float = attrs.field(
-        default=30.0,
-        validator=_must_be(
-            "a number of seconds above 0", lambda value: _is_number(value) and 0 < value < LONGEST
-        ),
-    )
-    concurrency: int = attrs.field(
-        default=8,
-        validator=_must_be(
-            "a whole number of requests, at least 1",
-            lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
-        ),
-    )
-    user_agent: str | None = attrs.field(
-        default=None,
-        validator=_must_be(
-            "printable ASCII text on one line",
-            lambda value: isinstance(value, str) and value.isascii() and value.isprintable(),
-        ),
-    )
-    aliases: frozenset[str] = attrs.field(default=frozenset[str](), converter=read_aliases)
+    transport: Any = None
+    proxy: str | None = None
+    request_timeout: float = 30.0
+    concurrency: int = 8
+    user_agent: str | None = None
+    aliases: frozenset[str] = attrs.field(factory=frozenset[str], converter=read_aliases)
     states: Mapping[str, JobState] = attrs.field(factory=dict[str, JobState], converter=read_states)
-    policy: PollPolicy | None = attrs.field(
-        default=None,
-        validator=_must_be(
-            "a PollPolicy, such as PollPolicy(initial=1.0, maximum=30.0)",
-            lambda value: isinstance(value, PollPolicy),
-        ),
-    )
-    observer: Any = attrs.field(default=None, validator=_must_be("a function that takes one Event", callable))
+    policy: PollPolicy | None = None
+    observer: Any = None
 
 
 def read_options(keywords: Mapping[str, Any], *, endpoint: str) -> Options:
@@ -178,6 +162,9 @@ def read_options(keywords: Mapping[str, Any], *, endpoint: str) -> Options:
     given = {name: value for name, value in keywords.items() if value is not None}
     _refuse_combined(given, "http", ("verify", "cert", "proxy", "transport"), "client")
     _refuse_combined(given, "transport", ("verify", "cert", "proxy"), "transport")
+    for name, (test, what) in _RULES.items():
+        if name in given and not test(given[name]):
+            raise UsageError(f"{name}= must be {what}")
     options = Options(**given)
     socks = options.proxy is not None and options.proxy.startswith("socks")
     if socks and importlib.util.find_spec("socksio") is None:

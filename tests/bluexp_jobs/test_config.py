@@ -61,7 +61,7 @@ BASE = 'provider = "bluexp"\naccount = "account-x1"\nagent = "a1"\n'
         ),
     ],
 )
-def test_each_way_to_sign_in(keys: str, name: str, user_env: UserEnv) -> None:
+def test_each_auth_method(keys: str, name: str, user_env: UserEnv) -> None:
     user_env.profile(BASE + keys)
     auth = auth_in(connect(profile="prod"))
     assert type(auth).__name__ == name
@@ -81,7 +81,7 @@ def test_a_private_key_that_is_none_is_not_taken_for_a_path(user_env: UserEnv) -
     assert PASSWORD not in words(caught.value)
 
 
-def test_a_secret_and_a_private_key_are_two_ways(user_env: UserEnv) -> None:
+def test_a_secret_and_a_private_key_are_two_auth_methods(user_env: UserEnv) -> None:
     secrets = 'client_secret = { env = "SECRET" }\nprivate_key = { env = "SECRET" }'
     user_env.profile(f'{BASE}client_id = "jobs"\n{secrets}')
     with pytest.raises(UsageError, match="are 2 ways to sign in: keep one"):

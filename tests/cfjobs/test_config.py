@@ -53,7 +53,7 @@ def test_a_token(user_env: UserEnv) -> None:
         ),
     ],
 )
-def test_each_way_to_sign_in_at_uaa(keys: str, name: str, user_env: UserEnv) -> None:
+def test_each_auth_method_of_uaa(keys: str, name: str, user_env: UserEnv) -> None:
     user_env.profile(f'endpoint = "cf://api.example.org"\n{keys}')
     auth = auth_in(connect(profile="prod"))
     assert type(auth).__name__ == name
@@ -113,7 +113,7 @@ def test_keys_beat_the_cf_commands_login(user_env: UserEnv) -> None:
         connect("cf://api.example.org")
 
 
-def test_without_any_login_all_ways_are_named(user_env: UserEnv) -> None:
+def test_without_any_login_all_auth_methods_are_named(user_env: UserEnv) -> None:
     user_env.set(CF_HOME=str(user_env.folder / "none"))
     with pytest.raises(UsageError, match=r"pass auth=, or name a profile with token or user and password or"):
         connect("cf://api.example.org")

@@ -95,7 +95,7 @@ def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, user_env: U
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         ("", "neither a source's URL nor a job's reference"),
         ("prod", "pass profile='name'"),
@@ -120,9 +120,9 @@ def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, user_env: U
         (PASSWORD, "neither"),
     ],
 )
-def test_anything_else_is_refused_in_one_sentence(target: Any, said: str, user_env: UserEnv) -> None:
+def test_anything_else_is_refused_in_one_sentence(target: Any, message: str, user_env: UserEnv) -> None:
     del user_env
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         connect(target)
     assert PASSWORD not in words(caught.value)
     assert "\n" not in str(caught.value)
@@ -191,7 +191,7 @@ async def test_a_profile_signs_in_and_waits(filed: UserEnv) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "profile", "said"),
+    ("target", "profile", "message"),
     [
         ("ontap://other", "prod", "is for https://cluster1.example.com, but the target names https://other"),
         ("ontap+http://cluster1.example.com", "prod", "names http://cluster1.example.com"),
@@ -207,9 +207,9 @@ async def test_a_profile_signs_in_and_waits(filed: UserEnv) -> None:
         (None, 7, "profile= must be the name of a profile"),
     ],
 )
-def test_a_profile_is_for_its_own_system(target: Any, profile: Any, said: str, filed: UserEnv) -> None:
+def test_a_profile_is_for_its_own_system(target: Any, profile: Any, message: str, filed: UserEnv) -> None:
     filed.set(PROD_PW="", LAB_TOKEN="")  # no secret is looked at before that is clear
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         connect(target, profile=profile)
 
 
@@ -276,7 +276,7 @@ def test_the_callers_own_options_beat_the_profile(filed: UserEnv) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (f"password = '{PASSWORD}", "is not valid TOML: see "),
         (f"[profiles.prod]\n{PASSWORD} {PASSWORD}", "is not valid TOML: see line 2, column"),
@@ -313,9 +313,9 @@ def test_the_callers_own_options_beat_the_profile(filed: UserEnv) -> None:
         (f"[profiles.prod]\nendpoint = 'ontap://h'\npasswd = '{PASSWORD}'", "unknown key 'passwd'"),
     ],
 )
-def test_an_invalid_file_is_refused_and_not_quoted(text: str, said: str, user_env: UserEnv) -> None:
+def test_an_invalid_file_is_refused_and_not_quoted(text: str, message: str, user_env: UserEnv) -> None:
     user_env.profiles(text)
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         connect(profile="prod")
     assert PASSWORD not in words(caught.value)
     assert "\n" not in str(caught.value)
@@ -389,9 +389,9 @@ def test_the_environments_credentials_go_to_its_own_endpoint_alone(target: str, 
     user_env.set(ONTAP_HOST="cluster1", ONTAP_USER="admin", ONTAP_PASSWORD=PASSWORD, JOBSOURCE_TOKEN=TOKEN)
     with pytest.raises(UsageError) as caught:
         connect(target)
-    said = str(caught.value)
-    assert "ONTAP_USER and ONTAP_PASSWORD are only for https://cluster1 (ONTAP_HOST)" in said
-    assert "to use JOBSOURCE_TOKEN, set JOBSOURCE_ENDPOINT or name a profile" in said
+    message = str(caught.value)
+    assert "ONTAP_USER and ONTAP_PASSWORD are only for https://cluster1 (ONTAP_HOST)" in message
+    assert "to use JOBSOURCE_TOKEN, set JOBSOURCE_ENDPOINT or name a profile" in message
     assert PASSWORD not in words(caught.value)
     assert TOKEN not in words(caught.value)
     with pytest.raises(UsageError, match="no credentials for https://foundation"):
@@ -452,9 +452,9 @@ def test_a_profile_and_an_endpoint_of_the_environment_must_fit(filed: UserEnv) -
     assert connect().endpoint == "https://cluster1.example.com"
     with pytest.raises(UsageError, match=r"^JOBSOURCE_PROFILE: profile 'prod' is for https://cluster1\."):
         connect("ontap://other")
-    for name, said in (("none", "there is no profile 'none'"), ("a b", "must be the name of a profile")):
+    for name, message in (("none", "there is no profile 'none'"), ("a b", "must be the name of a profile")):
         filed.set(JOBSOURCE_PROFILE=name)
-        with pytest.raises(UsageError, match=f"^JOBSOURCE_PROFILE: {said}"):
+        with pytest.raises(UsageError, match=f"^JOBSOURCE_PROFILE: {message}"):
             connect()
 
 

@@ -166,8 +166,8 @@ def test_what_a_reference_points_to_must_be_there(user_env: UserEnv) -> None:
         "is larger than": {"file": str(user_env.secret("big", "x" * 70_000))},
     }
     user_env.set(PW="")
-    for said, reference in missing.items():
-        with pytest.raises(UsageError, match=said) as caught:
+    for message, reference in missing.items():
+        with pytest.raises(UsageError, match=message) as caught:
             read({"password": reference}).text("password")
         assert "profile 'prod': password" in str(caught.value)
         assert PASSWORD not in words(caught.value)
@@ -202,7 +202,7 @@ def test_a_secret_is_looked_up_only_where_it_is_used(user_env: UserEnv) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("user", 7, "must be text"),
         ("user", "", "must be text"),
@@ -229,8 +229,8 @@ def test_a_secret_is_looked_up_only_where_it_is_used(user_env: UserEnv) -> None:
         ("states", [], "must be a table"),
     ],
 )
-def test_a_value_of_another_kind_is_refused_with_its_place(key: str, value: Any, said: str) -> None:
-    with pytest.raises(UsageError, match=f"profile 'prod': {key} {said}"):
+def test_a_value_of_another_kind_is_refused_with_its_place(key: str, value: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=f"profile 'prod': {key} {message}"):
         read({key: value})
 
 
@@ -275,7 +275,7 @@ def test_options_of_a_profile_become_those_of_a_source() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ({"policy": {"initially": 1}}, "policy: unknown key 'initially'; known are fraction, initial, max"),
         ({"policy": {"initial": "1"}}, r"policy: PollPolicy.initial must be a number"),
@@ -284,8 +284,8 @@ def test_options_of_a_profile_become_those_of_a_source() -> None:
         ({"states": {"DONE": ["failed"]}}, "states must map"),
     ],
 )
-def test_tables_of_a_profile_are_checked(table: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=f"profile 'prod': {said}"):
+def test_tables_of_a_profile_are_checked(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=f"profile 'prod': {message}"):
         _ = read(table).options
 
 
@@ -473,9 +473,9 @@ JSON = st.recursive(
 )
 def test_any_value_of_any_kind_is_taken_or_refused_without_being_quoted(kind: str, value: Any) -> None:
     setting = SettingValue("profile 'x': key", value, Layer.PROFILE, HERE)
-    said = ""
+    message = ""
     try:
         setting.check(kind)
     except UsageError as error:
-        said = str(error)
-    assert not (isinstance(value, str) and len(value) > 20 and value in said)
+        message = str(error)
+    assert not (isinstance(value, str) and len(value) > 20 and value in message)

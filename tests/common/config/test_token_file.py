@@ -70,13 +70,13 @@ async def test_what_cannot_be_read_leaves_the_token_before_in_use(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [(None, "cannot be read: No such file"), ("", "is empty"), (f"{TOKEN}\n{TOKEN}", "a line break")],
 )
-def test_the_first_one_is_read_at_once(tmp_path: Path, text: str | None, said: str) -> None:
+def test_the_first_one_is_read_at_once(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
         put(tmp_path / "token", text)
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         TokenFile("profile 'prod': token", tmp_path / "token")
     assert TOKEN not in words(caught.value)
 
