@@ -18,42 +18,9 @@ except ImportError as _error:
         "rename that one, or put jobsource before it on the path"
     ) from _error
 
-from common.auth.credentials import Basic, Bearer
-from common.exports import set_module as _set_module
-from common.model.errors import (
-    ActionRefused,
-    ActionUncertain,
-    AlreadyFinished,
-    ApiError,
-    AuthenticationError,
-    DecodeError,
-    JobFailed,
-    JobGone,
-    JobNotFound,
-    JobPartiallyFailed,
-    JobsError,
-    JobsFailed,
-    PermissionDenied,
-    RateLimited,
-    ServerError,
-    SourceError,
-    TransportError,
-    UnexpectedState,
-    Unsupported,
-    UsageError,
-    WaitTimeout,
-    WrongSource,
-)
-from common.model.job import ErrorArgument, ErrorDetail, Job, JobItem, JobLike
-from common.model.refs import JobRef
-from common.model.serialize import from_dict, to_dict
-from common.model.states import TERMINAL, Action, Capability, JobState
-from common.options import InsecureConnectionWarning
-from common.polling.policy import PollPolicy
-from common.polling.wait import Probe
-from common.response.writes import Adopted
-from common.sources.many import as_completed, wait_all
-from common.telemetry.events import Event, EventKind
+from common.exports import api as _api
+from common.exports.api import *
+from common.exports.set_module import set_module as _set_module
 from ontapjobs.actions import REFUSALS
 from ontapjobs.provider import PROVIDER
 from ontapjobs.records import JobError, JobRecord, Named
@@ -63,58 +30,15 @@ from ontapjobs.wire import STATES, parse_job, parse_jobs
 __all__ = [
     "REFUSALS",
     "STATES",
-    "TERMINAL",
-    "Action",
-    "ActionRefused",
-    "ActionUncertain",
-    "Adopted",
-    "AlreadyFinished",
-    "ApiError",
-    "AuthenticationError",
-    "Basic",
-    "Bearer",
-    "Capability",
     "ClientCredentials",
-    "DecodeError",
-    "ErrorArgument",
-    "ErrorDetail",
-    "Event",
-    "EventKind",
-    "InsecureConnectionWarning",
-    "Job",
     "JobError",
-    "JobFailed",
-    "JobGone",
-    "JobItem",
-    "JobLike",
-    "JobNotFound",
-    "JobPartiallyFailed",
     "JobRecord",
-    "JobRef",
-    "JobState",
-    "JobsError",
-    "JobsFailed",
     "Named",
     "OntapJobs",
-    "PermissionDenied",
-    "PollPolicy",
-    "Probe",
-    "RateLimited",
-    "ServerError",
-    "SourceError",
-    "TransportError",
-    "UnexpectedState",
-    "Unsupported",
-    "UsageError",
-    "WaitTimeout",
-    "WrongSource",
-    "as_completed",
-    "from_dict",
     "parse_job",
     "parse_jobs",
-    "to_dict",
-    "wait_all",
 ]
+__all__ += _api.__all__
 
 _set_module(globals())
 register_provider(PROVIDER)

@@ -21,6 +21,7 @@ import bluexp_jobs
 import cfjobs
 import common
 import ontapjobs
+from common.exports import api
 from common.model import errors
 from common.model.errors import JobFailed, JobsError, JobsFailed, WaitTimeout
 from common.sources.base import BaseSource
@@ -66,7 +67,10 @@ def test_all_is_sorted_constants_then_classes_then_functions(package: ModuleType
     def key(name: str) -> tuple[int, str]:
         return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
 
-    assert package.__all__ == sorted(set(package.__all__), key=key)
+    local = package.__all__[: -len(api.__all__)]
+    assert package.__all__ == local + api.__all__
+    for names in (local, api.__all__):
+        assert names == sorted(set(names), key=key)
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=name_of)

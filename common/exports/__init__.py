@@ -1,0 +1,1 @@
+"""What the four packages export, and under which module name their classes are known."""

@@ -1,0 +1,86 @@
+"""What an application that imports one provider's package needs of ``common``; each provider exports it."""
+
+from __future__ import annotations
+
+from common.auth.credentials import Basic, Bearer
+from common.model.errors import (
+    ActionRefused,
+    ActionUncertain,
+    AlreadyFinished,
+    ApiError,
+    AuthenticationError,
+    DecodeError,
+    JobFailed,
+    JobGone,
+    JobNotFound,
+    JobPartiallyFailed,
+    JobsError,
+    JobsFailed,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    SourceError,
+    TransportError,
+    UnexpectedState,
+    Unsupported,
+    UsageError,
+    WaitTimeout,
+    WrongSource,
+)
+from common.model.job import ErrorArgument, ErrorDetail, Job, JobItem, JobLike
+from common.model.refs import JobRef
+from common.model.serialize import from_dict, to_dict
+from common.model.states import TERMINAL, Action, Capability, JobState
+from common.options import InsecureConnectionWarning
+from common.polling.policy import PollPolicy
+from common.polling.wait import Probe
+from common.response.writes import Adopted
+from common.sources.many import as_completed, wait_all
+from common.telemetry.events import Event, EventKind
+
+__all__ = [
+    "TERMINAL",
+    "Action",
+    "ActionRefused",
+    "ActionUncertain",
+    "Adopted",
+    "AlreadyFinished",
+    "ApiError",
+    "AuthenticationError",
+    "Basic",
+    "Bearer",
+    "Capability",
+    "DecodeError",
+    "ErrorArgument",
+    "ErrorDetail",
+    "Event",
+    "EventKind",
+    "InsecureConnectionWarning",
+    "Job",
+    "JobFailed",
+    "JobGone",
+    "JobItem",
+    "JobLike",
+    "JobNotFound",
+    "JobPartiallyFailed",
+    "JobRef",
+    "JobState",
+    "JobsError",
+    "JobsFailed",
+    "PermissionDenied",
+    "PollPolicy",
+    "Probe",
+    "RateLimited",
+    "ServerError",
+    "SourceError",
+    "TransportError",
+    "UnexpectedState",
+    "Unsupported",
+    "UsageError",
+    "WaitTimeout",
+    "WrongSource",
+    "as_completed",
+    "from_dict",
+    "to_dict",
+    "wait_all",
+]
