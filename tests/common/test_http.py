@@ -221,6 +221,7 @@ async def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> N
         (gzip.compress(json.dumps(JOB).encode())[:5], "ends early"),
         (json.dumps(JOB).encode(), "cannot be inflated"),
     ],
+    ids=["without its trailer", "within its header", "plain"],
 )
 async def test_a_body_that_is_not_the_gzip_it_claims_to_be_is_refused(body: bytes, complaint: str) -> None:
     source, _ = ontap(reply(body, headers={"Content-Encoding": "gzip"}))
