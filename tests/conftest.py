@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -30,6 +31,12 @@ settings.load_profile("default")
 # Also where aiohttp is installed; test_aiohttp.py asks for it. JOBSOURCE_HTTP=aiohttp runs the whole
 # suite over it, and the few tests that look at httpx itself fail.
 os.environ.setdefault("JOBSOURCE_HTTP", "httpx")
+
+
+def pytest_collection_finish() -> None:
+    """Take the thousands of collected tests out of every later garbage collection: many tests ask for one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["asyncio", "trio"])
