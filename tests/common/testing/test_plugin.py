@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     (installed / "entry_points.txt").write_text(f"[jobsource.providers]\n{lines}\n")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{pytester.path}")
     pytester.syspathinsert()
+    # Another test may have loaded it, and pytest warns of a plugin that it was not the first to load.
+    monkeypatch.delitem(sys.modules, "common.testing.plugin", raising=False)
     pytester.makeconftest('pytest_plugins = ["common.testing.plugin"]')
     return pytester
 
