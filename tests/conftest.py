@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings
 
+from tests.common.virtual import VIRTUAL
+from tests.common.virtual import Backend
 from tests.loopback import CERTIFICATE
 from tests.loopback import KEY
 from tests.loopback import write_pem
@@ -40,9 +42,11 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """The event loop that an async test runs on."""
-    return str(request.param)
+def anyio_backend(request: pytest.FixtureRequest) -> str | Backend:
+    """The event loop that an async test runs on: in virtual time where it is marked ``virtual``."""
+    loop = str(request.param)
+    virtual = request.node.get_closest_marker("virtual")
+    return VIRTUAL[loop](*virtual.args) if virtual else loop
 
 
 @pytest.fixture

@@ -10,16 +10,8 @@ from bluexp_jobs import ServiceAccount
 from bluexp_jobs.simulator import BlueXPSimulator
 from bluexp_jobs.simulator import faults
 from common import Bearer
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 
 def connect(sim: BlueXPSimulator, auth: Bearer | ServiceAccount | None = None) -> BlueXPJobs:

@@ -21,10 +21,8 @@ from bluexp_jobs import ServiceAccount
 from bluexp_jobs.simulator import BlueXPSimulator
 from tests.bluexp_jobs.keys import private_pem
 from tests.bluexp_jobs.keys import public_pem
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 HOUR, DAY = 3600.0, 86_400.0
 RARELY = PollPolicy(maximum=600)
@@ -35,12 +33,6 @@ SIGN_INS: dict[str, Callable[[], Any]] = {
     "key": lambda: ServiceAccount("key", private_key=private_pem()),
     "password": lambda: AgentPassword("admin", "p4ssword"),
 }
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def simulator(**settings: Any) -> BlueXPSimulator:

@@ -30,18 +30,10 @@ from tests.cfjobs.foundation import Links
 from tests.cfjobs.foundation import basic
 from tests.cfjobs.foundation import granted
 from tests.cfjobs.foundation import refused
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 PASSWORD, SECRET, REFRESH = "pa ss+wörd/%", "s3cret of a client", "r3fresh-token"
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 # --- what is sent

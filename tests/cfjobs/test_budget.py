@@ -12,17 +12,9 @@ from cfjobs.wire import parse_budget
 from common import wait_all
 from common.pacing import Budget
 from common.replies import Reply
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 HOUR = 3600.0
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def headers(**values: str) -> tuple[tuple[str, str], ...]:

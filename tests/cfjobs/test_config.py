@@ -25,19 +25,11 @@ from tests.cfjobs.foundation import Foundation
 from tests.cfjobs.foundation import basic
 from tests.cfjobs.foundation import granted
 from tests.cfjobs.foundation import refused
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 TARGET = "https://api.example.org"
 ACCESS, REFRESH, SECRET = "0paque-access-token", "refresh-token-of-cf", "s3cret-of-the-client"
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def jwt(name: str, *, left: float) -> str:

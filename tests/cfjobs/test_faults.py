@@ -12,18 +12,10 @@ from cfjobs.simulator import Match
 from cfjobs.simulator import faults
 from common import AuthenticationError
 from common import Bearer
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 LIMITED = {"errors": [{"code": 10013, "title": "CF-RateLimitExceeded", "detail": "Rate Limit Exceeded"}]}
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def connect(sim: CFSimulator, auth: Bearer | None = None) -> CFJobs:

@@ -17,16 +17,8 @@ from cfjobs import JobState
 from cfjobs import WaitTimeout
 from cfjobs.simulator import CFSimulator
 from common.httpsource import SMALL
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 
 class Counted(CFJobs):

@@ -43,24 +43,16 @@ from tests.common.scripted import raising
 from tests.common.scripted import running
 from tests.common.scripted import source
 from tests.common.scripted import unavailable
-from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
 from tests.common.virtual import VirtualLoop
 from tests.common.virtual import cancelled_at
 from tests.common.virtual import count_awaits
 from tests.common.virtual import stepped
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 REF = JobRef("cf", ENDPOINT, JOB)
 Wait = Callable[[CFJobs], Coroutine[Any, Any, Job]]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 async def slow_probe(ref: JobRef, last: Job | None) -> JobState:

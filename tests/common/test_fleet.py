@@ -33,23 +33,15 @@ from ontapjobs.simulator import OntapSimulator
 from tests.common.scripted import Script
 from tests.common.scripted import outcomes
 from tests.common.scripted import unavailable
-from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 TOKEN = "s3cret-token"
 ID = "6f0c3a51-3c1d-4a5e-9d39-0c3c5ad8b2f7"
 ONTAP_LIFE = [("running", 10), ("success", None)]
 BLUEXP_LIFE = [("IN_PROGRESS", 20), ("COMPLETED", None)]
 CF_LIFE = [("PROCESSING", 30), ("COMPLETE", None)]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def ontap(name: str, simulator: OntapSimulator, **options: Any) -> OntapJobs:

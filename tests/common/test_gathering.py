@@ -33,20 +33,12 @@ from tests.common.lab import Lab
 from tests.common.scripted import about
 from tests.common.scripted import outcomes
 from tests.common.virtual import HANGS
-from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
-from tests.common.virtual import virtual_time
 from tests.pickled import pickled
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 SUCCEEDED, FAILED, PARTIAL = JobState.SUCCEEDED, JobState.FAILED, JobState.PARTIAL
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def lab_of(*ends: tuple[str, float, JobState], room: int = 100, **options: Any) -> Lab:

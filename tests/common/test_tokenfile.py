@@ -13,21 +13,13 @@ from common import UsageError
 from common import connect
 from common.tokenfile import TokenFile
 from ontapjobs.simulator import OntapSimulator
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 from tests.profiles import TOKEN
 from tests.profiles import Desk
 from tests.profiles import words
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 OTHER = "0ther-t0ken"
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def put(path: Path, text: str) -> None:

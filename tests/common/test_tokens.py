@@ -54,19 +54,12 @@ from tests.common.virtual import cancelled_at
 from tests.common.virtual import count_awaits
 from tests.common.virtual import stepped
 from tests.common.virtual import virtual_asyncio
-from tests.common.virtual import virtual_time
 from tests.common.virtual import virtual_trio
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 REFUSED = said({"error": "unauthorized", "error_description": "Bad credentials"}, 401)
 AWAY = said(b"<html>down for a moment</html>", 503)
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def everything(error: BaseException) -> str:

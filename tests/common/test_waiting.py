@@ -70,20 +70,13 @@ from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
 from tests.common.virtual import VirtualLoop
 from tests.common.virtual import virtual_asyncio
-from tests.common.virtual import virtual_time
 from tests.common.virtual import virtual_trio
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 REF = JobRef("cf", ENDPOINT, JOB)
 RUNNING = Job(REF, JobState.RUNNING, native_state="PROCESSING", operation="app.delete")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 async def states_of(watch: Any) -> list[tuple[JobState, str | None]]:

@@ -42,19 +42,12 @@ from tests.common.virtual import HANGS
 from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
 from tests.common.virtual import virtual_asyncio
-from tests.common.virtual import virtual_time
 from tests.common.virtual import virtual_trio
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 SUCCEEDED, FAILED = JobState.SUCCEEDED, JobState.FAILED
 RARELY = PollPolicy(initial=100, maximum=100, start_grace=0)
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 async def later(seconds: float, work: Callable[[], Awaitable[Job]]) -> Job:

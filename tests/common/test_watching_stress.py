@@ -42,12 +42,12 @@ from common.errors import RateLimited
 from common.waiters import BatchRefused
 from tests.common.lab import Lab
 from tests.common.scripted import outcome
-from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
 from tests.common.virtual import VirtualLoop
 from tests.common.virtual import virtual_asyncio
-from tests.common.virtual import virtual_time
 from tests.common.virtual import virtual_trio
+
+pytestmark = pytest.mark.virtual
 
 SEEDS = int(os.environ.get("JOBSOURCE_STRESS_SEEDS", "6"))
 POLICIES = [
@@ -59,12 +59,6 @@ POLICIES = [
 LONGEST = 5_000.0
 """Seconds, virtual ones, after which everything here has ended: weather passes, and so do jobs."""
 GRACE = 0.001
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 @attrs.frozen(kw_only=True)

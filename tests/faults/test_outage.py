@@ -15,9 +15,7 @@ from common.httpsource import HttpSource
 from common.simulator import faults
 from common.simulator.faults import Fault
 from tests.common.scripted import outcome
-from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
-from tests.common.virtual import virtual_time
 from tests.contract.systems import System
 from tests.contract.systems import name_of
 from tests.faults.weather import SOURCES
@@ -36,12 +34,6 @@ LATENCY = 0.02
 AT_ONCE = 8
 """Requests in flight, at most."""
 TROUBLES = [faults.Reset(), faults.Status(503), faults.RetryAfter(45), faults.Hang()]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 async def crowd(place: Place, source: HttpSource, ids: list[str], random: Random) -> list[Job | Exception]:

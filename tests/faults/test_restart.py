@@ -22,9 +22,7 @@ from common import to_dict
 from common.chance import dice
 from common.httpsource import HttpSource
 from tests.common.scripted import outcome
-from tests.common.virtual import Backend
 from tests.common.virtual import Footprint
-from tests.common.virtual import virtual_time
 from tests.contract.systems import System
 from tests.contract.systems import name_of
 from tests.faults.weather import SEEDS
@@ -38,12 +36,6 @@ pytestmark = pytest.mark.anyio
 POLICY = PollPolicy(initial=1, maximum=15)
 LONGEST = 5_000.0
 """Seconds, virtual ones, after which every process here has come to its end."""
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def text_of_ref(ref: JobRef, last: Job | None) -> str:

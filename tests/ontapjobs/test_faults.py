@@ -18,19 +18,11 @@ from ontapjobs import OntapJobs
 from ontapjobs.simulator import Match
 from ontapjobs.simulator import OntapSimulator
 from ontapjobs.simulator import faults
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 JOBS = "/api/cluster/jobs"
 RUN = [("running", 20.0), ("success", None)]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def connect(sim: OntapSimulator, **options: Any) -> OntapJobs:

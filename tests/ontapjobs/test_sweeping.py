@@ -31,21 +31,13 @@ from ontapjobs.simulator import OntapSimulator
 from ontapjobs.wire import parse_job
 from tests.common.scripted import about
 from tests.common.scripted import outcomes
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 JOBS = "/api/cluster/jobs"
 POLICY = PollPolicy(initial=1, maximum=1)
 
 Intercept = Callable[[httpx.Request], httpx.Response | None]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 class Way(httpx.AsyncBaseTransport):

@@ -37,10 +37,8 @@ from ontapjobs import OntapJobs
 from ontapjobs import parse_job
 from ontapjobs.simulator import OntapSimulator
 from tests.common.scripted import about
-from tests.common.virtual import Backend
-from tests.common.virtual import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 EACH_SECOND = PollPolicy(initial=1, maximum=1, start_grace=0)
 BACKUP: JobScript = [
@@ -48,12 +46,6 @@ BACKUP: JobScript = [
     ("running", 10, {"message": "copying"}),
     (JobState.SUCCEEDED, None),
 ]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def scripted(**options: object) -> ScriptedSource:
