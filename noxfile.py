@@ -1,6 +1,7 @@
 """The project's checks, one session each: tests, lint and types by default, the others on request.
 
-What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k waiting``.
+What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k waiting``. The tests run
+in a process for each core: ``nox -s tests -- -n 0`` keeps to one.
 """
 
 import nox
@@ -20,6 +21,8 @@ FUZZED = (
     *(f"tests/common/test_{name}.py" for name in ("decoding", "refs", "replies", "serial")),
 )
 """Where the property tests are that read what others wrote."""
+PARALLEL = ("-n", "auto", "--dist", "worksteal")
+"""A process for each core, and whichever is idle takes work from the others."""
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -31,7 +34,7 @@ def group(name: str) -> tuple[str, ...]:
 def tests(session: nox.Session) -> None:
     """Run the test suite on each supported Python that is installed."""
     session.install("-e", ".[all]", *group("test"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
