@@ -4,11 +4,13 @@ What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k wa
 in a process for each core: ``nox -s tests -- -n 0`` keeps to one.
 """
 
+import os
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["tests", "lint", "types"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -23,6 +25,27 @@ FUZZED = (
 """Where the property tests are that read what others wrote."""
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
 """A process for each core, and whichever is idle takes work from the others."""
+
+
+def pyenv_folders() -> list[str]:
+    """Return the ``bin`` folder of pyenv's newest release of each supported Python that pyenv has."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    folders: list[str] = []
+    for python in PYTHONS:
+        releases = {
+            path.parent.name.removeprefix(f"{python}."): path for path in versions.glob(f"{python}.*/bin")
+        }
+        newest = max(filter(str.isdecimal, releases), key=int, default=None)
+        if newest is not None:
+            folders.append(str(releases[newest]))
+    return folders
+
+
+PYENV = pyenv_folders()
+# pyenv's shims run only the versions that are selected, or else what comes behind them in the path.
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *PYENV])
+# Elsewhere, a Python that is missing is skipped; where pyenv has them all, not to find one is an error.
+nox.options.error_on_missing_interpreters = len(PYENV) == len(PYTHONS)
 
 
 def group(name: str) -> tuple[str, ...]:
