@@ -60,6 +60,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *PARALLEL, *session.posargs)
 
 
+@nox.session(reuse_venv=True)
+def quick(session: nox.Session) -> None:
+    """Run all but the tests that are marked slow, within a minute: what to run while writing."""
+    session.install("-e", ".[all]", *group("test"))
+    session.run("pytest", *PARALLEL, "-m", "not slow", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and the direction of imports between the packages."""

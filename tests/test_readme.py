@@ -114,6 +114,7 @@ def test_there_are_examples() -> None:
     assert len(blocks("toml")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", blocks("python"))
 def test_an_example_runs_as_it_is_printed(code: str, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = Reader(desk, monkeypatch)

@@ -58,6 +58,7 @@ def sign_ins(system: BlueXPSimulator) -> list[tuple[float, int | None]]:
     return [(round(request.at - system.journal[0].at), request.status) for request in asked]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIGN_INS)
 async def test_a_wait_of_three_days_outlives_tokens_of_six_hours(name: str) -> None:
     system = simulator(token_lifetime=6 * HOUR, rotate=True)
@@ -71,6 +72,7 @@ async def test_a_wait_of_three_days_outlives_tokens_of_six_hours(name: str) -> N
     assert all(6 * HOUR - 60 <= later - at <= 6 * HOUR + 600 for at, later in itertools.pairwise(times))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIGN_INS)
 async def test_tokens_that_are_revoked_in_mid_wait_cost_one_sign_in_for_all_waits(name: str) -> None:
     system = simulator(rotate=True)

@@ -328,6 +328,7 @@ async def test_a_compressed_body_is_inflated_here() -> None:
         assert values(server.heads[0], "accept-encoding") == ["gzip, deflate"]
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_small_body_that_inflates_to_much_more_is_refused() -> None:
     packed = gzip.compress(bytes(4 * MAX_BODY))
@@ -636,6 +637,7 @@ def test_a_source_serves_one_event_loop_after_another(caplog: pytest.LogCaptureF
 # --- the simulators, on a real socket
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_wait_on_each_system_ends_over_aiohttp() -> None:
     ontap, cf, bluexp = OntapSimulator(), CFSimulator(), BlueXPSimulator()

@@ -336,6 +336,7 @@ async def no_probe(ref: JobRef, last: Job | None) -> JobState:
     raise AssertionError(ref, last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("jobs", "options", "expected"),
     [

@@ -577,6 +577,7 @@ async def test_one_sign_in_serves_two_sources_of_one_foundation() -> None:
     assert {request.status for request in simulator.journal} == {200}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotate", [False, True], ids=["kept", "rotated"])
 async def test_a_wait_of_a_day_outlives_tokens_of_ten_minutes(rotate: bool) -> None:
     simulator = CFSimulator(users={"admin": PASSWORD}, clients={"cf": ""}, strict=True, rotate=rotate)

@@ -379,6 +379,7 @@ async def test_a_wait_goes_on_when_another_gives_its_turn_back() -> None:
     assert [isinstance(each, Job) for each in ended] == [True, True], ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeout", [None, math.inf])
 async def test_without_a_deadline_a_wait_goes_on_for_hours(timeout: float | None) -> None:
     script = Script(running)

@@ -292,6 +292,7 @@ async def test_the_last_of_many_waits_goes_on_whoever_was_cancelled_and_when(see
         assert course.began + course.took <= 50 + 12
 
 
+@pytest.mark.slow
 def test_thousands_of_waits_of_a_hundred_jobs_come_and_go() -> None:
     random = dice(7)
     lab = Lab(room=50)
@@ -332,6 +333,7 @@ def answer(kind: str, ids: Sequence[str]) -> Exception | None:
     return None
 
 
+@pytest.mark.slow
 @settings(max_examples=60 * max(1, SEEDS // 6), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     waits=st.lists(PLANS, min_size=1, max_size=8),
@@ -460,7 +462,7 @@ class Waiting(RuleBasedStateMachine):
             self.loop.close()
 
 
-TestWaiting = Waiting.TestCase
+TestWaiting = pytest.mark.slow(Waiting.TestCase)
 TestWaiting.settings = settings(
     max_examples=40 * max(1, SEEDS // 6),
     stateful_step_count=40,

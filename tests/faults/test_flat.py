@@ -192,6 +192,7 @@ def traced() -> Generator[None, None, None]:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 async def test_days_of_polling_leave_everything_as_it_was(system: System) -> None:
     before = Footprint.now()

@@ -32,6 +32,7 @@ def open_sockets() -> int:
     return sum(isinstance(each, socket.socket) and each.fileno() >= 0 for each in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 async def test_waves_of_jobs_leave_no_socket_behind(system: System) -> None:
     simulator = system.simulate()

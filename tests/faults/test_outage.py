@@ -75,6 +75,7 @@ async def peaks(place: Place, trouble: Fault, waits: int) -> tuple[int, int, int
     return peak(began, began + BEGINS), peak(began + BEGINS + SETTLED, until), peak(until)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 @pytest.mark.parametrize("trouble", TROUBLES, ids=str)
 async def test_after_an_outage_waits_come_back_spread_over_time(system: System, trouble: Fault) -> None:

@@ -103,6 +103,7 @@ async def process(place: Place, disk: Disk, lives: float, *, together: bool) -> 
     assert Footprint.now() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 @pytest.mark.parametrize("write", [text_of_ref, text_of_job])
 @pytest.mark.parametrize("seed", range(SEEDS))

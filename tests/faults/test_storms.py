@@ -24,6 +24,7 @@ from tests.faults.weather import WAITS
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -36,6 +37,7 @@ def test_each_wait_in_a_storm_ends_once_in_time_and_on_the_servers_word(
     assert tally.ends.total() == tally.waits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 def test_a_seed_takes_the_same_course_each_time(system: System, loop: Loop) -> None:
@@ -46,6 +48,7 @@ def test_a_seed_takes_the_same_course_each_time(system: System, loop: Loop) -> N
     assert storms.storm(system, 4, 80, loop).trips != first.trips
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_seed_takes_the_same_course_in_another_process(loop: Loop) -> None:
     # Where sets of strings have another order, for one thing.

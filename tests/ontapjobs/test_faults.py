@@ -79,6 +79,7 @@ TROUBLE: dict[str, Callable[[], list[faults.Fault]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 @pytest.mark.parametrize("after", [0, 2])
 async def test_waits_bear_with_trouble_in_the_collection(
@@ -93,6 +94,7 @@ async def test_waits_bear_with_trouble_in_the_collection(
     sim.verify()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 async def test_waits_end_whatever_happens_now_and_then(seed: int) -> None:
     sim = OntapSimulator(seed=seed, page_size=3)
