@@ -39,6 +39,7 @@ from common.httpxclient import HttpxClient
 from common.model import Action
 from ontapjobs import Bearer
 from ontapjobs import OntapJobs
+from ontapjobs import PollPolicy
 from ontapjobs.simulator import OntapSimulator
 from tests.common.dripping import check_a_dripping_server
 from tests.loopback import Loopback
@@ -48,6 +49,7 @@ from tests.loopback import server_tls
 pytest.importorskip("aiohttp")
 
 AUTH = ("admin", "hunter2")
+QUICK = PollPolicy(initial=0.01)
 JOB = {"uuid": "j1", "state": "success"}
 asynchronous = pytest.mark.anyio
 
@@ -637,19 +639,20 @@ def test_a_source_serves_one_event_loop_after_another(caplog: pytest.LogCaptureF
 # --- the simulators, on a real socket
 
 
-@pytest.mark.slow
 @asynchronous
 async def test_a_wait_on_each_system_ends_over_aiohttp() -> None:
     ontap, cf, bluexp = OntapSimulator(), CFSimulator(), BlueXPSimulator()
-    async with ontap.serve() as url, OntapJobs(url, auth=AUTH) as jobs:
+    async with ontap.serve() as url, OntapJobs(url, auth=AUTH, policy=QUICK) as jobs:
         uuid = ontap.add_job([("running", 0.1), ("success", None)])
         assert (await jobs.wait(uuid)).succeeded
         assert [job.id async for job in jobs.list()] == [uuid]
         assert isinstance(client_of(jobs), AiohttpClient)
-    async with cf.serve() as url, CFJobs(url, auth=Bearer("t")) as jobs:
+    async with cf.serve() as url, CFJobs(url, auth=Bearer("t"), policy=QUICK) as jobs:
         assert (await jobs.wait(cf.add_job([("PROCESSING", 0.1), ("COMPLETE", None)]))).succeeded
     async with bluexp.serve() as url:
-        source = BlueXPJobs(account="account-sim", agent="agent-sim", auth=Bearer("t"), endpoint=url)
+        source = BlueXPJobs(
+            account="account-sim", agent="agent-sim", auth=Bearer("t"), endpoint=url, policy=QUICK
+        )
         async with source:
             id = bluexp.add_job([("PENDING", 0.1), ("COMPLETED", None)])
             assert (await source.wait(id)).succeeded

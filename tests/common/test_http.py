@@ -385,7 +385,7 @@ async def test_request_timeout_bounds_the_whole_reply_of_a_dripping_server() -> 
     await check_a_dripping_server()
 
 
-@pytest.mark.slow
+@pytest.mark.virtual
 async def test_the_turn_in_the_queue_is_not_counted_as_time_of_the_request() -> None:
     async def handle(_: httpx.Request) -> httpx.Response:
         await anyio.sleep(0.25)
