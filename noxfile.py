@@ -1,13 +1,16 @@
 """The project's checks, one session each: tests, lint and types by default, the others on request.
 
-What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k waiting``.
+What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k waiting``. The tests run
+in a process for each core: ``nox -s tests -- -n 0`` keeps to one.
 """
+
+import os
+from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["tests", "lint", "types"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -23,6 +26,29 @@ FUZZED = (
     "tests/common/model/test_serialize.py",
 )
 """Where the property tests are that read what others wrote."""
+PARALLEL = ("-n", "auto", "--dist", "worksteal")
+"""A process for each core, and whichever is idle takes work from the others."""
+
+
+def pyenv_folders() -> list[str]:
+    """Return the ``bin`` folder of pyenv's newest release of each supported Python that pyenv has."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    folders: list[str] = []
+    for python in PYTHONS:
+        releases = {
+            path.parent.name.removeprefix(f"{python}."): path for path in versions.glob(f"{python}.*/bin")
+        }
+        newest = max(filter(str.isdecimal, releases), key=int, default=None)
+        if newest is not None:
+            folders.append(str(releases[newest]))
+    return folders
+
+
+PYENV = pyenv_folders()
+# pyenv's shims run only the versions that are selected, or else what comes behind them in the path.
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *PYENV])
+# Elsewhere, a Python that is missing is skipped; where pyenv has them all, not to find one is an error.
+nox.options.error_on_missing_interpreters = len(PYENV) == len(PYTHONS)
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -34,7 +60,14 @@ def group(name: str) -> tuple[str, ...]:
 def tests(session: nox.Session) -> None:
     """Run the test suite on each supported Python that is installed."""
     session.install("-e", ".[all]", *group("test"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(reuse_venv=True)
+def quick(session: nox.Session) -> None:
+    """Run all but the tests that are marked slow, within a minute: what to run while writing."""
+    session.install("-e", ".[all]", *group("test"))
+    session.run("pytest", *PARALLEL, "-m", "not slow", *session.posargs)
 
 
 @nox.session

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.common.virtual import VIRTUAL, Backend
 from tests.loopback import CERTIFICATE, KEY, write_pem
 from tests.profiles import UserEnv
 
@@ -29,10 +31,24 @@ settings.load_profile("default")
 os.environ.setdefault("JOBSOURCE_HTTP", "httpx")
 
 
+def pytest_collection() -> None:
+    """Collect tests and no garbage: there is next to none, and looking for it takes a quarter of the time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Take the thousands of collected tests out of every later garbage collection: many tests ask for one."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """The event loop that an async test runs on."""
-    return str(request.param)
+def anyio_backend(request: pytest.FixtureRequest) -> str | Backend:
+    """The event loop that an async test runs on: in virtual time where it is marked ``virtual``."""
+    loop = str(request.param)
+    virtual = request.node.get_closest_marker("virtual")
+    return VIRTUAL[loop](*virtual.args) if virtual else loop
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_what_people_type_becomes_one_form(typed: str, origin: str) -> None:
         SECRET.encode(),
         7,
         True,
-        object(),
+        pytest.param(object(), id="object()"),
         (),
         ("admin",),
         ("admin", SECRET, "more"),
@@ -177,7 +177,7 @@ def test_what_people_type_becomes_one_form(typed: str, origin: str) -> None:
         ("admin", f"{SECRET}\udcff"),
         Bearer,
         httpx.BasicAuth,
-        lambda request: request,
+        pytest.param(lambda request: request, id="a function"),
     ],
     ids=lambda value: repr(value)[:30],
 )
@@ -496,7 +496,7 @@ async def test_wait_all_returns_when_it_is_told_a_known_word(when: Any, bench: B
         ({"svm_name": JobState.RUNNING}, "svm_name="),
         ({"code": 1.5}, "code="),
         ({"code": True}, "code="),
-        ({"code": object()}, "code="),
+        pytest.param({"code": object()}, "code=", id="{'code': object()}-code="),
     ],
     ids=lambda value: repr(value)[:40],
 )

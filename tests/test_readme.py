@@ -111,6 +111,7 @@ def test_there_are_examples() -> None:
     assert len(blocks("toml")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", blocks("python"))
 def test_an_example_runs_as_it_is_printed(
     code: str, user_env: UserEnv, monkeypatch: pytest.MonkeyPatch

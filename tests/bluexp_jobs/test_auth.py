@@ -176,6 +176,7 @@ def test_an_assertion_is_made_out_to_the_tenant(token_url: str, audience: str) -
     assert assertion_audience(token_url) == audience
 
 
+@pytest.mark.slow
 def test_a_key_may_be_text_bytes_or_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
     file.write_bytes(private_pem(form=PKCS1))
@@ -183,6 +184,7 @@ def test_a_key_may_be_text_bytes_or_a_file(tmp_path: Path) -> None:
         assert ServiceAccount("c", private_key=key)._key is not None
 
 
+@pytest.mark.slow
 @given(secret=texts)
 @example(secret="a b+%20:ü\"\\'")
 def test_odd_secrets_arrive_as_they_are(secret: str) -> None:
@@ -423,6 +425,7 @@ def quoting(status: int, shape: str) -> Handler:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["page", "json"])
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
 @pytest.mark.parametrize("kind", ["refresh", "secret", "key", "password"])

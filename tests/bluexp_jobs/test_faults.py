@@ -7,15 +7,8 @@ import pytest
 from bluexp_jobs import BlueXPJobs, JobGone, ServiceAccount
 from bluexp_jobs.simulator import BlueXPSimulator, faults
 from common import Bearer
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 
 def connect(sim: BlueXPSimulator, auth: Bearer | ServiceAccount | None = None) -> BlueXPJobs:

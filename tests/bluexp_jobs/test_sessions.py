@@ -22,9 +22,8 @@ from bluexp_jobs import (
 )
 from bluexp_jobs.simulator import BlueXPSimulator
 from tests.bluexp_jobs.keys import private_pem, public_pem
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 HOUR, DAY = 3600.0, 86_400.0
 RARELY = PollPolicy(maximum=600)
@@ -35,12 +34,6 @@ SIGN_INS: dict[str, Callable[[], Any]] = {
     "key": lambda: ServiceAccount("key", private_key=private_pem()),
     "password": lambda: AgentPassword("admin", "p4ssword"),
 }
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def simulator(**settings: Any) -> BlueXPSimulator:
@@ -66,6 +59,7 @@ def sign_ins(system: BlueXPSimulator) -> list[tuple[float, int | None]]:
     return [(round(request.at - system.journal[0].at), request.status) for request in asked]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIGN_INS)
 async def test_a_wait_of_three_days_outlives_tokens_of_six_hours(name: str) -> None:
     system = simulator(token_lifetime=6 * HOUR, rotate=True)
@@ -79,6 +73,7 @@ async def test_a_wait_of_three_days_outlives_tokens_of_six_hours(name: str) -> N
     assert all(6 * HOUR - 60 <= later - at <= 6 * HOUR + 600 for at, later in itertools.pairwise(times))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIGN_INS)
 async def test_tokens_that_are_revoked_in_mid_wait_cost_one_sign_in_for_all_waits(name: str) -> None:
     system = simulator(rotate=True)

@@ -136,6 +136,7 @@ def test_no_status_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> N
     assert not found.done
 
 
+@pytest.mark.slow
 @given(
     word=TEXTS | st.none(), data=json_values(["restore", "multi-volume-backup", "batch", "volume", "status"])
 )
@@ -457,6 +458,7 @@ RECORD: Values = shaped(
 )
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
@@ -557,6 +559,7 @@ def test_a_bad_record_in_a_list_is_named_by_its_path() -> None:
     assert caught.value.path == "$.job[1].id"
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(
     written(json_values(KEYS, ["COMPLETED", "FAILED", ID]).map(lambda value: {"job": value}) | json_values())
@@ -582,6 +585,7 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
             parse(data)
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(mutated({"job": [{**FULL, "status": "IN_PROGRESS"}]}))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
@@ -678,6 +682,7 @@ def test_the_request_id_is_kept(name: str) -> None:
         assert parse_error(HttpResponse(500, ((header, "r-1"),), body)).request_id == "r-1"
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([400, 401, 403, 404, 420, 500]),
     st.binary() | json_values(["message", "error"]).map(json.dumps),

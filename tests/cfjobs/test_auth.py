@@ -26,17 +26,10 @@ from cfjobs import (
 from cfjobs.simulator import CFSimulator
 from common.auth.token_auth import TokenAuth
 from tests.cfjobs.foundation import API, LOGIN, Foundation, Links, basic, granted, refused
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 PASSWORD, SECRET, REFRESH = "pa ss+wörd/%", "s3cret of a client", "r3fresh-token"
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 # --- what is sent

@@ -11,16 +11,9 @@ from cfjobs.wire import parse_budget
 from common import wait_all
 from common.polling.throttle import Budget
 from common.response.http_response import HttpResponse
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 HOUR = 3600.0
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def headers(**values: str) -> tuple[tuple[str, str], ...]:

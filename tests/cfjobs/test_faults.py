@@ -8,17 +8,10 @@ import pytest
 from cfjobs import CFJobs, JobGone
 from cfjobs.simulator import CFSimulator, Match, faults
 from common import AuthenticationError, Bearer
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 LIMITED = {"errors": [{"code": 10013, "title": "CF-RateLimitExceeded", "detail": "Rate Limit Exceeded"}]}
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def connect(sim: CFSimulator, auth: Bearer | None = None) -> CFJobs:

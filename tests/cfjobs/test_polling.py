@@ -13,15 +13,8 @@ from cfjobs.driver import CFDriver
 from cfjobs.simulator import CFSimulator
 from common.sources.http import HttpSource
 from common.sources.reader import COMPARED
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 
 class CountingDriver(CFDriver):

@@ -93,6 +93,7 @@ def test_no_state_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> No
     assert not found.done
 
 
+@pytest.mark.slow
 @given(word=TEXTS | st.none(), errors=json_values(["code", "detail"]))
 def test_an_unknown_word_never_ends_a_job(word: str | None, errors: Any) -> None:
     if word is not None and word.casefold() in STATES:
@@ -288,6 +289,7 @@ RECORD: Values = shaped(
 )
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
@@ -333,6 +335,7 @@ def test_what_cannot_be_a_job_is_refused_as_not_the_apis(data: Any) -> None:
     assert (caught.value.path, caught.value.transient) == ("$", True)
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(written(json_values(KEYS, ["COMPLETE", "FAILED", GUID])))
 def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
@@ -350,6 +353,7 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
         parse_job(data)
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(mutated({**FULL, "state": "POLLING"}))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
@@ -415,6 +419,7 @@ def test_a_202_without_location_starts_no_job() -> None:
     assert parse_started(reply(202, b"")).ids == ()
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_location_is_read_without_an_error(location: str) -> None:
     for head in ("", "/v3/jobs/", "https://"):
@@ -522,6 +527,7 @@ def test_a_body_without_any_error_is_not_the_apis(body: Any) -> None:
     assert parse_error(reply(502, body, ("x-vcap-request-id", "r"))).request_id == "r"
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([401, 404, 422, 502]),
     st.binary() | json_values(["errors", "code", "detail"]).map(json.dumps),

@@ -44,11 +44,14 @@ def virtual_trio(start: float = 0.0) -> Backend:
     return "trio", {"clock": virtual_clock(start)}
 
 
-virtual_time = pytest.fixture(
-    name="anyio_backend",
-    params=[pytest.param(virtual_asyncio, id="asyncio"), pytest.param(virtual_trio, id="trio")],
-)
-"""Makes the fixture ``anyio_backend`` of a module or folder: both event loops, in virtual time."""
+VIRTUAL: dict[str, Callable[..., Backend]] = {"asyncio": virtual_asyncio, "trio": virtual_trio}
+"""Both event loops, in virtual time."""
+
+virtual_time = pytest.fixture(name="anyio_backend", params=VIRTUAL.values(), ids=list(VIRTUAL))
+"""Makes the fixture ``anyio_backend`` of a folder: both event loops, in virtual time.
+
+Elsewhere, what is marked ``virtual`` runs on them.
+"""
 
 
 @attrs.frozen

@@ -95,6 +95,7 @@ def check(plan: Plan, course: Course) -> None:
         assert course.ended.succeeded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 @pytest.mark.parametrize("concurrency", [1, 3, 50])
 @pytest.mark.parametrize("seed", range(4))

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.anyio
 RUNNING, SUCCEEDED = JobState.RUNNING, JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("system", "state"),
     [pytest.param(each, state, id=f"{each.name}-{state}") for each in SYSTEMS for state in each.words],

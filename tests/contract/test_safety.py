@@ -154,6 +154,7 @@ def calls(system: System) -> list[Call]:
     return [get, wait, by_ref, by_job, *([act] if system is ONTAP else [])]
 
 
+@pytest.mark.slow
 @on_each
 @pytest.mark.parametrize("id", IDS.values(), ids=IDS)
 @pytest.mark.usefixtures("library")
@@ -190,6 +191,7 @@ async def test_an_id_that_no_encoding_makes_safe_is_refused(system: System, id: 
 # --- links
 
 
+@pytest.mark.slow
 @on_each
 @pytest.mark.parametrize(
     "host", ["https://evil.example", "//evil.example", "http://127.0.0.1:9", "ftp://x", ""]
@@ -233,6 +235,7 @@ async def test_a_link_to_no_job_gives_none(link: str) -> None:
 # --- redirects
 
 
+@pytest.mark.slow
 @on_each
 @pytest.mark.parametrize(
     "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
@@ -301,6 +304,7 @@ async def test_json_without_end_is_no_reply_and_costs_no_stack(system: System) -
         assert source.adopt(status=202, body=nested(system)).refs == ()
 
 
+@pytest.mark.slow
 @on_each
 @unread
 async def test_a_bomb_is_refused_in_its_first_piece(system: System) -> None:
@@ -324,6 +328,7 @@ async def test_a_bomb_is_refused_in_its_first_piece(system: System) -> None:
     assert peak < 4 * MAX_BODY
 
 
+@pytest.mark.slow
 @on_each
 @unread
 @pytest.mark.usefixtures("library")
@@ -381,6 +386,7 @@ async def test_a_write_and_its_error_show_no_secret(
     assert TOKEN not in words_of(caught.value) + caplog.text
 
 
+@pytest.mark.slow
 @on_each
 @unread
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])

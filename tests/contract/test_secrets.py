@@ -69,6 +69,7 @@ def words_of(*things: object) -> str:
     return "\n".join(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ECHOES.values(), ids=ECHOES)
 async def test_what_a_server_sends_back_of_the_token_is_masked(
     system: System, trouble: Answer, caplog: pytest.LogCaptureFixture

@@ -45,6 +45,7 @@ def connect(system: System, url: str, client: httpx.AsyncClient | None = None) -
     )
 
 
+@pytest.mark.slow
 @on_each
 async def test_the_job_of_a_write_is_adopted_and_waited_for(system: System) -> None:
     simulator = system.simulate()
@@ -60,6 +61,7 @@ async def test_the_job_of_a_write_is_adopted_and_waited_for(system: System) -> N
     assert ref.endpoint == url
 
 
+@pytest.mark.slow
 @on_each
 async def test_work_is_started_and_waited_for(system: System) -> None:
     simulator = system.simulate()
@@ -112,6 +114,7 @@ async def test_a_write_to_a_server_that_is_not_there_was_not_sent(system: System
     assert not caught.value.sent
 
 
+@pytest.mark.slow
 @on_each
 async def test_a_cancelled_wait_leaks_no_connection(system: System) -> None:
     simulator = system.simulate()
@@ -129,6 +132,7 @@ async def test_a_cancelled_wait_leaks_no_connection(system: System) -> None:
                 assert (await jobs.get(id)).state is JobState.RUNNING
 
 
+@pytest.mark.slow
 async def test_a_cancelled_wait_cancels_its_job_when_told_so() -> None:
     simulator = ONTAP.simulate()
     async with simulator.serve() as url:

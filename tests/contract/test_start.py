@@ -275,6 +275,7 @@ async def refused(call: Callable[[], Any], rig: Rig, match: str, kind: type[Exce
     assert rig.wire.sent == []
 
 
+@pytest.mark.slow
 @on_each
 @pytest.mark.parametrize("path", BAD_PATHS, ids=lambda path: repr(path)[:30])
 async def test_a_path_that_leaves_its_place_or_is_not_encoded_is_refused(system: System, path: Any) -> None:

@@ -49,6 +49,7 @@ ANYWHERE: dict[str, Answer] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ANYWHERE.values(), ids=ANYWHERE)
 async def test_trouble_that_passes_anywhere_is_absorbed(system: System, trouble: Answer) -> None:
     async with system.rig() as rig:
@@ -112,6 +113,7 @@ async def test_two_records_that_cannot_be_decoded_are_borne_and_a_third_is_not(s
     assert caught.value.path.endswith(("state", "status"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "expected"),
     [

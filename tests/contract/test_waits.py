@@ -73,6 +73,7 @@ async def test_check_raises_for_partial_and_cancelled_jobs_too(system: System) -
     assert caught.value.job.state is JobState.CANCELLED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [True, False])
 async def test_a_state_that_was_asked_for_ends_the_wait_and_never_raises(system: System, check: bool) -> None:
     async with system.rig() as rig:
@@ -100,6 +101,7 @@ async def test_a_state_between_is_met_on_the_way(system: System) -> None:
         assert (await rig.source.wait(job, until={PAUSED})).state is PAUSED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeout", [0, 0.5, 100])
 async def test_a_deadline_ends_the_wait_in_time_and_leaves_the_job_alone(
     system: System, timeout: float
@@ -206,6 +208,7 @@ async def test_a_probe_says_how_a_job_ended_that_is_gone(system: System, end: Jo
                 await rig.source.wait(seen, resolve_gone=probe)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["FLORBING", None])
 async def test_an_unknown_state_is_polled_on_and_bounded(system: System, word: str | None) -> None:
     async with system.rig() as rig:
@@ -265,6 +268,7 @@ async def test_each_wait_of_one_job_gets_an_exception_of_its_own(system: System)
         assert len({id(each) for each in ended}) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", [ONTAP], ids=name_of)
 async def test_the_end_of_a_job_is_seen_before_the_server_forgets_it(system: System) -> None:
     async with system.rig() as rig:

@@ -20,6 +20,7 @@ from tests.faults.chaos.repeatable_loop import LOOPS, Loop
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -30,6 +31,7 @@ def test_each_wait_ends_once_in_time_and_as_the_server_said(system: System, seed
     assert summary.ends.total() == summary.waits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 def test_a_seed_gives_the_same_run_each_time(system: System, loop: Loop) -> None:
@@ -40,6 +42,7 @@ def test_a_seed_gives_the_same_run_each_time(system: System, loop: Loop) -> None
     assert run_chaos(system, 4, 80, loop).exchanges != first.exchanges
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_seed_gives_the_same_run_in_another_process(loop: Loop) -> None:
     # There sets of strings have another order, for one thing.

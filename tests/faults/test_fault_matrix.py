@@ -71,6 +71,7 @@ def check(rig: Bench, result: Result, cell: Cell) -> None:
     rig.sim.verify()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "phase", "column"), cases(None))
 async def test_a_fault_that_shows_once(kind: str, phase: str, column: Column) -> None:
     cell = TABLE[kind].cell(phase, column.name, ever=False)
@@ -79,6 +80,7 @@ async def test_a_fault_that_shows_once(kind: str, phase: str, column: Column) ->
         check(rig, await attempt(rig, phase, fault_of(kind, column)), cell)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "phase", "column"), cases(None))
 async def test_a_fault_that_never_ends(kind: str, phase: str, column: Column) -> None:
     cell = TABLE[kind].cell(phase, column.name, ever=True)
@@ -117,6 +119,7 @@ def test_no_outcome_is_without_a_case() -> None:
 # --- the reasons are true
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "phase", "column"), cases(UNSUPPORTED))
 async def test_what_a_system_lacks_raises_before_any_request(kind: str, phase: str, column: Column) -> None:
     async with bench(column) as rig:

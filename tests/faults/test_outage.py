@@ -85,6 +85,7 @@ async def peak_rates(sut: SystemUnderTest, fault: Fault, waits: int) -> tuple[in
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 async def test_after_an_outage_polls_are_spread_over_time(system: System, fault: Fault) -> None:

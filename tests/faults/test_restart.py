@@ -108,6 +108,7 @@ async def run_process(sut: SystemUnderTest, storage: Storage, lifetime: float, *
     assert Footprint.now() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 @pytest.mark.parametrize("save", [save_ref, save_job])
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -191,6 +191,7 @@ def traced() -> Generator[None, None, None]:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 async def test_memory_and_requests_are_the_same_each_day(system: System) -> None:
     before = Footprint.now()

@@ -29,6 +29,7 @@ def open_sockets() -> int:
     return sum(isinstance(each, socket.socket) and each.fileno() >= 0 for each in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 async def test_rounds_of_jobs_leave_no_socket_open(system: System) -> None:
     simulator = system.simulate()

@@ -112,6 +112,7 @@ def check_said(job: Job, sent: Any, key: str, states: Mapping[str, JobState]) ->
     assert job.state is said or (job.state is JobState.PARTIAL and said is JobState.SUCCEEDED)
 
 
+@pytest.mark.slow
 @given(body=bodies(ONTAP, WORDS), quick=st.booleans())
 def test_ontaps_job(body: bytes, quick: bool) -> None:
     with reading(quick):
@@ -125,6 +126,7 @@ def test_ontaps_job(body: bytes, quick: bool) -> None:
             assert isinstance(found, DecodeError)
 
 
+@pytest.mark.slow
 @given(body=bodies(PAGE, WORDS), quick=st.booleans())
 def test_ontaps_page(body: bytes, quick: bool) -> None:
     with reading(quick):
@@ -144,6 +146,7 @@ def test_ontaps_page(body: bytes, quick: bool) -> None:
             assert job.id == str(record["uuid"])
 
 
+@pytest.mark.slow
 @given(body=bodies(CF, WORDS), quick=st.booleans())
 def test_cloud_foundrys_job(body: bytes, quick: bool) -> None:
     with reading(quick):
@@ -160,6 +163,7 @@ def test_cloud_foundrys_job(body: bytes, quick: bool) -> None:
             assert isinstance(found, DecodeError)
 
 
+@pytest.mark.slow
 @example(body=json.dumps(BLUEXP).replace("SUCCESS", "FAILED", 1).encode(), quick=True)
 @given(body=bodies(BLUEXP, WORDS), quick=st.booleans())
 def test_bluexps_job(body: bytes, quick: bool) -> None:
@@ -229,6 +233,7 @@ ERROR: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @given(status=STATUSES, headers=HEADERS, body=bodies(ERROR, WORDS), quick=st.booleans())
 def test_a_reply_that_says_no(
     status: int, headers: tuple[tuple[str, str], ...], body: bytes, quick: bool
@@ -245,6 +250,7 @@ def test_a_reply_that_says_no(
             assert error.retry_after is None or 0 <= error.retry_after < 1e12
 
 
+@pytest.mark.slow
 @given(status=STATUSES, headers=HEADERS, body=bodies(ERROR, WORDS), quick=st.booleans())
 def test_a_reply_to_a_write(
     status: int, headers: tuple[tuple[str, str], ...], body: bytes, quick: bool
@@ -284,6 +290,7 @@ def test_a_request_budget(headers: tuple[tuple[str, str], ...]) -> None:
         assert 0 <= budget.interval() <= cf.LONGEST_WINDOW
 
 
+@pytest.mark.slow
 @given(body=bodies(PAGE, WORDS))
 def test_json_is_the_same_with_and_without_msgspec(body: bytes) -> None:
     pytest.importorskip("msgspec")
@@ -305,6 +312,7 @@ def _raise(error: Exception) -> None:
     raise error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quick", [True, False], ids=["msgspec", "json"])
 @pytest.mark.parametrize(
     "text",

@@ -63,6 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files")
 
 
+@pytest.mark.slow
 @example(body=json.dumps({**LOGIN, "Target": CANARY, "AccessToken": "", "RefreshToken": ""}).encode())
 @given(body=bodies(LOGIN, [*LOGIN, "http://127.0.0.1", "https://h:1/uaa", "client_credentials", CANARY]))
 def test_the_cf_commands_file(folder: Path, body: bytes) -> None:
@@ -80,6 +81,7 @@ def test_the_cf_commands_file(folder: Path, body: bytes) -> None:
         )  # where the login is for is no secret
 
 
+@pytest.mark.slow
 @given(body=bodies(GRANTED, [*GRANTED, "Bearer", "mac", CANARY]))
 def test_a_reply_with_a_token(body: bytes) -> None:
     found = tried(lambda: read_token(HttpResponse(200, (), body), "signing in"))
@@ -104,6 +106,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(
     edits=st.lists(st.tuples(st.integers(0, len(PROFILE)), PIECES, st.integers(0, 12)), max_size=4),
     raw=st.none() | st.binary(max_size=40),
@@ -131,6 +134,7 @@ async def _pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
         yield body[at : at + size]
 
 
+@pytest.mark.slow
 @given(
     body=bodies(GRANTED, [*GRANTED]),
     encoding=st.sampled_from(

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def _not_json(text: str) -> None:
     raise AssertionError(f"{text} is not JSON")
 
 
+@pytest.mark.slow
 @example(kind=OntapSimulator, order="POST faults", body=b"[" * 100_000)
 @example(kind=OntapSimulator, order="POST jobs", body=b'{"script": [["a", 1e999]]}')
 @example(kind=OntapSimulator, order="POST jobs", body=b'{"script": [["a", null]], "fields": {"x": NaN}}')
@@ -129,6 +131,7 @@ def faults_of_any_kind(draw: st.DrawFn) -> Any:
     return {"kind": kind, **given}
 
 
+@pytest.mark.slow
 @given(kind=SIMULATORS, fault=faults_of_any_kind())
 def test_any_fault_that_is_taken_can_be_met(kind: type[Simulator], fault: Any) -> None:
     run(met, kind, fault)

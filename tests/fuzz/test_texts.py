@@ -158,6 +158,7 @@ def test_a_stored_job(data: Any) -> None:
         assert isinstance(found, DecodeError | UsageError)
 
 
+@pytest.mark.slow
 @example(body=b'{"exp": NaN}', head="")
 @example(body=b'{"exp": "-inf"}', head="")
 @given(body=bodies({"exp": 1.8e9, "iat": 1}, ["exp", "iat"]), head=TEXTS)
@@ -229,6 +230,7 @@ def _seconds(call: Callable[[], object]) -> float:
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in LONG.items()])
 def test_a_long_text_takes_its_length_in_time(make: Callable[[int], Callable[[], object]]) -> None:
     short, long = _seconds(make(3_000)), _seconds(make(24_000))

@@ -63,6 +63,7 @@ def told(read: Any) -> str:
     return repr([(attrs.evolve(job, observed_at=NOON), job.record) for job in jobs])
 
 
+@pytest.mark.slow
 @at_least(300)
 @given(mutated(RUNNING))
 @example(PLAIN)

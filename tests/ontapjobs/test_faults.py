@@ -12,18 +12,11 @@ import pytest
 from common import ActionUncertain, JobGone, JobState, TransportError, wait_all
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import Match, OntapSimulator, faults
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 JOBS = "/api/cluster/jobs"
 RUN = [("running", 20.0), ("success", None)]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def connect(sim: OntapSimulator, **options: Any) -> OntapJobs:
@@ -80,6 +73,7 @@ TROUBLE: dict[str, Callable[[], list[faults.Fault]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 @pytest.mark.parametrize("after", [0, 2])
 async def test_waits_bear_with_trouble_in_the_collection(
@@ -94,6 +88,7 @@ async def test_waits_bear_with_trouble_in_the_collection(
     sim.verify()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 async def test_waits_end_whatever_happens_now_and_then(seed: int) -> None:
     sim = OntapSimulator(seed=seed, page_size=3)

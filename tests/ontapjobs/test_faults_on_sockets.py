@@ -14,6 +14,7 @@ YEARS = 1e8
 QUICK = PollPolicy(initial=0.01, maximum=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["httpx", "aiohttp"])
 @pytest.mark.parametrize(
     "fault",

@@ -230,6 +230,7 @@ async def test_a_write_after_a_connection_was_dropped_is_sent_once() -> None:
     assert [head.split(" ")[0] for head in server.heads].count("PATCH") == 1
 
 
+@pytest.mark.slow
 async def test_idle_connections_are_let_go_before_the_server_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert OntapDriver.keepalive < 5  # "Keep-Alive: timeout=5, max=100"
     monkeypatch.setattr(OntapDriver, "keepalive", 0.05)

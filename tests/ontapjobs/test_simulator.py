@@ -246,6 +246,7 @@ async def test_a_write_gives_up_waiting_after_its_timeout() -> None:
     assert rig.clock.time == 1002
 
 
+@pytest.mark.slow
 async def test_a_write_that_waits_learns_of_a_cancel() -> None:
     simulator = OntapSimulator(on_write=NewJob([("running", None)], id=UNKNOWN), settle=0.05)
     replies: list[httpx.Response] = []

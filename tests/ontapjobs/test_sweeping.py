@@ -23,20 +23,13 @@ from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from ontapjobs.wire import read_job
 from tests.common.scripted import about, outcomes
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 JOBS = "/api/cluster/jobs"
 POLICY = PollPolicy(initial=1, maximum=1)
 
 Intercept = Callable[[httpx.Request], httpx.Response | None]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 class Way(httpx.AsyncBaseTransport):
@@ -109,6 +102,7 @@ def api_error(status: int, code: str, **headers: str) -> httpx.Response:
 # The request
 
 
+@pytest.mark.slow
 async def test_a_thousand_waits_are_seven_requests_a_poll_of_less_than_six_thousand_bytes_each() -> None:
     simulator, way, source = cluster()
     ids = crowd(simulator, 1000, ends=1.5)
@@ -167,6 +161,7 @@ async def test_one_job_in_two_letter_cases_is_two_waits_that_both_end() -> None:
 # Pages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("short_pages", [False, True])
 @pytest.mark.parametrize("page_size", [1, 7, 10, 1000])
 async def test_pages_are_followed_to_the_end(short_pages: bool, page_size: int) -> None:
@@ -206,6 +201,7 @@ async def test_a_failure_of_a_later_page_is_that_of_the_jobs_which_are_still_to_
     assert (EventKind.TROUBLE, ids[1]) in told
 
 
+@pytest.mark.slow
 async def test_only_an_id_that_is_on_no_page_is_asked_for_by_itself() -> None:
     simulator, way, source = cluster(short_pages=True, page_size=4)
     ids = crowd(simulator, 20, ends=30)
@@ -262,6 +258,7 @@ async def test_a_next_page_elsewhere_is_not_followed_and_fails_no_wait(href: str
 # Too long
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "status"), [(4000, 414), (2000, 413), (1000, 431)])
 async def test_what_is_too_long_is_halved_until_it_fits_and_never_becomes_a_thousand_requests(
     limit: int, status: int
@@ -292,6 +289,7 @@ async def test_where_even_two_are_too_long_each_is_asked_for_by_itself() -> None
 # Refused, or ignored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", ["refuse", "ignore"])
 @pytest.mark.parametrize("short_pages", [False, True])
 async def test_a_filter_that_is_refused_or_ignored_means_single_requests_and_a_list_a_minute(
@@ -307,6 +305,7 @@ async def test_a_filter_that_is_refused_or_ignored_means_single_requests_and_a_l
     assert all(120 <= count <= 135 for count in Counter(id for id, _ in way.gets).values())
 
 
+@pytest.mark.slow
 async def test_a_filter_that_is_understood_after_all_is_used_again() -> None:
     simulator, way, source = cluster(batch="refuse")
     ids = crowd(simulator, 10, ends=200)

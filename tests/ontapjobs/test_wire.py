@@ -89,6 +89,7 @@ def test_no_state_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> No
     assert found.finished_at is None
 
 
+@pytest.mark.slow
 @given(
     word=TEXTS | st.none(),
     rest=st.dictionaries(st.sampled_from(["code", "message", "end_time"]), json_values()),
@@ -303,6 +304,7 @@ RECORD: Values = shaped(
 )
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
@@ -342,6 +344,7 @@ def test_what_cannot_be_a_job_is_refused_as_not_the_apis(data: Any) -> None:
     assert caught.value.transient
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(written(json_values(KEYS, [*STATES, UUID])))
 def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
@@ -365,6 +368,7 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
             parse(data)
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(mutated(FULL))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
@@ -375,6 +379,7 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     assert found.done <= (str(found.native_state).casefold() in ("success", "failure"))
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(mutated(PAGE))
 def test_a_damaged_page_gives_jobs_or_a_decode_error(data: Any) -> None:
@@ -510,6 +515,7 @@ def test_a_job_with_an_unreadable_part_is_handed_over_all_the_same(field: dict[s
     assert found.ids == (UUID,)
 
 
+@pytest.mark.slow
 @given(written(json_values([*KEYS, "job", "jobs", "self", "_links"], [*STATES, UUID, SELF])))
 def test_any_reply_to_a_write_is_read_without_an_error(body: Any) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -568,6 +574,7 @@ def test_a_403_with_code_6_says_that_the_role_may_not_read_jobs() -> None:
     assert parse_error(reply(403, {"error": {"code": "7"}})).hint is None
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([200, 400, 403, 404, 500]),
     st.binary() | json_values(["error", "code", "message"]).map(json.dumps),

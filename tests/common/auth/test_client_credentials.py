@@ -81,6 +81,7 @@ async def test_id_and_secret_go_among_the_fields_where_asked() -> None:
     assert asked.content == (b"grant_type=client_credentials&client_id=c&client_secret=a+b%2B%25%C3%BC")
 
 
+@pytest.mark.slow
 @given(client=texts, secret=texts)
 @example(client="a:b", secret='p%20w + "ü":\\&=#;')
 @example(client="ü", secret="\u00a0 %+:")

@@ -53,20 +53,13 @@ from tests.common.virtual import (
     count_awaits,
     stepped,
     virtual_asyncio,
-    virtual_time,
     virtual_trio,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 REFUSED = said({"error": "unauthorized", "error_description": "Bad credentials"}, 401)
 AWAY = said(b"<html>down for a moment</html>", 503)
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def everything(error: BaseException) -> str:
@@ -588,6 +581,7 @@ async def test_one_sign_in_serves_two_sources_of_one_foundation() -> None:
     assert {request.status for request in simulator.journal} == {200}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotate", [False, True], ids=["kept", "rotated"])
 async def test_a_wait_of_a_day_outlives_tokens_of_ten_minutes(rotate: bool) -> None:
     simulator = CFSimulator(users={"admin": PASSWORD}, clients={"cf": ""}, strict=True, rotate=rotate)

@@ -582,6 +582,7 @@ token = { file = "token" }
 }
 
 
+@pytest.mark.slow
 def test_a_fourth_provider_plugs_in_without_a_change_here(tmp_path: Path) -> None:
     write(tmp_path, TOY_PACKAGE)
     (tmp_path / "token").write_text(f"{TOKEN}\n")

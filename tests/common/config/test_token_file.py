@@ -12,18 +12,11 @@ import pytest
 from common import UsageError, connect
 from common.config.secrets import TokenFile
 from ontapjobs.simulator import OntapSimulator
-from tests.common.virtual import Backend, virtual_time
 from tests.profiles import TOKEN, UserEnv, words
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 OTHER = "0ther-t0ken"
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def put(path: Path, text: str) -> None:

@@ -24,6 +24,7 @@ from bluexp_jobs import BlueXPJobs
 from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
+from common import PollPolicy
 from common.http.aiohttp_backend import MOCKS, SWITCH, AiohttpBackend
 from common.http.httpx_backend import HttpxBackend
 from common.model.errors import ActionUncertain, ApiError, DecodeError, TransportError, UsageError
@@ -37,6 +38,7 @@ from tests.loopback import Loopback, raw, server_tls
 pytest.importorskip("aiohttp")
 
 AUTH = ("admin", "hunter2")
+QUICK = PollPolicy(initial=0.01)
 JOB = {"uuid": "j1", "state": "success"}
 asynchronous = pytest.mark.anyio
 
@@ -317,6 +319,7 @@ async def test_a_compressed_body_is_inflated_here() -> None:
         assert values(server.heads[0], "accept-encoding") == ["gzip, deflate"]
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_small_body_that_inflates_to_much_more_is_refused() -> None:
     packed = gzip.compress(bytes(4 * MAX_BODY))
@@ -628,7 +631,7 @@ def test_a_source_serves_one_event_loop_after_another(caplog: pytest.LogCaptureF
 @asynchronous
 async def test_a_wait_on_each_system_ends_over_aiohttp() -> None:
     ontap, cf, bluexp = OntapSimulator(), CFSimulator(), BlueXPSimulator()
-    async with ontap.serve() as url, OntapJobs(url, auth=AUTH) as jobs:
+    async with ontap.serve() as url, OntapJobs(url, auth=AUTH, policy=QUICK) as jobs:
         uuid = ontap.add_job([("running", 0.1), ("success", None)])
         assert (await jobs.wait(uuid)).succeeded
         assert [job.id async for job in jobs.list()] == [uuid]
@@ -636,7 +639,9 @@ async def test_a_wait_on_each_system_ends_over_aiohttp() -> None:
     async with cf.serve() as url, CFJobs(url, auth=Bearer("t")) as jobs:
         assert (await jobs.wait(cf.add_job([("PROCESSING", 0.1), ("COMPLETE", None)]))).succeeded
     async with bluexp.serve() as url:
-        source = BlueXPJobs(account="account-sim", agent="agent-sim", auth=Bearer("t"), endpoint=url)
+        source = BlueXPJobs(
+            account="account-sim", agent="agent-sim", auth=Bearer("t"), endpoint=url, policy=QUICK
+        )
         async with source:
             id = bluexp.add_job([("PENDING", 0.1), ("COMPLETED", None)])
             assert (await source.wait(id)).succeeded

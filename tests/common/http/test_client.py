@@ -217,6 +217,7 @@ async def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> N
         (gzip.compress(json.dumps(JOB).encode())[:5], "ends early"),
         (json.dumps(JOB).encode(), "cannot be inflated"),
     ],
+    ids=["without its trailer", "within its header", "plain"],
 )
 async def test_a_body_that_is_not_the_gzip_it_claims_to_be_is_refused(body: bytes, complaint: str) -> None:
     source, _ = ontap(reply(body, headers={"Content-Encoding": "gzip"}))
@@ -380,6 +381,7 @@ async def test_request_timeout_bounds_the_whole_reply_of_a_dripping_server() -> 
     await check_a_dripping_server()
 
 
+@pytest.mark.virtual
 async def test_the_turn_in_the_queue_is_not_counted_as_time_of_the_request() -> None:
     async def handle(_: httpx.Request) -> httpx.Response:
         await anyio.sleep(0.25)

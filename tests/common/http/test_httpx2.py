@@ -5,19 +5,20 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from common import TransportError
+from common import PollPolicy, TransportError
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 
 pytestmark = pytest.mark.anyio
 AUTH = ("admin", "secret-of-the-cluster")
+QUICK = PollPolicy(initial=0.01)
 
 
 async def test_a_wait_over_a_client_of_the_successor_ends_as_over_any_other() -> None:
     simulator = OntapSimulator()
     uuid = simulator.add_job([("running", 0.1), ("success", None)])
     async with simulator.serve() as url, httpx2.AsyncClient() as own:
-        async with OntapJobs(url, auth=AUTH, http=own) as jobs:
+        async with OntapJobs(url, auth=AUTH, http=own, policy=QUICK) as jobs:
             assert (await jobs.wait(uuid)).succeeded
             assert [job.id async for job in jobs.list()] == [uuid]
         assert not own.is_closed

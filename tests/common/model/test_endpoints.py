@@ -79,6 +79,7 @@ def test_what_is_no_origin_is_refused_with_a_hint(endpoint: Any, hint: str) -> N
     assert "geheim" not in str(caught.value)
 
 
+@pytest.mark.slow
 @given(ENDPOINTS.filter(bool))
 def test_the_form_of_an_endpoint_is_final(endpoint: str) -> None:
     once = origin(endpoint)

@@ -96,6 +96,7 @@ def test_a_job_hashes_by_its_ref() -> None:
     assert len({RUNNING, attrs.evolve(RUNNING, message="other")}) == 2
 
 
+@pytest.mark.slow
 @given(JOBS)
 def test_a_job_pickles_and_copies_whole(job: Job) -> None:
     job = attrs.evolve(job, record={"whatever": [1, {"the": "server"}, None]})

@@ -41,6 +41,7 @@ def test_a_ref_reads_as_a_uri_and_back(ref: JobRef, text: str) -> None:
     assert JobRef.parse(text) == ref
 
 
+@pytest.mark.slow
 @given(REFS)
 def test_any_ref_survives_the_trip_through_text(ref: JobRef) -> None:
     text = str(ref)
@@ -50,6 +51,7 @@ def test_any_ref_survives_the_trip_through_text(ref: JobRef) -> None:
     assert str(JobRef.parse(text)) == text
 
 
+@pytest.mark.slow
 @given(REFS)
 def test_any_ref_pickles_copies_and_hashes(ref: JobRef) -> None:
     for again in (pickled(ref), copy.deepcopy(ref), attrs.evolve(ref)):

@@ -87,6 +87,7 @@ def through_json(job: Job) -> Job:
     return from_dict(json.loads(json.dumps(to_dict(job))))
 
 
+@pytest.mark.slow
 @at_least(150)
 @given(JOBS)
 def test_a_job_survives_the_trip_through_json(job: Job) -> None:
@@ -184,6 +185,7 @@ def test_what_is_no_object_is_refused(data: Any) -> None:
         from_dict(data)
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(mutated(STORED))
 def test_damaged_data_gives_a_job_or_a_typed_error(data: Any) -> None:
@@ -194,6 +196,7 @@ def test_damaged_data_gives_a_job_or_a_typed_error(data: Any) -> None:
     assert through_json(found) == found
 
 
+@pytest.mark.slow
 @given(json_values(STORED, ["running", "cf://h/x"]))
 def test_any_json_gives_a_job_or_a_typed_error(data: Any) -> None:
     try:

@@ -30,18 +30,12 @@ from common.polling import wait as waiting
 from common.polling.pollable import BatchRefused
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import ENDPOINT, JOB, TOKEN, Script, about, never, outcome, outcomes
-from tests.common.virtual import HANGS, Backend, Footprint, virtual_asyncio, virtual_time, virtual_trio
+from tests.common.virtual import HANGS, Backend, Footprint, virtual_asyncio, virtual_trio
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 SUCCEEDED, FAILED = JobState.SUCCEEDED, JobState.FAILED
 RARELY = PollPolicy(initial=100, maximum=100, start_grace=0)
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 async def later(seconds: float, work: Callable[[], Awaitable[Job]]) -> Job:

@@ -36,7 +36,9 @@ from common.model.errors import AuthenticationError, DecodeError, RateLimited
 from common.polling.pollable import BatchRefused
 from tests.common.lab import Lab
 from tests.common.scripted import outcome
-from tests.common.virtual import Backend, Footprint, VirtualLoop, virtual_asyncio, virtual_time, virtual_trio
+from tests.common.virtual import Footprint, VirtualLoop, virtual_asyncio, virtual_trio
+
+pytestmark = pytest.mark.virtual
 
 SEEDS = int(os.environ.get("JOBSOURCE_STRESS_SEEDS", "6"))
 POLICIES = [
@@ -48,12 +50,6 @@ POLICIES = [
 LONGEST = 5_000.0
 """Seconds, virtual ones, after which everything here has ended: weather passes, and so do jobs."""
 GRACE = 0.001
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 @attrs.frozen(kw_only=True)
@@ -287,6 +283,7 @@ async def test_the_last_of_many_waits_goes_on_whoever_was_cancelled_and_when(see
         assert course.began + course.took <= 50 + 12
 
 
+@pytest.mark.slow
 def test_thousands_of_waits_of_a_hundred_jobs_come_and_go() -> None:
     random = Random(7)
     lab = Lab(room=50)
@@ -327,6 +324,7 @@ def answer(kind: str, ids: Sequence[str]) -> Exception | None:
     return None
 
 
+@pytest.mark.slow
 @settings(max_examples=60 * max(1, SEEDS // 6), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     waits=st.lists(PLANS, min_size=1, max_size=8),
@@ -455,7 +453,7 @@ class Waiting(RuleBasedStateMachine):
             self.loop.close()
 
 
-TestWaiting = Waiting.TestCase
+TestWaiting = pytest.mark.slow(Waiting.TestCase)
 TestWaiting.settings = settings(
     max_examples=40 * max(1, SEEDS // 6),
     stateful_step_count=40,

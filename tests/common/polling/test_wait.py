@@ -67,19 +67,13 @@ from tests.common.scripted import (
     unavailable,
     undecodable,
 )
-from tests.common.virtual import Backend, Footprint, VirtualLoop, virtual_asyncio, virtual_time, virtual_trio
+from tests.common.virtual import Backend, Footprint, VirtualLoop, virtual_asyncio, virtual_trio
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 REF = JobRef("cf", ENDPOINT, JOB)
 RUNNING = Job(REF, JobState.RUNNING, native_state="PROCESSING", operation="app.delete")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 async def states_of(watch: Any) -> list[tuple[JobState, str | None]]:
@@ -382,6 +376,7 @@ async def test_a_wait_goes_on_when_another_gives_its_turn_back() -> None:
     assert [isinstance(each, Job) for each in ended] == [True, True], ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeout", [None, math.inf])
 async def test_without_a_deadline_a_wait_goes_on_for_hours(timeout: float | None) -> None:
     script = Script(running)

@@ -229,6 +229,7 @@ def test_an_array_of_one_object_stands_for_the_object(value: object) -> None:
     assert fields.extra == {}
 
 
+@pytest.mark.slow
 @given(json_values(["a", "b"]))
 def test_reading_changes_nothing_in_what_was_sent(data: Any) -> None:
     if not isinstance(data, dict):

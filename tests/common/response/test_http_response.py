@@ -273,12 +273,14 @@ def test_what_is_read_does_not_hang_on_the_extra(text: str) -> None:
         assert told(data) == without_msgspec(data)
 
 
+@pytest.mark.slow
 @given(st.binary() | TEXTS | written(json_values()).filter(lambda data: isinstance(data, bytes | str)))
 def test_no_json_hangs_on_the_extra(data: bytes | str) -> None:
     pytest.importorskip("msgspec")
     assert told(data) == without_msgspec(data)
 
 
+@pytest.mark.slow
 @given(json_values().map(json.dumps), st.integers(0, 200), st.characters())
 def test_no_damaged_json_hangs_on_the_extra(text: str, at: int, other: str) -> None:
     pytest.importorskip("msgspec")

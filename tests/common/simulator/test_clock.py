@@ -8,17 +8,10 @@ import anyio
 import pytest
 
 from common.simulator.clock import Clock, parse_clock
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual(1000.1)]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param(1000.1)
-    return backend
 
 
 async def test_it_is_the_loops_time_by_default() -> None:

@@ -124,6 +124,7 @@ def asked(program: Program) -> Program:
     return program
 
 
+@pytest.mark.slow
 def test_a_whole_test_over_http(asked: Program) -> None:
     running, success = asked.system.running.encode(), asked.system.success.encode()
     match = {"job": ID, "nth": 2}
@@ -243,6 +244,7 @@ FORMS: dict[str, tuple[dict[str, Any], Callable[[Program], None]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_each_kind_of_fault_is_injected_and_met(asked: Program, kind: str) -> None:
     form, check = FORMS[kind]

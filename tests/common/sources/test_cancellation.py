@@ -37,25 +37,17 @@ from tests.common.scripted import (
     unavailable,
 )
 from tests.common.virtual import (
-    Backend,
     Footprint,
     VirtualLoop,
     cancelled_at,
     count_awaits,
     stepped,
-    virtual_time,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 REF = JobRef("cf", ENDPOINT, JOB)
 Wait = Callable[[CFJobs], Coroutine[Any, Any, Job]]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 async def slow_probe(ref: JobRef, last: Job | None) -> JobState:

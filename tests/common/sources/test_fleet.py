@@ -32,21 +32,15 @@ from common import (
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.common.scripted import Script, outcomes, unavailable
-from tests.common.virtual import Backend, Footprint, virtual_time
+from tests.common.virtual import Footprint
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 TOKEN = "s3cret-token"
 ID = "6f0c3a51-3c1d-4a5e-9d39-0c3c5ad8b2f7"
 ONTAP_LIFE = [("running", 10), ("success", None)]
 BLUEXP_LIFE = [("IN_PROGRESS", 20), ("COMPLETED", None)]
 CF_LIFE = [("PROCESSING", 30), ("COMPLETE", None)]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def ontap(name: str, simulator: OntapSimulator, **options: Any) -> OntapJobs:

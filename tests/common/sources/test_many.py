@@ -33,18 +33,12 @@ from common import (
 )
 from tests.common.lab import Lab
 from tests.common.scripted import about, outcomes
-from tests.common.virtual import HANGS, Backend, Footprint, virtual_time
+from tests.common.virtual import HANGS, Footprint
 from tests.pickled import pickled
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 SUCCEEDED, FAILED, PARTIAL = JobState.SUCCEEDED, JobState.FAILED, JobState.PARTIAL
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def lab_of(*ends: tuple[str, float, JobState], room: int = 100, **options: Any) -> Lab:
@@ -342,6 +336,7 @@ async def no_probe(ref: JobRef, last: Job | None) -> JobState:
     raise AssertionError(ref, last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("jobs", "options", "expected"),
     [

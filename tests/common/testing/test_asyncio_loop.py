@@ -35,6 +35,7 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.slow
 def test_a_day_in_many_sleeps_passes_at_once(backend: str) -> None:
     async def main() -> float:
         for _ in range(2880):
@@ -135,6 +136,7 @@ async def with_company(task: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await hopeless()
 
 
+@pytest.mark.slow
 def test_a_deadlock_is_one_error_that_says_where(backend: str) -> None:
     with pytest.raises(
         VirtualTimeError, match=r"deadlock: every task waits, and no timer is set \(.*hopeless"
@@ -142,6 +144,7 @@ def test_a_deadlock_is_one_error_that_says_where(backend: str) -> None:
         run(hopeless, backend=backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sleep", [anyio.sleep_forever, partial(anyio.sleep, math.inf)])
 def test_sleeping_for_ever_is_a_deadlock_too(backend: str, sleep: Callable[[], Any]) -> None:
     with pytest.raises(VirtualTimeError, match="deadlock"):
@@ -169,6 +172,7 @@ def test_times_that_are_none_are_refused_before_anything_is_open(times: Any) -> 
             make(**times)
 
 
+@pytest.mark.slow
 def test_a_deadlock_of_several_tasks_is_one_error(backend: str) -> None:
     with pytest.raises(
         VirtualTimeError, match=rf"deadlock: .*{__name__.rpartition('.')[2]}\.py:\d+, .*\.py:\d+"
@@ -176,6 +180,7 @@ def test_a_deadlock_of_several_tasks_is_one_error(backend: str) -> None:
         run(with_company, hopeless, backend=backend)
 
 
+@pytest.mark.slow
 def test_after_a_deadlock_the_finalizers_run(backend: str) -> None:
     ended: list[str] = []
 
@@ -190,6 +195,7 @@ def test_after_a_deadlock_the_finalizers_run(backend: str) -> None:
     assert ended == [backend]
 
 
+@pytest.mark.slow
 def test_a_spin_is_one_error(backend: str) -> None:
     with pytest.raises(
         VirtualTimeError, match="a spin: 100000 rounds of the loop, and time stands still at 0"
@@ -202,6 +208,7 @@ def test_a_spin_is_one_error(backend: str) -> None:
 # --- what is real
 
 
+@pytest.mark.slow
 def test_a_thread_takes_the_time_that_it_takes(backend: str) -> None:
     async def main() -> float:
         with anyio.fail_after(30):
@@ -211,6 +218,7 @@ def test_a_thread_takes_the_time_that_it_takes(backend: str) -> None:
     assert A_MOMENT * 0.9 <= run(main, backend=backend) < 30
 
 
+@pytest.mark.slow
 def test_a_timeout_shorter_than_a_thread_passes_in_real_time(backend: str) -> None:
     over = threading.Event()
 
@@ -236,6 +244,7 @@ def test_after_a_thread_time_jumps_again(backend: str) -> None:
     assert run(main, backend=backend) == pytest.approx(DAY)
 
 
+@pytest.mark.slow
 def test_asking_for_a_thread_again_and_again_is_no_spin(backend: str) -> None:
     async def main() -> None:
         done = False
@@ -253,6 +262,7 @@ def test_asking_for_a_thread_again_and_again_is_no_spin(backend: str) -> None:
     run(main, backend=backend)
 
 
+@pytest.mark.slow
 def test_asyncios_own_threads_are_known_and_joined_in_real_time() -> None:
     async def main() -> float:
         async with asyncio.timeout(30):
@@ -276,6 +286,7 @@ def test_a_child_process_takes_the_time_that_it_takes() -> None:
     assert 0 < took < 30
 
 
+@pytest.mark.slow
 def test_a_child_process_in_a_shell_does_too() -> None:
     async def main() -> int:
         async with asyncio.timeout(30):
@@ -315,6 +326,7 @@ def test_sockets_of_this_machine_are_heard_before_time_jumps(backend: str) -> No
     assert 3600 <= run(main, backend=backend) < 3601
 
 
+@pytest.mark.slow
 def test_a_thread_that_the_loop_does_not_know_may_end_a_wait(backend: str) -> None:
     async def main() -> None:
         woken, token = anyio.Event(), anyio.lowlevel.current_token()
@@ -342,6 +354,7 @@ def test_on_trio_waiting_for_all_tasks_comes_before_a_jump(cushion: float) -> No
     run(main, backend="trio")
 
 
+@pytest.mark.slow
 def test_the_error_survives_in_a_group_as_itself() -> None:
     async def main() -> Any:
         await with_company(hopeless)

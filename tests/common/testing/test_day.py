@@ -15,6 +15,7 @@ DAY = 24 * 3600.0
 pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 def test_a_wait_of_a_day_takes_the_requests_of_a_day(system: System, backend: str) -> None:
     found = get_provider(system.name).simulator
@@ -34,6 +35,7 @@ def test_a_wait_of_a_day_takes_the_requests_of_a_day(system: System, backend: st
     assert DAY / slowest <= len(simulator.journal) <= DAY / slowest + 200
 
 
+@pytest.mark.slow
 def test_a_scripted_day_is_as_long(backend: str) -> None:
     source = ScriptedSource()
     job = source.add_job([("running", DAY), "succeeded"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,17 +39,25 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: jobsource\nVersion: 0\n")
     (installed / "entry_points.txt").write_text(f"[jobsource.providers]\n{lines}\n")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{pytester.path}")
+    pytester.syspathinsert()
+    # Another test may have loaded it, and pytest warns of a plugin that it was not the first to load.
+    monkeypatch.delitem(sys.modules, "common.testing.plugin", raising=False)
     pytester.makeconftest('pytest_plugins = ["common.testing.plugin"]')
     return pytester
 
 
-def outcome(project: pytest.Pytester, tests: str, mode: str = STRICT) -> pytest.RunResult:
+def outcome(
+    project: pytest.Pytester, tests: str, mode: str = STRICT, *, new_process: bool = False
+) -> pytest.RunResult:
     """What comes of a module of tests; every warning is an error there, too."""
     project.makeini(
         f"[pytest]\nfilterwarnings = error\n{mode}\nasyncio_default_fixture_loop_scope = function"
     )
     project.makepyfile(HEAD + tests)
-    return project.runpytest_subprocess("-p", "no:cacheprovider", "-rA", timeout=60)
+    args = ("-p", "no:cacheprovider", "-rA")
+    if new_process:
+        return project.runpytest_subprocess(*args, timeout=60)
+    return project.runpytest_inprocess(*args)
 
 
 @pytest.mark.parametrize(("mode", "mark"), [(STRICT, "@pytest.mark.asyncio"), (AUTO, "")])
@@ -223,11 +234,11 @@ def test_where_it_cannot_work_it_says_so_in_a_sentence(
 def test_without_pytest_asyncio_anyio_is_enough(project: pytest.Pytester) -> None:
     project.makeini("[pytest]\nfilterwarnings = error")
     project.makepyfile(HEAD + f"@pytest.mark.anyio\nasync def test_day(ontap_simulator, virtual_time):{WAIT}")
-    result = project.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:asyncio", timeout=60)
+    result = project.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
     result.assert_outcomes(passed=2)
 
 
 def test_nothing_loads_the_plugin_by_itself(project: pytest.Pytester) -> None:
     project.makeconftest("")
-    result = outcome(project, "def test_it(virtual_time): pass")
+    result = outcome(project, "def test_it(virtual_time): pass", new_process=True)
     result.stdout.fnmatch_lines(["*fixture 'virtual_time' not found*"])

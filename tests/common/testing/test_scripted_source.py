@@ -35,9 +35,8 @@ from common.testing import Asked, JobScript, ScriptedSource, run
 from ontapjobs import OntapJobs, parse_job
 from ontapjobs.simulator import OntapSimulator
 from tests.common.scripted import about
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 EACH_SECOND = PollPolicy(initial=1, maximum=1, start_grace=0)
 BACKUP: JobScript = [
@@ -45,12 +44,6 @@ BACKUP: JobScript = [
     ("running", 10, {"message": "copying"}),
     (JobState.SUCCEEDED, None),
 ]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def scripted(**options: object) -> ScriptedSource:

@@ -40,17 +40,10 @@ from common.simulator import (
 from common.simulator.faults import KINDS
 from common.simulator.faults.match import MatchLike
 from tests.common.simulator.echoing import Echo
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 @attrs.frozen

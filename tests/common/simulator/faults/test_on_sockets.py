@@ -27,6 +27,7 @@ LOST: list[tuple[Fault, type[httpx.TransportError]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "error"), LOST, ids=str)
 async def test_httpx_meets_the_same_as_in_process(fault: Fault, error: type[httpx.TransportError]) -> None:
     sim = Echo()
@@ -68,6 +69,7 @@ async def test_a_reset_on_the_socket_is_a_reset() -> None:
             await anyio.to_thread.run_sync(talk, url)
 
 
+@pytest.mark.slow
 async def test_a_refusing_server_is_back_on_the_same_port() -> None:
     sim = Echo()
     sim.inject("GET /down", Refuse(0.3))
@@ -84,6 +86,7 @@ async def test_a_refusing_server_is_back_on_the_same_port() -> None:
         assert [entry.path for entry in sim.journal].count("/down") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "over",
     [
@@ -105,6 +108,7 @@ async def test_a_server_that_refused_takes_connections_as_soon_as_that_is_over(
         assert (await http.get("/_sim")).status_code == 200  # by the first connection after that
 
 
+@pytest.mark.slow
 async def test_a_faster_clock_ends_a_refusal_sooner() -> None:
     sim = Echo()
     sim.inject(None, Refuse(1000))
@@ -130,6 +134,7 @@ async def test_a_server_refuses_as_often_as_it_is_told_to() -> None:
             assert (await http.get("/")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_server_stops_while_it_refuses() -> None:
     sim = Echo()
     sim.inject(None, Refuse(1000))
@@ -152,6 +157,7 @@ async def test_on_a_clock_that_is_stepped_orders_come_through_while_it_refuses()
         assert (await http.get("/")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_hang_ends_with_the_clients_timeout_and_holds_up_nobody() -> None:
     sim = Echo()
     sim.inject(None, Hang())

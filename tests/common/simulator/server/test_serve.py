@@ -69,6 +69,7 @@ async def test_a_slow_request_does_not_hold_up_another() -> None:
         group.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_stopping_is_fast_and_cuts_what_is_outstanding() -> None:
     statuses: list[int] = []
     url = ""
@@ -95,6 +96,7 @@ async def test_an_error_inside_the_block_comes_out_as_it_is() -> None:
             raise KeyError("mine")
 
 
+@pytest.mark.slow
 async def test_a_block_can_be_cancelled() -> None:
     with anyio.move_on_after(0.1) as scope:
         async with Echo().serve():
@@ -110,12 +112,14 @@ async def test_a_block_cancelled_from_the_start_leaves_nothing_behind() -> None:
     assert scope.cancelled_caught
 
 
+@pytest.mark.slow
 async def test_several_simulators_serve_at_once() -> None:
     async with Echo().serve() as one, Echo().serve() as two, httpx.AsyncClient() as http:
         assert one != two
         assert [(await http.get(url)).status_code for url in (one, two)] == [200, 200]
 
 
+@pytest.mark.slow
 async def test_a_port_can_be_chosen_and_used_again_after_the_stop() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
