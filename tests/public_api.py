@@ -82,7 +82,7 @@ def _all() -> Iterator[str]:
     for name in MODULES:
         yield f"\n## {name}\n"
         module = importlib.import_module(name)
-        for public in getattr(module, "__all__", None) or ("VirtualTime", *_fixtures(module)):
+        for public in sorted(getattr(module, "__all__", None) or ("VirtualTime", *_fixtures(module))):
             value = getattr(module, public)
             path = f"{name}.{public}"
             # What other packages export again is told once.

@@ -1,4 +1,4 @@
-"""Faults by phases by systems: each outcome exactly, from the table, on both event loops."""
+"""Faults by phases by systems: each has exactly the outcome that the matrix expects, on both event loops."""
 
 from __future__ import annotations
 
@@ -10,9 +10,25 @@ from common import JobState, Unsupported, WaitTimeout
 from common.simulator import Fault, Status
 from common.simulator.faults import KINDS
 from tests.common.scripted import about
-from tests.faults.matrix.cases import COLUMNS, PHASES, POLL_PHASES, Bench, Column, Result, attempt, bench
-from tests.faults.matrix.exclusions import DOES_NOT_FIT, NEVER, NO_SUCH_FEATURE, SAME_AS_ONE, UNSUPPORTED
-from tests.faults.matrix.expectations import ROWS, TABLE, Cell
+from tests.faults.matrix.cases import (
+    PHASES,
+    POLL_PHASES,
+    TARGETS,
+    CaseResult,
+    Rig,
+    Target,
+    open_rig,
+    run_case,
+)
+from tests.faults.matrix.exclusions import (
+    DOES_NOT_APPLY,
+    EXCLUSIONS,
+    NO_SUCH_FEATURE,
+    SAME_AS_ONE,
+    UNSUPPORTED,
+)
+from tests.faults.matrix.expectations import Expected
+from tests.faults.matrix.rows import MATRIX, ROWS
 
 pytestmark = pytest.mark.anyio
 
@@ -21,32 +37,32 @@ CODES: dict[str, dict[int, Any]] = {
     "cf": {400: 10005, 401: 1000, 403: 10003, 429: 10013, 500: 10001},
 }
 TICK = 1e-3
-"""Seconds: clocks that are moved to a moment may be a little past it."""
-ALL = [(kind, phase, column) for kind in TABLE for phase in PHASES for column in COLUMNS]
+"""Seconds by which a virtual clock may be late, because of rounding."""
+ALL = [(name, phase, target) for name in MATRIX for phase in PHASES for target in TARGETS]
 
 
-def why_never(kind: str, phase: str, column: Column) -> str | None:
-    return next((each.why for each in NEVER if each.covers(kind, phase, column.name)), None)
+def exclusion_reason(name: str, phase: str, target: Target) -> str | None:
+    return next((each.reason for each in EXCLUSIONS if each.covers(name, phase, target.name)), None)
 
 
-def cases(*whys: str | None) -> list[Any]:
+def cases(reason: str | None) -> list[Any]:
+    """Return the cases that are excluded for this reason; None: those that are not excluded."""
     return [
-        pytest.param(kind, phase, column, id=f"{column.name}-{phase}-{kind}")
-        for kind, phase, column in ALL
-        if why_never(kind, phase, column) in whys
+        pytest.param(name, phase, target, id=f"{target.name}-{phase}-{name}")
+        for name, phase, target in ALL
+        if exclusion_reason(name, phase, target) == reason
     ]
 
 
-def fault_of(kind: str, column: Column) -> Fault:
-    row = TABLE[kind]
-    fault = row.fault_on.get(column.provider, row.faults[kind])
+def fault_of(name: str, target: Target) -> Fault:
+    row = MATRIX[name]
+    fault = row.provider_faults.get(target.provider, row.faults[name])
     if isinstance(fault, Fault):
         return fault
-    return Status(fault, body=_words(column.provider, fault))
+    return Status(fault, body=_error_body(target.provider, fault))
 
 
-def _words(provider: str, status: int) -> Any:
-    """An error as the provider words it."""
+def _error_body(provider: str, status: int) -> Any:
     match provider:
         case "ontap":
             return {"error": {"message": "so says ONTAP", "code": CODES[provider][status]}}
@@ -57,91 +73,94 @@ def _words(provider: str, status: int) -> Any:
             return {"statusCode": status, "error": "Error", "message": "so says BlueXP"}
 
 
-def check(rig: Bench, result: Result, cell: Cell) -> None:
-    assert result.outcomes == {cell.outcome}
-    assert result.after <= cell.sent
-    assert result.ended <= cell.by + TICK
-    if cell.outcome is WaitTimeout:
-        assert result.ended == about(60)
-        assert all(isinstance(error.__cause__, cell.cause or ()) for error in result.raised)
-    # Twice only where the first was refused unread.
+def check(rig: Rig, result: CaseResult, expected: Expected) -> None:
+    assert result.outcomes == {expected.outcome}
+    assert result.requests_since_fault <= expected.requests
+    assert result.seconds <= expected.seconds + TICK
+    if expected.outcome is WaitTimeout:
+        assert result.seconds == about(60)
+        assert all(isinstance(error.__cause__, expected.cause or ()) for error in result.raised)
+    # A write is sent a second time only if the first one was rejected with 401, and so not carried out.
     assert len([request for request in rig.writes() if request.status != 401]) <= 1
-    assert rig.wire.sent.count(rig.column.write[0]) + rig.wire.sent.count("PATCH") <= 2
+    assert rig.wire.sent.count(rig.target.write[0]) + rig.wire.sent.count("PATCH") <= 2
     assert rig.wire.flying == 0
-    rig.sim.verify()
+    rig.simulator.verify()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "phase", "column"), cases(None))
-async def test_a_fault_that_shows_once(kind: str, phase: str, column: Column) -> None:
-    cell = TABLE[kind].cell(phase, column.name, ever=False)
-    assert cell is not None
-    async with bench(column) as rig:
-        check(rig, await attempt(rig, phase, fault_of(kind, column)), cell)
+@pytest.mark.parametrize(("name", "phase", "target"), cases(None))
+async def test_a_fault_that_one_request_meets(name: str, phase: str, target: Target) -> None:
+    expected = MATRIX[name].expected(phase, target.name, permanent=False)
+    assert expected is not None
+    async with open_rig(target) as rig:
+        check(rig, await run_case(rig, phase, fault_of(name, target)), expected)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "phase", "column"), cases(None))
-async def test_a_fault_that_never_ends(kind: str, phase: str, column: Column) -> None:
-    cell = TABLE[kind].cell(phase, column.name, ever=True)
-    assert cell is not None
-    async with bench(column) as rig:
-        check(rig, await attempt(rig, phase, fault_of(kind, column), times=None), cell)
+@pytest.mark.parametrize(("name", "phase", "target"), cases(None))
+async def test_a_permanent_fault(name: str, phase: str, target: Target) -> None:
+    expected = MATRIX[name].expected(phase, target.name, permanent=True)
+    assert expected is not None
+    async with open_rig(target) as rig:
+        check(rig, await run_case(rig, phase, fault_of(name, target), times=None), expected)
 
 
-# --- the table is complete
+# --- the matrix is complete
 
 
-def test_every_kind_that_can_be_injected_is_in_the_table() -> None:
+def test_every_fault_that_can_be_injected_is_in_the_matrix() -> None:
     faults = [fault for row in ROWS for fault in row.faults.values()]
     assert {type(fault).__name__ for fault in faults if isinstance(fault, Fault)} | {"Status"} == set(KINDS)
     assert {fault for fault in faults if isinstance(fault, int)} == {400, 401, 403, 429, 500}
-    assert len(TABLE) == len(faults)
+    assert len(MATRIX) == len(faults)
 
 
-def test_every_case_has_a_row_or_a_reason() -> None:
-    for kind, phase, column in ALL:
-        row, why = TABLE[kind], why_never(kind, phase, column)
-        for ever in (False, True):
-            cell = row.cell(phase, column.name, ever=ever)
-            assert why or cell, f"{kind}, {phase}, {column.name}: neither an outcome nor a reason"
-    for reason in NEVER:
-        assert any(reason.covers(kind, phase, column.name) for kind, phase, column in ALL), reason
+def test_every_case_has_an_expected_outcome_or_is_excluded() -> None:
+    for name, phase, target in ALL:
+        row, reason = MATRIX[name], exclusion_reason(name, phase, target)
+        for permanent in (False, True):
+            expected = row.expected(phase, target.name, permanent=permanent)
+            assert reason or expected, f"{name}, {phase}, {target.name}: neither expected nor excluded"
+    for exclusion in EXCLUSIONS:
+        assert any(exclusion.covers(name, phase, target.name) for name, phase, target in ALL), exclusion
 
 
-def test_no_outcome_is_without_a_case() -> None:
-    for kind, row in TABLE.items():
+def test_no_outcome_is_expected_where_all_cases_are_excluded() -> None:
+    for name, row in MATRIX.items():
         for phase in PHASES:
-            possible = [column for column in COLUMNS if why_never(kind, phase, column) is None]
-            assert possible or row.cell(phase, "", ever=False) is None, f"{kind}, {phase}"
+            possible = [target for target in TARGETS if exclusion_reason(name, phase, target) is None]
+            assert possible or row.expected(phase, "", permanent=False) is None, f"{name}, {phase}"
 
 
-# --- the reasons are true
+# --- the reasons of the exclusions are true
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "phase", "column"), cases(UNSUPPORTED))
-async def test_what_a_system_lacks_raises_before_any_request(kind: str, phase: str, column: Column) -> None:
-    async with bench(column) as rig:
+@pytest.mark.parametrize(("name", "phase", "target"), cases(UNSUPPORTED))
+async def test_an_unsupported_call_sends_no_request(name: str, phase: str, target: Target) -> None:
+    async with open_rig(target) as rig:
         try:
-            result = await attempt(rig, phase, fault_of(kind, column))
-        except ValueError:  # nor has it what could go wrong
+            result = await run_case(rig, phase, fault_of(name, target))
+        except ValueError:  # inject() refuses the fault, because the system lacks the feature
             return
         assert result.outcomes == {Unsupported}
         assert rig.wire.sent == []
 
 
-@pytest.mark.parametrize(("kind", "phase", "column"), cases(NO_SUCH_FEATURE))
-async def test_what_a_system_lacks_cannot_go_wrong(kind: str, phase: str, column: Column) -> None:
-    async with bench(column) as rig:
-        with pytest.raises(ValueError, match=f"{type(rig.sim).__name__} has no"):
-            await attempt(rig, phase, fault_of(kind, column))
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "phase", "target"), cases(NO_SUCH_FEATURE))
+async def test_a_fault_of_a_feature_that_the_system_lacks_is_refused(
+    name: str, phase: str, target: Target
+) -> None:
+    async with open_rig(target) as rig:
+        with pytest.raises(ValueError, match=f"{type(rig.simulator).__name__} has no"):
+            await run_case(rig, phase, fault_of(name, target))
 
 
-@pytest.mark.parametrize(("kind", "phase", "column"), cases(DOES_NOT_FIT))
-async def test_what_does_not_fit_is_never_met(kind: str, phase: str, column: Column) -> None:
-    async with bench(column) as rig:
-        result = await attempt(rig, phase, fault_of(kind, column), times=None)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "phase", "target"), cases(DOES_NOT_APPLY))
+async def test_a_fault_that_does_not_apply_is_never_met(name: str, phase: str, target: Target) -> None:
+    async with open_rig(target) as rig:
+        result = await run_case(rig, phase, fault_of(name, target), times=None)
         assert result.injection.met == []
         assert result.outcomes <= {JobState.SUCCEEDED, JobState.RUNNING, "started"}
 

@@ -1,4 +1,4 @@
-"""What a fault is tried on: a simulated system and its source, and what is done in each phase."""
+"""A case of the fault matrix: one fault, injected in one phase of a call to one system."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.contract.systems import Wire
 
-RUN = 9.5
-"""Seconds that a job takes; it is asked about once a second, from 0 to 10, which is 11 times."""
-DEADLINE = 60.0
+JOB_SECONDS = 9.5
+"""How long a job runs; it is polled once a second, from 0 s to 10 s, which is 11 times."""
+WAIT_TIMEOUT = 60.0
 REQUEST_TIMEOUT = 5.0
 
-POLL_PHASES: Mapping[str, float] = {"first poll": 0.0, "mid-wait": 4.5, "last poll": RUN}
-"""From when on a poll meets the fault, in seconds."""
+POLL_PHASES: Mapping[str, float] = {"first poll": 0.0, "mid-wait": 4.5, "last poll": JOB_SECONDS}
+"""The phases of a wait: seconds after which the next poll meets the fault."""
 PHASES = (*POLL_PHASES, "act", "re-read", "list", "start")
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -38,7 +38,7 @@ Outcome = JobState | type[JobsError] | str
 
 
 @attrs.frozen
-class Column:
+class Target:
     """A system, and how many jobs are waited for at once."""
 
     name: str
@@ -48,157 +48,161 @@ class Column:
     running: str
     succeeded: str
     write: tuple[str, str]
-    asked: Mapping[str, Any]
-    """The filter of a list by which A and B are asked for, and not C; ids are filled in for names."""
+    """Method and path of a request that starts a job."""
+    list_filter: Mapping[str, Any]
+    """The filter that lists the jobs A and B, and not C; in it names of jobs stand for their ids."""
     jobs: int = 1
 
 
 @attrs.frozen
-class Bench:
-    """A column in operation."""
+class Rig:
+    """A running simulator of a target, and a source that is connected to it."""
 
-    column: Column
-    sim: Simulator
+    target: Target
+    simulator: Simulator
     wire: Wire
     source: HttpSource
 
-    def job(self, seconds: float = RUN, **fields: Any) -> str:
+    def add_job(self, seconds: float = JOB_SECONDS, **fields: Any) -> str:
+        """Start a job that succeeds after ``seconds``, or never ends if they are infinite; return its id."""
         endless = math.isinf(seconds)
-        script: list[tuple[str, float | None]] = [(self.column.running, None if endless else seconds)]
-        return self.sim.add_job(script if endless else [*script, (self.column.succeeded, None)], **fields)
+        script: list[tuple[str, float | None]] = [(self.target.running, None if endless else seconds)]
+        return self.simulator.add_job(
+            script if endless else [*script, (self.target.succeeded, None)], **fields
+        )
 
     def writes(self) -> list[Request]:
-        return [request for request in self.sim.journal if request.method in WRITES]
+        return [request for request in self.simulator.journal if request.method in WRITES]
 
-    def shows_success(self, job: str) -> bool:
-        """Whether the server has ever told of this job, in a whole reply, that it succeeded."""
-        return any(_tells(request, job, self.column.succeeded) for request in self.sim.journal)
+    def reported_success(self, job: str) -> bool:
+        """Whether the server said, in a response that was not cut, that this job succeeded."""
+        return any(_reports(request, job, self.target.succeeded) for request in self.simulator.journal)
 
 
-def _tells(request: Request, job: str, word: str) -> bool:
-    reply = request.response
-    if reply is None or reply.status != 200 or reply.cut is not None:
+def _reports(request: Request, job: str, state: str) -> bool:
+    response = request.response
+    if response is None or response.status != 200 or response.cut is not None:
         return False
-    found = reply.json()
-    records = found.get("records", found.get("job", [found])) or []
+    data = response.json()
+    records = data.get("records", data.get("job", [data])) or []
     return any(
         job in (record.get("uuid"), record.get("guid"), record.get("id"))
-        and word in (record.get("state"), record.get("status"))
+        and state in (record.get("state"), record.get("status"))
         for record in records
     )
 
 
 @attrs.frozen
-class Result:
-    """What came of it."""
+class CaseResult:
+    """What happened in a case."""
 
     outcomes: frozenset[Outcome]
     raised: tuple[JobsError, ...]
     injection: Injection
-    after: int
-    """Requests that left from the one on that met the fault first."""
-    sent: int
-    ended: float
+    requests_since_fault: int
+    """Requests sent from the first that met the fault on, which is included."""
+    seconds: float
 
 
 @asynccontextmanager
-async def bench(column: Column) -> AsyncGenerator[Bench, None]:
-    sim = column.simulate()
-    wire = Wire(sim)
+async def open_rig(target: Target) -> AsyncGenerator[Rig, None]:
+    simulator = target.simulate()
+    wire = Wire(simulator)
     numbers = itertools.count(1)
 
     async def token() -> str:
-        return f"token-{next(numbers)}"  # another one for each request: one that was refused is replaced
+        return f"token-{next(numbers)}"  # a new one for each request, so that a rejected one is replaced
 
-    source = column.connect(auth=Bearer(token), transport=wire, request_timeout=REQUEST_TIMEOUT)
+    source = target.connect(auth=Bearer(token), transport=wire, request_timeout=REQUEST_TIMEOUT)
     async with source:
-        yield Bench(column, sim, wire, source)
+        yield Rig(target, simulator, wire, source)
 
 
-async def attempt(bench: Bench, phase: str, fault: Fault, *, times: int | None = 1) -> Result:
-    """Do what the phase is about, while the fault shows."""
+async def run_case(rig: Rig, phase: str, fault: Fault, *, times: int | None = 1) -> CaseResult:
+    """Make the call of a phase while the fault is injected into ``times`` requests (None: into all)."""
     outcomes: set[Outcome] = set()
     raised: list[JobsError] = []
     began = anyio.current_time()
-    prepare, match, after_seconds = await _prepared(bench, phase)
+    call, match, after_seconds = await _prepare(rig, phase)
     if phase == "list" and isinstance(fault, Forget):
-        fault = Forget(next(iter(bench.sim.jobs)))
-    injection = bench.sim.inject(match, fault, times=times, after_seconds=after_seconds)
+        fault = Forget(next(iter(rig.simulator.jobs)))
+    injection = rig.simulator.inject(match, fault, times=times, after_seconds=after_seconds)
     try:
-        for one in await prepare():
-            if isinstance(one, JobsError):
-                raised.append(one)
-            outcomes.add(type(one) if isinstance(one, JobsError) else one)
+        for result in await call():
+            if isinstance(result, JobsError):
+                raised.append(result)
+            outcomes.add(type(result) if isinstance(result, JobsError) else result)
     except JobsError as error:
         raised.append(error)
         outcomes.add(type(error))
-    sent, journal = len(bench.wire.sent), bench.sim.journal
+    sent, journal = len(rig.wire.sent), rig.simulator.journal
     before = journal.index(injection.met[0]) if injection.met else sent
-    ended = anyio.current_time() - began
-    return Result(frozenset(outcomes), tuple(raised), injection, sent - before, sent, ended)
+    seconds = anyio.current_time() - began
+    return CaseResult(frozenset(outcomes), tuple(raised), injection, sent - before, seconds)
 
 
-async def _prepared(
-    bench: Bench, phase: str
+async def _prepare(
+    rig: Rig, phase: str
 ) -> tuple[Callable[[], Awaitable[list[Outcome | JobsError]]], Match, float]:
-    column, source = bench.column, bench.source
+    """Return the call of a phase, the requests that meet the fault, and after how many seconds they do."""
+    target, source = rig.target, rig.source
     if phase in POLL_PHASES:
-        ids = [bench.job() for _ in range(column.jobs)]
-        bench.job(math.inf)  # one that nobody waits for
+        ids = [rig.add_job() for _ in range(target.jobs)]
+        rig.add_job(math.inf)  # nobody waits for this one
 
         async def wait() -> list[Outcome | JobsError]:
             if len(ids) == 1:
-                return [await _ended(bench, ids[0], await source.wait(ids[0], timeout=DEADLINE))]
-            done = await wait_all(source, ids, timeout=DEADLINE, check=False)
+                return [_verified_state(rig, ids[0], await source.wait(ids[0], timeout=WAIT_TIMEOUT))]
+            results = await wait_all(source, ids, timeout=WAIT_TIMEOUT, check=False)
             return [
-                one if isinstance(one, JobsError) else await _ended(bench, id, one)
-                for id, one in zip(ids, done, strict=True)
+                result if isinstance(result, JobsError) else _verified_state(rig, id, result)
+                for id, result in zip(ids, results, strict=True)
             ]
 
         return wait, Match("GET"), POLL_PHASES[phase]
     if phase in ("act", "re-read"):
-        id = bench.job(math.inf)
+        id = rig.add_job(math.inf)
 
         async def act() -> list[Outcome | JobsError]:
             job = await source.act(id, Action.PAUSE)
-            assert [request.status for request in bench.writes()][-1] == 200
+            assert [request.status for request in rig.writes()][-1] == 200
             assert (job.state is JobState.UNKNOWN) == bool(job.warnings)
             return [job.state]
 
         return act, Match("PATCH" if phase == "act" else "GET"), 0.0
     if phase == "list":
         names = {
-            bench.job(seconds, **({"type": kind} if column.provider == "bluexp" else {})): name
+            rig.add_job(seconds, **({"type": kind} if target.provider == "bluexp" else {})): name
             for name, seconds, kind in (
                 ("A", 3, "backup"),
                 ("B", math.inf, "backup"),
                 ("C", math.inf, "other"),
             )
         }
-        filled = {
+        list_filter = {
             key: [id for id, name in names.items() if name in value] if isinstance(value, list) else value
-            for key, value in column.asked.items()
+            for key, value in target.list_filter.items()
         }
 
-        async def listing() -> list[Outcome | JobsError]:
+        async def list_jobs() -> list[Outcome | JobsError]:
             await anyio.sleep(5)
-            jobs = [job async for job in source.list(**filled)]
+            jobs = [job async for job in source.list(**list_filter)]
             return [", ".join(sorted(f"{names[job.ref.id]} {job.state.name.lower()}" for job in jobs))]
 
-        return listing, Match("GET"), 0.0
+        return list_jobs, Match("GET"), 0.0
 
     async def start() -> list[Outcome | JobsError]:
-        started = await source.start(*column.write)
-        assert [ref.id for ref in started.refs] == list(bench.sim.jobs)
+        adopted = await source.start(*target.write)
+        assert [ref.id for ref in adopted.refs] == list(rig.simulator.jobs)
         return ["started"]
 
-    return start, Match(column.write[0]), 0.0
+    return start, Match(target.write[0]), 0.0
 
 
-async def _ended(bench: Bench, id: str, job: Job) -> Outcome:
+def _verified_state(rig: Rig, id: str, job: Job) -> Outcome:
     assert job.ref.id == id
     if job.state is JobState.SUCCEEDED:
-        assert bench.shows_success(id), "a success that the server never told of"
+        assert rig.reported_success(id), "the server never said that the job succeeded"
     return job.state
 
 
@@ -207,7 +211,7 @@ def _ontap() -> OntapSimulator:
     return OntapSimulator(clock=clock, tokens=TokenDesk(clock, 3600))
 
 
-ONTAP = Column(
+ONTAP = Target(
     name="ontap",
     provider="ontap",
     simulate=_ontap,
@@ -215,9 +219,9 @@ ONTAP = Column(
     running="running",
     succeeded="success",
     write=("DELETE", "/api/storage/volumes/1"),
-    asked={"uuid": ["A", "B"]},
+    list_filter={"uuid": ["A", "B"]},
 )
-BLUEXP = Column(
+BLUEXP = Target(
     name="bluexp",
     provider="bluexp",
     simulate=BlueXPSimulator,
@@ -225,9 +229,9 @@ BLUEXP = Column(
     running="IN_PROGRESS",
     succeeded="COMPLETED",
     write=("POST", "/backup/working-environment/we-1"),
-    asked={"type": "backup"},
+    list_filter={"type": "backup"},
 )
-CF = Column(
+CF = Target(
     name="cf",
     provider="cf",
     simulate=CFSimulator,
@@ -235,7 +239,7 @@ CF = Column(
     running="PROCESSING",
     succeeded="COMPLETE",
     write=("DELETE", "/v3/apps/1cb006ee-fb05-47e1-b541-c34179ddc446"),
-    asked={},
+    list_filter={},
 )
 MANY = attrs.evolve(ONTAP, name="ontap-many", jobs=3)
-COLUMNS = (ONTAP, MANY, BLUEXP, CF)
+TARGETS = (ONTAP, MANY, BLUEXP, CF)

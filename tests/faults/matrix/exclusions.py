@@ -1,4 +1,4 @@
-"""Where a fault cannot occur, and why: what the table has no outcome for."""
+"""The cases of the fault matrix that cannot occur, and why: for these no outcome is expected."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from tests.faults.matrix.expectations import MANY, POLLING
 
 
 @attrs.frozen
-class Never:
-    """Where a fault cannot occur. An empty set stands for all kinds, phases or columns."""
+class Exclusion:
+    """Cases that cannot occur. An empty set stands for all faults, phases or targets."""
 
-    why: str
-    kinds: frozenset[str] = frozenset()
+    reason: str
+    faults: frozenset[str] = frozenset()
     phases: frozenset[str] = frozenset()
-    columns: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
 
-    def covers(self, kind: str, phase: str, column: str) -> bool:
+    def covers(self, fault: str, phase: str, target: str) -> bool:
         return (
-            kind in (self.kinds or {kind})
+            fault in (self.faults or {fault})
             and phase in (self.phases or {phase})
-            and column in (self.columns or {column})
+            and target in (self.targets or {target})
         )
 
 
-UNSUPPORTED = "raises Unsupported, and sends nothing"
-NO_SUCH_FEATURE = "the system lacks what could go wrong, and inject() says so"
-DOES_NOT_FIT = "no request of this phase can meet it"
+UNSUPPORTED = "the source raises Unsupported, and sends nothing"
+NO_SUCH_FEATURE = "the system lacks the feature that the fault affects, and inject() raises"
+DOES_NOT_APPLY = "the fault applies to no request of this phase"
 SAME_AS_ONE = "the same as with one job"
 
-OF_LISTS = frozenset({"short page", "empty page", "ignored filter"})
+LIST_FAULTS = frozenset({"short page", "empty page", "ignored filter"})
 
-NEVER = (
-    Never(UNSUPPORTED, phases=frozenset({"act", "re-read"}), columns=frozenset({BLUEXP, CF})),
-    Never(UNSUPPORTED, phases=frozenset({"list"}), columns=frozenset({CF})),
-    Never(SAME_AS_ONE, phases=frozenset({"act", "re-read", "list", "start"}), columns=frozenset({MANY})),
-    Never(NO_SUCH_FEATURE, kinds=frozenset({"short page", "empty page"}), columns=frozenset({BLUEXP, CF})),
-    Never(NO_SUCH_FEATURE, kinds=frozenset({"ignored filter"}), columns=frozenset({CF})),
-    Never(DOES_NOT_FIT, OF_LISTS, POLLING, frozenset({ONTAP, BLUEXP})),
-    Never(DOES_NOT_FIT, OF_LISTS, frozenset({"act", "re-read", "start"})),
-    Never(DOES_NOT_FIT, frozenset({"stale by 3 s"}), frozenset({"act", "start"})),
-    Never(DOES_NOT_FIT, frozenset({"a job vanishes"}), frozenset({"start"})),
+EXCLUSIONS = (
+    Exclusion(UNSUPPORTED, phases=frozenset({"act", "re-read"}), targets=frozenset({BLUEXP, CF})),
+    Exclusion(UNSUPPORTED, phases=frozenset({"list"}), targets=frozenset({CF})),
+    Exclusion(SAME_AS_ONE, phases=frozenset({"act", "re-read", "list", "start"}), targets=frozenset({MANY})),
+    Exclusion(
+        NO_SUCH_FEATURE, faults=frozenset({"short page", "empty page"}), targets=frozenset({BLUEXP, CF})
+    ),
+    Exclusion(NO_SUCH_FEATURE, faults=frozenset({"ignored filter"}), targets=frozenset({CF})),
+    Exclusion(DOES_NOT_APPLY, LIST_FAULTS, POLLING, frozenset({ONTAP, BLUEXP})),
+    Exclusion(DOES_NOT_APPLY, LIST_FAULTS, frozenset({"act", "re-read", "start"})),
+    Exclusion(DOES_NOT_APPLY, frozenset({"stale by 3 s"}), frozenset({"act", "start"})),
+    Exclusion(DOES_NOT_APPLY, frozenset({"job lost"}), frozenset({"start"})),
 )
-"""The first that covers a case says why."""
+"""The first exclusion that covers a case gives its reason."""
