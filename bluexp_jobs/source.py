@@ -27,7 +27,7 @@ class BlueXPJobs(HttpSource):
     ``account`` is an account or organisation id (not its name), ``agent`` the agent's id, with or without
     "clients" behind it. ``auth`` is `RefreshToken`, `ServiceAccount`, in private mode `AgentPassword`, or
     ``Bearer(token)`` or an ``httpx.Auth``. ``endpoint`` is another host, as in private mode the agent's. The
-    other keywords are those of `common.options.SourceOptions`. Raises `UsageError`.
+    other keywords are those of `common.options.SourceOptions`. Raise `UsageError`.
     """
 
     provider: str = PROVIDER
@@ -51,10 +51,10 @@ class BlueXPJobs(HttpSource):
     def list(
         self, *, type: str | None = None, status: str | JobState | None = None, **unknown: object
     ) -> AsyncIterator[Job]:
-        """The account's jobs, all of them in one reply: the API has no pages.
+        """Return the account's jobs, all of them in one response: the API has no pages.
 
         ``type`` and ``status`` are passed to the server as they are. A `JobState` as ``status`` is compared
-        here instead, since several words mean one state and PARTIAL has none. Raises `UsageError` before
+        here instead, since several words mean one state and PARTIAL has none. Raise `UsageError` before
         any request, `SourceError` while iterating.
         """
         if unknown:
@@ -80,7 +80,7 @@ class BlueXPJobs(HttpSource):
         return Pages(fetch, path)
 
     async def act(self, job: JobLike, action: Action) -> NoReturn:
-        """Raises `Unsupported` before any request: the API has no cancel, pause or resume."""
+        """Raise `Unsupported` before any request: the API has no cancel, pause or resume."""
         await super().act(job, action)
         raise AssertionError("unreachable")
 

@@ -20,7 +20,7 @@ class CFJobs(HttpSource):
 
     ``endpoint`` is the API's address, such as ``https://api.example.org``. ``auth`` is ``UAAPassword``,
     ``UAAClientCredentials``, ``UAARefreshToken``, ``Bearer(token)`` or an ``httpx.Auth``; with ``cert=``
-    (Korifi) it may be left out. The other keywords are those of `common.options.SourceOptions`. Raises
+    (Korifi) it may be left out. The other keywords are those of `common.options.SourceOptions`. Raise
     `UsageError`.
     """
 
@@ -39,13 +39,13 @@ class CFJobs(HttpSource):
         write: bool = False,
         **options: Unpack[SourceOptions],
     ) -> Self:
-        """The foundation that the ``cf`` command is logged in to, with that login.
+        """Return the foundation that the ``cf`` command is logged in to, with that login.
 
         ``path`` is the command's ``config.json`` or a folder that it is in; left out, it is
         ``$CF_HOME/.cf/config.json`` or ``~/.cf/config.json``. The file is read again before each renewal, for
         the command may have renewed the login; only with ``write`` are renewed tokens written back. A login
-        with ``--skip-ssl-validation`` means ``verify=False``, unless ``verify`` is given. Raises `UsageError`
-        where there is no login to go on with.
+        with ``--skip-ssl-validation`` means ``verify=False``, unless ``verify`` is given. Raise `UsageError`
+        if there is no login to use.
         """
         from cfjobs.cf_cli import (
             CfCliLogin,  # lazily: few need what it needs
@@ -60,13 +60,13 @@ class CFJobs(HttpSource):
         return cls(login.target, auth=CfCliLogin(file, login, write=write), **options)
 
     def list(self, *args: Any, **filters: Any) -> NoReturn:
-        """Raises `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""
+        """Raise `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""
         del args, filters
         raise Unsupported(
             "Cloud Foundry jobs cannot be listed: their API has no list; keep the refs that adopt() gives"
         )
 
     async def act(self, job: JobLike, action: Action) -> NoReturn:
-        """Raises `Unsupported` before any request: the API has no cancel, pause or resume."""
+        """Raise `Unsupported` before any request: the API has no cancel, pause or resume."""
         await super().act(job, action)
         raise AssertionError("unreachable")

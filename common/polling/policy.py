@@ -30,7 +30,7 @@ class PollPolicy:
 
     The delay after a poll is ``fraction`` of the job's run time, between ``initial`` and ``maximum``: an
     end is learnt of at most max(initial, a tenth of the run time) late, and the number of polls grows
-    with the logarithm of the run time. Raises `UsageError` for numbers that make no sense.
+    with the logarithm of the run time. Raise `UsageError` for numbers that make no sense.
     """
 
     initial: float = attrs.field(default=1.0, validator=_seconds(0.001))

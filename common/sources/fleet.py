@@ -1,4 +1,4 @@
-"""Several sources behind one: a ref goes to the source that it belongs to."""
+"""Several sources behind one: a ref is routed to the source that it belongs to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Fleet:
     """A `JobSource` over several: ``Fleet([ontap, foundation, backup])``.
 
     Jobs are named by a ref, its text or a `Job`; a bare id will do where there is one source only. As a
-    context manager it closes its members. Raises `UsageError` for no member, or two of the same system.
+    context manager it closes its members. Raise `UsageError` for no member, or two of the same system.
     """
 
     def __init__(self, sources: Iterable[Member]) -> None:
@@ -42,11 +42,11 @@ class Fleet:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What at least one member can do; ask ``fleet.of(job).capabilities`` for one job's."""
+        """What at least one member can do; for one job see ``fleet.of(job).capabilities``."""
         return frozenset[Capability]().union(*(source.capabilities for source in self.sources))
 
     def of(self, job: JobLike) -> Member:
-        """The member that a job belongs to. Raises `WrongSource` where there is none."""
+        """Return the member that a job belongs to. Raise `WrongSource` if there is none."""
         if isinstance(job, str) and not is_ref(job) and len(self.sources) > 1:
             raise UsageError(
                 f"a bare id could be any of {len(self.sources)} sources' job: pass its ref instead"
@@ -74,15 +74,15 @@ class Fleet:
         return owners[0]
 
     def ref(self, job: JobLike) -> JobRef:
-        """The complete ref of a job of one of the members."""
+        """Return the complete ref of a job of one of the members."""
         return self.of(job).ref(job)
 
     async def get(self, job: JobLike) -> Job:
-        """One observation of one job."""
+        """Return one observation of one job."""
         return await self.of(job).get(job)
 
     async def act(self, job: JobLike, action: Action) -> Job:
-        """Pause, resume or cancel a job. Raises `Unsupported` where its system can't."""
+        """Pause, resume or cancel a job, and return it. Raise `Unsupported` where its system can't."""
         return await self.of(job).act(job, action)
 
     async def pause(self, job: JobLike) -> Job:
@@ -108,7 +108,7 @@ class Fleet:
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Job:
-        """The job once it has ended, as its own source's ``wait``."""
+        """Return the job once it has ended, as its own source's ``wait`` does."""
         return await self.of(job).wait(
             job,
             timeout=timeout,
@@ -129,7 +129,7 @@ class Fleet:
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Watch:
-        """The first observation of a job, then each change."""
+        """Return the first observation of a job, then each change."""
         return self.of(job).watch(
             job,
             timeout=timeout,
@@ -140,9 +140,9 @@ class Fleet:
         )
 
     def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
-        """The jobs of every member that can list, one member after another; filters go to each of them.
+        """Return the jobs of every member that can list, one member after another.
 
-        Raises `Unsupported` where no member can list, and `UsageError` for a filter that one does not know.
+        Raise `Unsupported` if no member can list, and `UsageError` for a filter that one does not know.
         """
         able = [source for source in self.sources if Capability.LIST in source.capabilities]
         if not able:
@@ -150,7 +150,7 @@ class Fleet:
         return Chain([source.list(*args, **filters) for source in able])
 
     async def aclose(self) -> None:
-        """Close every member, also when closing one of them fails."""
+        """Close every member, also if closing one of them fails."""
         async with AsyncExitStack() as stack:
             for source in self.sources:
                 stack.push_async_callback(source.aclose)
@@ -175,7 +175,7 @@ Member = BaseSource | Fleet
 
 
 def _claims(source: Member, other: Member) -> bool:
-    """Whether a source takes the jobs of another one for its own."""
+    """Whether a source takes the jobs of another one as its own."""
     if not isinstance(other, BaseSource):
         return False
     try:

@@ -19,7 +19,7 @@ from common.polling.wait import OnCancel, Probe, cancel_remote, is_cancellation
 from common.sources.fleet import Member
 
 ReturnWhen = Literal["all", "first", "first_failure"]
-"""When `wait_all` returns: once all have ended, one has, or one has ended without success."""
+"""When `wait_all` returns: once all have ended, or one has, or one has ended without success."""
 
 Outcome = Job | JobsError
 """How one wait ended: with the job, or with the exception that ``wait`` would have raised."""
@@ -72,14 +72,14 @@ async def wait_all(
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
 ) -> list[Job] | list[Outcome] | list[Outcome | None]:
-    """The outcomes of many waits, in the order of ``jobs``.
+    """Return the outcomes of many waits, in the order of ``jobs``.
 
-    ``timeout`` is in seconds, one deadline for all. ``check=True`` raises `JobsFailed` where any wait failed,
+    ``timeout`` is in seconds, one deadline for all. ``check=True`` raises `JobsFailed` if any wait failed,
     once all have ended: it holds every outcome by ref. ``check=False`` puts the exception of a wait in its
     job's place, and a job that failed as it is. With ``return_when="first"`` (one has ended) or
     ``"first_failure"`` (one has ended without success) the others are waited for no longer, and their jobs
     run on; theirs is None.
-    The other keywords are those of ``wait``. Raises `UsageError` or `WrongSource` for any of the jobs before
+    The other keywords are those of ``wait``. Raise `UsageError` or `WrongSource` for any of the jobs before
     the first request.
     """
     if return_when not in ("all", "first", "first_failure"):
@@ -109,19 +109,19 @@ def as_completed(
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
 ) -> Completed:
-    """Wait for many jobs, and give each outcome as it comes.
+    """Wait for many jobs, and return each outcome as it comes.
 
     Enter it, then iterate: ``async with as_completed(source, jobs) as done:`` and within that
     ``async for outcome in done:``. An outcome is the `Job`, failed or not, or the `JobsError` that its wait
     ended with; both have ``ref``. Leaving the block ends the waits that are left, and leaves their jobs
-    alone; only where the caller's own task is cancelled, ``on_cancel="cancel"`` asks their servers to cancel
-    them. The other keywords are those of ``wait``. Raises `UsageError` or `WrongSource` for any of the jobs
+    alone; only if the caller's own task is cancelled, ``on_cancel="cancel"`` asks their servers to cancel
+    them. The other keywords are those of ``wait``. Raise `UsageError` or `WrongSource` for any of the jobs
     before the first request.
     """
     if isinstance(jobs, str) or not isinstance(jobs, Iterable):
         raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
     wanted = list(jobs)
-    # Made and thrown away: whatever is wrong with the call is said now, by the source itself.
+    # Made and dropped: whatever is wrong with the call is raised now, by the source itself.
     refs = [
         source.watch(job, timeout=timeout, on_cancel=on_cancel, resolve_gone=resolve_gone, policy=policy).ref
         for job in wanted

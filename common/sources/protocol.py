@@ -21,11 +21,11 @@ class JobSource(Protocol):
         ...
 
     async def get(self, job: JobLike) -> Job:
-        """One observation of one job: one request."""
+        """Return one observation of one job, made by one request."""
         ...
 
     async def act(self, job: JobLike, action: Action) -> Job:
-        """Pause, resume or cancel a job, and read it again."""
+        """Pause, resume or cancel a job, and return it as it reads afterwards."""
         ...
 
     async def wait(
@@ -39,9 +39,9 @@ class JobSource(Protocol):
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Job:
-        """The job once it has ended, or has reached one of the states in ``until``."""
+        """Return the job once it has ended, or has reached one of the states in ``until``."""
         ...
 
     def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
-        """The jobs that match, page after page."""
+        """Return the jobs that match, page after page."""
         ...
