@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from common.simulator.script import OnWrite, Script, ScriptedJob
 
 
-class Controlled(Protocol):
+class _Simulator(Protocol):
     """What control needs of a simulator."""
 
     clock: Clock
@@ -33,21 +33,10 @@ class Controlled(Protocol):
     journal: list[Request]
     faults: list[Injection]
 
-    def add_job(self, script: Script, *, id: str | None = None, **fields: Any) -> str:
-        """Add a job, and return its id."""
-        ...
-
-    def inject(self, *args: Any, **options: Any) -> Injection:
-        """Inject faults."""
-        ...
-
-    def wall(self, at: float) -> datetime:
-        """Return the date of a time on the simulator's clock."""
-        ...
-
-    def reset(self) -> None:
-        """Forget everything that was set, and begin again."""
-        ...
+    def add_job(self, script: Script, *, id: str | None = None, **fields: Any) -> str: ...
+    def inject(self, *args: Any, **options: Any) -> Injection: ...
+    def wall(self, at: float) -> datetime: ...
+    def reset(self) -> None: ...
 
 
 FAULT_KEYS = ("match", "faults", *TRIGGER_KEYS)
@@ -62,7 +51,7 @@ class _NotFound(Exception):
     pass
 
 
-def control(simulator: Controlled, request: Request) -> Response:
+def control(simulator: _Simulator, request: Request) -> Response:
     """Carry out a request to control the simulator, and return the response, in JSON.
 
     Its status is 404 for a path, job or fault that does not exist, 400 for a body that makes no sense, and
@@ -82,7 +71,7 @@ def _sentence(error: Exception) -> str:
     return sentence if len(sentence) <= LONGEST else f"{sentence[:LONGEST]}…"
 
 
-def _route(simulator: Controlled, request: Request) -> tuple[int, dict[str, Any]]:
+def _route(simulator: _Simulator, request: Request) -> tuple[int, dict[str, Any]]:
     match request.method, *request.segments[1:]:
         case ("GET",):
             return 200, {"simulator": type(simulator).__name__, **_clock(simulator), "parts": list(PARTS)}
@@ -135,7 +124,7 @@ def _route(simulator: Controlled, request: Request) -> tuple[int, dict[str, Any]
             raise _NotFound(f"no {request.method} {request.path}; below /_sim/ there are {known}")
 
 
-def _added(simulator: Controlled, request: Request) -> ScriptedJob:
+def _added(simulator: _Simulator, request: Request) -> ScriptedJob:
     new = read_job(read_body(request, JOB_KEYS))
     try:
         return simulator.jobs[simulator.add_job(new.script, id=new.id, **new.fields)]
@@ -143,7 +132,7 @@ def _added(simulator: Controlled, request: Request) -> ScriptedJob:
         raise ValueError(str(error)) from None
 
 
-def _set_clock(simulator: Controlled, request: Request) -> None:
+def _set_clock(simulator: _Simulator, request: Request) -> None:
     body = read_body(request, ("scale", "step"))
     if not body:
         raise ValueError('the clock takes {"step": seconds} or {"scale": factor}')
@@ -154,12 +143,12 @@ def _set_clock(simulator: Controlled, request: Request) -> None:
     simulator.clock.scale = scale
 
 
-def _clock(simulator: Controlled) -> dict[str, Any]:
+def _clock(simulator: _Simulator) -> dict[str, Any]:
     now = simulator.clock.now()
     return {"now": now, "date": simulator.wall(now).isoformat(), "scale": simulator.clock.scale}
 
 
-def _job(simulator: Controlled, job: ScriptedJob) -> dict[str, Any]:
+def _job(simulator: _Simulator, job: ScriptedJob) -> dict[str, Any]:
     moment = job.at(simulator.clock.now())
     script = [[step.state, step.seconds, dict(step.changes)] for step in job.life.steps]
     data = {"id": job.id, "state": None, "gone": moment is None, "script": script, "fields": {**job.fields}}
@@ -175,7 +164,7 @@ def _injection(injection: Injection) -> dict[str, Any]:
     }
 
 
-def _logged(simulator: Controlled, request: Request) -> dict[str, Any]:
+def _logged(simulator: _Simulator, request: Request) -> dict[str, Any]:
     met = next((each.id for each in simulator.faults if any(one is request for one in each.met)), None)
     form = "form-urlencoded" in request.headers.get("content-type", "")  # a sign-in: the body holds secrets
     return {

@@ -1,4 +1,4 @@
-"""A source without HTTP, for unit tests: jobs that live by a script, waited for as any other job."""
+"""A source without HTTP, for unit tests: jobs that follow a script, waited for like any other job."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from common.testing.job_script import Failure, JobScript, ScriptedJobState
 PROVIDER = "scripted"
 ENDPOINT = "https://jobs.example"
 BATCH_LIMIT = 6000
-"""Bytes of ids in one request for many jobs, as on ONTAP."""
+"""Bytes of ids in one request for many jobs, at most, as on ONTAP."""
 RETRY_AFTER_CAP = 3600.0
 """At most so many seconds of a ``Retry-After`` are kept."""
 
@@ -46,7 +46,7 @@ class Asked:
 
 
 class ScriptedServer(Pollable):
-    """The scripted jobs, as requests find them; each request takes ``latency`` seconds."""
+    """The server of the scripted jobs; each request takes ``latency`` seconds."""
 
     def __init__(self, refs: RefResolver, latency: float, *, batches: bool) -> None:
         self.batch_limit = BATCH_LIMIT if batches else 0
@@ -57,18 +57,18 @@ class ScriptedServer(Pollable):
         self._refs = refs
 
     async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
-        """One request for one job, as the script wants it."""
+        """Return what one request for one job gives. Raise the error that the script has for it."""
         del last
         await self.request("get", ref.id)
         return Reading(self.observed(ref, self.life(ref)))
 
     def batch_cost(self, ref: JobRef) -> int:
-        """Let no job join a batch that has errors to come: they are for requests about it alone."""
+        """Keep a job with errors out of batches: they are for requests about that job alone."""
         life = self.lives.get(ref.id)
         return len(ref.id) + 1 if self.batch_limit and life is not None and not life.errors else 0
 
     async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
-        """One request for many jobs."""
+        """Return what one request for many jobs gives."""
         await self.request("batch", *(ref.id for ref in refs))
         lives = {ref: self.lives[ref.id] for ref in refs if ref.id in self.lives}
         now = anyio.current_time()
@@ -82,7 +82,7 @@ class ScriptedServer(Pollable):
         return job
 
     async def request(self, what: str, *ids: str) -> None:
-        """Take one request: note it, let time pass, and raise the error that the script has for it."""
+        """Receive one request: log it, wait for the latency, and raise the error that its script has."""
         if self.closed:
             raise UsageError("the source is closed")
         now = anyio.current_time()
@@ -110,12 +110,12 @@ class ScriptedServer(Pollable):
 
 
 class ScriptedSource(BaseSource):
-    """A `JobSource` that invents its jobs: waiting, watching, deadlines and errors are those of any source.
+    """A `JobSource` of scripted jobs: waiting, watching, deadlines and errors are those of any source.
 
-    ``jobs`` maps ids to scripts, as `add_job` takes them. ``provider``, ``endpoint`` and ``scope`` say whose
-    place it takes: with those of a real source it answers for that one's refs, also in a `Fleet`.
-    ``capabilities`` is what its server can do; with ``Capability.BATCH`` one request asks about many jobs.
-    ``latency`` is the seconds that each request takes. `journal` has every request so far.
+    ``jobs`` maps ids to scripts, as `add_job` takes them. With the ``provider``, ``endpoint`` and ``scope``
+    of a real source it takes that source's place, and accepts its refs, also in a `Fleet`. ``capabilities``
+    is what its server can do; with ``Capability.BATCH`` one request asks about many jobs. ``latency`` is the
+    seconds that each request takes. `journal` has every request so far.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class ScriptedSource(BaseSource):
         policy: PollPolicy | None = None,
         concurrency: int = 8,
     ) -> None:
-        if provider not in provider_names():  # its refs are to be read as refs
+        if provider not in provider_names():  # so that JobRef.parse reads its refs
             register_provider(Provider(provider, "Scripted jobs", lambda: ScriptedSource))
         if not 0 <= latency < math.inf:
             raise UsageError(f"latency= is the seconds that a request takes, not {latency!r}")
@@ -171,17 +171,18 @@ class ScriptedSource(BaseSource):
         refuses: Mapping[Action, Exception] | None = None,
         **fields: Any,
     ) -> JobRef:
-        """Add a job that lives by ``script`` from now on, and return its ref.
+        """Add a job that follows ``script`` from now on, and return its ref.
 
         A step is ``(state, seconds)`` or ``(state, seconds, {fields that change})``, the state a `JobState`,
-        its text, or a whole `Job`. Seconds may be None, for ever, in the last step, and a bare state or `Job`
-        says the same; after a last step with seconds the server has forgotten the job. Outside an event loop,
-        the life begins with the first request. ``fields`` are those of a `Job`: ``message=``, ``progress=``.
+        its text, or a whole `Job`. Seconds may be None, for ever, in the last step; a bare state or `Job`
+        means the same. After a last step with seconds the server has forgotten the job. Outside an event
+        loop, the script begins with the first request. ``fields`` are those of a `Job`: ``message=``,
+        ``progress=``.
 
-        ``errors`` has what the n-th request for this job fails with, counted from 1: an exception, or the
-        HTTP status of which any source would make one (404: `JobNotFound`). ``refuses`` has what an action
-        raises; those not named are taken. Raises `UsageError` for a script that makes no sense, for a field
-        that a job does not have, and for an id that is taken.
+        ``errors`` maps the number of a request for this job, counted from 1, to what it fails with: an
+        exception, or the HTTP status that any source would turn into one (404: `JobNotFound`). ``refuses``
+        maps an action to the exception that it raises; others are accepted. Raises `UsageError` for a script
+        that makes no sense, for a field that a job does not have, and for an id that is taken.
         """
         lives = self._server.lives
         ref = self.ref(f"job-{len(lives) + 1}" if id is None else id)
@@ -193,26 +194,24 @@ class ScriptedSource(BaseSource):
         return ref
 
     def forget(self, job: JobLike) -> None:
-        """Make the server forget a job, as after its end."""
+        """Make the server forget a job, as one that ended long ago."""
         self._server.lives.pop(self.ref(job).id, None)
 
     def polls(self, job: JobLike) -> list[float]:
-        """When a job was asked for, alone or among others: the event loop's times, in seconds."""
+        """Return when a job was asked for, alone or among others, in seconds on the event loop's clock."""
         id = self.ref(job).id
-        return [asked.at for asked in self.journal if asked.what in ("get", "batch") and id in asked.ids]
+        return [each.at for each in self.journal if each.what in ("get", "batch") and id in each.ids]
 
     async def act(self, job: JobLike, action: Action) -> Job:
-        """Pause, resume or cancel a job, and read it again.
+        """Pause, resume or cancel a job, and return it as read afterwards.
 
-        Raises what ``refuses`` has for it, `AlreadyFinished` where the job has ended, `JobNotFound`, and
-        `Unsupported` where the capability is missing.
+        Raises the exception that ``refuses`` has for it, `AlreadyFinished` where the job has ended,
+        `JobNotFound`, and `Unsupported` where the capability is missing.
         """
         ref = self.ref(job)
         action = read_action(action)
         if Capability(action) not in self.capabilities:
-            raise Unsupported(
-                f"{self.provider} jobs cannot be acted on: no {action} is among the capabilities"
-            )
+            raise Unsupported(f"{self.provider} jobs do not support {action}: add it to capabilities=")
         await self._server.request(str(action), ref.id)
         life = self._server.life(ref)
         if (refusal := life.refuses.get(action)) is not None:
@@ -226,9 +225,10 @@ class ScriptedSource(BaseSource):
     def list(
         self, *args: Any, state: JobState | str | Collection[JobState | str] | None = None, **filters: Any
     ) -> AsyncIterator[Job]:
-        """The jobs in these states, all by default. Other filters compare with a job's fields.
+        """Yield the jobs in these states, all by default; other filters compare a field of the job.
 
-        Raises `Unsupported` without ``Capability.LIST``.
+        Raises `Unsupported` without ``Capability.LIST``, and `UsageError` for a state or a field that does
+        not exist.
         """
         if Capability.LIST not in self.capabilities:
             return super().list()
@@ -242,7 +242,7 @@ class ScriptedSource(BaseSource):
         now = anyio.current_time()
         for id, life in list(self._server.lives.items()):
             job = life.job(self.ref(id), now)
-            if job is not None and all(_fits(getattr(job, name), want) for name, want in wanted.items()):
+            if job is not None and all(_matches(getattr(job, name), want) for name, want in wanted.items()):
                 yield job
 
     async def aclose(self) -> None:
@@ -266,7 +266,7 @@ def _states(state: JobState | str | Collection[JobState | str]) -> frozenset[Job
         raise UsageError(f"state= names states of a job: {error}") from None
 
 
-def _fits(value: Any, wanted: Any) -> bool:
+def _matches(value: Any, wanted: Any) -> bool:
     return (
         value in wanted if isinstance(wanted, Collection) and not isinstance(wanted, str) else value == wanted
     )

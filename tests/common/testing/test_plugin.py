@@ -184,32 +184,32 @@ async def test_found(virtual_time): await anyio.sleep(3600)
 REFUSED = {
     "a synchronous test": (
         "def test_it(virtual_time): pass",
-        "virtual_time is for async tests, and test_it is none",
+        "virtual_time is for async tests, and test_it is not async",
     ),
     "an async test that nobody runs": (
         "async def test_it(virtual_time): pass",
-        "virtual_time knows no plugin that runs test_it",
+        "virtual_time found no plugin that runs test_it",
     ),
     "asked for too late": (
         (
             "@pytest.mark.asyncio\nasync def test_it(late): pass\n"
             "@pytest.fixture\ndef late(request): request.getfixturevalue('virtual_time')"
         ),
-        "virtual_time cannot reach the event loop of test_it: it needs pytest-asyncio 1.4",
+        "virtual_time cannot control the event loop of test_it: it needs pytest-asyncio 1.4",
     ),
     "asked for too late, by anyio": (
         (
             "@pytest.mark.anyio\nasync def test_it(late): pass\n"
             "@pytest.fixture\ndef late(request): request.getfixturevalue('virtual_time')"
         ),
-        "virtual_time knows no plugin that runs test_it",
+        "virtual_time found no plugin that runs test_it",
     ),
     "beside a fixture that others share": (
         (
             "@pytest.fixture(scope='module')\nasync def shared(anyio_backend): return 1\n"
             "@pytest.mark.anyio\nasync def test_it(shared, virtual_time): pass"
         ),
-        "virtual_time cannot be had beside the module-scoped async fixture 'shared'",
+        "virtual_time cannot be used with the module-scoped async fixture 'shared'",
     ),
     "on a loop that others have begun": (
         (
@@ -217,7 +217,7 @@ REFUSED = {
             "@pytest.mark.anyio\nasync def test_first(shared): pass\n"
             "@pytest.mark.anyio\nasync def test_it(virtual_time): pass"
         ),
-        "virtual_time cannot reach the event loop of test_it*: an async fixture of a scope wider",
+        "virtual_time cannot control the event loop of test_it*: an async fixture of a scope wider",
     ),
 }
 

@@ -140,7 +140,7 @@ async def test_an_action_may_be_refused_or_be_unknown_to_the_server() -> None:
     job = source.add_job("running", refuses={Action.CANCEL: ActionRefused("not now", retryable=True)})
     with pytest.raises(ActionRefused, match="not now"):
         await source.act(job, Action.CANCEL)
-    with pytest.raises(Unsupported, match="no pause"):
+    with pytest.raises(Unsupported, match="do not support pause"):
         await source.act(job, Action.PAUSE)
     with pytest.raises(Unsupported):
         source.list()
