@@ -67,6 +67,19 @@ def whole(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     return read
 
 
+def general_path() -> Callable[[bytes], Any]:
+    """Without the fast path, which data that the caller decoded does not take."""
+    from common.response.decoding import read_json
+    from ontapjobs import parse_jobs
+
+    return lambda data: parse_jobs(read_json(data), endpoint="https://cluster1.example.com")
+
+
+def general_path_without_extras() -> Callable[[bytes], Any]:
+    without_extras()
+    return general_path()
+
+
 def json_alone() -> Callable[[bytes], Any]:
     return json.loads
 
@@ -200,7 +213,9 @@ def cattrs_stock() -> Callable[[bytes], Any]:
 WAYS: dict[str, Callable[[], Callable[[bytes], Any]]] = {
     "jobsource": jobsource,
     "jobsource, every part": lambda: whole(jobsource()),
+    "jobsource, general path": general_path_without_extras,
     "jobsource+extras": jobsource_extras,
+    "jobsource+extras, general path": general_path,
     "jobsource+extras, every part": lambda: whole(jobsource_extras()),
     "json to dicts": json_alone,
     "orjson to dicts": orjson_alone,
