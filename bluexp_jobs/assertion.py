@@ -20,9 +20,9 @@ ALGORITHM = "RS256"
 """The algorithm of NetApp's own sample ("Create a service token for the NetApp Console")."""
 LIFETIME = 120
 """Seconds that an assertion is valid. Auth0 accepts at most 300, and each assertion only once."""
-SMALLEST = 2048
+MIN_KEY_BITS = 2048
 """Bits: the shortest key that RS256 allows (RFC 7518, section 3.3)."""
-LARGEST_FILE = 65_536
+MAX_KEY_FILE = 65_536
 """Bytes: far more than a key in PEM form has."""
 
 
@@ -30,7 +30,7 @@ class ClientKey:
     """A private key that signs assertions. Raise `UsageError`, which never quotes the key."""
 
     def __init__(self, private_key: PrivateKey, key_id: str | None) -> None:
-        self._encode = _needed("jwt").encode
+        self._encode = _import_extra("jwt").encode
         self._key = _read_key(_read_pem(private_key))
         self._headers = {} if key_id is None else {"kid": key_id}
 
@@ -51,7 +51,7 @@ class ClientKey:
         return signed
 
 
-def _needed(module: str) -> Any:
+def _import_extra(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
@@ -68,7 +68,7 @@ def _read_pem(private_key: object) -> bytes:
         raise UsageError("private_key= must be a key in PEM form: its text, its bytes, or a file's path")
     try:
         with Path(os.fsdecode(private_key)).open("rb") as file:
-            return file.read(LARGEST_FILE)
+            return file.read(MAX_KEY_FILE)
     except (OSError, ValueError) as error:
         # Raised below, and without the name: it may be a key whose first and last line are missing.
         problem = type(error).__name__
@@ -76,8 +76,8 @@ def _read_pem(private_key: object) -> bytes:
 
 
 def _read_key(pem: bytes) -> Any:
-    load = _needed("cryptography.hazmat.primitives.serialization").load_pem_private_key
-    rsa = _needed("cryptography.hazmat.primitives.asymmetric.rsa")
+    load = _import_extra("cryptography.hazmat.primitives.serialization").load_pem_private_key
+    rsa = _import_extra("cryptography.hazmat.primitives.asymmetric.rsa")
     key, problem = None, ""
     try:
         key = load(pem, password=None)
@@ -91,8 +91,8 @@ def _read_key(pem: bytes) -> Any:
             )
     if key is not None and not isinstance(key, rsa.RSAPrivateKey):
         problem = f"is not an RSA key, as {ALGORITHM} needs"
-    elif key is not None and key.key_size < SMALLEST:
-        problem = f"has {key.key_size} bits, but {ALGORITHM} needs {SMALLEST}"
+    elif key is not None and key.key_size < MIN_KEY_BITS:
+        problem = f"has {key.key_size} bits, but {ALGORITHM} needs {MIN_KEY_BITS}"
     if problem:
         raise UsageError(f"private_key= {problem}")
     return key

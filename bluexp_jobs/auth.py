@@ -1,8 +1,8 @@
-"""Signing in to BlueXP: as a user by a refresh token, as a service account, or with a password at an agent.
+"""Sign in to BlueXP: as a user with a refresh token, as a service account, or with a password at an agent.
 
-What is sent is from NetApp's "Grant types and identity verification", "Create user token" and "Create service
-token" (docs.netapp.com, console-automation), and "Create a user token for NetApp Console local deployment"
-(console-local-automation). All of it goes as JSON, as it does there.
+The requests are from NetApp's "Grant types and identity verification", "Create user token" and "Create
+service token" (docs.netapp.com, console-automation), and "Create a user token for NetApp Console local
+deployment" (console-local-automation). All are sent as JSON, as they are there.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from common.auth.token_auth import OnRotate, TokenAuth
 from common.model.errors import UsageError
 
 ISSUER_URL = "https://netapp-cloud-account.auth0.com/oauth/token"
-"""The token endpoint of all that is not in private mode, for users and service accounts."""
+"""The token endpoint for users and service accounts, except in private mode."""
 AUDIENCE = "https://api.cloud.netapp.com"
-"""What a token for BlueXP is asked for."""
+"""The audience of a token for BlueXP."""
 PUBLIC_CLIENT = "Mu0V1ywgYteI6w1MbD15fKfVIUrNXGWC"
 """The client id of users' refresh tokens: one constant for all customers, and no secret."""
 AGENT_LOGIN_PATH = "/oauth/token"
-"""Where an agent in private mode signs its users in."""
+"""The token endpoint of an agent in private mode."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-TENANT = "https://netapp-cloud-account.auth0.com/"
-"""Whom an assertion is made out to: Auth0 wants its tenant's URL, the slash at its end included."""
-RELAYS = frozenset({"api.bluexp.netapp.com", "cloudmanager.cloud.netapp.com"})
-"""Hosts of NetApp's that pass token requests on to the tenant."""
+TENANT_AUDIENCE = "https://netapp-cloud-account.auth0.com/"
+"""The audience of an assertion: Auth0 requires its tenant's URL, with the slash at its end."""
+TENANT_RELAYS = frozenset({"api.bluexp.netapp.com", "cloudmanager.cloud.netapp.com"})
+"""Hosts of NetApp's that forward token requests to the tenant."""
 
 
 class RefreshToken(TokenAuth):
     """A user's sign-in by a long-lived refresh token, from https://services.cloud.netapp.com/refresh-token.
 
-    ``on_rotate`` is told of a refresh token that replaces this one (it may be async): store it, for the one
-    before is of no more use. ``client_id``, ``audience`` and ``token_url`` are the same for all customers.
-    Raises `UsageError`.
+    ``on_rotate``, which may be async, is called with a refresh token that replaces this one: store it,
+    since the one before is no longer valid. ``client_id``, ``audience`` and ``token_url`` are the same for
+    all customers. Raise `UsageError` for an argument that cannot be sent.
     """
 
     hint: str = (
-        "the refresh token is wrong, revoked, replaced or out of date: make a new one at "
+        "the refresh token is wrong, revoked, replaced or expired: create a new one at "
         "https://services.cloud.netapp.com/refresh-token"
     )
     can_reauthenticate: bool = False
@@ -60,8 +60,8 @@ class RefreshToken(TokenAuth):
         self.client_id: str = read_text("client_id", client_id)
         self.audience: str = read_text("audience", audience)
 
-    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-        """``grant_type=refresh_token``, with the newest one."""
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """Return a request with ``grant_type=refresh_token`` and the newest refresh token."""
         del http
         fields = {
             "grant_type": "refresh_token",
@@ -71,18 +71,18 @@ class RefreshToken(TokenAuth):
         }
         return TokenRequest(url=self.token_url, fields=fields, as_json=True)
 
-    def own_secrets(self) -> tuple[str, ...]:
-        """None but the refresh tokens, which are known already."""
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return nothing: `TokenAuth` knows the refresh tokens."""
         return ()
 
 
 class ServiceAccount(TokenAuth):
-    """A service account's sign-in, by its secret or by a private key (RSA; needs ``jobsource[jwt]``).
+    """A service account's sign-in, with its secret or with a private key (RSA; needs ``jobsource[jwt]``).
 
-    ``private_key`` is PEM text or bytes, or a file's path; ``key_id`` its id at the issuer, if it has one.
-    The reference of the job calls names a user's token, which is `RefreshToken`; a guide allows both.
-    In private mode, ``token_url`` is the agent's ``/oauth/token``, which takes a secret only. Raises
-    `UsageError`.
+    ``private_key`` is PEM text or bytes, or a file's path; ``key_id`` is its id at the issuer, if it has
+    one. NetApp's reference of the job calls requires a user's token, which is `RefreshToken`; a guide
+    allows both. In private mode, ``token_url`` is the agent's ``/oauth/token``, which accepts a secret
+    only. Raise `UsageError` for an argument that cannot be sent, and for a key that cannot be read.
     """
 
     hint: str = "check the client id, and that its secret or key is the one registered and has not expired"
@@ -99,9 +99,9 @@ class ServiceAccount(TokenAuth):
     ) -> None:
         super().__init__()
         if (client_secret is None) == (private_key is None):
-            raise UsageError("ServiceAccount() takes client_secret or private_key=, and one of the two")
+            raise UsageError("ServiceAccount() needs exactly one of client_secret and private_key=")
         if key_id is not None and private_key is None:
-            raise UsageError("key_id= names a private key: pass private_key= beside it")
+            raise UsageError("key_id= is the id of a private key: pass private_key= too")
         self.token_url: str = read_token_url(token_url)
         self.client_id: str = read_text("client_id", client_id)
         self.audience: str = read_text("audience", audience)
@@ -110,8 +110,8 @@ class ServiceAccount(TokenAuth):
         self._key = None if private_key is None else ClientKey(private_key, key_id)
         self._assertions: tuple[str, ...] = ()
 
-    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-        """``grant_type=client_credentials``, with the secret or an assertion made for this request."""
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """Return a request with ``grant_type=client_credentials``, and the secret or a new assertion."""
         del http, refresh_token
         fields = {"grant_type": "client_credentials", "audience": self.audience}
         if self._key is not None:
@@ -123,10 +123,10 @@ class ServiceAccount(TokenAuth):
         return TokenRequest(url=self.token_url, fields=fields, as_json=True)
 
     async def on_token(self, token: Token) -> None:
-        """A refresh token is not kept: the account signs in as before."""
+        """Ignore a refresh token: the account signs in with its secret or key."""
 
-    def own_secrets(self) -> tuple[str, ...]:
-        """The secret, or the assertions last sent; the key itself goes nowhere."""
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return the secret, or the assertions that were sent last; the key itself is never sent."""
         return (self._secret or "", *self._assertions)
 
     def __repr__(self) -> str:
@@ -136,7 +136,8 @@ class ServiceAccount(TokenAuth):
 class AgentPassword(TokenAuth):
     """A local user's sign-in at the agent itself, in private mode: ``endpoint=`` is the agent's address.
 
-    Belongs to the first source that it is given to, and to others of the same endpoint. Raises `UsageError`.
+    An instance serves the first source that it is passed to, and others of the same endpoint. Raise
+    `UsageError` for an argument that cannot be sent.
     """
 
     hint: str = "check the user name and the password of this agent's local user"
@@ -147,27 +148,27 @@ class AgentPassword(TokenAuth):
         self._password = read_text("password", password)
         self._endpoint: str | None = None
 
-    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-        """``grant_type=password`` at the source's own endpoint."""
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """Return a request with ``grant_type=password`` for the source's own endpoint."""
         del refresh_token
         fields = {"grant_type": "password", "username": self.user, "password": self._password}
         return TokenRequest(url=http.endpoint + AGENT_LOGIN_PATH, fields=fields, as_json=True)
 
     async def on_token(self, token: Token) -> None:
-        """A refresh token is not kept: the user signs in as before."""
+        """Ignore a refresh token: the user signs in with the password."""
 
     def bind(self, http: TokenHttp) -> HeaderAuth:
-        """The sign-in over a source's connections. Raises `UsageError` for a source of another endpoint."""
-        # Its token is the agent's own, and nothing that another host should see.
+        """Return the sign-in as a `HeaderAuth`. Raise `UsageError` for a source of another endpoint."""
+        # The token is that of one agent, and no other host may see it.
         if self._endpoint not in (None, http.endpoint):
             raise UsageError(
-                f"this AgentPassword is for {self._endpoint}: make another one for {http.endpoint}"
+                f"this AgentPassword is for {self._endpoint}: create another one for {http.endpoint}"
             )
         self._endpoint = http.endpoint
         return super().bind(http)
 
-    def own_secrets(self) -> tuple[str, ...]:
-        """The password."""
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return the password."""
         return (self._password,)
 
     def __repr__(self) -> str:
@@ -175,9 +176,9 @@ class AgentPassword(TokenAuth):
 
 
 def assertion_audience(token_url: str) -> str:
-    """Whom an assertion for this token endpoint is made out to: its origin and a slash, as Auth0 asks.
+    """Return the audience of an assertion for this token endpoint: its origin and a slash, as Auth0 requires.
 
     (Auth0, "Authenticate with Private Key JWT": "aud: the URL of the Auth0 tenant or custom domain".)
     """
     parts = urlsplit(token_url)
-    return TENANT if parts.hostname in RELAYS else f"{parts.scheme}://{parts.netloc}/"
+    return TENANT_AUDIENCE if parts.hostname in TENANT_RELAYS else f"{parts.scheme}://{parts.netloc}/"

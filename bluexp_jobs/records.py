@@ -1,7 +1,7 @@
-"""A backup job as the server wrote it: records of the job, its volumes, a restore's batches and files.
+"""A backup job as the server sent it: typed records of the job, its volumes, batches and files.
 
-Keys are kebab-case on the wire. A list may come as one object, as null or not at all; what could not be
-read, and what is not known, stays in ``extra``.
+Keys are kebab-case on the wire. A list may be sent as one object, as null or not at all. Unknown keys, and
+values that could not be read, stay in ``extra``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from common.model.errors import DecodeError
 from common.response.decoding import Fields, Object, as_json, finite, integer, kind
 
 SECONDS_BELOW = 1e11
-"""An epoch below this is in seconds: one record had both, and milliseconds passed it in 1973."""
+"""An epoch below this is in seconds, else in milliseconds, which passed it in 1973: one record had both."""
 
 
 def _extra() -> Any:
@@ -25,7 +25,7 @@ def _extra() -> Any:
 
 @attrs.frozen
 class Volume:
-    """One volume of a multi-volume backup; it is listed only once it has ended."""
+    """One volume of a multi-volume backup. The server lists it only once it has ended."""
 
     id: str | None = None
     status: str | None = None
@@ -35,7 +35,7 @@ class Volume:
 
 @attrs.frozen
 class File:
-    """One file or folder of a restore batch. The unit of ``size`` is undocumented; bytes, as far as seen."""
+    """One file or folder of a restore batch. The unit of ``size`` is undocumented; records show bytes."""
 
     inode: int | None = None
     path: str | None = None
@@ -47,7 +47,7 @@ class File:
 
 @attrs.frozen
 class Batch:
-    """A part of a restore that has a state of its own."""
+    """A part of a restore with a state of its own."""
 
     id: str | None = None
     status: str | None = None
@@ -72,7 +72,7 @@ class Source:
 
 @attrs.frozen
 class Target:
-    """What a restore writes to. The unit of ``volume_size`` is undocumented; bytes, as far as seen."""
+    """What a restore writes to. The unit of ``volume_size`` is undocumented; records show bytes."""
 
     working_environment_id: str | None = None
     working_environment_name: str | None = None
@@ -104,7 +104,7 @@ class MultiVolumeBackup:
 
 @attrs.frozen
 class JobRecord:
-    """One job of ``cloudmanager_cbs`` as it was sent."""
+    """One job of ``cloudmanager_cbs`` as the server sent it."""
 
     id: str | None = None
     working_environment_id: str | None = None
@@ -112,25 +112,25 @@ class JobRecord:
     status: str | None = None
     error: str | None = None
     time: datetime | None = None
-    """The same in a pending and in a finished sample: the job's creation, as far as anyone can tell."""
+    """Undocumented; equal in a pending and a finished sample, so it seems to be the job's creation."""
     multi_volume_backup: MultiVolumeBackup | None = None
     restore: Restore | None = None
     extra: Mapping[str, Any] = _extra()
-    """Unknown keys, those of ``data`` under ``data``."""
+    """Unknown keys; those of ``data`` are under ``data``."""
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
-        """The volumes of the multi-volume backup, if it is one."""
+        """The volumes of a multi-volume backup, empty for another job."""
         return self.multi_volume_backup.volumes if self.multi_volume_backup else ()
 
     @property
     def batches(self) -> tuple[Batch, ...]:
-        """The batches of the restore, if it is one."""
+        """The batches of a restore, empty for another job."""
         return self.restore.batches if self.restore else ()
 
 
 def parse_record(data: Object, path: str) -> JobRecord:
-    """One job, everything in it kept. Raises `DecodeError` where what decides its state cannot be read."""
+    """Return one job with every value kept. Raise `DecodeError` if what decides its state is unreadable."""
     fields = Fields(data)
     body = _one(fields, "data", path)
     inner = Fields(body or {})
@@ -244,16 +244,16 @@ def _target(data: Object | None) -> Target | None:
 
 def _items(fields: Fields, key: str, path: str) -> list[Object]:
     value = fields.data.get(key)
-    found = fields.objects(key)
+    items = fields.objects(key)
     if key in fields.extra:
-        # An item that can't be read may be the one that failed: without it the state would be a guess.
+        # An item that cannot be read may be the one that failed: without it the state would be a guess.
         what = "an array of objects" if isinstance(value, list) else f"an array, got {kind(value)}"
         raise DecodeError(f"expected {what}", path=f"{path}.{key}")
-    return [item for item in found if item]  # an object without a key is how some references print "none"
+    return [item for item in items if item]  # some references print an empty object for "none"
 
 
 def _error(fields: Fields) -> str | None:
-    # Plain text so far; an error in another form is still one, and is told as it came.
+    # Text in all records so far. An error in another form is still one, and is reported as JSON.
     value = fields.data.get("error")
     if value is None or isinstance(value, str):
         return fields.text("error")
@@ -261,20 +261,20 @@ def _error(fields: Fields) -> str | None:
 
 
 def _one(fields: Fields, key: str, path: str) -> Object | None:
-    found = fields.object(key)
+    value = fields.object(key)
     if key in fields.extra:
-        # What fails below it would be passed over.
+        # A failed item in it would be ignored.
         raise DecodeError(f"expected one object, got {kind(fields.data.get(key))}", path=f"{path}.{key}")
-    return found
+    return value
 
 
 def _whole(fields: Fields, key: str) -> int | None:
-    # Recorded as floats too, with and without a fraction.
+    # Recorded traffic has floats too, with and without a fraction.
     whole = integer(fields.data.get(key))
     if whole is not None:
         return fields.take(key, whole)
     number = finite(fields.data.get(key))
-    return None if number is None else int(number)  # and the fraction stays in ``extra``
+    return None if number is None else int(number)  # the value with its fraction stays in ``extra``
 
 
 def _epoch(fields: Fields, key: str) -> datetime | None:

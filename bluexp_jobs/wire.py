@@ -1,4 +1,4 @@
-"""BlueXP's bytes to jobs, without a socket: which record is meant, and what its state and items amount to.
+"""Decode BlueXP's responses, without I/O: which record is the job, and which state its items give it.
 
 Facts are from the BlueXP backup and recovery API reference ("job", ``cloudmanager_cbs``) and public issues.
 """
@@ -31,23 +31,23 @@ STATES: Mapping[str, JobState] = {
     "failed": JobState.FAILED,
     "cancelled": JobState.CANCELLED,
 }
-"""Documented words, the sister API's, and SUCCESS of some references; letter case varies."""
+"""The documented words, those of the sister API, and SUCCESS of some references; letter case varies."""
 
-PASSING_STATUSES = frozenset({409, 420})
-"""The platform's own statuses for "not now"."""
+TRANSIENT_STATUSES = frozenset({409, 420})
+"""The platform's own statuses for a transient refusal."""
 
 HINTS: Mapping[str, str] = {
     "action not allowed for user": "account= may be the account's name: pass its id, such as 'account-x1'",
     "user is not allowed to do operation": "agent= may be wrong: pass the id of the agent that runs the job",
 }
-"""What the platform's plain-text refusals usually come from."""
+"""The usual causes of the platform's plain-text refusals, by their text."""
 
 _KEYS = frozenset({"id", "status", "type", "data"})
 _JOB_ID_KEYS = ("job-id", "jobId", "job_id")
 
 
 class NoJob(DecodeError):
-    """The reply is well formed and holds no job: an empty array, or null."""
+    """The response is well formed and contains no job: an empty array, or null."""
 
 
 def parse_job(
@@ -58,24 +58,25 @@ def parse_job(
     id: str = "",
     states: Mapping[str, JobState] | None = None,
 ) -> Job:
-    """The job in the reply to ``GET …/job/{jobId}``: an array by schema, an object in some references.
+    """Return the job in the response to ``GET …/job/{jobId}``: an array, an object in some references.
 
-    ``id`` picks among several and stands in where the reply leaves its own out; ``states`` adds words.
-    Raises `DecodeError` for what cannot be a job: no JSON, no ``job`` in it, none with that id.
+    ``id`` selects one of several, and is used if the record has none. ``states`` adds words to the table.
+    Raise `DecodeError` for what is no job: no JSON, no ``job`` in it (`NoJob` for an empty one), none with
+    that id.
     """
-    found = _records(data)
-    if not found:
-        raise NoJob("no job in the reply", path="$.job", transient=True)
-    index, record = 0, found[0]
-    if len(found) > 1:
-        same = [n for n, item in enumerate(found) if id and text(item.get("id")) == id]
+    records = _records(data)
+    if not records:
+        raise NoJob("no job in the response", path="$.job", transient=True)
+    index, record = 0, records[0]
+    if len(records) > 1:
+        same = [n for n, item in enumerate(records) if id and text(item.get("id")) == id]
         if not same:
             raise DecodeError(
-                f"{len(found)} jobs in the reply, none with the id asked for",
+                f"{len(records)} jobs in the response, none with the requested id",
                 path="$.job",
                 transient=True,
             )
-        index, record = same[0], found[same[0]]
+        index, record = same[0], records[same[0]]
     return _job(record, endpoint, scope, id, states, f"$.job[{index}]")
 
 
@@ -86,20 +87,20 @@ def parse_jobs(
     scope: Scope = (),
     states: Mapping[str, JobState] | None = None,
 ) -> list[Job]:
-    """The jobs in the reply to ``GET …/job``. Raises `DecodeError` with the path of the bad record."""
+    """Return the jobs in the response to ``GET …/job``. Raise `DecodeError` with the record's path."""
     return [_job(item, endpoint, scope, "", states, f"$.job[{n}]") for n, item in enumerate(_records(data))]
 
 
-def parse_error(reply: HttpResponse) -> ErrorBody:
-    """What a reply that is no success says: four shapes of JSON, plain text, a gateway's page, or nothing.
+def parse_error(response: HttpResponse) -> ErrorBody:
+    """Return what an error body says: one of four shapes of JSON, plain text, a gateway's page, or nothing.
 
-    Only a 404 in JSON, or a job that is empty or null, is the API's word that there is no such job.
+    Only a 404 in JSON, or a job that is empty or null, is the API's own statement that there is no such job.
     """
-    request_id = reply.header("oncloud-request-id") or reply.header("x-response_id")
+    request_id = response.header("oncloud-request-id") or response.header("x-response_id")
     try:
-        fields = Fields(root_object(reply.body))
+        fields = Fields(root_object(response.body))
     except DecodeError:
-        plain = reply.excerpt if reply.body and not reply.body.lstrip().startswith(b"<") else None
+        plain = response.excerpt if response.body and not response.body.lstrip().startswith(b"<") else None
         hint = HINTS.get((plain or "").strip(" .").casefold())
         return ErrorBody(message=plain, request_id=request_id, from_api=hint is not None, hint=hint)
     message = fields.text("message") or fields.text("detail") or fields.text("title") or fields.text("error")
@@ -107,16 +108,16 @@ def parse_error(reply: HttpResponse) -> ErrorBody:
         code=fields.text("code"),
         message=message,
         request_id=request_id,
-        transient=reply.status in PASSING_STATUSES,
-        not_found=reply.status == 404,
+        transient=response.status in TRANSIENT_STATUSES,
+        not_found=response.status == 404,
         hint=HINTS.get((message or "").strip(" .").casefold()),
     )
 
 
-def parse_started(reply: HttpResponse) -> StartedJobs:
-    """The job that a write started: its body tells, whatever the status; there is no Location."""
+def parse_started(response: HttpResponse) -> StartedJobs:
+    """Return the job that a write started: its body names it, whatever the status; there is no Location."""
     try:
-        root = root_object(reply.body)
+        root = root_object(response.body)
     except DecodeError:
         return StartedJobs()
     ids = [text(root.get(key)) for key in _JOB_ID_KEYS]
@@ -126,14 +127,14 @@ def parse_started(reply: HttpResponse) -> StartedJobs:
 def _records(data: bytes | str | Object) -> list[Object]:
     root = root_object(data)
     if "job" not in root:
-        raise DecodeError("no job in the reply: it has no key 'job'", transient=True)
+        raise DecodeError("no job in the response: it has no key 'job'", transient=True)
     if root["job"] == {}:
         return []
     fields = Fields(root)
-    found = fields.objects("job")
+    records = fields.objects("job")
     if "job" in fields.extra:
         raise DecodeError(f"expected jobs, got {kind(root['job'])}", path="$.job", transient=True)
-    return found
+    return records
 
 
 def _job(
@@ -145,11 +146,11 @@ def _job(
     path: str,
 ) -> Job:
     if not _KEYS & data.keys():
-        raise DecodeError("no job: none of a job's keys", path=path, transient=True)
+        raise DecodeError("not a job: it has none of a job's keys", path=path, transient=True)
     record = parse_record(data, path)
-    found = record.id or id
-    if not found:
-        raise DecodeError("a job without its id, and none was asked for", path=f"{path}.id")
+    known_id = record.id or id
+    if not known_id:
+        raise DecodeError("the job has no id, and the request named none", path=f"{path}.id")
     items = tuple(_items(record, states))
     state = read_state(record.status, STATES, states)
     open_items = [item for item in items if not item.state.terminal]
@@ -160,16 +161,16 @@ def _job(
         if open_items:
             names = ", ".join(f"{item.kind} {item.id}" for item in open_items)
             warnings = (f"the job ended while {len(open_items)} of its items had not ended: {names}",)
-    own = (ErrorDetail(record.error),) if record.error else ()
+    job_errors = (ErrorDetail(record.error),) if record.error else ()
     return Job(
-        JobRef(PROVIDER, endpoint, found, scope),
+        JobRef(PROVIDER, endpoint, known_id, scope),
         state,
         native_state=record.status,
         operation=record.type,
         message=record.error or None,
         progress=_progress(items),
         created_at=record.time,
-        errors=own + tuple(error for item in items for error in item.errors),
+        errors=job_errors + tuple(error for item in items for error in item.errors),
         warnings=warnings,
         items=items,
         record=record,
@@ -205,7 +206,7 @@ def _item(
 
 
 def _progress(items: tuple[JobItem, ...]) -> float | None:
-    # A volume is listed only once it has ended, so volumes do not tell what is outstanding.
+    # The server lists a volume only once it has ended, so volumes do not tell what is outstanding.
     batches = [item for item in items if item.kind == "batch"]
     if not batches:
         return None

@@ -1,4 +1,4 @@
-"""Signing in to Cloud Foundry's UAA: with a password, as a client, or with a refresh token at hand."""
+"""Sign in to Cloud Foundry's UAA: with a password, as a client, or with an existing refresh token."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from common.model.errors import UsageError
 CF_CLIENT = "cf"
 """The client that every UAA has for the ``cf`` command; its secret is empty."""
 ENCODED = {"X-CF-ENCODED-CREDENTIALS": "true"}
-"""Tells UAA that the two parts of HTTP Basic are form-encoded, as RFC 6749 has it: by default it takes them
-as they are (UAA API reference, "Token", since 74.1)."""
+"""Tells UAA that both parts of HTTP Basic are form-encoded, as RFC 6749 requires: by default it reads them
+literally (UAA API reference, "Token", since 74.1)."""
 
 
 class UAA(TokenAuth):
-    """What all ways to sign in to a UAA have in common: where it is, and which client asks.
+    """Base class of all sign-ins to a UAA: its token endpoint, and the OAuth client.
 
-    Without ``token_url`` the API is asked where its login server is, once: such a sign-in serves the sources
-    of one endpoint, so that no foundation gets another one's token.
+    Without ``token_url``, the token endpoint is discovered by asking the API, once. Such a sign-in serves
+    only sources of one endpoint, so that no foundation receives the token of another.
     """
 
     def __init__(
@@ -38,22 +38,22 @@ class UAA(TokenAuth):
         super().__init__(refresh_token=refresh_token, on_rotate=on_rotate)
         self.client_id: str = read_text("client_id", client_id)
         self._secret = client_secret if client_secret == "" else read_text("client_secret", client_secret)
-        self._given = token_url
-        self._found: str | None = None
+        self._configured_url = token_url
+        self._discovered_url: str | None = None
         self._endpoint: str | None = None
 
     async def token(self, http: TokenHttp, *, refused: str | None = None) -> str:
-        """As `TokenAuth.token`. Raises `UsageError` for a source of another foundation."""
+        """As `TokenAuth.token`. Raise `UsageError` for a source of another foundation."""
         self._check_endpoint(http)
         token = await super().token(http, refused=refused)
-        self._check_endpoint(http)  # the first of two that began together may have been the other's
+        self._check_endpoint(http)  # of two sources that began at once, the other may have been first
         return token
 
-    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-        """``POST {login}/oauth/token``, form-encoded, with the client in HTTP Basic."""
-        url = self._given or self._found
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """Return ``POST {login}/oauth/token``, form-encoded, with the client in HTTP Basic."""
+        url = self._configured_url or self._discovered_url
         if url is None:
-            url = self._found = await find_token_url(http)
+            url = self._discovered_url = await find_token_url(http)
         if self._endpoint is None:
             self._endpoint = http.endpoint
         fields = self.fields()
@@ -63,22 +63,22 @@ class UAA(TokenAuth):
         return TokenRequest(url=url, fields=fields, headers=headers)
 
     def fields(self) -> Mapping[str, str]:
-        """What is sent where there is no refresh token: nothing, for who has nothing else."""
+        """Return the form fields of a sign-in without a refresh token; empty where there is no such grant."""
         return {}
 
     def invalidate(self, http: TokenHttp) -> None:
-        """Ask the API again where its login server is."""
-        self._found = None
+        """Discover the token endpoint again at the next sign-in."""
+        self._discovered_url = None
 
-    def own_secrets(self) -> tuple[str, ...]:
-        """The client's secret, as it is and as it is sent."""
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return the client's secret, plain and in each form that is sent."""
         return secret_forms(self.client_id, self._secret)
 
     def _check_endpoint(self, http: TokenHttp) -> None:
-        if self._given is None and self._endpoint not in (None, http.endpoint):
+        if self._configured_url is None and self._endpoint not in (None, http.endpoint):
             raise UsageError(
-                f"this {type(self).__name__} signs in for {self._endpoint}, and not for {http.endpoint}: "
-                "make another one, or pass login_url= if both have one UAA"
+                f"this {type(self).__name__} is for {self._endpoint}, not for {http.endpoint}: "
+                "create another one, or pass login_url= if both have the same UAA"
             )
 
 
@@ -86,9 +86,9 @@ class UAAPassword(UAA):
     """Sign in as a user: ``CFJobs(endpoint, auth=UAAPassword("user", password))``.
 
     ``origin`` is the identity provider that the user belongs to, such as ``"ldap"``. ``login_url`` is the
-    login server or UAA; left out, the API is asked for it. After the first sign-in the refresh token is used,
-    and the password again where that is refused. ``on_rotate`` is told of each new refresh token. Raises
-    `UsageError`.
+    login server or UAA; without it, the API is asked for it. After the first sign-in the refresh token is
+    used, and the password again if that is refused. ``on_rotate`` is called with each new refresh token.
+    Raise `UsageError` for an argument that cannot be sent.
 
     From the UAA API reference, "Password Grant"; ``origin`` becomes its ``login_hint``.
     """
@@ -115,15 +115,15 @@ class UAAPassword(UAA):
         self.origin: str | None = None if origin is None else read_text("origin", origin)
 
     def fields(self) -> Mapping[str, str]:
-        """The password grant."""
+        """Return the fields of the password grant."""
         fields = {"grant_type": "password", "username": self.user, "password": self._password}
         if self.origin is not None:
             fields["login_hint"] = json.dumps({"origin": self.origin}, separators=(",", ":"))
         return fields
 
-    def own_secrets(self) -> tuple[str, ...]:
-        """The password and the client's secret, as they are and as they are sent."""
-        return (self._password, quote_plus(self._password), *super().own_secrets())
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return the password and the client's secret, plain and in each form that is sent."""
+        return (self._password, quote_plus(self._password), *super().credential_secrets())
 
     def __repr__(self) -> str:
         return f"UAAPassword({self.user!r}, ****)"
@@ -132,8 +132,8 @@ class UAAPassword(UAA):
 class UAAClientCredentials(UAA):
     """Sign in as a client of UAA, for a service: ``auth=UAAClientCredentials("client-id", secret)``.
 
-    ``login_url`` is the login server or UAA; left out, the API is asked for it. There is no refresh token:
-    each renewal is a sign-in. Raises `UsageError`.
+    ``login_url`` is the login server or UAA; without it, the API is asked for it. There is no refresh
+    token: each refresh is a sign-in. Raise `UsageError` for an argument that cannot be sent.
 
     From the UAA API reference, "Client Credentials Grant".
     """
@@ -144,28 +144,28 @@ class UAAClientCredentials(UAA):
         super().__init__(client_id, client_secret, token_url=read_login_url(login_url))
 
     def fields(self) -> Mapping[str, str]:
-        """The client-credentials grant."""
+        """Return the fields of the client-credentials grant."""
         return {"grant_type": "client_credentials"}
 
     async def on_token(self, token: Token) -> None:
-        """Nothing is kept of a refresh token, which this grant does not have."""
+        """Ignore a refresh token, which this grant does not have."""
 
     def __repr__(self) -> str:
         return f"UAAClientCredentials({self.client_id!r}, ****)"
 
 
 class UAARefreshToken(UAA):
-    """Go on with a refresh token that is at hand: ``auth=UAARefreshToken(token)``.
+    """Sign in with an existing refresh token: ``auth=UAARefreshToken(token)``.
 
-    ``client_id`` and ``client_secret`` are those of the client that it was given to. ``on_rotate``, which may
-    be async, is told of each refresh token that replaces this one: keep it, for where UAA rotates them the
-    old one is spent. ``login_url`` is the login server or UAA; left out, the API is asked for it. Raises
-    `UsageError`.
+    ``client_id`` and ``client_secret`` are those of the client that it was issued to. ``on_rotate``, which
+    may be async, is called with each refresh token that replaces this one: store it, since where UAA
+    rotates them the old one is no longer valid. ``login_url`` is the login server or UAA; without it, the
+    API is asked for it. Raise `UsageError` for an argument that cannot be sent.
 
     From the UAA API reference, "Refresh Token".
     """
 
-    hint = "the refresh token has expired or was revoked, or is another client's: sign in again for a new one"
+    hint = "the refresh token has expired, was revoked, or is another client's: sign in again for a new one"
     can_reauthenticate = False
 
     def __init__(

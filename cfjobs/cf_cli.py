@@ -16,10 +16,10 @@ from typing import Any
 import attrs
 
 from cfjobs.auth import UAA
-from cfjobs.discovery import refuse, trusted_token_url
-from common.auth.credentials import bare_token
+from cfjobs.discovery import refuse_sign_in, trusted_token_url
+from common.auth.credentials import read_bearer_token
 from common.auth.oauth2 import Token, TokenHttp, TokenRequest
-from common.auth.token_auth import REFRESH_AHEAD
+from common.auth.token_cache import REFRESH_AHEAD
 from common.model.endpoints import origin
 from common.model.errors import AuthenticationError, DecodeError, UsageError
 from common.response.decoding import root_object
@@ -96,7 +96,7 @@ def read_config(file: Path) -> CfCliConfig:
             raise UsageError(f"{file} is for Korifi, which has no UAA: pass auth=Bearer(token) or cert=")
         raise UsageError(f"{file} has no login at {target}: log in first (cf login)")
     try:
-        access = bare_token(access) if access else ""
+        access = read_bearer_token(access) if access else ""
     except UsageError:
         raise UsageError(f"{file} has a token that cannot be sent: log in again (cf login)") from None
     return CfCliConfig(
@@ -227,11 +227,11 @@ class CfCliLogin(UAA):
         self._used = access
         return Token(access, left)
 
-    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-        """Return what `UAA.grant` does. Raise `AuthenticationError` where the login has no refresh token."""
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """As `UAA.token_request`. Raise `AuthenticationError` where the login has no refresh token."""
         if refresh_token is None and not self.can_reauthenticate:
-            refuse(f"the login in {self.file} has expired and has no refresh token: {self.hint}")
-        return await super().grant(http, refresh_token)
+            refuse_sign_in(f"the login in {self.file} has expired and has no refresh token: {self.hint}")
+        return await super().token_request(http, refresh_token)
 
     def fields(self) -> Mapping[str, str]:
         """Return the client-credentials grant: the file never has a password."""
@@ -267,7 +267,7 @@ class CfCliLogin(UAA):
             self._refresh_token = current.refresh
         if current.client_secret != self._secret:
             self._remember(self._secret)
-        self._login, self._given, self._secret = current, current.token_url, current.client_secret
+        self._login, self._configured_url, self._secret = current, current.token_url, current.client_secret
 
     def __repr__(self) -> str:
         return f"CfCliLogin({str(self.file)!r}, ****)"

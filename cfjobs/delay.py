@@ -7,9 +7,9 @@ from common.polling.policy import PollPolicy, healthy_delay
 
 BROKER_POLL_INTERVAL = 60.0
 """Seconds after which the controller asks a service broker again, by default; it never asks sooner."""
-SETTLED = 1.0
+BROKER_MARGIN = 1.0
 """Seconds that the controller takes to ask the broker and to store its answer."""
-SLOWER = 5.0
+SLOW_FACTOR = 5.0
 """Factor for the delay where the server does not tell when it last asked the broker."""
 
 
@@ -22,11 +22,11 @@ def cf_delay(policy: PollPolicy, job: Job, ran: float) -> float:
     healthy = healthy_delay(policy, ran)
     if (job.native_state or "").casefold() != "polling":
         return healthy
-    slow = max(healthy, min(policy.initial * SLOWER, policy.maximum))
+    slow = max(healthy, min(policy.initial * SLOW_FACTOR, policy.maximum))
     if job.created_at is None or job.updated_at is None:
         return slow
     since = ran - (job.updated_at - job.created_at).total_seconds()
-    rest = BROKER_POLL_INTERVAL + SETTLED - since
-    if not 0 < rest <= BROKER_POLL_INTERVAL + SETTLED:
-        return slow  # the answer is overdue, or the clocks do not agree
-    return min(max(rest, policy.initial), policy.maximum)
+    remaining = BROKER_POLL_INTERVAL + BROKER_MARGIN - since
+    if not 0 < remaining <= BROKER_POLL_INTERVAL + BROKER_MARGIN:
+        return slow  # the broker's answer is overdue, or the clocks differ
+    return min(max(remaining, policy.initial), policy.maximum)

@@ -1,4 +1,4 @@
-"""Where a Cloud Foundry signs in: the token endpoint that its API names, if that may be trusted."""
+"""Discover the token endpoint of a Cloud Foundry: the one that its API names, if that can be trusted."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from common.response.failures import api_error
 
 LOGIN_PATH = "/oauth/token"
 LINKS = ("login", "uaa")
-"""The links of ``GET /`` that name a login server, the better one first; either may be null."""
+"""The links of ``GET /`` that name a login server, the preferred one first; either may be null."""
 
 _PATH = re.compile(r"[\w/.~%!$&'()*+,;=:@-]*", re.ASCII)
 
 
 async def find_token_url(http: TokenHttp) -> str:
-    """The token endpoint that the API itself names, asked without a token.
+    """Return the token endpoint that the API itself names, by a request without a token.
 
-    From ``GET /`` (Cloud Controller v3 API reference, "Root": ``links.login`` and ``links.uaa``). Raises
+    From ``GET /`` (Cloud Controller v3 API reference, "Root": ``links.login`` and ``links.uaa``). Raise
     `AuthenticationError` where it names none, or one that is not trusted; `TransportError` and `ApiError`
-    where it can't be asked for now.
+    where the request fails for now.
     """
     what = f"asking {http.endpoint} where to sign in"
-    reply = await request_token(http, "GET", f"{http.endpoint}/", what=what)
-    if reply.status != 200:
-        raise api_error(attrs.evolve(reply, body=b""), parse_error(reply), request=what)
+    response = await request_token(http, "GET", f"{http.endpoint}/", what=what)
+    if response.status != 200:
+        raise api_error(attrs.evolve(response, body=b""), parse_error(response), request=what)
     try:
-        links = root_object(reply.body).get("links")
+        links = root_object(response.body).get("links")
     except DecodeError as error:
-        sign_in_failed(f"{what} gave nothing that can be read: {error}")
+        sign_in_failed(f"{what} failed: the response cannot be read: {error}")
     if not isinstance(links, Mapping):
-        sign_in_failed(f"{what} gave no links: it is not the root of a Cloud Foundry API that answered")
+        sign_in_failed(f"{what} failed: the response has no links, so it is not that of a Cloud Foundry API")
     hrefs = [href for name in LINKS if (href := _href(links.get(name))) is not None]
     if not hrefs:
-        refuse(
+        refuse_sign_in(
             f"{http.endpoint} names no UAA to sign in at (Korifi has none): pass auth=Bearer(token), or "
             "cert= for a client certificate"
         )
@@ -51,30 +51,32 @@ async def find_token_url(http: TokenHttp) -> str:
 
 
 def trusted_token_url(link: str, endpoint: str) -> str:
-    """The token endpoint below a login server's link, if secrets may go there on the endpoint's word.
+    """Return the token endpoint below a login server's link, if secrets may be sent there.
 
-    An https endpoint may name any https server, for its certificate vouches for what it says. One on plain
-    http may name only itself, or on this very machine another port. Raises `AuthenticationError`, which
-    names the origin alone.
+    An https endpoint may name any https server, since its certificate authenticates its response. One on
+    plain http may name only itself or, on this machine, another port. Raise `AuthenticationError` for any
+    other, whose message contains no more of the link than its origin.
     """
     try:
         parts = urlsplit(link)
         host = origin(f"{parts.scheme}://{parts.netloc}")
-        sound = not (parts.query or parts.fragment) and _PATH.fullmatch(parts.path) is not None
+        plain = not (parts.query or parts.fragment) and _PATH.fullmatch(parts.path) is not None
     except (ValueError, UsageError):
-        refuse(
-            f"{endpoint} names a login server by something that is no http or https URL (or one with a user "
-            "name in it), and nothing was sent there; pass the right one as login_url="
+        refuse_sign_in(
+            f"{endpoint} names a login server by what is no http or https URL (or has a user name); "
+            "nothing was sent there: pass the right one as login_url="
         )
-    if not sound:
-        refuse(f"{endpoint} names a login server at {host}, but not by a plain path: nothing was sent there")
+    if not plain:
+        refuse_sign_in(
+            f"{endpoint} names a login server at {host}, but not by a plain path: nothing was sent there"
+        )
     if endpoint.startswith("https:"):
         trusted = host.startswith("https:")
     else:
         trusted = host == endpoint or (is_loopback(host) and is_loopback(endpoint))
     if not trusted:
-        refuse(
-            f"{endpoint} names {host} as its login server, which is not trusted on the word of "
+        refuse_sign_in(
+            f"{endpoint} names {host} as its login server, which is not trusted from "
             f"{'an https' if endpoint.startswith('https:') else 'a plain-http'} endpoint: nothing was sent "
             "there; if it is the right one, pass it as login_url="
         )
@@ -82,15 +84,16 @@ def trusted_token_url(link: str, endpoint: str) -> str:
 
 
 def read_login_url(url: str | None) -> str | None:
-    """The token endpoint of a ``login_url=``; None where that is left out. Raises `UsageError`.
+    """Return the token endpoint of a ``login_url=``, None for None. Raise `UsageError` for no URL.
 
-    To be called by the constructor that the user calls: a warning about plain http names that line.
+    Must be called directly by the constructor that the user calls: a warning about plain http names that
+    line.
     """
     if url is None:
         return None
-    sound = isinstance(url, str) and not set("?#") & set(url)
+    plain = isinstance(url, str) and not set("?#") & set(url)
     try:
-        return read_token_url(token_url_below(url) if sound else "", stacklevel=4)
+        return read_token_url(token_url_below(url) if plain else "", stacklevel=4)
     except UsageError:
         raise UsageError(
             "login_url= must be the URL of the login server or UAA, such as 'https://login.example.org'"
@@ -98,12 +101,12 @@ def read_login_url(url: str | None) -> str | None:
 
 
 def token_url_below(login: str) -> str:
-    """``{login}/oauth/token``, also where that is what was given."""
+    """Return ``{login}/oauth/token``, also for a URL that ends so already."""
     return login.rstrip("/").removesuffix(LOGIN_PATH) + LOGIN_PATH
 
 
-def refuse(text: str) -> NoReturn:
-    """Raise the `AuthenticationError` for a sign-in that cannot be tried."""
+def refuse_sign_in(text: str) -> NoReturn:
+    """Raise `AuthenticationError` for a sign-in that cannot be tried."""
     raise AuthenticationError(text, status=401)
 
 

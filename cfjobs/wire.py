@@ -1,4 +1,4 @@
-"""Cloud Foundry's bytes to records to jobs, without a socket.
+"""Decode Cloud Foundry's responses, without I/O: jobs, error bodies, rate limits, and the jobs of a write.
 
 Facts are from the Cloud Controller v3 API reference ("Jobs", 3.228), its source, Korifi's, and recorded
 traffic.
@@ -31,24 +31,24 @@ STATES: Mapping[str, JobState] = {
     "complete": JobState.SUCCEEDED,
     "failed": JobState.FAILED,
 }
-"""POLLING is re-queued work, mostly while the controller polls a service broker."""
+"""POLLING is work that was queued again, mostly while the controller polls a service broker."""
 
 LIMITS = ("limit", "remaining", "reset")
-HIGHEST_COUNT = 10**15
-"""Beyond it a header holds no count and no time, but what a proxy made of one."""
-LONGEST_WINDOW = 86_400.0
-"""Seconds; a reset further away is a clock that is wrong."""
+MAX_COUNT = 10**15
+"""A larger number in a header is no count and no time, but what a proxy made of one."""
+MAX_WINDOW = 86_400.0
+"""Seconds; a reset further away means that a clock is wrong."""
 NOT_FOUND = "10010"
-"""CF-ResourceNotFound: the API's own word for a job that it never knew, or has pruned."""
-PASSING_CODES = frozenset({"10013", "10014", "10016", "20004"})
-"""Rate limits of the platform, a user and a broker; UAA is unavailable."""
+"""CF-ResourceNotFound: the API's own code for a job that it never knew, or has deleted."""
+TRANSIENT_CODES = frozenset({"10013", "10014", "10016", "20004"})
+"""Codes of transient errors: rate limits of the platform, a user and a broker; UAA is unavailable."""
 
 _KEYS = frozenset({"guid", "state", "operation"})
 
 
 @attrs.frozen
 class Link:
-    """One link of a job, as the server wrote it; a relative one stays relative."""
+    """One link of a job, as the server sent it; a relative one stays relative."""
 
     href: str
     method: str | None = None
@@ -88,21 +88,21 @@ def parse_job(
     id: str = "",
     states: Mapping[str, JobState] | None = None,
 ) -> Job:
-    """The job in the reply to ``GET /v3/jobs/{guid}``.
+    """Return the job in the response to ``GET /v3/jobs/{guid}``.
 
-    ``id`` stands in where the reply leaves the guid out. ``states`` adds words to the table.
-    Raises `DecodeError` for what cannot be a job: no JSON, an error body, no job in it, no id known.
+    ``id`` is used if the response has no guid. ``states`` adds words to the table. Raise `DecodeError` for
+    what is no job: no JSON, an error body, an object without a job, a job without an id.
     """
     root = root_object(data)
     if not _KEYS & root.keys():
-        what = "an error body" if "errors" in root else "no job in it"
+        what = "an error body" if "errors" in root else "no job in the response"
         raise DecodeError(f"{what}: none of guid, state, operation", transient=True)
     record = parse_record(root)
-    found = record.guid or id
-    if not found:
-        raise DecodeError("a job without its guid, and none was asked for", path="$.guid")
+    known_id = record.guid or id
+    if not known_id:
+        raise DecodeError("the job has no guid, and the request named none", path="$.guid")
     return Job(
-        JobRef(PROVIDER, endpoint, found, scope),
+        JobRef(PROVIDER, endpoint, known_id, scope),
         read_state(record.state, STATES, states),
         native_state=record.state,
         operation=record.operation,
@@ -116,7 +116,7 @@ def parse_job(
 
 
 def parse_record(data: Object) -> JobRecord:
-    """One record, everything in it kept."""
+    """Return one record with every value kept. Raise `DecodeError` for a state that is no text."""
     fields = Fields(data)
     return JobRecord(
         guid=fields.text("guid"),
@@ -131,74 +131,77 @@ def parse_record(data: Object) -> JobRecord:
     )
 
 
-def parse_error(reply: HttpResponse) -> ErrorBody:
-    """What an error body says: ``{"errors": […]}``, or flat on 502. Match on code or title, never on detail.
+def parse_error(response: HttpResponse) -> ErrorBody:
+    """Return what an error body says: ``{"errors": […]}``, or on 502 one error at the root.
 
-    A 404 is about the job only with code 10010; the platform's router answers 404 with
-    ``X-Cf-RouterError`` while the API itself has no route.
+    Only code and title are stable, never the detail. A 404 is about the job only with code 10010: the
+    platform's router answers 404 with ``X-Cf-RouterError`` while the API itself has no route.
     """
-    request_id = reply.header("x-vcap-request-id")
+    request_id = response.header("x-vcap-request-id")
     try:
-        root = root_object(reply.body)
+        root = root_object(response.body)
     except DecodeError:
         return ErrorBody(request_id=request_id, from_api=False)
     fields = [Fields(item) for item in objects(root.get("errors")) or [root]]
     codes = [code for item in fields if (code := item.text("code")) is not None]
-    messages = [said for item in fields if (said := item.text("detail") or item.text("title"))]
+    messages = [message for item in fields if (message := item.text("detail") or item.text("title"))]
     if not codes and not messages:
         return ErrorBody(request_id=request_id, from_api=False)
-    missing = reply.status == 404 and NOT_FOUND in codes and reply.header("x-cf-routererror") is None
+    missing = response.status == 404 and NOT_FOUND in codes and response.header("x-cf-routererror") is None
     return ErrorBody(
         code=codes[0] if codes else None,
         message="; ".join(messages) or None,
         request_id=request_id,
-        transient=not PASSING_CODES.isdisjoint(codes) or (reply.status == 404 and not missing),
+        transient=not TRANSIENT_CODES.isdisjoint(codes) or (response.status == 404 and not missing),
         not_found=missing,
     )
 
 
-def parse_started(reply: HttpResponse) -> StartedJobs:
-    """The job of a write: a 202 with a Location whose last segment but one is ``jobs``.
+def parse_started(response: HttpResponse) -> StartedJobs:
+    """Return the job of a write: that of a 202 with a Location whose last segment but one is ``jobs``.
 
-    204 and 200 mean that there is none. ``X-Cf-Warnings`` are the write's own warnings either way.
+    204 and 200 mean that there is none. ``X-Cf-Warnings`` has the write's own warnings in either case.
     """
-    id = last_segment(reply.header("location"), parent="jobs") if reply.status == 202 else None
-    return StartedJobs((id,) if id else (), warnings=parse_warnings(reply.header_values("x-cf-warnings")))
+    id = last_segment(response.header("location"), parent="jobs") if response.status == 202 else None
+    return StartedJobs((id,) if id else (), warnings=parse_warnings(response.header_values("x-cf-warnings")))
 
 
-def parse_budget(reply: HttpResponse) -> Budget | None:
-    """``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (epoch seconds); None where one is missing.
+def parse_budget(response: HttpResponse) -> Budget | None:
+    """Return the budget of ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (epoch seconds), or None.
 
-    The remaining count is an estimate that jumps.
+    It is None where one of them is missing. The remaining count is an estimate, and may jump.
     """
-    limit, remaining, reset = (_count(reply.header(f"x-ratelimit-{name}")) for name in LIMITS)
+    limit, remaining, reset = (_count(response.header(f"x-ratelimit-{name}")) for name in LIMITS)
     if limit is None or remaining is None or reset is None or limit <= 0:
         return None
-    now = (reply.date or datetime.now(UTC)).timestamp()
-    return Budget(limit, max(0, remaining), min(max(0.0, reset - now), LONGEST_WINDOW))
+    now = (response.date or datetime.now(UTC)).timestamp()
+    return Budget(limit, max(0, remaining), min(max(0.0, reset - now), MAX_WINDOW))
 
 
 def _count(value: str | None) -> int | None:
     number = integer(value)
-    return None if number is None or abs(number) > HIGHEST_COUNT else number
+    return None if number is None or abs(number) > MAX_COUNT else number
 
 
 def parse_warnings(values: tuple[str, ...]) -> tuple[str, ...]:
-    """``X-Cf-Warnings``: comma-separated and form-encoded by the Cloud Controller, plain text by Korifi."""
-    found: list[str] = []
+    """Return the warnings of ``X-Cf-Warnings``, without repeats.
+
+    The Cloud Controller sends them comma-separated and form-encoded, Korifi as plain text.
+    """
+    warnings: list[str] = []
     for value in values:
         if " " in value.strip().replace(", ", ","):
-            found.append(value.strip())  # an encoded one has no space: this is Korifi's plain text
+            warnings.append(value.strip())  # encoded text has no space: this is Korifi's plain text
         else:
-            found += [unquote_plus(part.strip()) for part in value.split(",")]
-    return unique(warning for warning in found if warning)
+            warnings += [unquote_plus(part.strip()) for part in value.split(",")]
+    return unique(warning for warning in warnings if warning)
 
 
 def _array(fields: Fields, key: str) -> list[Any]:
     value = fields.data.get(key)
     fields.extra.pop(key, None)
-    found = value if isinstance(value, list) else [value]
-    return [item for item in found if item is not None]
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if item is not None]
 
 
 def _error(item: Any) -> JobError:
@@ -209,25 +212,25 @@ def _error(item: Any) -> JobError:
 
 
 def _warnings(fields: Fields) -> tuple[str, ...]:
-    found = _array(fields, "warnings")
-    if any(isinstance(item, Mapping) and set(item) - {"detail"} for item in found):
+    items = _array(fields, "warnings")
+    if any(isinstance(item, Mapping) and set(item) - {"detail"} for item in items):
         fields.extra["warnings"] = fields.data["warnings"]
     return tuple(
-        (text(item.get("detail")) if isinstance(item, Mapping) else None) or _as_text(item) for item in found
+        (text(item.get("detail")) if isinstance(item, Mapping) else None) or _as_text(item) for item in items
     )
 
 
 def _as_text(item: Any) -> str:
-    # An error or a warning in a form that nobody has seen yet is still one: it is told as it came.
+    # An error or a warning of an unknown form is still one: it is reported as JSON.
     return text(item) or as_json(item)
 
 
 def _detail(error: JobError) -> ErrorDetail:
-    # A retried attempt's error has "description" where all others have "detail".
-    other = text(error.extra.get("description"))
+    # The error of a retried attempt has "description" where all others have "detail".
+    description = text(error.extra.get("description"))
     code = error.code if error.code is not None else text(error.extra.get("code"))
     return ErrorDetail(
-        error.detail or other or error.title or "the server gave no reason",
+        error.detail or description or error.title or "the server gave no reason",
         code=None if code is None else str(code),
         title=error.title,
     )
@@ -235,13 +238,13 @@ def _detail(error: JobError) -> ErrorDetail:
 
 def _links(fields: Fields) -> dict[str, Link]:
     value = fields.object("links")
-    found: dict[str, Link] = {}
+    links: dict[str, Link] = {}
     for name, link in (value or {}).items():
         if isinstance(link, Mapping) and isinstance(link.get("href"), str):
             inner = Fields(link)
-            found[name] = Link(inner.text("href") or "", inner.text("method"), inner.extra)
+            links[name] = Link(inner.text("href") or "", inner.text("method"), inner.extra)
         elif isinstance(link, str):
-            found[name] = Link(link)
-    if value is not None and len(found) < len(value):
-        fields.extra["links"] = {name: link for name, link in value.items() if name not in found}
-    return found
+            links[name] = Link(link)
+    if value is not None and len(links) < len(value):
+        fields.extra["links"] = {name: link for name, link in value.items() if name not in links}
+    return links

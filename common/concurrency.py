@@ -1,6 +1,8 @@
-"""Parking a task until another wakes it, and the clock: a bare future on asyncio, a suspended task on trio.
+"""Suspend a task until another resumes it, and finish work under cancellation.
 
-An ``anyio.Event`` does the same for 1,000 bytes a waiter; thousands of waits are made of this.
+Thousands of waits are suspended this way, so it is a future on asyncio and a suspended task on trio, not an
+`anyio.Event`, which takes 1,000 bytes a waiter. (A task that awaits a future takes 1,128 bytes in all and
+10 µs to wake, one with a timeout of anyio's 3,447 bytes and 21 µs; of 100,000 tasks, Python 3.11.)
 """
 
 from __future__ import annotations
@@ -13,31 +15,31 @@ import sniffio
 
 
 class Parkable(Protocol):
-    """What a task parks in: one attribute, None while nobody does."""
+    """An object in which one task can be parked. ``handle`` is None while none is."""
 
     handle: Any
 
 
 class Parking(Protocol):
-    """What there is of each kind of event loop."""
+    """How tasks are parked on one kind of event loop."""
 
     now: Callable[[], float]
-    """The loop's own clock, as ``anyio.current_time()`` gives it, without looking for the loop each time."""
+    """The loop's clock in seconds: ``anyio.current_time()`` without a search for the loop each time."""
 
     def park(self, place: Parkable) -> Awaitable[object]:
-        """Suspend the running task until `wake` is called for its place. Safe to cancel."""
+        """Suspend the running task until `unpark` is called for ``place``. Safe to cancel."""
         ...
 
     def unpark(self, place: Parkable) -> None:
-        """Let the task that is parked in a place go on, if there is one."""
+        """Resume the task that is parked in ``place``, if there is one."""
         ...
 
 
 class AsyncioParking:
-    """Futures of the running loop."""
+    """Parks a task by a future of the running loop."""
 
     def __init__(self) -> None:
-        import asyncio  # lazily: a process that only decodes needs no loop
+        import asyncio  # lazily: a process that only decodes does not need it
 
         loop = asyncio.get_running_loop()
         self.now: Callable[[], float] = loop.time
@@ -56,7 +58,7 @@ class AsyncioParking:
 
 
 class TrioParking:
-    """Trio's own suspended tasks."""
+    """Parks a task by trio's own suspension."""
 
     def __init__(self) -> None:
         import trio
@@ -84,7 +86,7 @@ class TrioParking:
 
 
 def parking() -> Parking:
-    """The parking of the running event loop."""
+    """Return the parking of the running event loop."""
     return TrioParking() if sniffio.current_async_library() == "trio" else AsyncioParking()
 
 
@@ -92,9 +94,10 @@ _T = TypeVar("_T")
 
 
 async def shielded(grace: float, work: Callable[[], Awaitable[_T]]) -> _T:
-    """Await ``work()``. A cancellation goes through once it is done, ``grace`` seconds later at most.
+    """Return the result of ``work()``, or raise its exception. A cancellation is delayed until it is done.
 
-    For what must not be cut in the middle lightly, such as spending a token that can be spent once.
+    The delay is ``grace`` seconds at most; then the work is cancelled too. This is for work that should not
+    be interrupted, such as spending a refresh token that is valid once.
     """
     scope, done = anyio.CancelScope(shield=True), anyio.Event()
     results: list[_T] = []
@@ -104,7 +107,7 @@ async def shielded(grace: float, work: Callable[[], Awaitable[_T]]) -> _T:
         try:
             with scope:
                 results.append(await work())
-        except Exception as error:  # told to the caller below, and not wrapped in a group
+        except Exception as error:  # raised below, so that it is not wrapped in a group
             errors.append(error)
         finally:
             done.set()

@@ -1,4 +1,4 @@
-"""Pausing, resuming and cancelling ONTAP's jobs: the request, and why the server refuses one."""
+"""Pause, resume and cancel ONTAP's jobs: send the request, and decide why the server refuses one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ontapjobs.wire import JOBS
 
 
 async def send_action(reader: HttpReader, ref: JobRef, action: Action) -> None:
-    """Ask the server for an action, once. Return when it has taken it.
+    """Ask the server for an action, once. Return when the server has accepted it.
 
     Raise `AlreadyFinished`, `ActionRefused`, `ActionUncertain`, `JobNotFound` or `SourceError`.
     """
@@ -61,15 +61,15 @@ def _refused(reader: HttpReader, response: HttpResponse, ref: JobRef, action: Ac
 
 def _uncertain(ref: JobRef, action: Action, error: JobsError) -> ActionUncertain:
     return ActionUncertain(
-        f"{ref}: the reply to {action} was lost ({error}); it may have been taken: read the job "
-        "before asking again",
+        f"{ref}: the response to {action} was lost ({error}); it may have been carried out: read the job "
+        "before you repeat it",
         ref=ref,
     )
 
 
 @attrs.frozen
 class Refusal:
-    """What one code means. ``finished``: the job has ended; ``retryable``: asking again later may help."""
+    """What one code means. ``finished``: the job has ended; ``retryable``: the action may succeed later."""
 
     sentence: str
     finished: bool = False

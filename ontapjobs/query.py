@@ -1,4 +1,4 @@
-"""What can be asked of ``GET /api/cluster/jobs``: filters and options, checked and encoded before any I/O.
+"""Check and encode the filters and options of ``GET /api/cluster/jobs``, before any I/O.
 
 Facts are from the ONTAP REST reference, "Retrieve a list of recently running asynchronous jobs".
 """
@@ -15,7 +15,7 @@ from common.model.states import JobState
 from ontapjobs.wire import STATES
 
 FilterValue = str | int | JobState | datetime
-"""What to compare with. Text may hold operators: ``!x``, ``a|b``, ``a*``, ``1..5``, ``>=x``, ``null``."""
+"""A value to compare with. Text may have operators: ``!x``, ``a|b``, ``a*``, ``1..5``, ``>=x``, ``null``."""
 
 FILTERS: Mapping[str, str] = {
     name.replace(".", "_"): name
@@ -36,17 +36,17 @@ FILTERS: Mapping[str, str] = {
         "svm.uuid",
     )
 }
-"""The keyword of each documented filter, and its name on the wire."""
+"""The keyword of each documented filter, with its name on the wire."""
 
 RETURN_TIMEOUT = "return_timeout"
 MAX_RETURN_TIMEOUT = 120
-"""Seconds; the server answers 262197 past it."""
+"""Seconds; the server refuses more with code 262197."""
 
 FilterValues = FilterValue | Sequence[FilterValue]
 
 
 class Filters(TypedDict, total=False):
-    """The filters of a list. A sequence matches any of its members; `JobState` members work for ``state``."""
+    """The filters of a list. A sequence matches any of its members; ``state`` accepts `JobState` too."""
 
     uuid: FilterValues
     state: FilterValues
@@ -65,7 +65,7 @@ class Filters(TypedDict, total=False):
 
 
 def filter_query(filters: Mapping[str, object]) -> list[tuple[str, str]]:
-    """The filters as query pairs. Raises `UsageError` for an unknown name or a value that can't be sent."""
+    """Return the filters as query pairs. Raise `UsageError` for an unknown name or an invalid value."""
     pairs: list[tuple[str, str]] = []
     for name, value in filters.items():
         if name not in FILTERS:
@@ -84,7 +84,10 @@ def option_query(
     return_timeout: int | None = None,
     order_by: str | Iterable[str] | None = None,
 ) -> list[tuple[str, str]]:
-    """The options as query pairs. Raises `UsageError` for one that the server would refuse."""
+    """Return the options as query pairs. Raise `UsageError` for one that the server would refuse.
+
+    ``return_timeout`` is in whole seconds, up to `MAX_RETURN_TIMEOUT`.
+    """
     pairs: list[tuple[str, str]] = [("fields", _names("fields", fields))]
     if max_records is not None:
         _check_int("max_records", max_records, 1, None)
@@ -98,24 +101,25 @@ def option_query(
 
 
 def encode(pairs: Iterable[tuple[str, str]]) -> str:
-    """Pairs as a query string. A space goes as ``%20``: ONTAP takes ``+`` for itself."""
+    """Return pairs as a query string. A space becomes ``%20``: ONTAP reads ``+`` literally."""
     return "&".join(f"{name}={quote(value, safe='*,', errors='surrogatepass')}" for name, value in pairs)
 
 
 def inlined(path: str, inline: object) -> tuple[str, float]:
-    """The path of a write with ``inline`` as its ``return_timeout``, and the seconds that it may take.
+    """Return a write's path with ``inline`` as its ``return_timeout``, and the seconds that it may take.
 
-    Raises `UsageError` for anything but whole seconds from 0 to 120, and beside a ``return_timeout`` that is
-    in the query already.
+    With None, the path is returned as it is, and the seconds are those of its own ``return_timeout``. Raise
+    `UsageError` for anything but whole seconds from 0 to 120, and if the path has a ``return_timeout``
+    already.
     """
     base, mark, query = path.partition("?")
     pairs = [pair.partition("=") for pair in query.split("&")]
-    own = [unquote(text) for name, _, text in pairs if unquote(name) == RETURN_TIMEOUT]
+    in_path = [unquote(text) for name, _, text in pairs if unquote(name) == RETURN_TIMEOUT]
     if inline is None:
-        found = [int(text) for text in own if text.isascii() and text.isdigit() and len(text) < 9]
-        return path, float(min(max(found, default=0), MAX_RETURN_TIMEOUT))
-    if own:
-        raise UsageError("inline= beside a return_timeout in the path: give one of them")
+        timeouts = [int(text) for text in in_path if text.isascii() and text.isdigit() and len(text) < 9]
+        return path, float(min(max(timeouts, default=0), MAX_RETURN_TIMEOUT))
+    if in_path:
+        raise UsageError("inline= and a return_timeout in the path cannot be combined: pass one of them")
     whole = int(inline) if isinstance(inline, float) and inline.is_integer() else inline
     seconds = _check_int("inline", whole, 0, MAX_RETURN_TIMEOUT)
     return f"{base}{mark or '?'}{query}{'&' if query else ''}{RETURN_TIMEOUT}={seconds}", float(seconds)
@@ -128,7 +132,7 @@ def _values(name: str, value: object) -> str:
         parts = _value(name, value)
     if not parts:
         raise UsageError(
-            f"{name}= is an empty sequence, which would match nothing: leave it out, or name values"
+            f"{name}= is an empty sequence, which would match nothing: leave it out, or pass values"
         )
     return "|".join(parts)
 
@@ -138,12 +142,12 @@ def _value(name: str, value: object) -> list[str]:
         words = [word for word, state in STATES.items() if state is value]
         if name != "state" or not words:
             raise UsageError(
-                f"{name}={value!s}: ONTAP has no such state to filter by; it has {', '.join(STATES)}"
+                f"{name}={value!s}: ONTAP has no such state to filter by: use one of {', '.join(STATES)}"
             )
         return words
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise UsageError(f"{name}= is a time without its zone: pass an aware datetime")
+            raise UsageError(f"{name}= is a time without a time zone: pass an aware datetime")
         return [value.isoformat()]
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise UsageError(
@@ -164,7 +168,9 @@ def _names(option: str, value: str | Iterable[str]) -> str:
 def _order(value: str | Iterable[str]) -> str:
     parts = [part.split() for part in _names("order_by", value).split(",")]
     if any(len(part) > 2 or part[1:] not in ([], ["asc"], ["desc"]) for part in parts):
-        raise UsageError("order_by= is a field with 'asc' or 'desc' behind it, such as 'start_time desc'")
+        raise UsageError(
+            "order_by= must be a field, or one followed by 'asc' or 'desc', as in 'start_time desc'"
+        )
     return ",".join(" ".join(part) for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""One job as ONTAP wrote it: typed records with everything in them kept.
+"""A job as ONTAP sent it: typed records that keep every value of the response.
 
 Facts are from the ONTAP REST reference, "Cluster jobs" (9.6 to 9.19), and recorded traffic.
 """
@@ -18,7 +18,7 @@ from common.response.decoding import Fields, Object, integer, moment, only, text
 
 @attrs.frozen
 class Named:
-    """An SVM or a node, as a job names it."""
+    """An SVM or a node that a job refers to."""
 
     name: str | None = None
     uuid: str | None = None
@@ -28,7 +28,7 @@ class Named:
 
 @attrs.frozen
 class JobError:
-    """``error`` of a failed job, 9.9 and later; ``target`` left the schema in 9.14."""
+    """``error`` of a failed job, since 9.9; ``target`` is no longer in the schema since 9.14."""
 
     message: str | None = None
     code: str | None = None
@@ -39,7 +39,7 @@ class JobError:
 
 @attrs.frozen
 class JobRecord(Unchecked):
-    """One job as ONTAP sent it. ``code`` is an integer here, whatever it was on the wire."""
+    """One job as ONTAP sent it. ``code`` is an integer here, whatever type it was on the wire."""
 
     uuid: str | None = None
     description: str | None = None
@@ -47,19 +47,19 @@ class JobRecord(Unchecked):
     message: str | None = None
     code: int | None = None
     start_time: datetime | None = None
-    """Recorded to change between polls of one job."""
+    """Recorded traffic shows that it can change between polls of one job."""
     end_time: datetime | None = None
-    """Recorded on a running job too: `Job.finished_at` takes it only once the state is terminal."""
+    """Recorded on running jobs too, so `Job.finished_at` takes it only once the state is terminal."""
     svm: Named | None = None
     node: Named | None = None
     error: JobError | None = None
     links: Mapping[str, str] = attrs.field(factory=dict[str, str])
     extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-    """Keys that are not known here, and known ones with a value that could not be read."""
+    """Unknown keys, and known ones whose value could not be read."""
 
 
-RecordDraft: Any = unchecked(JobRecord)
-"""For the decoder alone."""
+UncheckedRecord: Any = unchecked(JobRecord)
+"""For the decoder: a `JobRecord` whose values are not checked (see `common.model.lazy`)."""
 
 _NAMED = frozenset({"name", "uuid", "_links"})
 _KNOWN = frozenset(field.name for field in attrs.fields(JobRecord)) - {"links", "extra"} | {"_links"}
@@ -67,9 +67,9 @@ _T = TypeVar("_T")
 
 
 def parse_record(data: Object, path: str = "$") -> JobRecord:
-    """One record, everything in it kept. Raises `DecodeError` for a state that is no text."""
+    """Return one record with every value kept. Raise `DecodeError` for a state that is no text."""
     extra = _unknown(data, _KNOWN)
-    record = RecordDraft()
+    record = UncheckedRecord()
     record.uuid = _read(data, "uuid", text, extra)
     record.description = _read(data, "description", text, extra)
     record.state = word(data.get("state"), f"{path}.state")
@@ -94,26 +94,26 @@ def _read(data: Object, key: str, reader: Callable[[Any], _T | None], extra: dic
     value = data.get(key)
     if value is None:
         return None
-    found = reader(value)
-    if found is None:
+    result = reader(value)
+    if result is None:
         extra[key] = value
-    return found
+    return result
 
 
 def _error(value: Any) -> JobError | None:
     if isinstance(value, str):
         return JobError(message=value) if value else None
-    found = only(value)
-    if not found:
+    error = only(value)
+    if not error:
         return None
-    inner = Fields(found)
-    arguments = inner.objects("arguments")  # an array, though some references print one object
+    inner = Fields(error)
+    arguments = inner.objects("arguments")  # an array, although some references print one object
     if any(
         set(argument) - {"message", "code"}
         or any(v is not None and text(v) is None for v in argument.values())
         for argument in arguments
     ):
-        inner.extra["arguments"] = found["arguments"]
+        inner.extra["arguments"] = error["arguments"]
     return JobError(
         message=inner.text("message"),
         code=inner.text("code"),
@@ -127,7 +127,7 @@ def _error(value: Any) -> JobError | None:
 
 
 def read_named(value: Any) -> Named | None:
-    """An SVM or a node, also one that was read already; None for what is none."""
+    """Return an SVM or a node, also one that was read already; None for anything else."""
     if type(value) is Named:
         return value
     data = only(value)
@@ -143,24 +143,24 @@ def read_named(value: Any) -> Named | None:
 
 
 def _take_links(data: Object, extra: dict[str, Any]) -> FrozenMap:
-    links = data.get("_links")
-    found, whole = read_links(links)
-    if not whole:
-        extra["_links"] = links
-    return found
+    value = data.get("_links")
+    links, complete = read_links(value)
+    if not complete:
+        extra["_links"] = value
+    return links
 
 
 def read_links(links: Any) -> tuple[FrozenMap, bool]:
-    """The links with an ``href`` of text, by name, and whether that is all there is to them."""
+    """Return the links with an ``href`` of text, by name, and whether that is all of ``_links``."""
     if type(links) is not dict:
         return NO_LINKS, links is None
-    found: dict[str, str] = {}
-    whole = True
+    hrefs: dict[str, str] = {}
+    complete = True
     for name, link in links.items():
         href = link.get("href") if type(link) is dict else None
         if type(href) is str:
-            found[name] = href
-            whole = whole and len(link) == 1
+            hrefs[name] = href
+            complete = complete and len(link) == 1
         else:
-            whole = False
-    return FrozenMap(found), whole
+            complete = False
+    return FrozenMap(hrefs), complete

@@ -87,7 +87,7 @@ class OntapJobs(HttpSource):
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, then read it again.
 
-        Actions are eventual: the job still reads RUNNING for a while. If the server took the action and
+        Actions are eventual: the job still reads RUNNING for a while. If the server accepted the action and
         the job could not be read afterwards, the result is UNKNOWN, with a warning that says so.
 
         Raise `AlreadyFinished` if the job has ended, `ActionRefused` with the server's ``code``
@@ -119,5 +119,5 @@ class OntapJobs(HttpSource):
                 reason = str(error)
                 if not getattr(error, "transient", False):
                     break
-        warning = f"the server took the {action}, but the job could not be read afterwards: {reason}"
+        warning = f"the server accepted the {action}, but the job could not be read afterwards: {reason}"
         return Job(ref, JobState.UNKNOWN, warnings=(warning,))

@@ -1,4 +1,4 @@
-"""ONTAP's bytes to records to jobs, without a socket.
+"""Decode ONTAP's responses, without I/O: jobs, pages, error bodies, and the jobs that a write started.
 
 Facts are from the ONTAP REST reference, "Cluster jobs" (9.6 to 9.19), and recorded traffic.
 """
@@ -30,10 +30,10 @@ STATES: Mapping[str, JobState] = {
     "success": JobState.SUCCEEDED,
     "failure": JobState.FAILED,
 }
-"""The same five words in every release. A cancelled job ends as success or failure: none says so."""
+"""The five words of every release. A cancelled job ends as success or failure: no word says "cancelled"."""
 
-PASSING_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
-"""Too many requests in progress, RPC trouble, a node out of quorum: all pass by themselves."""
+TRANSIENT_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
+"""Codes of transient errors: too many requests in progress, RPC failures, a node out of quorum."""
 
 NO_REASON = "the job failed, and the server gave no reason"
 
@@ -50,19 +50,22 @@ def parse_job(
     states: Mapping[str, JobState] | None = None,
     own: bool = False,
 ) -> Job:
-    """The job in the reply to ``GET /api/cluster/jobs/{uuid}``.
+    """Return the job in the response to ``GET /api/cluster/jobs/{uuid}``.
 
-    ``id`` stands in where the reply leaves the uuid out. ``states`` adds words to the table. ``own`` says of
-    decoded data that nobody will change it: then parts of the job may be read later, as they are of bytes.
-    Raises `DecodeError` for what cannot be a job: no JSON, an error body, no job in it, no id known.
+    ``id`` is used if the response has no uuid. ``states`` adds words to the table. ``own=True`` promises
+    for decoded data that nobody will change it: then fields of the job may be read on access, as they are
+    for bytes.
+
+    Raise `DecodeError` for what is no job: no JSON, an error body, an object without a job, a job without
+    an id.
     """
     root = root_object(data)
     if own or root is not data:
-        job = _plain(endpoint, scope, states).read(root)
+        job = _fast_reader(endpoint, scope, states).read(root)
         if job is not None:
             return job
     if not _KEYS & root.keys():
-        what = "an error body" if "error" in root else "no job in it"
+        what = "an error body" if "error" in root else "no job in the response"
         raise DecodeError(f"{what}: neither uuid nor state", transient=True)
     return _job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
 
@@ -79,13 +82,13 @@ def read_job(data: bytes | Object, ref: JobRef, states: Mapping[str, JobState] |
 def parse_jobs(
     data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
 ) -> list[Job]:
-    """The jobs in one page of ``GET /api/cluster/jobs``. Raises `DecodeError` with the record's path."""
+    """Return the jobs in a page of ``GET /api/cluster/jobs``. Raise `DecodeError` with the record's path."""
     return parse_page(data, endpoint=endpoint, states=states).jobs
 
 
 @attrs.frozen
 class Page:
-    """One page of a list: its jobs, the link to the next page, and the total where it was asked for."""
+    """One page of a list: its jobs, the link to the next page, and the total where it was requested."""
 
     jobs: list[Job]
     next: str | None
@@ -95,55 +98,60 @@ class Page:
 def parse_page(
     data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
 ) -> Page:
-    """A whole page. A page may be empty and still have a next one: it also ends at ``return_timeout``."""
+    """Return a whole page. Raise `DecodeError` with the path of the record that cannot be read.
+
+    A page may be empty and still have a next one: the server also ends it after ``return_timeout`` seconds.
+    """
     root = root_object(data)
     fields = Fields(root)
     count = fields.integer("num_records")
     records = root.get("records")
     if "records" in root and records is not None and not isinstance(records, list | Mapping):
-        raise DecodeError("records is no array", path="$.records", transient=True)
+        raise DecodeError("records must be an array", path="$.records", transient=True)
     if records is None and count is None:
         raise DecodeError("no list of jobs: neither records nor num_records", transient=True)
-    found = objects(records)  # some references print a single object
-    if isinstance(records, list) and len(found) != len(records):
+    members = objects(records)  # some references print a single object
+    if isinstance(records, list) and len(members) != len(records):
         raise DecodeError("a record is not an object", path="$.records")
-    plain = None if root is data else _plain(endpoint, (), states, share=True)
+    # Data that the caller decoded may be changed by the caller later: it is read at once, on the general
+    # path.
+    reader = None if root is data else _fast_reader(endpoint, (), states, intern=True)
     jobs = [
-        (plain and plain.read(record))
+        (reader and reader.read(record))
         or _job(record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]")
-        for index, record in enumerate(found)
+        for index, record in enumerate(members)
     ]
     return Page(jobs, _links(root).get("next"), count)
 
 
 def raw_page(data: bytes | str | Object) -> tuple[list[Object], str | None]:
-    """A page's records as they are, what is none passed over, and the link to the next page."""
+    """Return a page's records undecoded, without those that are no objects, and the link to the next page."""
     root = root_object(data)
     return objects(root.get("records")), _links(root).get("next")
 
 
-def parse_error(reply: HttpResponse) -> ErrorBody:
-    """What an error body says: ``{"error": {"message", "code", "target"?, "arguments"?}}``.
+def parse_error(response: HttpResponse) -> ErrorBody:
+    """Return what an error body says: ``{"error": {"message", "code", "target"?, "arguments"?}}``.
 
-    Only a 404 with code "4" means that the job is gone, and one with code "2" that the uuid never was one;
-    any other 404 comes from a proxy or a role, and says nothing of the job.
+    Only a 404 with code "4" means that the job does not exist, and one with code "2" that the uuid is
+    malformed; any other 404 comes from a proxy or a role, and says nothing about the job.
     """
     try:
-        body = root_object(reply.body).get("error")
+        body = root_object(response.body).get("error")
     except DecodeError:
         body = None
     if not isinstance(body, Mapping):
         return ErrorBody(from_api=False)
     fields = Fields(body)
     code, message = fields.text("code"), fields.text("message")
-    gone = reply.status == 404 and code in ("4", "2")
+    gone = response.status == 404 and code in ("4", "2")
     hint = None
-    if reply.status == 403 and code == "6":
+    if response.status == 403 and code == "6":
         hint = "the account's role may not read jobs: give it read access to /api/cluster/jobs"
     return ErrorBody(
         code=code,
         message=message,
-        transient=code in PASSING_CODES or (reply.status == 404 and not gone),
+        transient=code in TRANSIENT_CODES or (response.status == 404 and not gone),
         not_found=gone,
         never_existed=gone and code == "2",
         hint=hint,
@@ -151,32 +159,32 @@ def parse_error(reply: HttpResponse) -> ErrorBody:
 
 
 def parse_started(
-    reply: HttpResponse, *, endpoint: str, states: Mapping[str, JobState] | None = None
+    response: HttpResponse, *, endpoint: str, states: Mapping[str, JobState] | None = None
 ) -> StartedJobs:
-    """The jobs of a write's reply: ``job`` or ``jobs``, with a uuid, with a link alone, or inlined whole."""
+    """Return the jobs in a write's response: ``job`` or ``jobs``, each with a uuid, a link, or complete."""
     try:
-        root = root_object(reply.body)
+        root = root_object(response.body)
     except DecodeError:
         return StartedJobs()
     ids: list[str] = []
     jobs: list[Job] = []
-    for found in (*objects(root.get("job")), *objects(root.get("jobs"))):
-        id = text(found.get("uuid")) or _id_of(_links(found).get("self"))
+    for record in (*objects(root.get("job")), *objects(root.get("jobs"))):
+        id = text(record.get("uuid")) or _id_of(_links(record).get("self"))
         if not id or id in ids:
             continue
         ids.append(id)
-        if found.get("state") is not None:
+        if record.get("state") is not None:
             try:
-                jobs.append(_job(found, endpoint=endpoint, scope=(), id=id, states=states, path="$.job"))
+                jobs.append(_job(record, endpoint=endpoint, scope=(), id=id, states=states, path="$.job"))
             except DecodeError:
-                continue  # its state cannot be read here: the ref is what there is to hand over
+                continue  # its state cannot be read: the ref alone is returned
     return StartedJobs(tuple(ids), tuple(jobs))
 
 
-def _plain(
-    endpoint: str, scope: Scope, states: Mapping[str, JobState] | None, *, share: bool = False
+def _fast_reader(
+    endpoint: str, scope: Scope, states: Mapping[str, JobState] | None, *, intern: bool = False
 ) -> FastReader:
-    return FastReader(PROVIDER, endpoint, scope, STATES, states, share=share)
+    return FastReader(PROVIDER, endpoint, scope, STATES, states, intern=intern)
 
 
 def _job(
@@ -189,12 +197,12 @@ def _job(
     path: str,
 ) -> Job:
     record = parse_record(data, path)
-    found = record.uuid or id
-    if not found:
-        raise DecodeError("a job without its uuid, and none was asked for", path=f"{path}.uuid")
+    known_id = record.uuid or id
+    if not known_id:
+        raise DecodeError("the job has no uuid, and the request named none", path=f"{path}.uuid")
     state = read_state(record.state, STATES, states)
     return Job(
-        JobRef(PROVIDER, endpoint, found, scope),
+        JobRef(PROVIDER, endpoint, known_id, scope),
         state,
         native_state=record.state,
         operation=record.description,
@@ -211,7 +219,7 @@ def _errors(record: JobRecord, state: JobState) -> tuple[ErrorDetail, ...]:
     error = record.error
     failed = state is JobState.FAILED
     if error is None and not failed:
-        return ()  # a code that is not 0 is a progress id in a running job, and means nothing in a success
+        return ()  # a code other than 0 is a progress id in a running job, and means nothing in a success
     code = error.code if error else None
     if code is None and failed:
         code = str(record.code) if record.code else text(record.extra.get("code"))
@@ -230,10 +238,10 @@ def _links(data: Object) -> dict[str, str]:
     links = data.get("_links")
     if not isinstance(links, Mapping):
         return {}
-    found = {name: link.get("href") for name, link in links.items() if isinstance(link, Mapping)}
-    return {name: href for name, href in found.items() if isinstance(href, str)}
+    hrefs = {name: link.get("href") for name, link in links.items() if isinstance(link, Mapping)}
+    return {name: href for name, href in hrefs.items() if isinstance(href, str)}
 
 
 def _id_of(href: str | None) -> str | None:
-    # Only the id is taken from a link: its host may be a proxy's.
+    # Only the id is taken from a link: its host may be that of a proxy.
     return last_segment(href, parent="jobs")

@@ -1,1 +1,1 @@
-"""How a source signs in: credentials, OAuth 2.0 token requests, and one refresh shared by all requests."""
+"""Decides how requests are authenticated: what ``auth=`` accepts, and how tokens are kept valid."""

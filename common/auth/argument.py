@@ -1,4 +1,4 @@
-"""What ``auth=`` accepts, and how it is read."""
+"""Decides what ``auth=`` accepts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 AuthLike: TypeAlias = "tuple[str, str] | HeaderAuth | TokenAuth | httpx.Auth"
-"""What every source takes: a user-and-password pair, one of the classes here, or an ``httpx.Auth``."""
+"""What every source accepts: a user-and-password pair, a class of ``common.auth``, or an ``httpx.Auth``."""
 
 
 def read_auth(auth: Any) -> HeaderAuth | Any | None:
-    """What a caller passed as ``auth=``, made uniform; an ``httpx.Auth`` is passed through.
+    """Return ``auth=`` as a `HeaderAuth` or `TokenAuth`; None and an ``httpx.Auth`` are returned as they are.
 
-    Raises `UsageError` for anything else, without quoting it.
+    Raise `UsageError` for anything else. Its message never quotes the value.
     """
     if isinstance(auth, type):
-        raise UsageError("auth= was given a class: make one, such as Bearer(token)")
+        raise UsageError("auth= must be an instance, not a class: pass for example Bearer(token)")
     if auth is None or isinstance(auth, HeaderAuth):
         return auth
     if isinstance(auth, tuple):
@@ -31,7 +31,7 @@ def read_auth(auth: Any) -> HeaderAuth | Any | None:
             raise UsageError("auth= as a tuple must be (user, password), both text")
         return Basic(*auth)
     if isinstance(auth, str):
-        raise UsageError("auth= was given as text: pass (user, password), or Bearer(token) for a token")
+        raise UsageError("auth= must not be text: pass (user, password), or Bearer(token) for a token")
     if hasattr(auth, "bind") or hasattr(auth, "auth_flow") or hasattr(auth, "async_auth_flow"):
         return auth
     raise UsageError("auth= must be (user, password), Bearer(token), or an httpx.Auth")

@@ -1,4 +1,4 @@
-"""OAuth 2.0 as every issuer of tokens speaks it (RFC 6749): client credentials, and what is sent."""
+"""Sign in with OAuth 2.0 client credentials (RFC 6749), and check the arguments of all token sign-ins."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from common.options import InsecureConnectionWarning
 
 
 class ClientCredentials(TokenAuth):
-    """A token for a service, from its client id and secret (RFC 6749, section 4.4).
+    """Sign in as a service, with a client id and secret (RFC 6749, section 4.4).
 
-    ``token_url`` is the identity provider's token endpoint. ``scope`` and ``audience`` as that provider asks
-    for them. ``send="body"`` puts id and secret among the fields, for providers that do not take HTTP Basic.
-    Raises `UsageError`.
+    ``token_url`` is the identity provider's token endpoint. ``scope`` and ``audience`` are what that provider
+    requires. ``send="body"`` sends id and secret as form fields, for providers that do not accept HTTP Basic.
+    Raise `UsageError` for an argument that cannot be sent.
     """
 
     hint = "check the client id and its secret, and that this client may use the grant client_credentials"
@@ -40,17 +40,17 @@ class ClientCredentials(TokenAuth):
         self.token_url: str = read_token_url(token_url)
         self.client_id: str = read_text("client_id", client_id)
         self._secret = read_text("client_secret", client_secret)
-        self._more = {
+        self._optional_fields = {
             name: read_text(name, value)
             for name, value in (("scope", scope), ("audience", audience))
             if value is not None
         }
         self._send = send
 
-    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-        """The same each time: there is no refresh token in this grant, and one that is sent is not used."""
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """Return the same request each time: a refresh token is no part of this grant."""
         del http, refresh_token
-        fields = {"grant_type": "client_credentials", **self._more}
+        fields = {"grant_type": "client_credentials", **self._optional_fields}
         if self._send == "header":
             return TokenRequest(
                 url=self.token_url, fields=fields, headers=client_basic(self.client_id, self._secret)
@@ -59,10 +59,10 @@ class ClientCredentials(TokenAuth):
         return TokenRequest(url=self.token_url, fields=fields)
 
     async def on_token(self, token: Token) -> None:
-        """A refresh token is not kept: a refused secret would be sent twice on its account."""
+        """Ignore a refresh token. With it, a refused secret would be sent twice."""
 
-    def own_secrets(self) -> tuple[str, ...]:
-        """The client's secret, as it is and as it is sent."""
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return the client's secret, plain and in each form that is sent."""
         return secret_forms(self.client_id, self._secret)
 
     def __repr__(self) -> str:
@@ -70,17 +70,20 @@ class ClientCredentials(TokenAuth):
 
 
 def client_basic(client_id: str, secret: str) -> dict[str, str]:
-    """HTTP Basic for a client: both parts form-encoded first (RFC 6749, section 2.3.1)."""
+    """Return the HTTP Basic header of a client, both parts form-encoded (RFC 6749, section 2.3.1)."""
     return {"Authorization": f"Basic {_basic(client_id, secret)}"}
 
 
 def secret_forms(client_id: str, secret: str) -> tuple[str, ...]:
-    """A client's secret in each form that is sent."""
+    """Return a client's secret, plain and in each form that is sent."""
     return (secret, quote_plus(secret), _basic(client_id, secret)) if secret else ()
 
 
 def read_token_url(url: object, *, stacklevel: int = 3) -> str:
-    """A token endpoint, with a warning where secrets would go there in the clear. Raises `UsageError`."""
+    """Return a token endpoint that was checked. Raise `UsageError` for what is not an absolute http(s) URL.
+
+    Emit `InsecureConnectionWarning` where secrets would be sent to it unencrypted.
+    """
     try:
         parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
         host = origin(f"{parts.scheme}://{parts.netloc}") if parts.scheme in ("https", "http") else ""
@@ -95,11 +98,14 @@ def read_token_url(url: object, *, stacklevel: int = 3) -> str:
 
 
 def read_text(name: str, value: object) -> str:
-    """An argument that is text, and not empty. Raises `UsageError`, which does not quote it."""
+    """Return an argument that must be text and not empty. Raise `UsageError`, which never quotes it."""
     if not isinstance(value, str) or not value:
         raise UsageError(f"{name}= is missing: pass it as text")
     if any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
-        raise UsageError(f"{name}= holds characters that cannot be sent (a line break at its end?)")
+        raise UsageError(
+            f"{name}= contains a control character or a lone surrogate, which cannot be sent (a line break "
+            "at its end?)"
+        )
     return value
 
 

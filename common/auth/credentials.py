@@ -1,4 +1,4 @@
-"""Who is asking: what every provider accepts as ``auth=``, and how it becomes a header."""
+"""Credentials that every provider accepts, HTTP Basic and bearer tokens, and the headers that they become."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from common.response.redaction import Unpicklable
 TokenSource = Callable[[], Awaitable[str]]
 
 REMEMBERED = 8
-"""So many former tokens are remembered, to be cleaned out of what servers quote."""
+"""How many former tokens are remembered, so that they are redacted where a server quotes them."""
 
 
 @runtime_checkable
 class HeaderAuth(Protocol):
-    """Signing in through request headers, computed anew for each request."""
+    """Authentication by request headers, which are computed for each request."""
 
     async def headers(self) -> Mapping[str, str]:
-        """The headers to send, such as ``Authorization``."""
+        """Return the headers to send, such as ``Authorization``."""
         ...
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:
-        """Called after a 401 to these headers: True where the request is worth sending once more."""
+        """Return whether to send the request once more. Called after a 401 to the headers ``refused``."""
         ...
 
     def secrets(self) -> tuple[str, ...]:
-        """Texts that must appear in no message: an error's excerpt is cleaned of them."""
+        """Return the texts that must appear in no message: they are redacted in errors and logs."""
         ...
 
 
@@ -41,32 +41,34 @@ class Basic(Unpicklable):
         if not isinstance(user, str) or not isinstance(password, str):
             raise UsageError("a user name and a password must be text")
         if ":" in user:
-            raise UsageError("a user name for HTTP Basic must not hold a colon")
+            raise UsageError("a user name for HTTP Basic must not contain a colon")
         if not (user + password).isprintable() and any(ord(c) < 32 for c in user + password):
             raise UsageError(
-                "the user name or the password holds a control character (a line break at its end?)"
+                "the user name or the password contains a control character (a line break at its end?)"
             )
         try:
             token = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
         except UnicodeEncodeError:
-            token = ""  # raised below: as a context, the codec's exception would carry the password along
+            token = ""  # raised below: as its context, the codec's exception would contain the password
         if not token:
-            raise UsageError("the user name or the password holds half a character, which nothing can send")
+            raise UsageError(
+                "the user name or the password contains a lone surrogate and cannot be encoded as UTF-8"
+            )
         self.user: str = user
         self._header = {"Authorization": f"Basic {token}"}
         self._secrets = (password, token)
 
     async def headers(self) -> Mapping[str, str]:
-        """``Authorization: Basic …``."""
+        """Return ``Authorization: Basic …``."""
         return self._header
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:
-        """A password does not get better by itself."""
+        """Return False: a password that was refused stays wrong."""
         del refused
         return False
 
     def secrets(self) -> tuple[str, ...]:
-        """The password, plain and encoded."""
+        """Return the password, plain and encoded."""
         return self._secrets
 
     def __repr__(self) -> str:
@@ -74,9 +76,10 @@ class Basic(Unpicklable):
 
 
 class Bearer(Unpicklable):
-    """A bearer token: the text itself, or an async function that gives a valid one for each request.
+    """A bearer token: its text, or an async function that returns a valid one for each request.
 
-    The function is called again after a 401, and the request is sent once more if its answer differs.
+    After a 401 the function is called again, and the request is sent once more if it returns another token.
+    Raise `UsageError` for a token that a header cannot carry.
     """
 
     __slots__ = ("_sent", "_token")
@@ -84,19 +87,19 @@ class Bearer(Unpicklable):
     def __init__(self, token: str | TokenSource) -> None:
         if not isinstance(token, str) and not callable(token):
             raise UsageError("Bearer() takes the token as text, or an async function that returns it")
-        self._token = bare_token(token) if isinstance(token, str) else token
+        self._token = read_bearer_token(token) if isinstance(token, str) else token
         self._sent: tuple[str, ...] = (self._token if isinstance(self._token, str) else "",)
 
     async def headers(self) -> Mapping[str, str]:
-        """``Authorization: Bearer …``."""
+        """Return ``Authorization: Bearer …``. Raise `UsageError` where the function returns no token."""
         token = await self._current()
         if token != self._sent[-1]:
-            # The one before may still be on its way, and be told back to us.
+            # A request with the token before may still be under way, and the server may quote it.
             self._sent = (*self._sent[-REMEMBERED:], token)
         return {"Authorization": f"Bearer {token}"}
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:
-        """Whether there is another token by now than the one that was refused."""
+        """Return whether the current token is another one than the refused one."""
         return await self.headers() != refused
 
     async def _current(self) -> str:
@@ -104,28 +107,28 @@ class Bearer(Unpicklable):
             return self._token
         token = self._token()
         if not isinstance(token, Awaitable):
-            raise UsageError("the function given to Bearer() must be async: its answer cannot be awaited")
-        return bare_token(await token)
+            raise UsageError("the function given to Bearer() must be async: its result cannot be awaited")
+        return read_bearer_token(await token)
 
     def secrets(self) -> tuple[str, ...]:
-        """The tokens last sent."""
+        """Return the tokens that were sent last."""
         return tuple(token for token in self._sent if token)
 
     def __repr__(self) -> str:
         return "Bearer(****)"
 
 
-def bare_token(token: object) -> str:
-    """A token without the word "bearer" before it. Raises `UsageError` for what no header can carry."""
-    # The cf command and many web pages show a token with the scheme's name before it.
+def read_bearer_token(token: object) -> str:
+    """Return a token without its scheme "bearer". Raise `UsageError` if a header cannot carry it."""
+    # ``cf oauth-token`` and many web pages show a token with its scheme.
     if not isinstance(token, str) or not token.strip():
         raise UsageError("the bearer token is empty: pass the token as text")
     if token.strip().lower() == "bearer" or token[:7].lower() == "bearer ":
         token = token.strip()[7:].strip()
     if not token:
-        raise UsageError("the bearer token is empty behind the word 'bearer': pass the token as text")
+        raise UsageError("the bearer token is empty after the word 'bearer': pass the token as text")
     if any(ord(c) < 32 or ord(c) > 126 for c in token):
         raise UsageError(
-            "the bearer token holds characters that no header may carry (a line break at its end?)"
+            "the bearer token contains a character that a header cannot carry (a line break at its end?)"
         )
     return token

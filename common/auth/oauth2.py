@@ -1,4 +1,4 @@
-"""A request for a token, and what may come back: the wire side of signing in (RFC 6749, section 5)."""
+"""Token requests of OAuth 2.0, and what their responses mean (RFC 6749, section 5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal, NoReturn, Protocol
 
 import attrs
 
-from common.auth.credentials import bare_token
+from common.auth.credentials import read_bearer_token
 from common.model.errors import DecodeError, SourceError, TransportError, UsageError
 from common.response.decoding import finite, read_json
 from common.response.failures import ErrorBody, api_error
@@ -15,12 +15,12 @@ from common.response.http_response import EXCERPT, EXCERPT_SOURCE, HttpResponse
 from common.response.redaction import Unpicklable
 
 REFUSED = frozenset({400, 401, 403})
-"""How token endpoints say that credentials are wrong (RFC 6749, section 5.2, and what is seen besides)."""
+"""Statuses for wrong credentials: 400 and 401 by RFC 6749, section 5.2; 403 has been seen too."""
 
 
 @attrs.frozen(repr=False)
 class Token(Unpicklable):
-    """What a sign-in gave: ``lifetime`` in seconds, None where the server did not tell."""
+    """The result of a sign-in. ``lifetime`` is in seconds, None where the server told none."""
 
     access: str
     lifetime: float | None = None
@@ -29,7 +29,7 @@ class Token(Unpicklable):
 
 @attrs.frozen(repr=False, kw_only=True)
 class TokenRequest(Unpicklable):
-    """One request for a token: ``fields`` go form-encoded, or as JSON."""
+    """One request for a token. ``fields`` are sent form-encoded, or as JSON."""
 
     url: str
     fields: Mapping[str, str]
@@ -38,7 +38,7 @@ class TokenRequest(Unpicklable):
 
 
 class TokenHttp(Protocol):
-    """What signing in needs of a source: whose token it is, and unsigned requests over its connections."""
+    """What a sign-in needs of a source: its endpoint, and unauthenticated requests over its connections."""
 
     @property
     def endpoint(self) -> str:
@@ -46,7 +46,7 @@ class TokenHttp(Protocol):
         ...
 
     def redact(self, text: str) -> str:
-        """A text without the secrets that are sent here."""
+        """Return a text without the secrets that this source sends."""
         ...
 
     async def request(
@@ -58,7 +58,10 @@ class TokenHttp(Protocol):
         json: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> HttpResponse:
-        """Send one request without credentials of the source. Raises `TransportError`, `DecodeError`."""
+        """Send one request without the source's credentials, and return the response, whatever its status.
+
+        Raise `TransportError` without a response, `DecodeError` for a body that cannot be read.
+        """
         ...
 
 
@@ -72,39 +75,46 @@ async def request_token(
     json: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """`SignIn.ask`; what fails is a `TransportError` that says ``what`` failed, and that nothing was sent.
+    """Send a request of a sign-in, and return the response. Raise `TransportError` with ``what`` in its text.
 
-    For no write that waits for a token has been sent yet, whatever became of the request for the token.
+    Its ``sent`` is always False: a write that still waits for its token has not left this process.
     """
     try:
         return await http.request(method, url, form=form, json=json, headers=headers)
     except TransportError as error:
         sign_in_failed(f"{what} failed: {error}")
     except DecodeError as error:
-        sign_in_failed(f"{what} gave nothing that can be read: {error}")
+        sign_in_failed(f"{what} failed: the response cannot be read: {error}")
 
 
-def read_token(reply: HttpResponse, what: str) -> Token:
-    """The token in a reply of 200 (RFC 6749, section 5.1). Raises `TransportError` where there is none."""
+def read_token(response: HttpResponse, what: str) -> Token:
+    """Return the token in a response of status 200 (RFC 6749, section 5.1).
+
+    Raise `TransportError` where there is none: such a response comes from a proxy, and passes.
+    """
     try:
-        said = read_json(reply.body)
+        fields = _fields(response)
     except DecodeError as error:
-        sign_in_failed(f"{what} gave no token: {error}")
-    fields: dict[str, Any] = said if isinstance(said, dict) else {}
+        sign_in_failed(f"{what} returned no token: {error}")
     try:
-        access = bare_token(fields.get("access_token"))
+        access = read_bearer_token(fields.get("access_token"))
     except UsageError:
-        sign_in_failed(f"{what} gave no token: there is no access_token in the reply that a header can carry")
-    kind = fields.get("token_type")
-    if isinstance(kind, str) and kind.lower() != "bearer":
-        sign_in_failed(f"{what} gave a token of the type {kind[:40]!r}, and not a bearer token")
+        sign_in_failed(f"{what} returned no token: the response has no access_token that a header can carry")
+    token_type = fields.get("token_type")
+    if isinstance(token_type, str) and token_type.lower() != "bearer":
+        sign_in_failed(f"{what} returned a token of the type {token_type[:40]!r} instead of a bearer token")
     refresh = fields.get("refresh_token")
     return Token(access, _seconds(fields.get("expires_in")), refresh if isinstance(refresh, str) else None)
 
 
 def sign_in_failed(text: str) -> NoReturn:
-    """Raise the `TransportError` for a sign-in that failed for now."""
+    """Raise `TransportError` for a sign-in that failed for now."""
     raise TransportError(text, sent=False) from None
+
+
+def _fields(response: HttpResponse) -> dict[str, Any]:
+    body = read_json(response.body)
+    return body if isinstance(body, dict) else {}
 
 
 def _seconds(value: object) -> float | None:
@@ -112,21 +122,24 @@ def _seconds(value: object) -> float | None:
     return seconds if seconds is not None and 0 < seconds < 1e9 else None
 
 
-def token_error(reply: HttpResponse, what: str, hint: str, http: TokenHttp) -> SourceError:
-    """The exception for a sign-in that was refused, with ``hint``, or that failed for now."""
+def token_error(response: HttpResponse, what: str, hint: str, http: TokenHttp) -> SourceError:
+    """Return the exception for a response that is not 200.
+
+    `AuthenticationError` with ``hint`` where the sign-in was refused: by 401, or by 400 or 403 with an OAuth
+    error code. Any other response is the usual exception for its status (`api_error`).
+    """
     try:
-        said = read_json(reply.body)
+        fields = _fields(response)
     except DecodeError:
-        said = None
-    fields: dict[str, Any] = said if isinstance(said, dict) else {}
+        fields = {}
     code, message = fields.get("error"), fields.get("error_description") or fields.get("message")
     code = http.redact(code[:EXCERPT_SOURCE])[:EXCERPT] if isinstance(code, str) else None
-    # Cleaned before it is cut: half a secret would not be recognised.
+    # Redacted before it is cut: half a secret would not be recognised.
     message = http.redact(message[:EXCERPT_SOURCE])[:EXCERPT] if isinstance(message, str) else None
-    refused = reply.status in REFUSED and (code is not None or reply.status == 401)
-    fault = ErrorBody(code=code, message=message, from_api=code is not None, hint=hint if refused else None)
-    # An excerpt of the body is left out: a token endpoint may quote what it was sent.
-    bare = attrs.evolve(reply, body=b"", status=401 if refused else reply.status)
-    error = api_error(bare, fault, request=what)
+    refused = response.status in REFUSED and (code is not None or response.status == 401)
+    body = ErrorBody(code=code, message=message, from_api=code is not None, hint=hint if refused else None)
+    # Without an excerpt of the body: a token endpoint may quote what it was sent.
+    without_body = attrs.evolve(response, body=b"", status=401 if refused else response.status)
+    error = api_error(without_body, body, request=what)
     error.transient = error.transient and not refused
     return error

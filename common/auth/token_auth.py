@@ -1,50 +1,66 @@
-"""A bearer token that renews itself: one sign-in however many requests wait for it.
+"""Sign in for a bearer token, and keep it valid: one refresh, however many requests wait for it.
 
-Renewed a minute before it expires, and at once where a server refuses it. Whoever needs it first carries the
-sign-in; if that one is cancelled, the next takes it over. No task of its own.
+**One refresh is shared by all.** A source may have thousands of waits, and all of them need the same token.
+The first request that finds no fresh one becomes the leader: it signs in within its own task (there is no
+background task), and publishes a `_Refresh`. Every other request awaits that, and takes the leader's token,
+or a copy of its error. A refresh belongs to an event loop, since its `anyio.Event` does; a token does not.
+
+**A token is refreshed ahead of its expiry**: `REFRESH_AHEAD` seconds before, or at half of a short
+lifetime, so that no request is sent with a token that expires on its way. Only the leader waits for this;
+until the old token has expired, all others go on with it. If such a refresh fails with a transient error,
+the old token is used and the refresh tried again `REFRESH_RETRY_DELAY` seconds later. A token that a server
+refuses with 401 is replaced at once, and never used again; a thousand requests that were refused with the
+same one cause a single refresh.
+
+**The leader may be cancelled**, as any task may. Then one of the requests that wait finds neither a token
+nor an error, and becomes the next leader. With a password that is harmless. A refresh token, however, may
+be valid once: the server spends it when the request arrives, and its successor is in a response that nobody
+would read. Were it lost, only a person could sign in again. So a request that spends a refresh token is
+shielded from cancellation for `REFRESH_GRACE` seconds, which is enough for a response under way, and short
+enough for a shutdown. The shield includes storing the successor and calling ``on_rotate``.
+
+**A rejection is remembered** for `REJECTION_KEPT` seconds: many servers lock an account after a few wrong
+passwords, and a thousand waits would send one each. Transient failures (no connection, 5xx, 429, a proxy's
+page) are retried by the leader, up to `MAX_TRIES` times, and are not remembered.
+
+``tests/common/auth/test_token_auth.py`` tests each of these, among others by cancelling a refresh at every
+one of its awaits (``test_a_cancelled_sign_in_is_taken_over_whenever_it_is_cancelled``).
 """
 
 from __future__ import annotations
 
 import abc
 import inspect
-import time
 from collections.abc import Callable, Mapping
 from random import Random
 
 import anyio
 import attrs
-from anyio.lowlevel import current_token
 
 from common.auth.credentials import REMEMBERED, HeaderAuth
 from common.auth.oauth2 import Token, TokenHttp, TokenRequest, read_token, request_token, token_error
+from common.auth.token_cache import CachedToken, Rejection, running_loop
 from common.concurrency import shielded
 from common.model.errors import AuthenticationError, SourceError, UsageError
 from common.response.redaction import Unpicklable
 from common.telemetry.events import logger
 
-REFRESH_AHEAD = 60.0
-"""Seconds before its expiry that a token is renewed; at half of its life where that comes later."""
-TRIES = 4
-"""So often is one sign-in tried while what goes wrong is passing trouble."""
-PAUSE = 0.5
-"""Seconds before the second try, doubled for each one after it, less up to half of it by chance."""
-LONGEST_PAUSE = 10.0
-"""A server that asks for more seconds than this is left alone, and the sign-in fails for now."""
-RETRY_EARLY = 5.0
-"""Seconds until a renewal that failed is tried again while the token at hand is still good."""
-REJECTION_KEPT = 10.0
-"""Seconds for which a refused sign-in is not tried again: a thousand waits must not lock an account."""
+MAX_TRIES = 4
+"""How often one sign-in is tried while its failures are transient."""
+RETRY_DELAY = 0.5
+"""Seconds before the second try, doubled for each one after it, less a random part of up to half of it."""
+MAX_RETRY_DELAY = 10.0
+"""Seconds; a sign-in fails at once where the server asks for a longer delay than this."""
 REFRESH_GRACE = 1.0
-"""Seconds that a cancelled sign-in with a refresh token is given: its successor may be in the reply."""
+"""Seconds that a cancelled request with a refresh token is given: its successor may be in the response."""
 
 OnRotate = Callable[[str], object]
-"""Told of a new refresh token that replaces the one before; may be async."""
+"""Called with each refresh token that replaces the one before; may be async."""
 
 
 @attrs.define(eq=False, repr=False)
 class _Refresh:
-    """A sign-in under way on one event loop, and what became of it."""
+    """A sign-in under way on one event loop, and its result. Neither token nor error: it was cancelled."""
 
     loop: object
     done: anyio.Event = attrs.field(factory=anyio.Event)
@@ -52,53 +68,14 @@ class _Refresh:
     error: SourceError | None = None
 
 
-@attrs.define(eq=False, repr=False)
-class _CachedToken:
-    """A token at hand. Times are those of the loop that it came on, and by the process's own clock."""
-
-    token: Token
-    loop: object
-    renew_at: float | None
-    expires_at: float | None
-    skew: float
-    refused: bool = False
-    """Whether a server has refused it."""
-
-    @property
-    def good(self) -> bool:
-        """Whether it can be used for now, although it is due for renewal."""
-        return not self.refused and self.expires_at is not None and anyio.current_time() < self.expires_at
-
-    def moved(self, loop: object) -> None:
-        """Go on on another event loop, whose clock may be another."""
-        if loop is self.loop:
-            return
-        shift = anyio.current_time() - time.monotonic() - self.skew
-        self.loop, self.skew = loop, self.skew + shift
-        if self.renew_at is not None and self.expires_at is not None:
-            self.renew_at, self.expires_at = self.renew_at + shift, self.expires_at + shift
-
-
-@attrs.frozen(repr=False)
-class _Rejection:
-    """How the last sign-in was refused, and until when that counts on this event loop."""
-
-    error: AuthenticationError
-    loop: object
-    until: float
-
-    def counts(self) -> bool:
-        return self.loop is current_token().native_token and anyio.current_time() < self.until
-
-
 class TokenAuth(Unpicklable, abc.ABC):
-    """Base of what signs in for a bearer token and keeps it good. May serve several sources.
+    """Base class of sign-ins that obtain a bearer token. One instance may serve several sources.
 
-    A class of this kind says how to ask for a token (`grant`); all else is the same for all.
+    A subclass says how to ask for a token (`token_request`); all else is the same for all of them.
     """
 
     hint: str = "check the credentials"
-    """What to do where the sign-in is refused."""
+    """What the user should do where the sign-in is refused."""
     can_reauthenticate: bool = True
     """Whether it can sign in again without a refresh token."""
 
@@ -108,177 +85,161 @@ class TokenAuth(Unpicklable, abc.ABC):
         self._on_rotate = on_rotate
         self._random = Random()
         self._refresh_token = refresh_token
-        self._cached: _CachedToken | None = None
+        self._cached: CachedToken | None = None
         self._refresh: _Refresh | None = None
-        self._rejection: _Rejection | None = None
-        self._former: tuple[str, ...] = ()
+        self._rejection: Rejection | None = None
+        self._former_secrets: tuple[str, ...] = ()
 
     @abc.abstractmethod
-    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-        """The request for a token, with this refresh token where there is one."""
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """Return the request for a token, with this refresh token where there is one."""
 
     async def cached_token(self) -> Token | None:
-        """A good token, other than the one held, that is there without a sign-in; None for none."""
+        """Return a valid token, other than the current one, without a sign-in; None for none."""
         return None
 
     def invalidate(self, http: TokenHttp) -> None:
-        """Called after a sign-in that failed: what was found out for it may be out of date."""
+        """Forget what was discovered for a sign-in. Called after one that failed: it may be out of date."""
 
     @abc.abstractmethod
-    def own_secrets(self) -> tuple[str, ...]:
-        """The passwords and keys that it was made of."""
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return the passwords and keys that it was made with."""
 
     def secrets(self) -> tuple[str, ...]:
-        """All texts that must appear in no message."""
+        """Return all texts that must appear in no message."""
         current = (self._refresh_token or "", self._cached.token.access if self._cached else "")
-        return tuple(text for text in (*self.own_secrets(), *self._former, *current) if text)
+        return tuple(text for text in (*self.credential_secrets(), *self._former_secrets, *current) if text)
 
     def bind(self, http: TokenHttp) -> HeaderAuth:
-        """This sign-in, carried out over the connections of one source."""
+        """Return this sign-in as a `HeaderAuth` that uses the connections of one source."""
         return _Signer(self, http)
 
     async def on_token(self, token: Token) -> None:
-        """Called with each new token. Tells the caller of a new refresh token (``on_rotate``)."""
+        """Store a new refresh token and call ``on_rotate`` with it. Called with each new token."""
         if token.refresh is None or token.refresh == self._refresh_token:
             return
         self._remember(self._refresh_token)
         self._refresh_token = token.refresh
         if self._on_rotate is not None:
-            said = self._on_rotate(token.refresh)
-            if inspect.isawaitable(said):
-                await said
+            pending = self._on_rotate(token.refresh)
+            if inspect.isawaitable(pending):
+                await pending
 
     async def token(self, http: TokenHttp, *, refused: str | None = None) -> str:
-        """A good access token, other than one that a server has refused. Raises what the sign-in met.
+        """Return a valid access token, other than ``refused``, which a server has answered with 401.
 
-        `AuthenticationError` where it was refused, which counts for 10 s; `TransportError`, `RateLimited` or
-        `ServerError` where it failed for now.
+        Raise `AuthenticationError` where the sign-in is refused (remembered for 10 s), and `TransportError`,
+        `RateLimited` or `ServerError` where it failed for now.
         """
         while True:
-            found = self._usable(refused)
-            if found is not None:
-                return found
-            attempt = self._refresh
-            if attempt is None or attempt.loop is not current_token().native_token:
-                return await self._refresh_once(http)
-            if self._cached is not None and self._cached.good:
-                return self._cached.token.access  # renewed ahead of time: no need to wait for that
-            await attempt.done.wait()
-            if attempt.error is not None:
-                raise attempt.error.copy_for(None, None)
-            if attempt.token is not None:
-                return attempt.token
-            # Its task was cancelled: one of those that waited goes on.
+            fresh = self._fresh_token(refused)
+            if fresh is not None:
+                return fresh
+            refresh = self._refresh
+            if refresh is None or refresh.loop is not running_loop():
+                return await self._lead_refresh(http)
+            if self._cached is not None and self._cached.unexpired:
+                return self._cached.token.access  # refreshed ahead of time: no need to wait for that
+            await refresh.done.wait()
+            if refresh.error is not None:
+                raise refresh.error.copy_for(None, None)
+            if refresh.token is not None:
+                return refresh.token
+            # The leader was cancelled: one of the requests that waited becomes the next leader.
+
+    def _fresh_token(self, refused: str | None) -> str | None:
+        cached = self._cached
+        if cached is None:
+            return None
+        cached.move_to(running_loop())
+        if cached.token.access == refused:
+            cached.rejected = True
+        return cached.token.access if cached.fresh else None
 
     def _store(self, token: Token) -> None:
-        """Take a token that is at hand already. Only within an event loop."""
-        now, loop = anyio.current_time(), current_token().native_token
-        renew_at = expires_at = None
-        if token.lifetime is not None:
-            expires_at = now + token.lifetime
-            renew_at = expires_at - min(REFRESH_AHEAD, token.lifetime / 2)
         if self._cached is not None and self._cached.token.access != token.access:
             self._remember(self._cached.token.access)
-        self._cached = _CachedToken(token, loop, renew_at, expires_at, now - time.monotonic())
+        self._cached = CachedToken.of(token)
         self._rejection = None
-
-    def _usable(self, refused: str | None) -> str | None:
-        held = self._cached
-        if held is None:
-            return None
-        held.moved(current_token().native_token)
-        if held.token.access == refused:
-            held.refused = True
-        if held.refused:
-            return None
-        due = held.renew_at is not None and anyio.current_time() >= held.renew_at
-        return None if due else held.token.access
 
     def _remember(self, secret: str | None) -> None:
         if secret:
-            self._former = (*self._former[-REMEMBERED:], secret)
+            self._former_secrets = (*self._former_secrets[-REMEMBERED:], secret)
 
-    async def _refresh_once(self, http: TokenHttp) -> str:
-        attempt = self._refresh = _Refresh(current_token().native_token)
+    async def _lead_refresh(self, http: TokenHttp) -> str:
+        refresh = self._refresh = _Refresh(running_loop())
         try:
-            attempt.token = await self._obtain(http)
+            refresh.token = await self._sign_in_with_retries(http)
         except SourceError as error:
-            attempt.token = self._unexpired() if error.transient else None
-            if attempt.token is not None:
-                return attempt.token
-            attempt.error = error
+            if error.transient and self._cached is not None and self._cached.unexpired:
+                # A refresh ahead of time failed, which can wait.
+                self._cached.postpone_refresh()
+                refresh.token = self._cached.token.access
+                return refresh.token
+            refresh.error = error
             self._on_failure(error, http)
             raise
         else:
-            return attempt.token
+            return refresh.token
         finally:
-            if self._refresh is attempt:
+            if self._refresh is refresh:
                 self._refresh = None
-            attempt.done.set()
-
-    def _unexpired(self) -> str | None:
-        """The token at hand where a renewal ahead of time failed, which can wait."""
-        held = self._cached
-        if held is None or not held.good or held.expires_at is None:
-            return None
-        held.renew_at = min(anyio.current_time() + RETRY_EARLY, held.expires_at)
-        return held.token.access
+            refresh.done.set()
 
     def _on_failure(self, error: SourceError, http: TokenHttp) -> None:
         self.invalidate(http)
-        if isinstance(error, AuthenticationError) and not (self._rejection and self._rejection.counts()):
-            until = anyio.current_time() + REJECTION_KEPT
-            self._rejection = _Rejection(error, current_token().native_token, until)
+        if isinstance(error, AuthenticationError) and not (self._rejection and self._rejection.active):
+            self._rejection = Rejection.of(error)
 
-    async def _obtain(self, http: TokenHttp) -> str:
+    async def _sign_in_with_retries(self, http: TokenHttp) -> str:
         tries = 0
         while True:
             tries += 1
             try:
                 return await self._sign_in(http)
             except SourceError as error:
-                pause = PAUSE * 2 ** (tries - 1) * (1 - self._random.random() / 2)
-                pause = max(pause, error.retry_after or 0.0)
-                if not error.transient or tries >= TRIES or pause > LONGEST_PAUSE:
+                delay = RETRY_DELAY * 2 ** (tries - 1) * (1 - self._random.random() / 2)
+                delay = max(delay, error.retry_after or 0.0)
+                if not error.transient or tries >= MAX_TRIES or delay > MAX_RETRY_DELAY:
                     raise
-            await anyio.sleep(pause)
+            await anyio.sleep(delay)
 
     async def _sign_in(self, http: TokenHttp) -> str:
-        found = await self.cached_token()
-        if found is not None:
-            self._store(found)
-            return found.access
-        if self._rejection is not None and self._rejection.counts():
+        available = await self.cached_token()
+        if available is not None:
+            self._store(available)
+            return available.access
+        if self._rejection is not None and self._rejection.active:
             raise self._rejection.error.copy_for(None, None)
-        refresh = self._refresh_token
-        if refresh is not None:
-            grant = await self.grant(http, refresh)
+        refresh_token = self._refresh_token
+        if refresh_token is not None:
+            request = await self.token_request(http, refresh_token)
             try:
-                return await shielded(REFRESH_GRACE, lambda: self._asked(http, grant))
+                return await shielded(REFRESH_GRACE, lambda: self._request(http, request))
             except AuthenticationError:
                 if not self.can_reauthenticate:
                     raise
-            # Refresh tokens expire too; whoever has the password signs in anew.
-            self._remember(refresh)
+            # Refresh tokens expire too; with a password it can sign in again.
+            self._remember(refresh_token)
             self._refresh_token = None
-        return await self._asked(http, await self.grant(http, None))
+        return await self._request(http, await self.token_request(http, None))
 
-    async def _asked(self, http: TokenHttp, grant: TokenRequest) -> str:
-        what = f"signing in at {grant.url.partition('?')[0]}"
-        form, json = (None, dict(grant.fields)) if grant.as_json else (grant.fields, None)
-        reply = await request_token(
-            http, "POST", grant.url, what=what, form=form, json=json, headers=grant.headers
+    async def _request(self, http: TokenHttp, request: TokenRequest) -> str:
+        what = f"signing in at {request.url.partition('?')[0]}"
+        form, json = (None, dict(request.fields)) if request.as_json else (request.fields, None)
+        response = await request_token(
+            http, "POST", request.url, what=what, form=form, json=json, headers=request.headers
         )
-        if reply.status != 200:
-            raise token_error(reply, what, self.hint, http)
-        token = read_token(reply, what)
+        if response.status != 200:
+            raise token_error(response, what, self.hint, http)
+        token = read_token(response, what)
         self._store(token)
         try:
             await self.on_token(token)
         except Exception as error:
-            said = http.redact(f"{type(error).__name__}: {error}")
-            # Without its traceback: whatever handles the token may quote it.
-            logger.error("on_rotate failed (%s); the new refresh token is kept in this process alone", said)
+            reason = http.redact(f"{type(error).__name__}: {error}")
+            # Without its traceback: code that handles the token may quote it.
+            logger.error("on_rotate failed (%s); the new refresh token is kept in this process alone", reason)
         return token.access
 
     def __repr__(self) -> str:
@@ -286,22 +247,22 @@ class TokenAuth(Unpicklable, abc.ABC):
 
 
 class _Signer:
-    """`HeaderAuth` of a `TokenAuth` over the connections of one source."""
+    """`HeaderAuth` of a `TokenAuth` that uses the connections of one source."""
 
     def __init__(self, auth: TokenAuth, http: TokenHttp) -> None:
         self._auth = auth
-        self._desk = http
+        self._http = http
 
     async def headers(self) -> Mapping[str, str]:
-        """``Authorization: Bearer …``."""
-        return {"Authorization": f"Bearer {await self._auth.token(self._desk)}"}
+        """Return ``Authorization: Bearer …``. Raise as `TokenAuth.token` does."""
+        return {"Authorization": f"Bearer {await self._auth.token(self._http)}"}
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:
-        """A new token in place of the refused one. Raises what the sign-in met."""
+        """Obtain a new token in place of the refused one; return True. Raise as `TokenAuth.token` does."""
         token = refused.get("Authorization", "").removeprefix("Bearer ")
-        await self._auth.token(self._desk, refused=token)
+        await self._auth.token(self._http, refused=token)
         return True
 
     def secrets(self) -> tuple[str, ...]:
-        """Those of the sign-in."""
+        """Return the secrets of the sign-in."""
         return self._auth.secrets()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from common.auth.credentials import bare_token
+from common.auth.credentials import read_bearer_token
 from common.model.errors import UsageError
 from common.response.redaction import Unpicklable
 
@@ -145,7 +145,7 @@ class TokenFile(Unpicklable):
     def _read(self) -> None:
         stamp = self._now()
         if stamp is None or stamp != self._stamp:
-            self._token = bare_token(read_secret(self._label, self._path))
+            self._token = read_bearer_token(read_secret(self._label, self._path))
             self._stamp = stamp
 
     def _now(self) -> object:

@@ -1,1 +1,1 @@
-"""One request over httpx or aiohttp: the client, its limits and TLS, and what is logged of it."""
+"""Decides how one request is sent: by which HTTP library, within which limits, over which TLS, how logged."""

@@ -1,4 +1,4 @@
-"""What `ApiClient` asks of an HTTP library: one request out, and a whole reply back or why there is none."""
+"""The interface to an HTTP library: one request out, and a complete response or the reason for none back."""
 
 from __future__ import annotations
 
@@ -14,56 +14,60 @@ from common.response.http_response import HttpResponse
 
 @attrs.frozen(repr=False)
 class HttpRequest:
-    """One request as it goes out, signed. ``url`` is percent-encoded, and sent as it is.
-
-    ``bare``: with no secrets but those in ``headers``, whatever the caller's own client adds by itself.
-    """
+    """One request as it is sent. ``url`` is percent-encoded already."""
 
     method: str
     url: str
     headers: Mapping[str, str]
     content: bytes | None = None
-    signature: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """The headers among ``headers`` that say who asks."""
+    auth_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Those of ``headers`` that authenticate the request."""
     unauthenticated: bool = False
+    """Send no secrets but those in ``headers``, whatever the caller's own client adds by itself."""
 
-    def signed(self, signature: Mapping[str, str]) -> HttpRequest:
-        """The same request with the headers of who asks."""
-        return HttpRequest(self.method, self.url, {**self.headers, **signature}, self.content, signature)
+    def with_auth(self, auth_headers: Mapping[str, str]) -> HttpRequest:
+        """Return the same request with the headers that authenticate it."""
+        headers = {**self.headers, **auth_headers}
+        return HttpRequest(self.method, self.url, headers, self.content, auth_headers)
 
 
 @attrs.frozen(repr=False)
 class HttpResult:
-    """A reply, and the headers it is the reply to, whoever put them there."""
+    """A response, and the headers of its request, those that the HTTP library added included."""
 
     response: HttpResponse
-    sent: Mapping[str, str]
+    sent_headers: Mapping[str, str]
 
 
 @attrs.frozen(repr=False)
 class HttpFailure:
-    """No whole reply. ``sent``: the server may have it. ``dropped``: a connection that was there broke."""
+    """The reason for no complete response."""
 
     error: Exception
     sent: bool = True
+    """Whether the server may have received the request."""
     dropped: bool = False
+    """Whether a connection that was open broke."""
     closed: bool = False
-    """The client was closed meanwhile."""
+    """Whether the client was closed in the meantime."""
 
 
 class HttpBackend(Protocol):
-    """An HTTP library's client and its connections, which cannot be carried to another event loop."""
+    """An HTTP library's client and its connections, which belong to one event loop.
+
+    There are two implementations; `common.http.aiohttp_backend` says why.
+    """
 
     @property
     def on_current_loop(self) -> bool:
-        """Whether it is the running event loop's."""
+        """Whether it belongs to the running event loop."""
         ...
 
     async def send(self, request: HttpRequest) -> HttpResult | HttpFailure:
-        """Send a request and read the reply, within bounds. Raises `DecodeError` for what is past them.
+        """Send a request and read the response. Raise `DecodeError` for a body that cannot be read.
 
-        What the library raises is returned: as a context of ours its exception would carry the request,
-        and with it the credentials, into every log that prints the chain.
+        Exceptions of the library are returned, not raised: as the context of ours they would carry the
+        request, and with it the credentials, into every log that prints the chain.
         """
         ...
 
@@ -75,7 +79,10 @@ class HttpBackend(Protocol):
 async def read_response(
     status: int, raw: Iterable[tuple[bytes, bytes]], chunks: AsyncIterable[bytes]
 ) -> HttpResponse:
-    """A whole reply. Raises `DecodeError` where its body can't be read, unless the status says no already."""
+    """Return a complete response. Raise `DecodeError` where its body cannot be read.
+
+    From a status of 400 on, such a response is returned without its body: the status says enough.
+    """
     headers = header_texts(raw)
     encoding = ", ".join([value for name, value in headers if name == "content-encoding"])
     try:
@@ -87,7 +94,7 @@ async def read_response(
 
 
 def header_texts(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    """Headers as a `Reply` has them: names in lower case, values as text whatever bytes are in them."""
+    """Return headers as `HttpResponse` has them: names in lower case, values as text."""
     return tuple((name.decode("latin-1").lower(), _text(value)) for name, value in raw)
 
 

@@ -1,4 +1,4 @@
-"""Requests over httpx, or its successor httpx2: our own client, or the caller's."""
+"""Send requests over httpx, or its successor httpx2, with a client of ours or the caller's."""
 
 from __future__ import annotations
 
@@ -20,56 +20,63 @@ from common.response.redaction import SECRET_HEADERS
 
 _LIBRARIES = ("httpx", "httpx2")
 _NO_TIMEOUT = {"connect": None, "read": None, "write": None, "pool": None}
-"""The time allowed is for the whole request, and is kept by who sends it."""
+"""`ApiClient` sets one timeout for the whole request."""
 _UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "InvalidURL", "UnsupportedProtocol"})
 _DROPPED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "BrokenResourceError"})
-"""By the names of httpx's exceptions, which its successor kept."""
+"""Names of exceptions of httpx and anyio; httpx2 kept them."""
 
 
 class HttpxBackend:
-    """`Exchanger` over an ``AsyncClient``. ``auth`` is what signs: the library's own, or None for nobody."""
+    """`HttpBackend` over an ``AsyncClient``.
 
-    def __init__(self, library: ModuleType, client: Any, *, own: bool, auth: Mapping[str, Any]) -> None:
+    ``owned`` is False for the caller's client. ``auth`` is the keyword of ``client.send``: empty, or
+    ``{"auth": …}`` with an ``httpx.Auth``, or with None for no authentication by httpx.
+    """
+
+    def __init__(self, library: ModuleType, client: Any, *, owned: bool, auth: Mapping[str, Any]) -> None:
         self._library = library
         self._client = client
-        self._own = own
+        self._owned = owned
         self._auth = auth
         self._loop = current_token().native_token
 
     @classmethod
-    def make(
+    def create(
         cls, options: Options, *, endpoint: str, keepalive: float, auth: Mapping[str, Any]
     ) -> HttpxBackend:
-        """A client for these options: the caller's own where there is one."""
+        """Return a backend for these options, with the caller's own client where there is one.
+
+        ``keepalive`` is how long an idle connection is kept, in seconds.
+        """
         library = library_of(options.http)
         if options.http is not None:
-            return cls(library, options.http, own=False, auth=auth)
-        return cls(library, _make(library, options, endpoint, keepalive), own=True, auth=auth)
+            return cls(library, options.http, owned=False, auth=auth)
+        return cls(library, _create_client(library, options, endpoint, keepalive), owned=True, auth=auth)
 
     @property
     def on_current_loop(self) -> bool:
-        """Whether it is the running event loop's."""
+        """Whether it belongs to the running event loop."""
         return current_token().native_token is self._loop
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the caller's."""
-        if self._own:
+        if self._owned:
             await self._client.aclose()
 
     async def send(self, request: HttpRequest) -> HttpResult | HttpFailure:
-        """Send a request and read the reply, within bounds. Raises `DecodeError` for what is past them."""
+        """Send a request and read the response. Raise `DecodeError` for a body that cannot be read."""
         try:
             response = await self._client.send(
                 self._request(request), stream=True, follow_redirects=False, **self._auth
             )
             try:
-                reply = await _read(response)
+                result = await _read_streamed(response)
             finally:
                 await response.aclose()
         except self._library.HTTPStatusError as error:
-            # A hook of the caller's own client raised for the status: which is a reply all the same.
+            # A hook of the caller's own client raised for the status: that is a response all the same.
             response = error.response
-            reply = _known(response, response.content if response.is_stream_consumed else b"")
+            result = _buffered_response(response, response.content if response.is_stream_consumed else b"")
         except (
             self._library.HTTPError,
             self._library.InvalidURL,
@@ -85,34 +92,33 @@ class HttpxBackend:
             if not self._client.is_closed:
                 raise
             return HttpFailure(error, closed=True)
-        return HttpResult(reply, response.request.headers)
+        return HttpResult(result, response.request.headers)
 
-    def _request(self, asked: HttpRequest) -> Any:
-        if self._own:
-            # Ours has no headers or parameters of its own to merge, which takes longer than all of the rest.
+    def _request(self, request: HttpRequest) -> Any:
+        if self._owned:
+            # Without ``build_request``: merging the client's headers and parameters, of which ours has none,
+            # takes longer than all of the rest.
             return self._library.Request(
-                asked.method,
-                asked.url,
-                headers=asked.headers,
-                content=asked.content,
+                request.method,
+                request.url,
+                headers=request.headers,
+                content=request.content,
                 extensions={"timeout": _NO_TIMEOUT},
             )
-        request = self._client.build_request(
-            asked.method, asked.url, headers=asked.headers, content=asked.content, timeout=None
+        built = self._client.build_request(
+            request.method, request.url, headers=request.headers, content=request.content, timeout=None
         )
-        request.url = self._library.URL(asked.url)  # without the parameters of the caller's own client
-        if asked.unauthenticated:
-            given = {name.lower() for name in asked.headers}
-            for name in set(SECRET_HEADERS) - given:
-                request.headers.pop(name, None)
-        return request
+        built.url = self._library.URL(request.url)  # without the parameters of the caller's own client
+        if request.unauthenticated:
+            named = {name.lower() for name in request.headers}
+            for name in set(SECRET_HEADERS) - named:
+                built.headers.pop(name, None)
+        return built
 
 
-def _make(library: ModuleType, options: Options, endpoint: str, keepalive: float) -> Any:
-    from common.http.no_cookies import (
-        NoCookies,  # lazily, as the library itself
-        take_no_cookies,
-    )
+def _create_client(library: ModuleType, options: Options, endpoint: str, keepalive: float) -> Any:
+    # Lazily, as the library itself: ``http.cookiejar`` brings 44 more modules.
+    from common.http.no_cookies import NoCookies, take_no_cookies
 
     if options.transport is not None:
         client = library.AsyncClient(
@@ -134,22 +140,25 @@ def _make(library: ModuleType, options: Options, endpoint: str, keepalive: float
     return client
 
 
-async def _read(response: Any) -> HttpResponse:
-    if response.is_stream_consumed:  # a mock transport's reply, read and inflated when it was made
-        return _known(response, await response.aread())
-    # Not by aiter_raw(): it counts and splits what needs neither.
+async def _read_streamed(response: Any) -> HttpResponse:
+    if response.is_stream_consumed:  # a mock transport's response, read and inflated when it was made
+        return _buffered_response(response, await response.aread())
+    # Not by aiter_raw(), which counts and splits the chunks: nothing here needs that.
     async with aclosing(aiter(response.stream)) as chunks:
         return await read_response(response.status_code, response.headers.raw, chunks)
 
 
-def _known(response: Any, body: bytes) -> HttpResponse:
+def _buffered_response(response: Any, body: bytes) -> HttpResponse:
     return HttpResponse(response.status_code, header_texts(response.headers.raw), bytes(body))
 
 
 def library_of(client: Any) -> ModuleType:
-    """The HTTP library that a client comes from, told by the client's own class; httpx for None."""
+    """Return the HTTP library that a client comes from, by the client's class; httpx for None.
+
+    Raise `UsageError` for what is no asynchronous client of httpx or httpx2.
+    """
     if client is None:
-        import httpx  # lazily: importing it takes longer than all of the rest
+        import httpx  # lazily: the import takes some 134 ms, most of all that is imported here
 
         return httpx
     for cls in type(client).__mro__:

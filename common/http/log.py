@@ -1,7 +1,7 @@
-"""What the log says of each request at DEBUG: one line, and one of its headers, without what is secret.
+"""Log each request at DEBUG: one line for it and one for its headers, with secrets redacted.
 
 No body is ever logged. The HTTP libraries have loggers of their own, and httpcore's show the headers of each
-reply, ``Set-Cookie`` and all: while a request of ours is under way, their lines are cleaned as well.
+response, ``Set-Cookie`` too: while a request of ours is under way, their lines are redacted as well.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from common.response.redaction import redacted, redacted_url
 
 logger: logging.Logger = logging.getLogger("jobsource.http")
 
-Exchange = Callable[[HttpRequest], Awaitable[HttpResult | HttpFailure]]
+Send = Callable[[HttpRequest], Awaitable[HttpResult | HttpFailure]]
 Redact = Callable[[str], str]
 
-LONGEST_ID = 100
-"""Characters of a request id that are logged."""
+MAX_ID_LENGTH = 100
+"""How many characters of a request id are logged."""
 
 _LIBRARIES = tuple(
     logging.getLogger(f"{library}{part}")
@@ -40,61 +40,63 @@ _PAIR = re.compile(
     r"""\((?P<name>b'[^']*'|b"[^"]*"), (?P<value>b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*")\)""", re.DOTALL
 )
 """A header as httpcore's loggers write it: the repr of a pair of bytes."""
-_ours: ContextVar[Redact | None] = ContextVar("jobsource_clean", default=None)
+_active_redact: ContextVar[Redact | None] = ContextVar("jobsource_redact", default=None)
+"""The function that redacts, in the context of a request of ours."""
 
 
-def logged(client: HttpBackend, clean: Redact) -> Exchange:
-    """How to send a request: as it is, or with a line in the log where somebody reads it at DEBUG.
+def logged(client: HttpBackend, redact: Redact) -> Send:
+    """Return a function that sends a request, and logs it if a logger is enabled for DEBUG.
 
-    ``clean`` takes out of a text the secrets that the client knows.
+    ``redact`` removes from a text the secrets that the client knows.
     """
     if logger.isEnabledFor(DEBUG) or _httpcore.isEnabledFor(DEBUG) or _httpcore2.isEnabledFor(DEBUG):
-        return partial(_watch, client.send, clean)
+        return partial(_send_logged, client.send, redact)
     return client.send
 
 
-async def _watch(exchange: Exchange, clean: Redact, request: HttpRequest) -> HttpResult | HttpFailure:
+async def _send_logged(send: Send, redact: Redact, request: HttpRequest) -> HttpResult | HttpFailure:
     for each in _LIBRARIES:
-        each.addFilter(_cleaned)  # which adds it once
-    token, begun = _ours.set(clean), time.perf_counter()
+        each.addFilter(_redact_record)  # adds it once only
+    token, began = _active_redact.set(redact), time.perf_counter()
     outcome: HttpResult | HttpFailure | str = ""
     try:
-        answer = outcome = await exchange(request)
-    except BaseException as error:  # too large, or cancelled
+        result = outcome = await send(request)
+    except BaseException as error:  # a body that is too large, or a cancellation
         outcome = type(error).__name__
         raise
     finally:
-        _ours.reset(token)
+        _active_redact.reset(token)
         if logger.isEnabledFor(DEBUG):
-            taken = round((time.perf_counter() - begun) * 1000)
-            line = f"{request.method} {redacted_url(request.url)}: {_summary(outcome)}, {taken} ms"
-            logger.debug("%s", clean(line))
-            logger.debug("%s", clean(_headers(request, outcome)))
-    return answer
+            milliseconds = round((time.perf_counter() - began) * 1000)
+            line = f"{request.method} {redacted_url(request.url)}: {_summary(outcome)}, {milliseconds} ms"
+            logger.debug("%s", redact(line))
+            logger.debug("%s", redact(_headers(request, outcome)))
+    return result
 
 
 def _summary(outcome: HttpResult | HttpFailure | str) -> str:
     if isinstance(outcome, HttpResult):
-        reply = outcome.response
-        ids = [value for name, value in reply.headers if _REQUEST_ID.search(name)]
-        id = f", request {ids[0][:LONGEST_ID]!r}" if ids else ""
-        return f"{reply.status}, {len(reply.body)} bytes{id}"
-    return f"no whole reply ({type(outcome.error).__name__ if isinstance(outcome, HttpFailure) else outcome})"
+        response = outcome.response
+        ids = [value for name, value in response.headers if _REQUEST_ID.search(name)]
+        id = f", request {ids[0][:MAX_ID_LENGTH]!r}" if ids else ""
+        return f"{response.status}, {len(response.body)} bytes{id}"
+    reason = type(outcome.error).__name__ if isinstance(outcome, HttpFailure) else outcome
+    return f"no complete response ({reason})"
 
 
 def _headers(request: HttpRequest, outcome: object) -> str:
-    # As they went out, where that is known: an HTTP library adds some of its own.
-    headers = outcome.sent if isinstance(outcome, HttpResult) else request.headers
+    # As they were sent, where that is known: an HTTP library adds some of its own.
+    headers = outcome.sent_headers if isinstance(outcome, HttpResult) else request.headers
     return f"sent {', '.join(f'{name}: {redacted(name, value)}' for name, value in headers.items())}"
 
 
-def _cleaned(record: logging.LogRecord) -> bool:
-    clean = _ours.get()
-    if clean is not None:
-        record.msg, record.args = clean(_PAIR.sub(_without_secret, record.getMessage())), ()
+def _redact_record(record: logging.LogRecord) -> bool:
+    redact = _active_redact.get()
+    if redact is not None:
+        record.msg, record.args = redact(_PAIR.sub(_redact_pair, record.getMessage())), ()
     return True
 
 
-def _without_secret(pair: re.Match[str]) -> str:
+def _redact_pair(pair: re.Match[str]) -> str:
     name, value = pair["name"][2:-1], pair["value"][2:-1]
     return f"(b'{name}', b'{redacted(name, value)}')"

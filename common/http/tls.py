@@ -1,4 +1,4 @@
-"""One TLS context a process and setting: making one costs 40 ms and most of a megabyte."""
+"""Make TLS contexts, one for each setting and process: each costs some 40 ms and 0.8 MB."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def tls_context(verify: Verify = True, cert: Cert | None = None, *, public: bool = False) -> ssl.SSLContext:
-    """The shared context for these settings. Raises `UsageError` for files that cannot be loaded.
+    """Return the shared context for these settings. Raise `UsageError` for files that cannot be loaded.
 
-    With ``public``, a CA file is believed beside the well-known authorities, and not in their place.
+    With ``public``, a CA file is trusted in addition to the well-known authorities, not instead of them.
     """
-    import ssl  # lazily, here and below: who only decodes needs none of it
+    import ssl  # lazily, here and below: a process that only decodes does not need it
 
     if isinstance(verify, ssl.SSLContext):
         if cert is not None:
@@ -42,7 +42,7 @@ def _chain(cert: Cert) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=32)
 def _context(verify: bool | str, chain: tuple[str, ...], public: bool) -> ssl.SSLContext:
-    import httpx  # lazily: importing it takes longer than all of the rest
+    import httpx  # lazily, see `common.http.httpx_backend`
 
     if isinstance(verify, bool):
         context = httpx.create_ssl_context(verify=verify)
@@ -64,7 +64,7 @@ def _with_ca(path: str, context: ssl.SSLContext | None) -> ssl.SSLContext:
             context = ssl.create_default_context(cafile=file, capath=folder_path)
         else:
             context.load_verify_locations(cafile=file, capath=folder_path)
-    except OSError as error:  # also all of TLS's own
+    except OSError as error:  # ``ssl.SSLError`` is one
         raise UsageError(f"verify={path!r} cannot be loaded as a CA file: {error}") from None
     return context
 
@@ -72,7 +72,7 @@ def _with_ca(path: str, context: ssl.SSLContext | None) -> ssl.SSLContext:
 def _load_chain(context: ssl.SSLContext, chain: tuple[str, ...]) -> None:
     file, key, password = (*chain, None, None)[:3]
     try:
-        # A function, so that a missing password is an error here and never a prompt at a terminal.
+        # A function, so that a missing password is an error and never a prompt at a terminal.
         context.load_cert_chain(file or "", key, password=lambda: password or "")
-    except (OSError, TypeError, ValueError) as error:  # OSError: also all of TLS's own
+    except (OSError, TypeError, ValueError) as error:  # ``ssl.SSLError`` is an OSError
         raise UsageError(f"cert={file!r} cannot be loaded: {type(error).__name__}: {error}") from None

@@ -1,1 +1,1 @@
-"""The job model: states, refs, jobs, errors, and their plain-data form. Pure; imports nothing above it."""
+"""Decides what a job is: its states, its reference, its errors, and its form as plain data. Does no I/O."""

@@ -1,4 +1,4 @@
-"""What counts as an endpoint: an origin (scheme, host, port) and nothing that could hold a secret."""
+"""Decide what an endpoint is: an origin (scheme, host and port), without parts that could hold a secret."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _HOST = re.compile(rf"(?=.{{1,254}}$){_LABEL}(\.{_LABEL})*\.?")
 
 
 def origin(text: str) -> str:
-    """``https://host[:port]`` from what a user types: a bare host name gets ``https://``.
+    """Return ``https://host[:port]`` for what a user types; a host name without a scheme gets ``https://``.
 
-    Lower case, without a default port. Raises `UsageError` for anything more or less than an origin.
+    The result is in lower case, without a default port. Raise `UsageError` for what is not exactly an origin.
     """
     if not isinstance(text, str) or not text.strip():
         raise UsageError(
-            "the endpoint is empty: give a host name or an URL such as 'https://cluster1.example.com'"
+            "the endpoint is empty: pass a host name or a URL such as 'https://cluster1.example.com'"
         )
     return _read_origin(text)
 
@@ -30,7 +30,9 @@ def origin(text: str) -> str:
 @functools.lru_cache(maxsize=256)
 def _read_origin(text: str) -> str:
     if any(ord(c) <= 32 or ord(c) == 127 for c in text):
-        raise UsageError("the endpoint holds white space or control characters: give 'https://host[:port]'")
+        raise UsageError(
+            "the endpoint contains white space or control characters: pass 'https://host[:port]'"
+        )
     url = text if "://" in text else f"https://{text}"
     try:
         parts = urlsplit(url)
@@ -39,7 +41,7 @@ def _read_origin(text: str) -> str:
             raise ValueError("port 0")
     except ValueError:
         raise UsageError(
-            "the endpoint is not an URL: give 'https://host[:port]', the port 1 to 65535"
+            "the endpoint is not a URL: pass 'https://host[:port]', with a port from 1 to 65535"
         ) from None
     _refuse_extras(parts)
     host = _host(parts)
@@ -52,7 +54,7 @@ def _refuse_extras(parts: SplitResult) -> None:
     if "@" in parts.netloc:
         raise UsageError("the endpoint holds a user name or password: pass them as auth=(user, password)")
     if parts.scheme not in _DEFAULT_PORTS:
-        raise UsageError("the endpoint must begin with https:// (or http:// where TLS is not to be had)")
+        raise UsageError("the endpoint must begin with https:// (or http:// where the server has no TLS)")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise UsageError(
             "the endpoint must be an origin: 'https://host[:port]' without path, query or fragment"
@@ -64,24 +66,26 @@ def _host(parts: SplitResult) -> str:
     if "[" in parts.netloc or "]" in parts.netloc:
         if not _BRACKETED.fullmatch(parts.netloc):
             raise UsageError(
-                "the endpoint's brackets are not around an IPv6 address: give 'https://[2001:db8::1]'"
+                "the endpoint's brackets must enclose an IPv6 address: pass for example 'https://[2001:db8::1]'"
             )
         try:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:
-            raise UsageError("the endpoint's IPv6 address is not one: give 'https://[2001:db8::1]'") from None
+            raise UsageError(
+                "the endpoint's IPv6 address is invalid: pass for example 'https://[2001:db8::1]'"
+            ) from None
     if not host.isascii():
         try:
             host = host.encode("idna").decode("ascii")
         except UnicodeError:
             host = ""
     if not _HOST.fullmatch(host):
-        raise UsageError("the endpoint names no valid host: give 'https://host[:port]'")
+        raise UsageError("the endpoint has no valid host name: pass 'https://host[:port]'")
     return host
 
 
 def is_loopback(endpoint: str) -> bool:
-    """Whether an origin names this very machine, where plain http shows a secret to nobody."""
+    """Whether an origin is on this machine, where plain http reveals a secret to nobody else."""
     host = (urlsplit(endpoint).hostname or "").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True

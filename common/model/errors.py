@@ -1,22 +1,22 @@
-"""Every exception that a caller can meet.
+"""Every exception that this SDK raises.
 
 JobsError
  +-- UsageError              the call was wrong; nothing was sent (also a ValueError)
  |    +-- WrongSource        the ref belongs to another provider, endpoint or scope
- +-- SourceError             the server or the way to it
- |    +-- TransportError     no reply: refused, reset, timed out, TLS
- |    +-- ApiError           a reply that says no: status, code, message, request_id, body
+ +-- SourceError             the server or the connection to it
+ |    +-- TransportError     no response: refused, reset, timed out, TLS
+ |    +-- ApiError           an error response: status, code, message, request_id, body
  |    |    +-- AuthenticationError   401
  |    |    +-- PermissionDenied      403
  |    |    +-- RateLimited           429
  |    |    +-- ServerError           5xx
- |    +-- DecodeError        a reply that could not be read; ``path`` says where
+ |    +-- DecodeError        a response that could not be read; ``path`` says where
  +-- JobNotFound             the API says that it never knew the job
  +-- JobGone                 the API knew the job and has forgotten it; the outcome is unknown
  +-- Unsupported             the server has no such operation
  +-- ActionRefused           the server refused pause, resume or cancel
  |    +-- AlreadyFinished    because the job has ended
- +-- ActionUncertain         the reply to an action or a write was lost: it may have been taken
+ +-- ActionUncertain         the response to an action or a write was lost: it may have been carried out
  +-- JobFailed               the job ended as FAILED or CANCELLED
  |    +-- JobPartiallyFailed the job ended as PARTIAL
  +-- WaitTimeout             the deadline passed first (also a TimeoutError); says nothing of the job
@@ -48,7 +48,7 @@ def _rebuild(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
 
 
 class JobsError(Exception):
-    """The root of all errors of this SDK. ``ref`` and ``job`` (the last one seen) where it is about a job."""
+    """Base class of all errors of this SDK. ``ref`` and ``job`` (last seen) where it is about a job."""
 
     def __init__(self, message: str, *, ref: JobRef | None = None, job: Job | None = None) -> None:
         super().__init__(message)
@@ -61,19 +61,19 @@ class JobsError(Exception):
         return self._job
 
     def about(self, ref: JobRef | None, job: Job | None = None) -> None:
-        """Say which job it is about: whoever raised it may not have known."""
+        """Set the job that the error is about: the code that raised it may not have known."""
         self.ref = ref
         self._job = job or self._job
 
     def copy_for(self, ref: JobRef | None, job: Job | None) -> Self:
-        """The same error as an instance of its own, about one job: one request may serve many waits."""
-        own = _rebuild(type(self), self.args, self.__dict__)
-        own.__dict__.pop("__notes__", None)
+        """Return a copy about one job: one request may serve many waits, and each gets its own."""
+        copied = _rebuild(type(self), self.args, self.__dict__)
+        copied.__dict__.pop("__notes__", None)
         for note in getattr(self, "__notes__", ()):
-            own.add_note(note)
-        own.__cause__ = self.__cause__
-        own.about(ref, job)
-        return own.with_traceback(self.__traceback__)
+            copied.add_note(note)
+        copied.__cause__ = self.__cause__
+        copied.about(ref, job)
+        return copied.with_traceback(self.__traceback__)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # BaseException would call the class with its args alone, which breaks subclasses that need more. This
@@ -83,25 +83,28 @@ class JobsError(Exception):
 
 
 class UsageError(JobsError, ValueError):
-    """The call itself was wrong. Raised before any request, with what to do instead."""
+    """The call itself was wrong. Raised before any request; the message says what to do instead."""
 
 
 class WrongSource(UsageError):
-    """The job belongs to another provider, endpoint or scope than the source that was asked."""
+    """The job belongs to another provider, endpoint or scope than the source that was called."""
 
 
 class SourceError(JobsError):
-    """The server, or the way to it, failed. Waits absorb it while ``transient`` is true."""
+    """The server, or the connection to it, failed. A wait goes on where ``transient`` is True."""
 
     transient: bool = False
     retry_after: float | None = None
-    """Seconds that the server asked to be left alone, or None."""
+    """Seconds that the server asked to wait before the next request, or None."""
     sent: bool = True
-    """False only where it is certain that the server got nothing, or has carried out nothing of it."""
+    """False only where it is certain that the server has not received, or not carried out, the request."""
 
 
 class TransportError(SourceError):
-    """No reply came. ``dropped`` where an open connection broke, which is nothing wrong with an idle one."""
+    """No response came.
+
+    ``dropped``: an open connection broke, which is normal for an idle keep-alive connection.
+    """
 
     transient = True
 
@@ -120,10 +123,11 @@ class TransportError(SourceError):
 
 
 class ApiError(SourceError):
-    """A reply that is not a success.
+    """A response that is not a success.
 
-    ``status`` is the HTTP status, ``code`` and ``message`` the API's own (None where the body had
-    none), ``request_id`` what support will ask for, ``body`` an excerpt of at most 500 characters.
+    ``status`` is the HTTP status; ``code`` and ``message`` are the API's own (None where the body has none);
+    ``request_id`` identifies the request to the provider's support; ``body`` is an excerpt of at most 500
+    characters.
     """
 
     def __init__(
@@ -163,13 +167,13 @@ class RateLimited(ApiError):
 
 
 class ServerError(ApiError):
-    """5xx: the server or a gateway before it failed."""
+    """5xx: the server, or a gateway in front of it, failed."""
 
 
 class DecodeError(SourceError):
-    """A reply that could not be read as what it should be.
+    """A response that could not be read as what it should be.
 
-    ``path`` is where, as in ``$.records[3].state``. ``transient`` is true where the reply was not the
+    ``path`` says where, as in ``$.records[3].state``. ``transient`` is True where the response was not the
     API's at all (a proxy's page, half a body).
     """
 
@@ -190,7 +194,7 @@ class DecodeError(SourceError):
 
 
 class JobNotFound(JobsError):
-    """The API itself says that there is no such job. ``certain`` where the id can never be one."""
+    """The API itself says that there is no such job. ``certain``: the id can never be one of a job."""
 
     def __init__(
         self,
@@ -213,7 +217,7 @@ class Unsupported(JobsError):
 
 
 class ActionRefused(JobsError):
-    """The server refused an action. ``code`` is its own; ``retryable`` where later may be better."""
+    """The server refused an action. ``code`` is the server's; ``retryable``: the action may succeed later."""
 
     def __init__(
         self,
@@ -234,15 +238,15 @@ class AlreadyFinished(ActionRefused):
 
 
 class ActionUncertain(JobsError):
-    """The reply to an action, or to a write of ``start``, was lost after it was sent: it may have been taken.
+    """The response to an action, or to a write of ``start``, was lost: the request may have been carried out.
 
-    Nothing is sent again. After an action, read the job (``ref``) before asking again; after a write, whose
-    job nobody was told (``ref`` is None), look for what the text names before starting it again.
+    It is not sent again. After an action, read the job (``ref``) before you repeat it. After a write, whose
+    job is not known (``ref`` is None), look for what the message names before you repeat it.
     """
 
 
 class JobFailed(JobsError):
-    """The job ended without success. Its text has every error, ``job`` the whole job."""
+    """The job ended without success. The message has every error; ``job`` is the whole job."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(_failure_text(job), ref=job.ref, job=job)
@@ -263,7 +267,7 @@ class WaitTimeout(JobsError, TimeoutError):
 
 
 class UnexpectedState(JobsError):
-    """The job is in a state that the wait can't go on from."""
+    """The job is in a state with which the wait cannot go on."""
 
 
 class JobsFailed(ExceptionGroup[JobsError]):
@@ -276,7 +280,7 @@ class JobsFailed(ExceptionGroup[JobsError]):
 
     @classmethod
     def of(cls, outcomes: Iterable[tuple[JobRef, Job | JobsError | None]]) -> JobsFailed:
-        """The group of the errors among all outcomes. Of a job that was named twice, an error counts."""
+        """Return the group of the errors among all outcomes. If a job was named twice, an error counts."""
         pairs = list(outcomes)
         errors = [outcome for _, outcome in pairs if isinstance(outcome, JobsError)]
         group = cls(f"{len(errors)} of {len(pairs)} jobs", errors)
@@ -285,7 +289,7 @@ class JobsFailed(ExceptionGroup[JobsError]):
         return group
 
     def derive(self, excs: Sequence[JobsError]) -> JobsFailed:  # type: ignore[override]
-        """The group that ``except*`` and ``split`` make: of fewer errors, and all outcomes."""
+        """Return the group that ``except*`` and ``split`` make: with fewer errors, and all outcomes."""
         group = JobsFailed(self.message, excs)
         group.outcomes = self.outcomes
         return group
@@ -295,7 +299,7 @@ class JobsFailed(ExceptionGroup[JobsError]):
 
 
 def job_failure(job: Job) -> JobFailed:
-    """The exception for a job that ended without success: partial failures have their own class."""
+    """Return the exception for a job that ended without success: `JobPartiallyFailed` for PARTIAL."""
     return JobPartiallyFailed(job) if job.state.value == "partial" else JobFailed(job)
 
 

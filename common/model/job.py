@@ -1,4 +1,4 @@
-"""What a job is, whichever system runs it: one frozen record that three vocabularies are folded into."""
+"""The job as every provider reports it: one frozen class for the vocabularies of all systems."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ class ErrorDetail:
 
 @attrs.frozen
 class JobItem:
-    """A part of a job that has an end of its own: a volume, a batch, or a file of a batch.
+    """A part of a job that ends separately: a volume, a batch, or a file of a batch.
 
-    A file has no state of its own: it takes its batch's, with ``native_state`` None.
+    A file has no state in the API: it takes that of its batch, with ``native_state`` None.
     """
 
     id: str
@@ -134,8 +134,8 @@ class Job(LazyFields):
     observed_at: datetime = attrs.field(factory=_now, eq=False, kw_only=True)
     """When this was read, by this machine's clock."""
     record: Any = attrs.field(default=None, eq=False, repr=False, kw_only=True)
-    """The provider's own typed record, with everything the server sent; None after a trip through JSON, and
-    in a pickle or a copy where it is nested deeper than 100 levels, for Python's pickle gives up on those."""
+    """The provider's own typed record, with everything the server sent. None after a conversion to JSON and
+    back, and in a pickle or a copy if it is nested deeper than 100 levels, which pickle cannot write."""
 
     def __hash__(self) -> int:
         return hash(self.ref)
@@ -155,23 +155,26 @@ class Job(LazyFields):
 
     @property
     def done(self) -> bool:
-        """True once the state is terminal."""
+        """Whether the state is terminal."""
         return self.state in TERMINAL
 
     @property
     def succeeded(self) -> bool:
-        """True for SUCCEEDED alone."""
+        """Whether the state is SUCCEEDED."""
         return self.state is JobState.SUCCEEDED
 
     def differs(self, other: Job) -> bool:
-        """Whether anything that a watcher is told of has changed since ``other``."""
-        return _told(self) != _told(other)
+        """Whether anything that counts as a change has changed since ``other``.
+
+        That is: state, native state, message, progress, errors, warnings and items.
+        """
+        return _observable(self) != _observable(other)
 
 
 _FIELDS = tuple(attrs.fields_dict(Job))
 
 
-def _told(job: Job) -> tuple[object, ...]:
+def _observable(job: Job) -> tuple[object, ...]:
     return (
         job.state,
         job.native_state,
@@ -184,7 +187,7 @@ def _told(job: Job) -> tuple[object, ...]:
 
 
 UncheckedJob: Any = unchecked(Job)
-"""For decoders of many jobs: takes each value of a `Job` as it is."""
+"""For decoders of many jobs: a `Job` whose values are not checked (see `common.model.lazy`)."""
 
 
 JobLike = JobRef | Job | str
@@ -192,5 +195,5 @@ JobLike = JobRef | Job | str
 
 
 def unique(texts: Iterable[str]) -> tuple[str, ...]:
-    """The texts in their order, each once."""
+    """Return the texts in their order, without repeats."""
     return tuple(dict.fromkeys(texts))

@@ -1,4 +1,4 @@
-"""How deep data may be nested that is to be written again: Python's pickle and JSON recurse, and give up."""
+"""Measure how deep data is nested: Python's pickle, JSON and cattrs recurse, and fail beyond some depth."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 
-DEEPEST = 100
-"""Levels of arrays, objects and records; what the servers send has fewer than ten."""
+MAX_NESTING = 100
+"""The limit in levels of arrays, objects and records; what servers send has fewer than ten."""
 _LEAVES = frozenset({str, int, float, bool, datetime, NoneType})
 
 
-def too_deep(value: object, levels: int = DEEPEST) -> bool:
-    """Whether a value is nested deeper than so many levels. Never recurses, and looks no deeper than that."""
+def too_deep(value: object, levels: int = MAX_NESTING) -> bool:
+    """Whether a value has more than ``levels`` levels. Does not recurse, and looks no deeper than that."""
     level = _within([value])
     for _ in range(levels):
         if not level:

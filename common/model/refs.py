@@ -1,4 +1,4 @@
-"""How a job is named outside its server: a reference that survives a database, a queue, a restart."""
+"""The reference of a job outside its server: text that a database or a queue can store."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Scope = tuple[tuple[str, str], ...]
 
 
 def encode_segment(text: str) -> str:
-    """One path segment, whatever is in it: ``/`` becomes ``%2F``, ``~`` and ``.`` stay."""
+    """Return any text as one path segment: ``/`` becomes ``%2F``; ``~`` and ``.`` stay."""
     return quote(text, safe="", errors="surrogatepass")
 
 
 def decode_segment(text: str) -> str:
-    """The inverse of `encode_segment`. Raises `UnicodeDecodeError` for what it never makes."""
+    """Return the text of `encode_segment`'s result. Raise `UnicodeDecodeError` for what it never returns."""
     return unquote(text, errors="surrogatepass")
 
 
@@ -42,8 +42,10 @@ def _scope(value: Any) -> Scope:
     try:
         named = {str(name): str(part) for name, part in pairs}
     except (TypeError, ValueError):
-        raise UsageError("a scope is pairs of name and value, such as (('account', 'account-x1'),)") from None
-    # One order, so that equal scopes are equal refs whichever way they came: as text or as arguments.
+        raise UsageError(
+            "a scope must be pairs of name and value, such as (('account', 'account-x1'),)"
+        ) from None
+    # In one order, so that refs with equal scopes are equal, whether they came as text or as arguments.
     return tuple(sorted(named.items(), key=lambda pair: (pair[0] != ACCOUNT, pair)))
 
 
@@ -53,12 +55,12 @@ def _origin_or_none(value: Any) -> str:
 
 @attrs.frozen
 class JobRef(Unchecked):
-    """Names one job of one server. Holds no secret, hashes, pickles, and reads back from its text.
+    """The reference of one job of one server. It contains no secret, and can be hashed and pickled.
 
     ``endpoint`` is an origin such as ``https://cluster1.example.com``, or "" for the source's own.
     ``scope`` narrows an endpoint to a tenant: pairs of name and value (BlueXP: account and agent).
-    ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, that `JobRef.parse` takes back.
-    Raises `UsageError` for an empty id or an endpoint that is not an origin.
+    ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, which `JobRef.parse` reads.
+    Raise `UsageError` for an empty id or an endpoint that is not an origin.
     """
 
     provider: str
@@ -68,9 +70,9 @@ class JobRef(Unchecked):
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.provider, str) or not _PROVIDER.fullmatch(self.provider):
-            raise UsageError("a provider's name is lower-case letters and digits, such as 'ontap'")
+            raise UsageError("a provider's name must be lower-case letters and digits, such as 'ontap'")
         if not isinstance(self.id, str) or not self.id:
-            raise UsageError("the job's id is empty: pass the id that the server gave, as text")
+            raise UsageError("the job's id is empty: pass the id that the server returned, as text")
 
     def __str__(self) -> str:
         secure, _, host = self.endpoint.rpartition("://")
@@ -81,7 +83,7 @@ class JobRef(Unchecked):
         return f"{text}?{urlencode(query, quote_via=quote, errors='surrogatepass')}" if query else text
 
     def sibling(self, id: str) -> JobRef:
-        """Another job of the same server and scope, which were checked; ``id`` is text, and not empty."""
+        """Return the ref of another job of this server and scope; ``id``, not empty, is not checked."""
         draft = UncheckedRef()
         draft.provider = self.provider
         draft.endpoint = self.endpoint
@@ -93,23 +95,25 @@ class JobRef(Unchecked):
 
     @classmethod
     def parse(cls, text: str) -> JobRef:
-        """The ref that ``str(ref)`` was made of. Raises `UsageError` for any other text."""
-        found = _REF.fullmatch(text) if isinstance(text, str) else None
-        if found is None or any(ord(c) <= 32 for c in text):
-            raise UsageError("not a job reference: it reads like 'ontap://host/id', as str(job.ref) gives it")
-        host, scheme = found["host"], "http" if found["plain"] else "https"
-        path, _, query = found["rest"].partition("?")
+        """Return the ref whose ``str(ref)`` the text is. Raise `UsageError` for any other text."""
+        match = _REF.fullmatch(text) if isinstance(text, str) else None
+        if match is None or any(ord(c) <= 32 for c in text):
+            raise UsageError(
+                "not a job reference: pass text like 'ontap://host/id', as str(job.ref) returns it"
+            )
+        host, scheme = match["host"], "http" if match["plain"] else "https"
+        path, _, query = match["rest"].partition("?")
         try:
             segments = [decode_segment(part) for part in path.split("/")]
             pairs = parse_qsl(query, keep_blank_values=True, errors="surrogatepass")
         except (UnicodeDecodeError, ValueError):
-            raise UsageError("not a job reference: an escape in it (%..) stands for no character") from None
+            raise UsageError("not a job reference: it has an escape (%..) that is no valid UTF-8") from None
         names = [name for name, _ in pairs]
-        if len(segments) > 2 or "#" in found["rest"] or ACCOUNT in names or len(set(names)) < len(names):
-            raise UsageError("not a job reference: behind the host comes an id, with one account before it")
+        if len(segments) > 2 or "#" in match["rest"] or ACCOUNT in names or len(set(names)) < len(names):
+            raise UsageError("not a job reference: the path must be the id, or an account and the id")
         scope = [(ACCOUNT, segments[0])] if len(segments) == 2 else []
-        return cls(found["provider"], f"{scheme}://{host}" if host else "", segments[-1], (*scope, *pairs))
+        return cls(match["provider"], f"{scheme}://{host}" if host else "", segments[-1], (*scope, *pairs))
 
 
 UncheckedRef: Any = unchecked(JobRef)
-"""For `JobRef.sibling`, which is made by the thousand."""
+"""For `JobRef.sibling`: a `JobRef` whose values are not checked (see `common.model.lazy`)."""

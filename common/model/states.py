@@ -1,4 +1,4 @@
-"""The eight states that every provider's vocabulary is folded into, and the verbs that act on a job."""
+"""The eight states to which every provider's states are mapped, and the actions on a job."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Mapping
 
 
 class JobState(enum.StrEnum):
-    """Where a job stands. The state alone decides success, never a code or a message."""
+    """The state of a job. It alone decides success, never a code or a message."""
 
     QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
-    """Ended with a part of the work undone: BlueXP's WARNING, or a success with a failed item."""
+    """Ended with a part of the work not done: BlueXP's WARNING, or a success with a failed item."""
     FAILED = "failed"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
-    """The server sent a word that this version does not know, or none. Neither an end nor a success."""
+    """The server sent a state that this version does not know, or none. Neither terminal nor a success."""
 
     @property
     def terminal(self) -> bool:
-        """True for the states that a job never leaves."""
+        """Whether a job never leaves the state."""
         return self in TERMINAL
 
 
@@ -31,20 +31,23 @@ TERMINAL = frozenset({JobState.SUCCEEDED, JobState.PARTIAL, JobState.FAILED, Job
 
 
 def read_state(
-    word: str | None, table: Mapping[str, JobState], more: Mapping[str, JobState] | None
+    word: str | None, table: Mapping[str, JobState], custom: Mapping[str, JobState] | None
 ) -> JobState:
-    """The state behind a server's word, in any letter case; UNKNOWN for none and for one in no table."""
+    """Return the state for a server's word, in any letter case; UNKNOWN for None and for an unknown word.
+
+    ``custom`` are the caller's additions, which take precedence over the provider's ``table``.
+    """
     if word is None:
         return JobState.UNKNOWN
     folded = word.lower()
-    for own, state in more.items() if more else ():
-        if own.lower() == folded:
+    for name, state in custom.items() if custom else ():
+        if name.lower() == folded:
             return state
     return table.get(folded, JobState.UNKNOWN)
 
 
 class Action(enum.StrEnum):
-    """What can be asked of a job."""
+    """An action on a job."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -52,11 +55,11 @@ class Action(enum.StrEnum):
 
 
 class Capability(enum.StrEnum):
-    """What a source's server offers beyond reading one job."""
+    """What a source's server supports beyond reading one job."""
 
     LIST = "list"
     BATCH = "batch"
-    """One request can answer for many ids."""
+    """One request can read many jobs."""
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"

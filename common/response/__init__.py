@@ -1,1 +1,1 @@
-"""Bytes in, values out: decoding, error bodies, redaction, and the jobs that a write started. Pure."""
+"""Decides what a response means: its body, its error, the jobs that it names. Does no I/O."""

@@ -1,4 +1,4 @@
-"""Reading a body without trusting its size: bounded as it arrives, and as it inflates."""
+"""Read a body of unknown size up to a limit, both as it arrives and as it is inflated."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from collections.abc import AsyncIterable
 from common.model.errors import DecodeError
 
 MAX_BODY = 16 * 1024 * 1024
-"""How many bytes of a reply are read, inflated: 16 MiB."""
+"""The limit in bytes of a body, inflated: 16 MiB."""
 ACCEPT_ENCODING = "gzip, deflate"
-"""What `read_bounded` can inflate."""
+"""The content encodings that `read_bounded` can inflate."""
 
 _WINDOW = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
 async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int = MAX_BODY) -> bytes:
-    """The whole body, inflated. Raises `DecodeError` once it passes ``limit`` bytes or cannot be inflated."""
+    """Return the whole body, inflated. Raise `DecodeError` above ``limit`` bytes, or if inflating fails.
+
+    The limit applies to the bytes received as well. The error is transient: such a body is not the API's.
+    """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         inflate = None
@@ -24,7 +27,7 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
         inflate = _Inflate(_WINDOW[encoding])
     else:
         raise DecodeError(
-            f"the reply is encoded as {encoding[:40]!r}, which was not asked for", transient=True
+            f"the response is encoded as {encoding[:40]!r}, which was not accepted", transient=True
         )
     parts: list[bytes] = []
     left, received = limit, 0
@@ -33,15 +36,15 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
         data = chunk if inflate is None else inflate(chunk, left + 1)
         left -= len(data)
         if left < 0 or received > limit:
-            raise DecodeError(f"the reply is larger than {limit} bytes", transient=True)
+            raise DecodeError(f"the response is larger than {limit} bytes", transient=True)
         parts.append(data)
-    if inflate is not None and not inflate.whole:
-        raise DecodeError("the compressed reply ends early", transient=True)
+    if inflate is not None and not inflate.complete:
+        raise DecodeError("the compressed response ends early", transient=True)
     return b"".join(parts)
 
 
 class _Inflate:
-    """Inflates a stream, and never more of it than asked for. A gzip stream may have several members."""
+    """Inflates a stream up to a limit. A gzip stream may have several members (RFC 1952, section 2.2)."""
 
     def __init__(self, window: int) -> None:
         self._window = window
@@ -49,26 +52,27 @@ class _Inflate:
         self._begun = False
 
     @property
-    def whole(self) -> bool:
-        """Whether the stream may end here: before its first byte, or behind its last."""
+    def complete(self) -> bool:
+        """Whether the stream may end here: before its first byte, or after a whole member."""
         return self._stream.eof or not self._begun
 
-    def __call__(self, chunk: bytes, most: int) -> bytes:
+    def __call__(self, chunk: bytes, limit: int) -> bytes:
+        """Return at most ``limit`` bytes, inflated. Raise `DecodeError` for what cannot be inflated."""
         parts: list[bytes] = []
-        while chunk and most > 0:
+        while chunk and limit > 0:
             if self._stream.eof:
-                chunk = chunk.lstrip(b"\0")  # padding behind the last member, which gzip itself bears too
+                chunk = chunk.lstrip(b"\0")  # padding after the last member, which gzip accepts too
                 if not chunk:
                     break
                 self._stream = zlib.decompressobj(self._window)
             self._begun = True
             try:
-                part = self._stream.decompress(chunk, most)
+                part = self._stream.decompress(chunk, limit)
             except zlib.error:
                 raise DecodeError(
-                    "the reply says that it is compressed, but cannot be inflated", transient=True
+                    "the response is declared as compressed, but cannot be inflated", transient=True
                 ) from None
             parts.append(part)
-            most -= len(part)
+            limit -= len(part)
             chunk = self._stream.unused_data
         return b"".join(parts)

@@ -1,6 +1,7 @@
-"""Lenient reading of JSON: an object for an array, text for a number, null and absent alike, nothing lost.
+"""Read JSON leniently: one object for an array of one, text for a number, null for an absent key.
 
-What a reader cannot use stays in ``extra``, so a record always holds everything that the server sent.
+A value that cannot be read stays in ``extra``, so that a record holds everything that the server sent. The
+readers of single values return None for a value of another kind; they do not raise.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ _T = TypeVar("_T")
 
 
 def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
-    """JSON from bytes or text; what is decoded already is passed through.
+    """Return the value of JSON in bytes or text; data that is decoded already is returned as it is.
 
-    Raises `DecodeError` (transient: such a reply is not the API's) for anything that is not JSON, also
-    for nesting too deep to read.
+    Raise `DecodeError` for what is not JSON or is nested too deep to read. It is transient: such a response
+    comes from a proxy, not from the API.
     """
     if isinstance(data, memoryview | bytearray):
         data = bytes(data)
@@ -33,27 +34,26 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
         return data
     problem = f"not JSON ({len(data)} {'bytes' if isinstance(data, bytes) else 'characters'})"
     if not data.strip():
-        problem = "not JSON (an empty reply)"
-    quick = _quick_loads()
-    if quick is not None:
-        with suppress(
-            Exception
-        ):  # json takes what it refuses (NaN, lone surrogates, UTF-16), or says why not
-            return quick(data)
+        problem = "not JSON (an empty response)"
+    fast_loads = _fast_loads()
+    if fast_loads is not None:
+        # What msgspec refuses (NaN, lone surrogates, UTF-16) is left to json, which reads it or says why not.
+        with suppress(Exception):
+            return fast_loads(data)
     try:
         return json.loads(data)
     except RecursionError:
         problem = "the JSON is nested too deep"
     except ValueError:
-        pass  # raised below: as a context, json's own exception would carry the whole body along
+        pass  # raised below: as its context, json's exception would contain the whole body
     raise DecodeError(problem, transient=True)
 
 
 @functools.cache
-def _quick_loads() -> Callable[[bytes | str], Any] | None:
-    """The reader of msgspec where it is installed (the extra ``fast``): what it takes, it reads as json does.
+def _fast_loads() -> Callable[[bytes | str], Any] | None:
+    """Return msgspec's reader where it is installed (the extra ``fast``): its results are those of ``json``.
 
-    Not so orjson, which makes floats of integers beyond 64 bits and nests deeper.
+    Those of orjson are not: it turns integers beyond 64 bits into floats, and accepts deeper nesting.
     """
     try:
         from msgspec.json import decode  # lazily: the import takes 10 ms
@@ -63,7 +63,7 @@ def _quick_loads() -> Callable[[bytes | str], Any] | None:
 
 
 def root_object(data: object) -> Object:
-    """The object at the root of a reply. Raises `DecodeError` (not the API's reply) where there is none."""
+    """Return the object at the root of a response. Raise a transient `DecodeError` where there is none."""
     root = read_json(data)
     if not isinstance(root, Mapping):
         raise DecodeError(f"expected an object at the root, got {kind(root)}", transient=True)
@@ -71,7 +71,7 @@ def root_object(data: object) -> Object:
 
 
 def kind(value: object) -> str:
-    """What a JSON value is, in JSON's own words."""
+    """Return the name of a JSON value's type for a message, such as ``an array``."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -84,7 +84,7 @@ def kind(value: object) -> str:
 
 
 def text(value: object) -> str | None:
-    """Text, or a number as text; None for anything else."""
+    """Return text, or a number as text; None for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -93,7 +93,7 @@ def text(value: object) -> str | None:
 
 
 def integer(value: object) -> int | None:
-    """A whole number, also from text or from a float without a fraction; None for anything else."""
+    """Return an integer, also from text or from a float without a fraction; None for anything else."""
     if isinstance(value, int):
         return None if isinstance(value, bool) else value
     try:
@@ -107,7 +107,7 @@ def integer(value: object) -> int | None:
 
 
 def moment(value: object) -> datetime | None:
-    """An ISO 8601 time as aware UTC (one without an offset is taken as UTC); None for anything else."""
+    """Return an ISO 8601 time in UTC (one without an offset is taken as UTC); None for anything else."""
     if not isinstance(value, str):
         return None
     try:
@@ -121,7 +121,7 @@ def moment(value: object) -> datetime | None:
 
 
 def objects(value: object) -> list[Object]:
-    """An array's objects; one object stands for an array of itself, null and absent for an empty one."""
+    """Return the objects of an array; one object counts as an array of one, anything else as empty."""
     if isinstance(value, Mapping):
         return [cast("Object", value)]
     if isinstance(value, list):
@@ -130,7 +130,7 @@ def objects(value: object) -> list[Object]:
 
 
 def only(value: object) -> Object | None:
-    """An object, or the only one of an array; None for anything else."""
+    """Return an object, or the single object of an array; None for anything else."""
     if type(value) is dict:
         return value
     if isinstance(value, list) and len(value) == 1:
@@ -139,14 +139,17 @@ def only(value: object) -> Object | None:
 
 
 def word(value: object, path: str) -> str | None:
-    """A state's word. Raises `DecodeError` for what is neither text nor null: too much hangs on it."""
+    """Return a state as the server wrote it, None for null.
+
+    Raise `DecodeError` for any other value: a job whose state is a guess is worth less than an error.
+    """
     if value is None or isinstance(value, str):
         return value
     raise DecodeError(f"expected a state as text, got {kind(value)}", path=path)
 
 
 def finite(value: object) -> float | None:
-    """A finite number, also from text; None for anything else."""
+    """Return a finite number as a float, also from text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -157,15 +160,15 @@ def finite(value: object) -> float | None:
 
 
 def as_json(value: object) -> str:
-    """What was read, as JSON again. Raises `DecodeError` where it is nested deeper than can be written."""
+    """Return a decoded value as JSON text. Raise `DecodeError` where it is nested too deep to be written."""
     try:
         return json.dumps(value, ensure_ascii=False)
-    except RecursionError:  # what was read with msgspec may be
+    except RecursionError:  # msgspec reads deeper nesting than json writes
         raise DecodeError("the JSON is nested too deep", transient=True) from None
 
 
 class Fields:
-    """The keys of one object, each taken once; ``extra`` is what no one took or could read."""
+    """Reads the keys of one object; ``extra`` holds those that nobody has read, or could read."""
 
     __slots__ = ("data", "extra")
 
@@ -174,39 +177,39 @@ class Fields:
         self.extra: dict[str, Any] = dict(data)
 
     def text(self, key: str) -> str | None:
-        """`text` of a key."""
+        """Return `text` of a key's value."""
         return self.take(key, text(self.data.get(key)))
 
     def integer(self, key: str) -> int | None:
-        """`integer` of a key."""
+        """Return `integer` of a key's value."""
         return self.take(key, integer(self.data.get(key)))
 
     def moment(self, key: str) -> datetime | None:
-        """`moment` of a key."""
+        """Return `moment` of a key's value."""
         return self.take(key, moment(self.data.get(key)))
 
     def object(self, key: str) -> Object | None:
-        """The object under a key; of an array of one, its only object."""
+        """Return `only` of a key's value."""
         return self.take(key, only(self.data.get(key)))
 
     def objects(self, key: str) -> list[Object]:
-        """`objects` of a key; what was no object in the array stays in ``extra``."""
+        """Return `objects` of a key's value; one with members that are no objects stays in ``extra``."""
         value = self.data.get(key)
-        found = objects(value)
+        members = objects(value)
         if (
             value is None
             or isinstance(value, Mapping)
-            or (isinstance(value, list) and len(value) == len(found))
+            or (isinstance(value, list) and len(value) == len(members))
         ):
             self.extra.pop(key, None)
-        return found
+        return members
 
     def word(self, key: str, path: str) -> str | None:
-        """`word` of a key."""
+        """Return `word` of a key's value. Raise `DecodeError` with ``path``, as `word` does."""
         return self.take(key, word(self.data.get(key), path))
 
     def take(self, key: str, value: _T | None) -> _T | None:
-        """A value that the caller read; the key leaves ``extra`` unless it could not be read."""
+        """Return a value that the caller read; the key leaves ``extra`` unless it was not read (None)."""
         if value is not None or self.data.get(key) is None:
             self.extra.pop(key, None)
         return value

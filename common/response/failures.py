@@ -1,4 +1,4 @@
-"""What a reply that is no success means: which exception, whether it passes by itself, what to do."""
+"""Decide what a response that is no success means: its exception, whether it is transient, a hint."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from common.model.errors import ApiError, AuthenticationError, PermissionDenied,
 from common.response.http_response import EXCERPT, HttpResponse
 
 TRANSIENT = frozenset({408, 425, 429})
-"""Statuses below 500 that pass by themselves on any server; all of 5xx does too."""
+"""Statuses below 500 that are transient on every server; all of 5xx are too."""
 FATAL = {
     401: "check the credentials, or that the token has not expired",
     403: "the account signed in, but its role does not allow this",
 }
-"""Statuses that never pass by themselves, with what to do about them."""
+"""Statuses that are never transient, with what the user should do."""
 GATEWAY_ERRORS = frozenset({502, 504})
-"""A gateway's word for a reply that it lost: the write behind it may have been taken."""
+"""Statuses by which a gateway says that it lost the response: the write may have been carried out."""
 
 _CLASSES: dict[int, type[ApiError]] = {
     401: AuthenticationError,
@@ -28,11 +28,12 @@ _CLASSES: dict[int, type[ApiError]] = {
 
 @attrs.frozen
 class ErrorBody:
-    """What a provider's error body says, read by the provider's ``wire`` module.
+    """What an error body says, read by the provider's ``wire`` module.
 
-    ``spoken`` is False where the body is not the API's (a proxy's page): such a reply passes by itself,
-    whatever its status, unless that is 401 or 403. ``missing`` where it says that the job does not exist,
-    ``certain`` where the id can never be a job's.
+    ``from_api`` is False where the body is not the API's (a proxy's page): such a response is transient
+    whatever its status, unless that is 401 or 403. ``transient`` is True where the API's own code says so.
+    ``not_found`` means that the job does not exist, ``never_existed`` that its id can never be a job's.
+    ``hint`` says what the user should do.
     """
 
     code: str | None = None
@@ -45,38 +46,44 @@ class ErrorBody:
     hint: str | None = None
 
 
-def is_transient(status: int, fault: ErrorBody) -> bool:
-    """Whether asking again later can help."""
+def is_transient(status: int, error_body: ErrorBody) -> bool:
+    """Whether the same request may succeed later."""
     if status in FATAL:
         return False
-    return fault.transient or not fault.from_api or status in TRANSIENT or status >= 500 or status < 400
+    return (
+        error_body.transient
+        or not error_body.from_api
+        or status in TRANSIENT
+        or status >= 500
+        or status < 400
+    )
 
 
-def write_outcome_unknown(status: int, fault: ErrorBody) -> bool:
-    """Whether a write that got this reply may have been taken: a gateway says no more than that it failed."""
-    return status in GATEWAY_ERRORS or (status >= 500 and not fault.from_api)
+def write_outcome_unknown(status: int, error_body: ErrorBody) -> bool:
+    """Whether a write with this response may have been carried out: a gateway cannot know."""
+    return status in GATEWAY_ERRORS or (status >= 500 and not error_body.from_api)
 
 
-def api_error(reply: HttpResponse, fault: ErrorBody, *, request: str) -> ApiError:
-    """The typed exception for a reply that is no success; ``asked`` is the request, for its text."""
-    cls = _CLASSES.get(reply.status, ServerError if reply.status >= 500 else ApiError)
-    phrase = _phrase(reply.status)
-    said = fault.message or (f"the body begins {reply.excerpt[:120]!r}" if reply.excerpt else "no body")
-    text = f"{request} answered {reply.status}{phrase}: {said}"
-    if fault.code:
-        text += f" (code {fault.code})"
-    if fault.request_id:
-        text += f" (request {fault.request_id})"
-    hint = fault.hint or FATAL.get(reply.status)
+def api_error(response: HttpResponse, error_body: ErrorBody, *, request: str) -> ApiError:
+    """Return the exception for a response that is no success. ``request`` is the request, for its text."""
+    cls = _CLASSES.get(response.status, ServerError if response.status >= 500 else ApiError)
+    phrase = _phrase(response.status)
+    excerpt = f"the body begins {response.excerpt[:120]!r}" if response.excerpt else "no body"
+    text = f"{request} answered {response.status}{phrase}: {error_body.message or excerpt}"
+    if error_body.code:
+        text += f" (code {error_body.code})"
+    if error_body.request_id:
+        text += f" (request {error_body.request_id})"
+    hint = error_body.hint or FATAL.get(response.status)
     return cls(
         f"{text}; {hint}" if hint else text,
-        status=reply.status,
-        code=fault.code,
-        message=fault.message,
-        request_id=fault.request_id,
-        body=reply.excerpt[:EXCERPT],
-        transient=is_transient(reply.status, fault),
-        retry_after=reply.retry_after,
+        status=response.status,
+        code=error_body.code,
+        message=error_body.message,
+        request_id=error_body.request_id,
+        body=response.excerpt[:EXCERPT],
+        transient=is_transient(response.status, error_body),
+        retry_after=response.retry_after,
     )
 
 

@@ -1,4 +1,4 @@
-"""What came back: status, headers and a bounded body, and the pure reading of each."""
+"""A complete HTTP response, and how its status, headers and links are read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from common.model.refs import decode_segment
 EXCERPT = 500
 """How many characters of a body an exception shows."""
 EXCERPT_SOURCE = 20_000
-"""So many of a reply that says no are looked through for secrets, before an excerpt is taken of them."""
+"""How many characters of an error response are searched for secrets before an excerpt of them is taken."""
 
 
 @attrs.frozen(repr=False)
 class HttpResponse:
-    """A whole reply. Header names are lower case; a header may come more than once."""
+    """A complete response. Header names are in lower case; a header may occur more than once."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -30,48 +30,48 @@ class HttpResponse:
 
     def __repr__(self) -> str:
         # Headers and bodies may hold cookies and tokens.
-        return f"<Reply {self.status}, {len(self.body)} bytes>"
+        return f"<HttpResponse {self.status}, {len(self.body)} bytes>"
 
     @property
     def ok(self) -> bool:
-        """True for 2xx."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, or None."""
+        """Return the first value of a header, by its name in lower case, or None."""
         return next((value for key, value in self.headers if key == name), None)
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """Every value of a header, in order."""
+        """Return every value of a header, in order."""
         return tuple(value for key, value in self.headers if key == name)
 
     @property
     def text(self) -> str:
-        """The body as text, whatever bytes are in it."""
+        """The body as text; bytes that are no UTF-8 become U+FFFD."""
         return self.body.decode("utf-8", "replace")
 
     @property
     def excerpt(self) -> str:
-        """The first characters of the body, for a person to read."""
+        """The first `EXCERPT` characters of the body, on one line."""
         return " ".join(self.text[: EXCERPT * 2].split())[:EXCERPT]
 
     @property
     def date(self) -> datetime | None:
-        """When the server says that it answered."""
+        """The time of the response by the server's clock, or None."""
         return http_date(self.header("date"))
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to be left alone, from either form of ``Retry-After``."""
+        """The seconds of ``Retry-After``, in either of its forms, or None."""
         return retry_after(self.header("retry-after"), self.date)
 
 
-@functools.lru_cache(maxsize=16)  # a server says the same for a second
+@functools.lru_cache(maxsize=16)  # the value changes once a second
 def http_date(text: str | None) -> datetime | None:
-    """A date of a header as an aware datetime in UTC, None where it is not one."""
+    """Return the date in a header as an aware datetime in UTC, None for text that is no date."""
     if not text:
         return None
-    from email.utils import parsedate_to_datetime  # lazily: a process that only decodes needs none of it
+    from email.utils import parsedate_to_datetime  # lazily: a process that only decodes does not need it
 
     try:
         parsed = parsedate_to_datetime(text)
@@ -82,7 +82,10 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def retry_after(text: str | None, date: datetime | None) -> float | None:
-    """``Retry-After`` in seconds: a whole number as it is, a date less the reply's own ``Date``."""
+    """Return ``Retry-After`` in seconds, None for what is neither of its forms (RFC 9110, 10.2.3).
+
+    A date counts from ``date``, the response's own, and from this machine's clock where that is None.
+    """
     if text is None:
         return None
     text = text.strip()
@@ -101,12 +104,15 @@ def response_of(
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     body: bytes | str | object = b"",
 ) -> HttpResponse:
-    """A `Reply` from another library's response (httpx, requests), or from its parts."""
+    """Return the `HttpResponse` of another library's response (httpx, requests), or of its parts.
+
+    Raise `UsageError` for what is none, and for a streamed response that was not read.
+    """
     if isinstance(response, HttpResponse):
         return response
     if response is not None:
-        found: object = getattr(response, "status_code", None)
-        if not isinstance(found, int):
+        status_code: object = getattr(response, "status_code", None)
+        if not isinstance(status_code, int):
             raise UsageError(
                 "adopt() takes an httpx or requests response, or status=, headers= and body= of any other"
             )
@@ -116,11 +122,11 @@ def response_of(
             content = bytes(getattr(response, "content", b"") or b"")
         except RuntimeError:  # httpx.ResponseNotRead, and its like
             raise UsageError(
-                "adopt() was given a streamed response: read it first (await response.aread())"
+                "adopt() needs the body of a streamed response: read it first (await response.aread())"
             ) from None
-        return HttpResponse(found, _lower(pairs), content)
+        return HttpResponse(status_code, _lower(pairs), content)
     if not isinstance(status, int) or isinstance(status, bool):
-        raise UsageError("adopt() needs a response, or at least status= and what came with it")
+        raise UsageError("adopt() needs a response, or at least its status= (and headers= and body=)")
     pairs = list(headers.items() if isinstance(headers, Mapping) else _pairs(headers))
     if isinstance(body, str):
         body = body.encode()
@@ -130,7 +136,7 @@ def response_of(
         try:
             body = json.dumps(body).encode()
         except (TypeError, ValueError):
-            raise UsageError("body= must be bytes, text, or the decoded JSON of the reply") from None
+            raise UsageError("body= must be bytes, text, or the decoded JSON of the response") from None
     return HttpResponse(status, _lower(pairs), body)
 
 
@@ -150,7 +156,7 @@ def _header(text: Any) -> str:
 
 
 def last_segment(href: str | None, *, parent: str) -> str | None:
-    """The id that an URL ends in, if the segment before it is ``parent``; its host is never looked at."""
+    """Return the id that ends a URL if the segment before it is ``parent``, else None. Ignore the host."""
     try:
         path = urlsplit(href or "").path
     except ValueError:

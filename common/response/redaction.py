@@ -1,4 +1,4 @@
-"""What must be cleaned out of a text before a person, a log or a queue gets it."""
+"""Decide what is secret in requests, headers and URLs, so that it appears in no message, log or pickle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NoReturn, Self
 from urllib.parse import unquote, urlsplit
 
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
-"""Request headers whose values are secrets, whoever put them there."""
+"""Request headers whose values are secrets, whoever set them."""
 PLAIN_HEADERS = frozenset(
     {
         "accept",
@@ -23,7 +23,7 @@ PLAIN_HEADERS = frozenset(
         "user-agent",
     }
 )
-"""Headers that are never secrets, however long a word is in them."""
+"""Headers whose values are never secrets, even if they look like a token."""
 
 _SECRET_NAME = re.compile(
     r"auth|cookie|credential|passw|private|secret|session|signature|token|(api|access)[-_]?key", re.IGNORECASE
@@ -31,18 +31,18 @@ _SECRET_NAME = re.compile(
 _TOKEN = re.compile(
     r"(?i:bearer|basic|digest|negotiate)\s+\S|\beyJ[\w-]{8,}\.|(?=\w*\d)(?=\w*[A-Za-z])\w{32,}", re.ASCII
 )
-"""A scheme with its credentials, a JSON web token, and 32 letters and digits without a break."""
+"""A scheme with its credentials, a JSON web token, or a word of at least 32 letters and digits."""
 
 
 class Unpicklable:
-    """Base of what holds a secret: a pickle would hold it in the clear. A copy is the very same object."""
+    """Base class of objects that hold a secret: they refuse to be pickled, and a copy is the same object."""
 
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
-            f"{type(self).__name__} holds a secret and cannot be pickled: make it where it is used, "
-            "from what your secret store gives there"
+            f"{type(self).__name__} holds a secret and cannot be pickled: create it where it is used, "
+            "from your secret store"
         )
 
     def __copy__(self) -> Self:
@@ -53,18 +53,18 @@ class Unpicklable:
 
 
 def secrets_in(headers: Mapping[str, str]) -> set[str]:
-    """The secrets in a request's headers: whole values, bare tokens, and the password of HTTP Basic."""
-    found: set[str] = set()
+    """Return the secrets in a request's headers: values, tokens without scheme, passwords of HTTP Basic."""
+    secrets: set[str] = set()
     for name in SECRET_HEADERS:
         value = headers.get(name)
         if value:
             token = value.rpartition(" ")[2]
-            found |= {value, token} | _basic(token)
-    return found
+            secrets |= {value, token} | _basic(token)
+    return secrets
 
 
 def proxy_secrets(proxy: str | None) -> set[str]:
-    """The secrets in a proxy's URL, as they stand there, decoded, and as the header made of them."""
+    """Return the secrets in a proxy's URL: as written, decoded, and as the header that is made of them."""
     login = urlsplit(proxy).netloc.rpartition("@")[0] if proxy else ""
     if not login:
         return set()
@@ -82,13 +82,13 @@ def _basic(token: str) -> set[str]:
 
 
 def redacted(name: str, value: str) -> str:
-    """A header's value for a log, ``****`` where its name or its form says that it is a secret."""
-    shown = name.lower() in PLAIN_HEADERS
-    return "****" if not shown and (_SECRET_NAME.search(name) or _TOKEN.search(value)) else value
+    """Return a header's value for a log: ``****`` where its name or its form says that it is a secret."""
+    plain = name.lower() in PLAIN_HEADERS
+    return "****" if not plain and (_SECRET_NAME.search(name) or _TOKEN.search(value)) else value
 
 
 def redacted_url(url: str) -> str:
-    """A URL for a log, without the values in its query whose names or forms say that they are secrets."""
+    """Return a URL for a log, without the query values whose names or forms say that they are secrets."""
     base, mark, query = url.partition("?")
     pairs = [pair.partition("=") for pair in query.split("&")]
     return (

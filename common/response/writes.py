@@ -1,4 +1,4 @@
-"""What a write hands over: its jobs, as a provider finds them in the reply and as a caller gets them."""
+"""Check a write before it is sent, and hold the jobs that its response names."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from common.response.redaction import SECRET_HEADERS
 
 @attrs.frozen
 class Adopted:
-    """What a write handed over: ``refs`` of all its jobs, ``jobs`` that its reply already tells the state of.
+    """The jobs of a write: ``refs`` of all of them, ``jobs`` for those whose state the response tells.
 
-    ``warnings`` are the write's own. A write that started no job gives an empty one.
+    ``warnings`` are the write's own. All three are empty for a write that started no job.
     """
 
     refs: tuple[JobRef, ...] = ()
@@ -30,7 +30,7 @@ class Adopted:
     def waitable(self) -> tuple[JobRef | Job, ...]:
         """What to wait for, one for each of ``refs``: the job itself if it has ended, which costs no request.
 
-        ``await wait_all(source, adopted.waitable)`` is right for any write, also for one without a job.
+        ``await wait_all(source, adopted.waitable)`` works for any write, also for one without a job.
         """
         ended = {job.ref: job for job in self.jobs if job.state.terminal}
         return tuple(ended.get(ref, ref) for ref in self.refs)
@@ -38,7 +38,7 @@ class Adopted:
 
 @attrs.frozen
 class StartedJobs:
-    """What a provider's ``wire`` found in the reply to a write: all ids, and the jobs that came whole."""
+    """The jobs in the response to a write, read by the provider: all ids, and the complete jobs."""
 
     ids: tuple[str, ...] = ()
     jobs: tuple[Job, ...] = ()
@@ -50,93 +50,94 @@ RESERVED = frozenset(
     {*SECRET_HEADERS, "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive"}
     | {"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
 )
-"""Headers that say who asks, where, and where a message ends: none of them is a caller's to set."""
+"""Headers for authentication, routing and framing, which a caller must not set."""
 
 _PATH = re.compile(r"(?:[\w\-.~!$&'()*+,;=:@/?|\[\]]|%[0-9A-Fa-f]{2})+", re.ASCII)
-"""RFC 3986 and what both HTTP libraries send as it is: ``|``, which ONTAP's queries hold, and brackets."""
+"""RFC 3986, and what both HTTP libraries send as it is: ``|``, which ONTAP's queries need, and brackets."""
 _PERCENT = re.compile(r"%(?:25)+")
 _NAME = re.compile(r"[\w!#$%&'*+\-.^`|~]+", re.ASCII)
 _VALUE = re.compile(r"[\t -~]*")
 
 
 def check_method(method: object) -> str:
-    """The method of a write, in capitals. Raises `UsageError` for one that writes nothing."""
-    known = method.upper() if isinstance(method, str) else ""
-    if known not in METHODS:
-        raise UsageError(f"start() sends a write: the method can be {', '.join(METHODS)}, and nothing else")
-    return known
+    """Return the method of a write in upper case. Raise `UsageError` for any other method."""
+    upper = method.upper() if isinstance(method, str) else ""
+    if upper not in METHODS:
+        raise UsageError(f"start() sends a write: the method must be one of {', '.join(METHODS)}")
+    return upper
 
 
 def check_path(path: object) -> str:
-    """A path with its query, percent-encoded as it is to be sent. Raises `UsageError` without quoting it.
+    """Return a path with its query, percent-encoded by the caller. Raise `UsageError`, which never quotes it.
 
-    It stays on the source's own server and below what it names: dots that climb are refused however they
-    are encoded, also behind an encoded slash, for some servers decode first and look for folders then.
+    The path stays on the source's own server. Segments ``.`` and ``..`` are refused however they are
+    encoded, also after an encoded slash, since some servers decode a path before they resolve them.
     """
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
         raise UsageError(
             "path= must begin with one '/': it is a path of the source's own endpoint, not a URL"
         )
     if "#" in path:
-        raise UsageError("path= holds a '#': a fragment is never sent, and as text it must be encoded as %23")
+        raise UsageError("path= contains a '#', and a fragment is never sent: encode a literal '#' as %23")
     if not _PATH.fullmatch(path):
         raise UsageError(
-            "path= holds a character that must be percent-encoded (a space, a control character, '%', …): "
+            "path= contains a character that must be percent-encoded (a space, a control character, '%', …): "
             "pass its parts through urllib.parse.quote()"
         )
     if _climbs(path.partition("?")[0]):
-        raise UsageError(
-            "path= holds '.' or '..' as a segment, plain or encoded: give the path that is meant"
-        )
+        raise UsageError("path= contains '.' or '..' as a segment, plain or encoded: pass the resolved path")
     return path
 
 
 def _climbs(path: str) -> bool:
-    # Many encodings of one percent sign are one step: else a long path would take its square in time.
+    # Repeated encodings of one percent sign are undone in one step: else the time would be quadratic.
     while (decoded := unquote(_PERCENT.sub("%", path))) != path:
         path = decoded
     return any(segment.partition(";")[0] in (".", "..") for segment in re.split(r"[/\\]", path))
 
 
 def check_headers(headers: object, *, own: Collection[str]) -> dict[str, str]:
-    """The caller's headers. Raises `UsageError` for one of the source's ``own``, or that cannot be sent.
+    """Return the caller's headers. Raise `UsageError` for one that is invalid or set by the source.
 
-    ``own`` are names in lower case. Values are never quoted back: they may be secrets.
+    ``own`` are the names that the source sets, in lower case. Messages never quote a value: it may be a
+    secret.
     """
     if headers is None:
         return {}
     if not isinstance(headers, Mapping):
         raise UsageError("headers= must be a mapping of names to values, both text")
-    found: dict[str, str] = {}
+    checked: dict[str, str] = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise UsageError("headers= has a name that no header can have: use letters, digits and hyphens")
+            raise UsageError("headers= has an invalid header name: use letters, digits and hyphens")
         lower = name.lower()
         if lower in RESERVED or lower in own:
-            raise UsageError(f"headers= must not hold {name[:40]!r}: the source sets it itself")
-        if lower in (known.lower() for known in found):
-            raise UsageError(f"headers= holds {name[:40]!r} twice, in different letter case")
+            raise UsageError(f"headers= must not contain {name[:40]!r}: the source sets it itself")
+        if lower in (known.lower() for known in checked):
+            raise UsageError(f"headers= contains {name[:40]!r} twice, in different letter case")
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
             raise UsageError(f"headers= has a value for {name[:40]!r} that is no printable ASCII on one line")
-        found["Accept" if lower == "accept" else name] = value.strip()
-    return found
+        checked["Accept" if lower == "accept" else name] = value.strip()
+    return checked
 
 
 def check_body(json: object, content: object) -> bytes | None:
-    """The bytes of a write's body, None for none. Raises `UsageError` for what cannot be sent."""
+    """Return the bytes of a write's body, None for no body. Raise `UsageError` for what cannot be sent."""
     if json is not None and content is not None:
-        raise UsageError("json= beside content=: a write has one body")
+        raise UsageError("json= and content= cannot be combined: a write has one body")
     if isinstance(content, str):
         try:
             return content.encode()
         except UnicodeEncodeError:
-            content = 0  # raised below: as a context, the codec's exception would carry the whole body along
+            content = 0  # raised below: as its context, the codec's exception would contain the whole body
     if content is not None and not isinstance(content, bytes):
-        raise UsageError("content= must be bytes, or text of whole characters (sent as UTF-8)")
+        raise UsageError("content= must be bytes, or text without lone surrogates (sent as UTF-8)")
     if json is None or content is not None:
         return content
     try:
         return jsonlib.dumps(json, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
-        pass  # raised below, without what hangs on json's own exception
-    raise UsageError("json= holds what JSON has no form for (bytes, NaN, an object of a class, a circle)")
+        pass  # raised below: as its context, json's exception would contain the body
+    raise UsageError(
+        "json= contains a value that JSON cannot express (bytes, NaN, a class's object, a cycle)"
+    )

@@ -1,1 +1,1 @@
-"""What a source reports of its work: events for observers, and the logger."""
+"""Decides what a source reports of its work: the events that observers get, and what is logged."""

@@ -1,4 +1,4 @@
-"""What an observer is told, and the log: the one surface for metrics, traces and dashboards."""
+"""The events of waits, and how observers and the log receive them: the interface for metrics and traces."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger: logging.Logger = logging.getLogger("jobsource")
 
 
 class EventKind(enum.StrEnum):
-    """What happened."""
+    """The kind of an event."""
 
     SEEN = "seen"
-    """A poll was answered; the job may be as before."""
+    """A poll succeeded; the job may be unchanged."""
     CHANGED = "changed"
     """The first observation of a wait, or one that differs from the last."""
     TROUBLE = "trouble"
@@ -27,12 +27,12 @@ class EventKind(enum.StrEnum):
     ENDED = "ended"
     """A wait ended: with a job, with an error, or both."""
     ABANDONED = "abandoned"
-    """A wait was cancelled, or broken off by what a probe raised. It says nothing of the job."""
+    """A wait was cancelled, or ended by an exception of a probe. This says nothing about the job."""
 
 
 @attrs.frozen
 class Event:
-    """One thing that happened to one wait. Holds no secret."""
+    """One event of one wait. It contains no secret."""
 
     kind: EventKind
     ref: JobRef
@@ -41,7 +41,7 @@ class Event:
 
 
 Observer = Callable[[Event], None]
-"""Called in the event loop, so it must not block. What it raises is logged and goes no further."""
+"""Called in the event loop, so it must not block. An exception that it raises is logged and suppressed."""
 
 
 def tell(
@@ -51,13 +51,13 @@ def tell(
     job: Job | None = None,
     error: JobsError | None = None,
 ) -> None:
-    """`emit`, without making an event that nobody looks at."""
+    """Make an event and `emit` it, if anybody receives it: most do not need to be made."""
     if observer is not None or kind is EventKind.TROUBLE or logger.isEnabledFor(logging.DEBUG):
         emit(observer, Event(kind, ref, job, error))
 
 
 def emit(observer: Observer | None, event: Event) -> None:
-    """Log an event and tell the observer."""
+    """Log an event and pass it to the observer."""
     if event.kind is EventKind.TROUBLE:
         logger.warning("%s: %s; asking again", event.ref, event.error)
     elif logger.isEnabledFor(logging.DEBUG):

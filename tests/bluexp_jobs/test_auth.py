@@ -1,4 +1,4 @@
-"""Signing in to BlueXP: the very token requests, their renewal, and what is said where one is refused."""
+"""Signing in to BlueXP: the exact token requests, their renewal, and the messages where one is refused."""
 
 from __future__ import annotations
 
@@ -124,11 +124,11 @@ async def test_a_sign_in_is_one_request_in_json_and_its_token_signs_the_rest(
     source, wire = bluexp(make(), endpoint=endpoint)
     await source.get(ID)
     await source.get(ID)
-    asked, *read = wire.requests
-    assert (asked.method, str(asked.url)) == ("POST", url)
-    assert fields_of(asked) == fields
-    assert asked.headers["Content-Type"] == asked.headers["Accept"] == "application/json"
-    assert [name for name in ("Authorization", "x-agent-id") if name in asked.headers] == []
+    token_request, *read = wire.requests
+    assert (token_request.method, str(token_request.url)) == ("POST", url)
+    assert fields_of(token_request) == fields
+    assert token_request.headers["Content-Type"] == token_request.headers["Accept"] == "application/json"
+    assert [name for name in ("Authorization", "x-agent-id") if name in token_request.headers] == []
     assert [request.headers["Authorization"] for request in read] == [f"Bearer {ACCESS}"] * 2
     assert [request.headers["x-agent-id"] for request in read] == ["agent-1clients"] * 2
 
@@ -206,11 +206,11 @@ def test_odd_secrets_arrive_as_they_are(secret: str) -> None:
 
 
 async def test_a_rotated_refresh_token_is_told_and_used_from_then_on() -> None:
-    told: list[str] = []
+    rotated: list[str] = []
 
     async def store(token: str) -> None:
         await anyio.lowlevel.checkpoint()
-        told.append(token)
+        rotated.append(token)
 
     source, wire = bluexp(
         RefreshToken(REFRESH, on_rotate=store),
@@ -221,20 +221,20 @@ async def test_a_rotated_refresh_token_is_told_and_used_from_then_on() -> None:
     await source.get(ID)
     sent = [fields_of(request)["refresh_token"] for request in wire.requests if request.method == "POST"]
     assert sent == [REFRESH, "the-second"]
-    assert told == ["the-second", "the-third"]
+    assert rotated == ["the-second", "the-third"]
 
 
 # --- refusals, explained
 
 
 @pytest.mark.parametrize(
-    ("auth", "status", "said", "hint"),
+    ("auth", "status", "body", "hint"),
     [
         (
             RefreshToken(REFRESH),
             403,
             {"error": "invalid_grant", "error_description": "Unknown or invalid refresh token."},
-            r"Unknown or invalid refresh token.*make a new one at https://services.cloud.netapp.com/refresh-token",
+            r"Unknown or invalid refresh token.*create a new one at https://services.cloud.netapp.com/refresh-token",
         ),
         (
             ServiceAccount("c", SECRET),
@@ -252,9 +252,9 @@ async def test_a_rotated_refresh_token_is_told_and_used_from_then_on() -> None:
     ],
 )
 async def test_a_refused_sign_in_says_what_to_do_and_is_not_tried_again(
-    auth: Any, status: int, said: Any, hint: str
+    auth: Any, status: int, body: Any, hint: str
 ) -> None:
-    source, wire = bluexp(auth, reply(said, status))
+    source, wire = bluexp(auth, reply(body, status))
     with pytest.raises(AuthenticationError, match=hint) as caught:
         await source.wait(ID)
     assert not caught.value.transient
@@ -364,8 +364,8 @@ def test_what_is_no_key_is_a_usage_error_that_does_not_quote_it(name: str) -> No
     key, complaint = BROKEN[name]
     with pytest.raises(UsageError, match=complaint) as caught:
         ServiceAccount("c", private_key=key)
-    said = everything(caught.value)
-    assert [line for line in PEM.decode().splitlines()[1:-1] if line[:20] in said] == []
+    text = everything(caught.value)
+    assert [line for line in PEM.decode().splitlines()[1:-1] if line[:20] in text] == []
 
 
 @pytest.mark.parametrize("module", ["jwt", "cryptography.hazmat.primitives.serialization"])
@@ -401,7 +401,7 @@ async def test_an_agents_password_and_token_go_to_no_other_agent() -> None:
     auth = AgentPassword("u", PASSWORD)
     first, wire = bluexp(auth, endpoint="https://one.example.com")
     again, other_wire = bluexp(auth, endpoint="https://one.example.com:443/")
-    with pytest.raises(UsageError, match=r"is for https://one\.example\.com: make another one") as caught:
+    with pytest.raises(UsageError, match=r"is for https://one\.example\.com: create another one") as caught:
         bluexp(auth, endpoint="https://two.example.com")
     await first.get(ID)
     await again.get(ID)
@@ -415,14 +415,14 @@ async def test_an_agents_password_and_token_go_to_no_other_agent() -> None:
 def quoting(status: int, shape: str) -> Handler:
     """A server that repeats what it was sent."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx.Request) -> httpx.Response:
         quoted = f"{list(fields_of(request).values())} {request.content.decode()}"
-        said = (
+        text = (
             quoted if shape == "page" else json.dumps({"error": f"x {quoted}", "error_description": quoted})
         )
-        return httpx.Response(status, text=said)
+        return httpx.Response(status, text=text)
 
-    return answer
+    return handler
 
 
 @pytest.mark.slow
@@ -432,7 +432,7 @@ def quoting(status: int, shape: str) -> Handler:
 async def test_what_the_issuer_repeats_reaches_no_message(
     kind: str, status: int, shape: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.auth.token_auth.TRIES", 1)
+    monkeypatch.setattr("common.auth.token_auth.MAX_TRIES", 1)
     caplog.set_level(logging.DEBUG)
     make: Callable[[], Any] = {
         "refresh": lambda: RefreshToken(REFRESH),
@@ -444,10 +444,10 @@ async def test_what_the_issuer_repeats_reaches_no_message(
     source, wire = bluexp(auth, quoting(status, shape))
     with pytest.raises(SourceError) as caught:
         await source.get(ID)
-    said = everything(caught.value) + caplog.text + repr([auth, source, source._client]) + str(auth)
+    text = everything(caught.value) + caplog.text + repr([auth, source, source._client]) + str(auth)
     secrets = [REFRESH, SECRET, PASSWORD, fields_of(wire.requests[0]).get("client_assertion", SECRET)]
     forms = [form for secret in secrets for form in (secret, json.dumps(secret)[1:-1])]
-    assert [form for form in forms if form in said] == []
+    assert [form for form in forms if form in text] == []
 
 
 async def test_former_refresh_tokens_are_cleaned_out_of_what_servers_say() -> None:
@@ -458,9 +458,9 @@ async def test_former_refresh_tokens_are_cleaned_out_of_what_servers_say() -> No
     )
     with pytest.raises(SourceError) as caught:
         await source.get(ID)
-    said = everything(caught.value)
-    assert [secret for secret in (REFRESH, "the-second", ACCESS) if secret in said] == []
-    assert "****" in said
+    text = everything(caught.value)
+    assert [secret for secret in (REFRESH, "the-second", ACCESS) if secret in text] == []
+    assert "****" in text
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def connect(system: BlueXPSimulator, auth: Any, **options: Any) -> BlueXPJobs:
 
 def sign_ins(system: BlueXPSimulator) -> list[tuple[float, int | None]]:
     """When tokens were asked for, and with what success."""
-    asked = [request for request in system.journal if request.path.endswith("/oauth/token")]
-    return [(round(request.at - system.journal[0].at), request.status) for request in asked]
+    token_requests = [request for request in system.journal if request.path.endswith("/oauth/token")]
+    return [(round(request.at - system.journal[0].at), request.status) for request in token_requests]
 
 
 @pytest.mark.slow
@@ -88,20 +88,20 @@ async def test_tokens_that_are_revoked_in_mid_wait_cost_one_sign_in_for_all_wait
 
 async def test_a_refresh_token_that_rotates_is_good_once() -> None:
     system = simulator(rotate=True, token_lifetime=HOUR)
-    told: list[str] = []
+    rotated: list[str] = []
     job = system.add_job([("COMPLETED", None)])
-    async with connect(system, RefreshToken("r0", on_rotate=told.append)) as jobs:
+    async with connect(system, RefreshToken("r0", on_rotate=rotated.append)) as jobs:
         await jobs.get(job)
         await anyio.sleep(HOUR)
         await jobs.get(job)
-    assert told == ["simulated-1-refresh", "simulated-2-refresh"]
-    for token, known in (("r0", False), (told[0], False), (told[1], True)):
+    assert rotated == ["simulated-1-refresh", "simulated-2-refresh"]
+    for token, known in (("r0", False), (rotated[0], False), (rotated[1], True)):
         async with connect(system, RefreshToken(token)) as jobs:
             if known:
                 await jobs.get(job)
                 continue
             with pytest.raises(
-                AuthenticationError, match=r"Unknown or invalid refresh token.*make a new one"
+                AuthenticationError, match=r"Unknown or invalid refresh token.*create a new one"
             ):
                 await jobs.get(job)
 
@@ -155,7 +155,7 @@ async def test_where_jobs_are_for_users_a_service_account_learns_why_it_is_refus
             with pytest.raises(PermissionDenied, match="names a user's token"):
                 await jobs.wait(job)
             with pytest.raises(PermissionDenied, match="names a user's token"):
-                [found async for found in jobs.list()]
+                [job async for job in jobs.list()]
         else:
             assert (await jobs.wait(job)).succeeded
 
@@ -167,9 +167,9 @@ async def test_a_service_account_starts_jobs_that_only_users_may_read() -> None:
         fields["audience"] = "https://api.cloud.netapp.com"
         token = (await http.post("/oauth/token", data=fields)).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}", "x-agent-id": "agent-simclients"}
-        reply = await http.post(f"{system.prefix}/backup/working-environment/we-7", headers=headers)
-        read = await http.get(f"{system.prefix}/job/{reply.json()['job-id']}", headers=headers)
-    assert (reply.status_code, read.status_code) == (202, 403)
+        response = await http.post(f"{system.prefix}/backup/working-environment/we-7", headers=headers)
+        read = await http.get(f"{system.prefix}/job/{response.json()['job-id']}", headers=headers)
+    assert (response.status_code, read.status_code) == (202, 403)
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/auth/oauth/token"])
@@ -189,22 +189,22 @@ async def test_token_requests_are_taken_as_json_and_as_a_form(path: str, encodin
 async def test_what_is_no_token_request_is_a_400(body: bytes, kind: str) -> None:
     system = simulator()
     async with httpx.AsyncClient(transport=system.transport(), base_url="https://sim") as http:
-        reply = await http.post("/oauth/token", content=body, headers={"Content-Type": kind})
-    assert (reply.status_code, reply.json()) == (400, {"error": "unsupported_grant_type"})
+        response = await http.post("/oauth/token", content=body, headers={"Content-Type": kind})
+    assert (response.status_code, response.json()) == (400, {"error": "unsupported_grant_type"})
 
 
 async def test_an_assertion_is_good_once_and_for_its_own_tenant() -> None:
     system = simulator()
-    desk_url = "https://netapp-cloud-account.auth0.com/oauth/token"
+    token_url = "https://netapp-cloud-account.auth0.com/oauth/token"
     auth = ServiceAccount("key", private_key=private_pem())
-    no_desk: Any = None  # an assertion is made without asking anybody
-    grant = await auth.grant(no_desk, None)
+    no_http: Any = None  # an assertion is made without asking anybody
+    token_request = await auth.token_request(no_http, None)
     async with httpx.AsyncClient(transport=system.transport()) as http:
-        elsewhere = await http.post("https://other.auth0.com/oauth/token", json=dict(grant.fields))
-        replies = [await http.post(desk_url, json=dict(grant.fields)) for _ in range(2)]
-        fields = {**grant.fields, "client_assertion_type": "urn:other"}
-        wrong = await http.post(desk_url, json=fields)
-    assert [reply.status_code for reply in (elsewhere, *replies, wrong)] == [401, 200, 401, 400]
+        other_issuer = await http.post("https://other.auth0.com/oauth/token", json=dict(token_request.fields))
+        responses = [await http.post(token_url, json=dict(token_request.fields)) for _ in range(2)]
+        fields = {**token_request.fields, "client_assertion_type": "urn:other"}
+        wrong = await http.post(token_url, json=fields)
+    assert [response.status_code for response in (other_issuer, *responses, wrong)] == [401, 200, 401, 400]
 
 
 async def test_an_expired_token_is_a_problem_of_status_401() -> None:
@@ -215,6 +215,6 @@ async def test_an_expired_token_is_a_problem_of_status_401() -> None:
     await anyio.sleep(60)
     headers = {"Authorization": token, "x-agent-id": "agent-simclients"}
     async with httpx.AsyncClient(transport=system.transport(), headers=headers) as http:
-        reply = await http.get(f"https://sim{system.prefix}/job")
-    assert (reply.status_code, reply.headers["content-type"]) == (401, "application/problem+json")
-    assert reply.json()["title"] == "Invalid bearer token"
+        response = await http.get(f"https://sim{system.prefix}/job")
+    assert (response.status_code, response.headers["content-type"]) == (401, "application/problem+json")
+    assert response.json()["title"] == "Invalid bearer token"

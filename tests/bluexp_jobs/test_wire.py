@@ -91,7 +91,7 @@ def restore(*batches: Any, status: str = "COMPLETED", **fields: Any) -> Job:
     return job(status=status, data={"restore": {"batch": list(batches), **fields}})
 
 
-def reply(status: int, body: Any = None, **headers: str) -> HttpResponse:
+def response(status: int, body: Any = None, **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpResponse(
         status, tuple((name.replace("_", "-"), value) for name, value in headers.items()), raw
@@ -106,8 +106,8 @@ def reply(status: int, body: Any = None, **headers: str) -> HttpResponse:
 def test_each_status_is_read_in_any_letter_case_and_kept_as_written(
     word: str, state: JobState, case: Any
 ) -> None:
-    found = job(status=case(word))
-    assert (found.state, found.native_state) == (state, case(word))
+    parsed = job(status=case(word))
+    assert (parsed.state, parsed.native_state) == (state, case(word))
 
 
 def test_the_statuses_of_the_api_and_of_its_sister_are_known() -> None:
@@ -129,11 +129,11 @@ def test_the_statuses_of_the_api_and_of_its_sister_are_known() -> None:
     "fields", [{}, {"status": None}, {"status": ""}, {"status": "string"}, {"status": "DONE"}]
 )
 def test_no_status_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> None:
-    found = job(
+    parsed = job(
         **fields, error="", data={"multi-volume-backup": {"volume": {"id": "v", "status": "SUCCESS"}}}
     )
-    assert found.state is JobState.UNKNOWN
-    assert not found.done
+    assert parsed.state is JobState.UNKNOWN
+    assert not parsed.done
 
 
 @pytest.mark.slow
@@ -144,19 +144,19 @@ def test_an_unknown_word_never_ends_a_job(word: str | None, data: Any) -> None:
     if word is not None and word.casefold() in STATES:
         reject()
     try:
-        found = job(status=word, data=data)
+        parsed = job(status=word, data=data)
     except DecodeError:
         return
-    assert found.state is JobState.UNKNOWN
+    assert parsed.state is JobState.UNKNOWN
 
 
 @pytest.mark.parametrize("word", ["partially_done", "PARTIALLY_DONE"])
 def test_states_extends_the_table_for_jobs_and_items_in_any_letter_case(word: str) -> None:
     data = {"multi-volume-backup": {"volume": {"id": "v", "status": word}}}
-    found = parse_job(
+    parsed = parse_job(
         {"job": {"id": ID, "status": word, "data": data}}, states={"PARTIALLY_DONE": JobState.PARTIAL}
     )
-    assert (found.state, found.items[0].state) == (JobState.PARTIAL, JobState.PARTIAL)
+    assert (parsed.state, parsed.items[0].state) == (JobState.PARTIAL, JobState.PARTIAL)
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,15 @@ def test_what_decides_a_state_and_cannot_be_read_is_refused_with_its_path(
 
 
 def test_an_error_is_the_message_and_the_first_error() -> None:
-    found = job(status="FAILED", error="bucket exists already")
-    assert found.message == "bucket exists already"
-    assert found.errors == (ErrorDetail("bucket exists already"),)
+    parsed = job(status="FAILED", error="bucket exists already")
+    assert parsed.message == "bucket exists already"
+    assert parsed.errors == (ErrorDetail("bucket exists already"),)
 
 
 @pytest.mark.parametrize("fields", [{}, {"error": ""}, {"error": None}])
 def test_an_empty_error_means_none(fields: dict[str, Any]) -> None:
-    found = job(status="FAILED", **fields)
-    assert (found.message, found.errors, found.state) == (None, (), JobState.FAILED)
+    parsed = job(status="FAILED", **fields)
+    assert (parsed.message, parsed.errors, parsed.state) == (None, (), JobState.FAILED)
 
 
 def test_an_error_on_a_running_job_does_not_end_it() -> None:
@@ -204,13 +204,13 @@ def test_an_error_on_a_running_job_does_not_end_it() -> None:
 
 
 def test_a_completed_job_with_a_failed_volume_is_a_partial_success() -> None:
-    found = backup(
+    parsed = backup(
         {"id": "vol-1", "status": "SUCCESS", "error": ""},
         {"id": "vol-2", "status": "FAILED", "error": "volume is offline"},
     )
-    assert (found.state, found.native_state) == (JobState.PARTIAL, "COMPLETED")
-    assert found.errors == (ErrorDetail("volume is offline", target="vol-2"),)
-    assert [(item.id, item.kind, item.state, item.native_state) for item in found.items] == [
+    assert (parsed.state, parsed.native_state) == (JobState.PARTIAL, "COMPLETED")
+    assert parsed.errors == (ErrorDetail("volume is offline", target="vol-2"),)
+    assert [(item.id, item.kind, item.state, item.native_state) for item in parsed.items] == [
         ("vol-1", "volume", JobState.SUCCEEDED, "SUCCESS"),
         ("vol-2", "volume", JobState.FAILED, "FAILED"),
     ]
@@ -224,24 +224,24 @@ def test_a_success_with_an_item_that_did_not_succeed_is_partial(word: str, job_w
 
 @pytest.mark.parametrize("word", ["FAILED", "CANCELLED", "IN_PROGRESS", "PENDING", "NEVER_HEARD_OF"])
 def test_items_never_soften_or_end_a_job_that_is_no_success(word: str) -> None:
-    found = backup({"id": "v", "status": "SUCCESS"}, {"id": "w", "status": "FAILED"}, status=word)
-    assert found.state is STATES.get(word.lower(), JobState.UNKNOWN)
-    assert found.warnings == ()
+    parsed = backup({"id": "v", "status": "SUCCESS"}, {"id": "w", "status": "FAILED"}, status=word)
+    assert parsed.state is STATES.get(word.lower(), JobState.UNKNOWN)
+    assert parsed.warnings == ()
 
 
 @pytest.mark.parametrize(
     "item", [{"id": "b9", "status": "IN_PROGRESS"}, {"id": "b9", "status": "ODD"}, {"id": "b9"}]
 )
 def test_a_success_with_an_item_that_has_not_ended_warns(item: dict[str, Any]) -> None:
-    found = restore({"id": "b1", "status": "SUCCESS"}, item)
-    assert found.state is JobState.SUCCEEDED
-    (warning,) = found.warnings
+    parsed = restore({"id": "b1", "status": "SUCCESS"}, item)
+    assert parsed.state is JobState.SUCCEEDED
+    (warning,) = parsed.warnings
     assert "b9" in warning
     assert "b1" not in warning
 
 
 def test_all_errors_are_kept_the_jobs_first() -> None:
-    found = job(
+    parsed = job(
         status="FAILED",
         error="2 parts failed",
         data={
@@ -249,7 +249,7 @@ def test_all_errors_are_kept_the_jobs_first() -> None:
             "restore": {"batch": [{"id": "b", "status": "FAILED", "error": "batch"}]},
         },
     )
-    assert found.errors == (
+    assert parsed.errors == (
         ErrorDetail("2 parts failed"),
         ErrorDetail("volume", target="v"),
         ErrorDetail("batch", target="b"),
@@ -258,8 +258,8 @@ def test_all_errors_are_kept_the_jobs_first() -> None:
 
 @pytest.mark.parametrize("word", ["SUCCESS", "FAILED", "IN_PROGRESS", None])
 def test_files_take_the_state_of_their_batch(word: str | None) -> None:
-    found = restore({"id": "b", "status": word, "file": [{"path": "/a"}, {"inode": 7}, {"size": 1}]})
-    (batch,) = found.items
+    parsed = restore({"id": "b", "status": word, "file": [{"path": "/a"}, {"inode": 7}, {"size": 1}]})
+    (batch,) = parsed.items
     assert batch.items == (
         JobItem("/a", "file", batch.state),
         JobItem("7", "file", batch.state),
@@ -269,9 +269,9 @@ def test_files_take_the_state_of_their_batch(word: str | None) -> None:
 
 
 def test_an_item_without_an_id_is_named_by_its_place() -> None:
-    found = backup({"status": "SUCCESS"}, {"status": "FAILED", "error": "e"})
-    assert [item.id for item in found.items] == ["1", "2"]
-    assert found.errors[0].target == "2"
+    parsed = backup({"status": "SUCCESS"}, {"status": "FAILED", "error": "e"})
+    assert [item.id for item in parsed.items] == ["1", "2"]
+    assert parsed.errors[0].target == "2"
 
 
 def test_only_batches_tell_progress() -> None:
@@ -287,15 +287,15 @@ def test_an_object_stands_for_an_array_of_one_everywhere(wrap: Any) -> None:
         "multi-volume-backup": {"volume": wrap({"id": "v", "status": "SUCCESS"})},
         "restore": {"batch": wrap({"id": "b", "status": "SUCCESS", "file": wrap({"path": "/a"})})},
     }
-    found = parse_job({"job": wrap({"id": ID, "status": "COMPLETED", "data": data})})
-    assert [item.id for item in found.items] == ["v", "b"]
-    assert [file.id for file in found.items[1].items] == ["/a"]
+    parsed = parse_job({"job": wrap({"id": ID, "status": "COMPLETED", "data": data})})
+    assert [item.id for item in parsed.items] == ["v", "b"]
+    assert [file.id for file in parsed.items[1].items] == ["/a"]
 
 
 @pytest.mark.parametrize("nothing", [{}, {"volume": None, "batch": None}, {"volume": [], "batch": []}])
 def test_lists_may_be_null_empty_or_absent(nothing: dict[str, Any]) -> None:
-    found = job(status="COMPLETED", data={"multi-volume-backup": nothing, "restore": nothing})
-    assert (found.state, found.items, found.warnings) == (JobState.SUCCEEDED, (), ())
+    parsed = job(status="COMPLETED", data={"multi-volume-backup": nothing, "restore": nothing})
+    assert (parsed.state, parsed.items, parsed.warnings) == (JobState.SUCCEEDED, (), ())
 
 
 @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": {}}, {"data": {"restore": None}}])
@@ -319,21 +319,21 @@ def test_an_empty_object_is_no_file(files: Any) -> None:
 )
 def test_a_failed_item_is_never_hidden_behind_a_success(data: Any) -> None:
     try:
-        found = job(status="COMPLETED", data=data)
+        parsed = job(status="COMPLETED", data=data)
     except DecodeError:
         return
-    assert found.state is JobState.PARTIAL
+    assert parsed.state is JobState.PARTIAL
 
 
 # --- the record
 
 
 def test_a_whole_record_is_read() -> None:
-    found = parse_job({"job": [FULL]}, endpoint=HOST, scope=SCOPE)
-    assert found.ref == JobRef("bluexp", HOST, ID, SCOPE)
-    assert found.operation == "restore-file"
-    assert found.record.working_environment_id == "VsaWorkingEnvironment-T1"
-    restored = found.record.restore
+    parsed = parse_job({"job": [FULL]}, endpoint=HOST, scope=SCOPE)
+    assert parsed.ref == JobRef("bluexp", HOST, ID, SCOPE)
+    assert parsed.operation == "restore-file"
+    assert parsed.record.working_environment_id == "VsaWorkingEnvironment-T1"
+    restored = parsed.record.restore
     assert (restored.type, restored.source.snapshot, restored.target.svm) == ("file", "daily.1", "svm_to")
     assert restored.target.volume_size == 107374182400
     assert (restored.source.bucket, restored.source.volume_id, restored.source.volume_name) == (
@@ -352,7 +352,7 @@ def test_a_whole_record_is_read() -> None:
     (file,) = batch.files
     assert (file.inode, file.path, file.type, file.size) == (96, "/a", "file", 10)
     assert file.mtime == datetime(2023, 11, 14, 22, 13, 22, tzinfo=UTC)
-    assert found.record.extra == {}
+    assert parsed.record.extra == {}
 
 
 def test_bytes_text_and_decoded_json_give_the_same_job() -> None:
@@ -364,9 +364,9 @@ def test_bytes_text_and_decoded_json_give_the_same_job() -> None:
     "sent", [1700000000000, 1700000000000.0, "1700000000000", 1700000000, 1700000000.0, "1700000000"]
 )
 def test_time_is_the_creation_in_seconds_or_milliseconds(sent: object) -> None:
-    found = job(status="COMPLETED", time=sent)
-    assert found.created_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
-    assert (found.started_at, found.updated_at, found.finished_at) == (None, None, None)
+    parsed = job(status="COMPLETED", time=sent)
+    assert parsed.created_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    assert (parsed.started_at, parsed.updated_at, parsed.finished_at) == (None, None, None)
 
 
 def test_seconds_end_below_ten_to_the_eleven() -> None:
@@ -376,9 +376,9 @@ def test_seconds_end_below_ten_to_the_eleven() -> None:
 
 @pytest.mark.parametrize("sent", [True, "yesterday", 1e300, float("nan"), float("inf"), [1], -1e300, 10**400])
 def test_a_time_that_is_none_stays_in_extra(sent: object) -> None:
-    found = job(time=sent)
-    assert found.created_at is None
-    assert found.record.extra["time"] is sent
+    parsed = job(time=sent)
+    assert parsed.created_at is None
+    assert parsed.record.extra["time"] is sent
 
 
 @pytest.mark.parametrize(
@@ -463,10 +463,10 @@ RECORD: Values = shaped(
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
     try:
-        found = parse_job({"job": sent}, id="asked")
+        parsed = parse_job({"job": sent}, id="asked")
     except DecodeError:
         return
-    assert lost(sent, found.record) == []
+    assert lost(sent, parsed.record) == []
 
 
 # --- which job, and what is none
@@ -543,9 +543,9 @@ def test_what_cannot_be_a_job_is_refused_as_not_the_apis(data: Any) -> None:
 
 
 def test_a_list_gives_all_its_jobs_bound_to_their_scope() -> None:
-    found = parse_jobs({"job": [FULL, {"id": OTHER, "status": "SUCCESS"}]}, endpoint=HOST, scope=SCOPE)
-    assert [item.state for item in found] == [JobState.FAILED, JobState.SUCCEEDED]
-    assert found[1].ref == JobRef("bluexp", HOST, OTHER, SCOPE)
+    parsed = parse_jobs({"job": [FULL, {"id": OTHER, "status": "SUCCESS"}]}, endpoint=HOST, scope=SCOPE)
+    assert [item.state for item in parsed] == [JobState.FAILED, JobState.SUCCEEDED]
+    assert parsed[1].ref == JobRef("bluexp", HOST, OTHER, SCOPE)
 
 
 @pytest.mark.parametrize(("sent", "count"), [([], 0), (None, 0), (FULL, 1)])
@@ -572,10 +572,10 @@ def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
     ]
     for parse in parsers:
         try:
-            found = parse()
+            parsed = parse()
         except DecodeError:
             continue
-        assert all(type(item) is Job for item in found)
+        assert all(type(item) is Job for item in parsed)
 
 
 @given(st.binary() | TEXTS)
@@ -590,10 +590,10 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
 @given(mutated({"job": [{**FULL, "status": "IN_PROGRESS"}]}))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     try:
-        found = parse_job(data, id=ID)
+        parsed = parse_job(data, id=ID)
     except DecodeError:
         return
-    assert not found.done
+    assert not parsed.done
 
 
 # --- what a write hands over
@@ -602,23 +602,23 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("key", ["job-id", "jobId", "job_id"])
 def test_a_job_is_handed_over_under_three_names_whatever_the_status(status: int, key: str) -> None:
-    found = parse_started(reply(status, {key: ID, "other": 1}))
-    assert (found.ids, found.jobs, found.warnings) == ((ID,), (), ())
+    parsed = parse_started(response(status, {key: ID, "other": 1}))
+    assert (parsed.ids, parsed.jobs, parsed.warnings) == ((ID,), (), ())
 
 
 def test_two_names_of_one_job_are_one_job() -> None:
-    assert parse_started(reply(202, {"jobId": ID, "job-id": ID})).ids == (ID,)
+    assert parse_started(response(202, {"jobId": ID, "job-id": ID})).ids == (ID,)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", {}, [], None, {"job-id": None}, {"job-id": ""}, {"job-id": {}}], ids=str
 )
 def test_a_write_without_a_job_hands_over_nothing(body: Any) -> None:
-    assert parse_started(reply(202, body)).ids == ()
+    assert parse_started(response(202, body)).ids == ()
 
 
 def test_a_location_is_not_looked_at() -> None:
-    assert parse_started(reply(202, {}, location=f"/job/{ID}")).ids == ()
+    assert parse_started(response(202, {}, location=f"/job/{ID}")).ids == ()
 
 
 # --- what a reply that is no success says
@@ -635,19 +635,19 @@ def test_a_location_is_not_looked_at() -> None:
     ],
 )
 def test_errors_in_json_are_read_in_each_shape(body: Any, message: str | None) -> None:
-    fault = parse_error(reply(400, body))
-    assert (fault.message, fault.from_api, fault.not_found) == (message, True, False)
+    error_body = parse_error(response(400, body))
+    assert (error_body.message, error_body.from_api, error_body.not_found) == (message, True, False)
 
 
 def test_a_404_in_json_is_the_word_that_the_job_is_gone() -> None:
-    assert parse_error(reply(404, {"message": "not found"})).not_found
-    assert not parse_error(reply(400, {"message": "not found"})).not_found
+    assert parse_error(response(404, {"message": "not found"})).not_found
+    assert not parse_error(response(400, {"message": "not found"})).not_found
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>404</html>", b"not found", b"[]", b"null"])
 def test_any_other_404_says_nothing_of_the_job(body: bytes) -> None:
-    fault = parse_error(reply(404, body))
-    assert (fault.not_found, fault.from_api) == (False, False)
+    error_body = parse_error(response(404, body))
+    assert (error_body.not_found, error_body.from_api) == (False, False)
 
 
 @pytest.mark.parametrize("end", ["", ".", "\n", " . "])
@@ -658,21 +658,21 @@ def test_any_other_404_says_nothing_of_the_job(body: bytes) -> None:
 def test_the_plain_refusals_of_the_platform_hint_at_their_usual_cause(
     text: str, keyword: str, end: str
 ) -> None:
-    plain = parse_error(reply(403, (text + end).encode()))
+    plain = parse_error(response(403, (text + end).encode()))
     assert keyword in (plain.hint or "")
     assert plain.from_api
-    assert keyword in (parse_error(reply(403, {"message": text.upper()})).hint or "")
+    assert keyword in (parse_error(response(403, {"message": text.upper()})).hint or "")
 
 
 def test_a_gateways_page_is_not_the_apis_and_is_not_quoted_as_its_message() -> None:
-    fault = parse_error(reply(504, b"\n <html><h1>504</h1></html>"))
-    assert (fault.from_api, fault.message, fault.hint) == (False, None, None)
+    error_body = parse_error(response(504, b"\n <html><h1>504</h1></html>"))
+    assert (error_body.from_api, error_body.message, error_body.hint) == (False, None, None)
 
 
 @pytest.mark.parametrize("status", [409, 420])
 def test_the_platforms_not_now_passes(status: int) -> None:
-    assert parse_error(reply(status, {"message": "busy"})).transient
-    assert not parse_error(reply(400, {"message": "busy"})).transient
+    assert parse_error(response(status, {"message": "busy"})).transient
+    assert not parse_error(response(400, {"message": "busy"})).transient
 
 
 @pytest.mark.parametrize("name", ["oncloud_request_id", "x_response_id"])

@@ -69,9 +69,9 @@ async def test_a_client_signs_in_with_its_own_id_and_secret_form_encoded_in_basi
 
 
 async def test_a_refresh_token_goes_on_and_its_successor_is_told() -> None:
-    told: list[str] = []
+    rotated: list[str] = []
     wire = Foundation(None, granted(refresh_token="r2"), granted(refresh_token="r3"))
-    auth = UAARefreshToken(f" {REFRESH}\n", client_id="own", client_secret=SECRET, on_rotate=told.append)
+    auth = UAARefreshToken(f" {REFRESH}\n", client_id="own", client_secret=SECRET, on_rotate=rotated.append)
     async with wire.jobs(auth) as jobs:
         await jobs.get("j")
         await anyio.sleep(600)
@@ -79,7 +79,7 @@ async def test_a_refresh_token_goes_on_and_its_successor_is_told() -> None:
     assert [wire.form(0)["refresh_token"], wire.form(1)["refresh_token"]] == [REFRESH, "r2"]
     assert wire.form() == {"grant_type": "refresh_token", "refresh_token": REFRESH}
     assert wire.posts[0].headers["authorization"] == basic("own", "s3cret+of+a+client")
-    assert told == ["r2", "r3"]
+    assert rotated == ["r2", "r3"]
 
 
 async def test_after_a_password_the_refresh_token_is_used_and_the_password_where_it_is_refused() -> None:
@@ -252,11 +252,11 @@ async def test_a_plain_http_endpoint_elsewhere_may_name_itself_alone() -> None:
 )
 async def test_an_api_that_cannot_say_for_now_is_asked_again(status: int, text: str) -> None:
     wire = Foundation()
-    good, elsewhere = wire.root, {"Location": "https://evil.example"}
+    good, redirect = wire.root, {"Location": "https://evil.example"}
 
     def root() -> httpx.Response:
         if len(wire.requests) < 3:
-            return httpx.Response(status, text=text, headers=elsewhere)
+            return httpx.Response(status, text=text, headers=redirect)
         return good()
 
     wire.root = root
@@ -336,7 +336,7 @@ async def test_with_a_login_url_one_sign_in_serves_two_names() -> None:
     ids=["password", "client", "refresh token"],
 )
 @pytest.mark.parametrize(
-    "answer",
+    "refusal",
     [
         refused("unauthorized", description=f"Bad credentials {PASSWORD} {SECRET} {REFRESH}"),
         refused("invalid_client", description=f"Bad credentials {basic('svc', SECRET)}"),
@@ -345,18 +345,18 @@ async def test_with_a_login_url_one_sign_in_serves_two_names() -> None:
     ],
 )
 async def test_a_refusal_is_told_in_uaas_words_with_a_remedy(
-    auth: Callable[[], TokenAuth], hint: str, answer: httpx.Response
+    auth: Callable[[], TokenAuth], hint: str, refusal: httpx.Response
 ) -> None:
-    wire = Foundation(None, answer)
+    wire = Foundation(None, refusal)
     async with wire.jobs(auth()) as jobs:
         with pytest.raises(AuthenticationError) as caught:
             await jobs.wait("j")
     text = str(caught.value)
     assert hint in text
     assert f"{LOGIN}/oauth/token" in text
-    assert caught.value.code == json.loads(answer.content)["error"]
-    own = {"UAAPassword": PASSWORD, "UAAClientCredentials": SECRET, "UAARefreshToken": REFRESH}
-    assert own[type(auth()).__name__] not in text + repr(vars(caught.value))
+    assert caught.value.code == json.loads(refusal.content)["error"]
+    secrets = {"UAAPassword": PASSWORD, "UAAClientCredentials": SECRET, "UAARefreshToken": REFRESH}
+    assert secrets[type(auth()).__name__] not in text + repr(vars(caught.value))
     assert len(wire.posts) == 1
 
 
@@ -391,14 +391,14 @@ async def test_every_way_to_sign_in_works_with_the_simulator() -> None:
         users={"admin": PASSWORD}, clients={"cf": "", "svc": SECRET}, strict=True, rotate=True
     )
     guid = simulator.add_job([("COMPLETE", None)])
-    told: list[str] = []
-    password = UAAPassword("admin", PASSWORD, on_rotate=told.append)
+    rotated: list[str] = []
+    password = UAAPassword("admin", PASSWORD, on_rotate=rotated.append)
     options: dict[str, Any] = {"transport": simulator.transport()}
     async with CFJobs(API, auth=password, **options) as jobs:
         assert (await jobs.get(guid)).succeeded
-    async with CFJobs(API, auth=UAARefreshToken(told[0]), **options) as jobs:
+    async with CFJobs(API, auth=UAARefreshToken(rotated[0]), **options) as jobs:
         assert (await jobs.get(guid)).succeeded
-    async with CFJobs(API, auth=UAARefreshToken(told[0]), **options) as jobs:
+    async with CFJobs(API, auth=UAARefreshToken(rotated[0]), **options) as jobs:
         with pytest.raises(AuthenticationError, match="sign in again"):
             await jobs.get(guid)
     async with CFJobs(API, auth=UAAClientCredentials("svc", SECRET), **options) as jobs:

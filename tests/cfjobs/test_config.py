@@ -57,10 +57,10 @@ def test_each_auth_method_of_uaa(keys: str, name: str, user_env: UserEnv) -> Non
     user_env.profile(f'endpoint = "cf://api.example.org"\n{keys}')
     auth = auth_in(connect(profile="prod"))
     assert type(auth).__name__ == name
-    assert PASSWORD in auth.own_secrets() or PASSWORD in auth.secrets()
+    assert PASSWORD in auth.credential_secrets() or PASSWORD in auth.secrets()
     assert PASSWORD not in repr(auth)
     user_env.profile(f'endpoint = "cf://api.example.org"\nlogin_url = "https://uaa.example.org"\n{keys}')
-    assert auth_in(connect(profile="prod"))._given == "https://uaa.example.org/oauth/token"
+    assert auth_in(connect(profile="prod"))._configured_url == "https://uaa.example.org/oauth/token"
 
 
 @pytest.mark.parametrize("by", ["CF_HOME", "the home folder", "cf_home"])

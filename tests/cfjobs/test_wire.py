@@ -58,7 +58,7 @@ def job(**fields: Any) -> Job:
     return parse_job({"guid": GUID, **fields}, endpoint=HOST)
 
 
-def reply(status: int, body: Any = None, *headers: tuple[str, str]) -> HttpResponse:
+def response(status: int, body: Any = None, *headers: tuple[str, str]) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpResponse(status, headers, raw)
 
@@ -71,8 +71,8 @@ def reply(status: int, body: Any = None, *headers: tuple[str, str]) -> HttpRespo
 def test_each_state_is_read_in_any_letter_case_and_kept_as_written(
     word: str, state: JobState, case: Any
 ) -> None:
-    found = job(state=case(word))
-    assert (found.state, found.native_state) == (state, case(word))
+    parsed = job(state=case(word))
+    assert (parsed.state, parsed.native_state) == (state, case(word))
 
 
 def test_the_four_states_are_known() -> None:
@@ -88,9 +88,9 @@ def test_the_four_states_are_known() -> None:
     "fields", [{}, {"state": None}, {"state": ""}, {"state": "COMPLETED"}, {"state": "QUEUED"}]
 )
 def test_no_state_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> None:
-    found = job(errors=[], warnings=[], **fields)
-    assert found.state is JobState.UNKNOWN
-    assert not found.done
+    parsed = job(errors=[], warnings=[], **fields)
+    assert parsed.state is JobState.UNKNOWN
+    assert not parsed.done
 
 
 @pytest.mark.slow
@@ -99,16 +99,16 @@ def test_an_unknown_word_never_ends_a_job(word: str | None, errors: Any) -> None
     if word is not None and word.casefold() in STATES:
         reject()
     try:
-        found = job(state=word, errors=errors)
+        parsed = job(state=word, errors=errors)
     except DecodeError:
         return
-    assert found.state is JobState.UNKNOWN
+    assert parsed.state is JobState.UNKNOWN
 
 
 @pytest.mark.parametrize("word", ["partially_done", "PARTIALLY_DONE"])
 def test_states_extends_the_table_in_any_letter_case(word: str) -> None:
-    found = parse_job({"guid": GUID, "state": word}, states={"PARTIALLY_DONE": JobState.PARTIAL})
-    assert found.state is JobState.PARTIAL
+    parsed = parse_job({"guid": GUID, "state": word}, states={"PARTIALLY_DONE": JobState.PARTIAL})
+    assert parsed.state is JobState.PARTIAL
 
 
 @pytest.mark.parametrize("word", [5, True, ["COMPLETE"], {"is": "COMPLETE"}])
@@ -121,9 +121,9 @@ def test_a_state_that_is_no_text_is_refused_with_its_path(word: object) -> None:
 @pytest.mark.parametrize("word", ["PROCESSING", "POLLING"])
 def test_the_error_of_a_retried_attempt_is_no_failure(word: str) -> None:
     error = {"title": "CF-BlobstoreError", "code": 150007, "description": "failed after three tries"}
-    found = job(state=word, errors=[error])
-    assert found.state is JobState.RUNNING
-    assert found.errors == (
+    parsed = job(state=word, errors=[error])
+    assert parsed.state is JobState.RUNNING
+    assert parsed.errors == (
         ErrorDetail("failed after three tries", code="150007", title="CF-BlobstoreError"),
     )
 
@@ -160,15 +160,15 @@ def test_an_error_is_read_whatever_it_lacks(error: Any, detail: ErrorDetail, wra
 @pytest.mark.parametrize("word", ["FAILED", "COMPLETE", "PROCESSING"])
 @pytest.mark.parametrize("fields", [{}, {"errors": None}, {"errors": []}])
 def test_errors_may_be_null_empty_or_absent_also_on_a_failure(word: str, fields: dict[str, Any]) -> None:
-    found = job(state=word, **fields)
-    assert (found.errors, found.state) == ((), STATES[word.lower()])
+    parsed = job(state=word, **fields)
+    assert (parsed.errors, parsed.state) == ((), STATES[word.lower()])
 
 
 def test_repeated_warnings_are_kept_once_in_their_order() -> None:
     sent = [{"detail": text} for text in ("b", "a", "b", "c", "a")]
-    found = job(warnings=sent)
-    assert found.warnings == ("b", "a", "c")
-    assert found.record.warnings == ("b", "a", "b", "c", "a")
+    parsed = job(warnings=sent)
+    assert parsed.warnings == ("b", "a", "c")
+    assert parsed.record.warnings == ("b", "a", "b", "c", "a")
 
 
 @pytest.mark.parametrize("sent", [{"detail": "w"}, [{"detail": "w"}], ["w"], "w"])
@@ -193,23 +193,23 @@ def test_warnings_may_be_null_empty_or_absent(fields: dict[str, Any]) -> None:
     ids=str,
 )
 def test_a_warning_or_an_error_that_cannot_be_read_does_not_hide_the_end(field: dict[str, Any]) -> None:
-    found = job(state="COMPLETE", **field)
-    assert found.succeeded
-    assert lost(field, found.record) == []
+    parsed = job(state="COMPLETE", **field)
+    assert parsed.succeeded
+    assert lost(field, parsed.record) == []
 
 
 # --- guids, times, links and the rest of a record
 
 
 def test_a_whole_record_is_read() -> None:
-    found = parse_job(FULL, endpoint=HOST)
-    assert found.ref == JobRef("cf", HOST, GUID)
-    assert (found.operation, found.message, found.progress) == ("space.delete", None, None)
-    assert found.created_at == datetime(2026, 3, 1, 8, 0, 0, tzinfo=UTC)
-    assert found.updated_at == datetime(2026, 3, 1, 8, 0, 30, tzinfo=UTC)
-    assert (found.started_at, found.finished_at) == (None, None)
-    assert found.record.links["space"].method == "GET"
-    assert found.record.extra == {}
+    parsed = parse_job(FULL, endpoint=HOST)
+    assert parsed.ref == JobRef("cf", HOST, GUID)
+    assert (parsed.operation, parsed.message, parsed.progress) == ("space.delete", None, None)
+    assert parsed.created_at == datetime(2026, 3, 1, 8, 0, 0, tzinfo=UTC)
+    assert parsed.updated_at == datetime(2026, 3, 1, 8, 0, 30, tzinfo=UTC)
+    assert (parsed.started_at, parsed.finished_at) == (None, None)
+    assert parsed.record.links["space"].method == "GET"
+    assert parsed.record.extra == {}
 
 
 def test_bytes_text_and_decoded_json_give_the_same_job() -> None:
@@ -218,8 +218,10 @@ def test_bytes_text_and_decoded_json_give_the_same_job() -> None:
 
 
 def test_korifi_sends_no_times() -> None:
-    found = parse_job({"guid": "app.delete~a-1", "operation": "app.delete", "state": "COMPLETE", "links": {}})
-    assert (found.created_at, found.updated_at, found.succeeded) == (None, None, True)
+    parsed = parse_job(
+        {"guid": "app.delete~a-1", "operation": "app.delete", "state": "COMPLETE", "links": {}}
+    )
+    assert (parsed.created_at, parsed.updated_at, parsed.succeeded) == (None, None, True)
 
 
 @pytest.mark.parametrize("guid", ODD_GUIDS)
@@ -270,8 +272,8 @@ def test_links_may_be_missing(fields: dict[str, Any]) -> None:
     ids=str,
 )
 def test_what_is_unknown_or_unreadable_stays_in_extra(field: dict[str, Any]) -> None:
-    found = parse_job({"guid": GUID, "state": "COMPLETE", **field}, id=GUID)
-    assert lost(field, found.record) == []
+    parsed = parse_job({"guid": GUID, "state": "COMPLETE", **field}, id=GUID)
+    assert lost(field, parsed.record) == []
 
 
 LINK = shaped({"href": LEAF, "method": LEAF})
@@ -294,10 +296,10 @@ RECORD: Values = shaped(
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
     try:
-        found = parse_job(sent, id="asked")
+        parsed = parse_job(sent, id="asked")
     except DecodeError:
         return
-    assert lost(sent, found.record) == []
+    assert lost(sent, parsed.record) == []
 
 
 # --- what is no job
@@ -341,10 +343,10 @@ def test_what_cannot_be_a_job_is_refused_as_not_the_apis(data: Any) -> None:
 def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
     for id in ("", GUID):
         try:
-            found = parse_job(data, id=id)
+            parsed = parse_job(data, id=id)
         except DecodeError:
             continue
-        assert type(found) is Job
+        assert type(parsed) is Job
 
 
 @given(st.binary() | TEXTS)
@@ -358,10 +360,10 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
 @given(mutated({**FULL, "state": "POLLING"}))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     try:
-        found = parse_job(data, id=GUID)
+        parsed = parse_job(data, id=GUID)
     except DecodeError:
         return
-    assert not found.done
+    assert not parsed.done
 
 
 # --- what a write hands over
@@ -378,18 +380,18 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     ],
 )
 def test_an_accepted_write_names_its_job_in_location(location: str) -> None:
-    assert parse_started(reply(202, b"", ("location", location))).ids == (GUID,)
+    assert parse_started(response(202, b"", ("location", location))).ids == (GUID,)
 
 
 def test_an_upload_names_its_job_in_location_beside_a_body() -> None:
     body = {"guid": "package-1", "state": "PROCESSING_UPLOAD"}
-    assert parse_started(reply(202, body, ("location", f"/v3/jobs/{GUID}"))).ids == (GUID,)
+    assert parse_started(response(202, body, ("location", f"/v3/jobs/{GUID}"))).ids == (GUID,)
 
 
 @pytest.mark.parametrize("guid", ODD_GUIDS)
 def test_an_odd_guid_survives_its_location(guid: str) -> None:
     location = f"{HOST}/v3/jobs/{quote(guid, safe='~')}"
-    assert parse_started(reply(202, b"", ("location", location))).ids == (guid,)
+    assert parse_started(response(202, b"", ("location", location))).ids == (guid,)
 
 
 @pytest.mark.parametrize(
@@ -406,34 +408,34 @@ def test_an_odd_guid_survives_its_location(guid: str) -> None:
     ],
 )
 def test_a_location_of_another_kind_is_no_job(location: str) -> None:
-    assert parse_started(reply(202, b"", ("location", location))).ids == ()
+    assert parse_started(response(202, b"", ("location", location))).ids == ()
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 302, 422])
 def test_no_status_but_202_starts_a_job(status: int) -> None:
-    found = parse_started(reply(status, b"", ("location", f"/v3/jobs/{GUID}"), ("x-cf-warnings", "w")))
-    assert (found.ids, found.warnings) == ((), ("w",))
+    parsed = parse_started(response(status, b"", ("location", f"/v3/jobs/{GUID}"), ("x-cf-warnings", "w")))
+    assert (parsed.ids, parsed.warnings) == ((), ("w",))
 
 
 def test_a_202_without_location_starts_no_job() -> None:
-    assert parse_started(reply(202, b"")).ids == ()
+    assert parse_started(response(202, b"")).ids == ()
 
 
 @pytest.mark.slow
 @given(st.text())
 def test_any_location_is_read_without_an_error(location: str) -> None:
     for head in ("", "/v3/jobs/", "https://"):
-        found = parse_started(reply(202, b"", ("location", head + location)))
-        assert all(found.ids)
+        parsed = parse_started(response(202, b"", ("location", head + location)))
+        assert all(parsed.ids)
 
 
 def test_warnings_come_from_every_header_of_the_write() -> None:
-    found = parse_started(
-        reply(
+    parsed = parse_started(
+        response(
             202, b"", ("x-cf-warnings", "first%2C+or+so,second"), ("x-cf-warnings", "first%2C+or+so, third")
         )
     )
-    assert found.warnings == ("first, or so", "second", "third")
+    assert parsed.warnings == ("first, or so", "second", "third")
 
 
 @pytest.mark.parametrize(
@@ -463,9 +465,9 @@ def test_encoded_warnings_come_back_whole(texts: list[str]) -> None:
 
 @given(st.lists(TEXTS).map(tuple))
 def test_any_warnings_header_is_read_without_an_error(values: tuple[str, ...]) -> None:
-    found = parse_warnings(values)
-    assert len(set(found)) == len(found)
-    assert all(found)
+    parsed = parse_warnings(values)
+    assert len(set(parsed)) == len(parsed)
+    assert all(parsed)
 
 
 # --- what an error body says
@@ -485,46 +487,46 @@ GONE = {"errors": [{"code": 10010, "title": "CF-ResourceNotFound", "detail": "Jo
     ids=str,
 )
 def test_404_with_10010_is_the_word_that_the_job_is_gone(body: Any) -> None:
-    fault = parse_error(reply(404, body))
-    assert (fault.not_found, fault.transient, fault.from_api) == (True, False, True)
+    error_body = parse_error(response(404, body))
+    assert (error_body.not_found, error_body.transient, error_body.from_api) == (True, False, True)
 
 
 def test_10010_means_a_missing_job_on_a_404_alone() -> None:
-    assert not parse_error(reply(422, GONE)).not_found
+    assert not parse_error(response(422, GONE)).not_found
 
 
 @pytest.mark.parametrize("body", [GONE, b"404 Not Found: Requested route does not exist.", b""])
 def test_a_404_of_the_router_says_nothing_of_the_job(body: Any) -> None:
-    fault = parse_error(reply(404, body, ("x-cf-routererror", "unknown_route")))
-    assert not fault.not_found
-    assert fault.transient or not fault.from_api
+    error_body = parse_error(response(404, body, ("x-cf-routererror", "unknown_route")))
+    assert not error_body.not_found
+    assert error_body.transient or not error_body.from_api
 
 
 @pytest.mark.parametrize("body", [{"errors": [{"code": 10000, "title": "CF-NotFound"}]}, {"code": 10000}])
 def test_any_other_404_passes(body: Any) -> None:
-    fault = parse_error(reply(404, body))
-    assert (fault.not_found, fault.transient) == (False, True)
+    error_body = parse_error(response(404, body))
+    assert (error_body.not_found, error_body.transient) == (False, True)
 
 
 @pytest.mark.parametrize("code", [10013, 10014, 10016, 20004])
 def test_rate_limits_and_a_missing_uaa_pass(code: int) -> None:
-    assert parse_error(reply(429, {"errors": [{"code": code}]})).transient
-    assert parse_error(reply(502, {"code": code})).transient
+    assert parse_error(response(429, {"errors": [{"code": code}]})).transient
+    assert parse_error(response(502, {"code": code})).transient
 
 
 def test_all_errors_are_in_the_message_and_the_first_code_is_the_code() -> None:
     body = {"errors": [{"code": 1, "detail": "one"}, {"code": 2, "title": "CF-Two"}]}
-    fault = parse_error(reply(422, body, ("x-vcap-request-id", "r-1::s-2")))
-    assert (fault.code, fault.message, fault.request_id) == ("1", "one; CF-Two", "r-1::s-2")
-    assert not fault.transient
+    error_body = parse_error(response(422, body, ("x-vcap-request-id", "r-1::s-2")))
+    assert (error_body.code, error_body.message, error_body.request_id) == ("1", "one; CF-Two", "r-1::s-2")
+    assert not error_body.transient
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"upstream failed", b"[]", {}, {"errors": []}, {"errors": [None]}]
 )
 def test_a_body_without_any_error_is_not_the_apis(body: Any) -> None:
-    assert not parse_error(reply(502, body, ("x-vcap-request-id", "r"))).from_api
-    assert parse_error(reply(502, body, ("x-vcap-request-id", "r"))).request_id == "r"
+    assert not parse_error(response(502, body, ("x-vcap-request-id", "r"))).from_api
+    assert parse_error(response(502, body, ("x-vcap-request-id", "r"))).request_id == "r"
 
 
 @pytest.mark.slow

@@ -144,7 +144,7 @@ async def test_a_reply_that_got_lost_leaves_it_open_and_nothing_is_sent_again(
     async with system.rig(request_timeout=10) as rig:
         job = rig.job((RUNNING, None))
         rig.wire.writes += [answer]
-        with pytest.raises(ActionUncertain, match="may have been taken") as caught:
+        with pytest.raises(ActionUncertain, match="may have been carried out") as caught:
             await rig.source.act(job, Action.CANCEL)
         await anyio.sleep(100)
         assert caught.value.ref == rig.member.ref(job)
@@ -221,7 +221,7 @@ async def test_a_read_that_fails_afterwards_does_not_make_the_action_a_failure(
         after_it = await rig.source.act(job, Action.CANCEL)
         assert after_it.state is JobState.UNKNOWN
         assert after_it.ref == rig.member.ref(job)
-        assert "took the cancel" in after_it.warnings[0]
+        assert "accepted the cancel" in after_it.warnings[0]
         assert rig.wire.sent.count("PATCH") == 1
 
 

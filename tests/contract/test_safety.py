@@ -46,7 +46,7 @@ from common import (
     UsageError,
     to_dict,
 )
-from common.http.aiohttp_backend import SWITCH
+from common.http.aiohttp_backend import BACKEND_VARIABLE
 from common.response.body import MAX_BODY
 from common.sources.http import HttpSource
 from tests.contract.systems import BLUEXP, CF, ONTAP, SOURCES, TOKEN, System, name_of
@@ -77,7 +77,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """The HTTP library that sends; trio has httpx alone."""
     if request.param == "aiohttp":
         pytest.importorskip("aiohttp")
-    monkeypatch.setenv(SWITCH, request.param)
+    monkeypatch.setenv(BACKEND_VARIABLE, request.param)
     return str(request.param)
 
 

@@ -9,7 +9,7 @@ import pytest
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
 from common import ActionUncertain, Bearer, JobState, PollPolicy, TransportError
-from common.http.aiohttp_backend import SWITCH
+from common.http.aiohttp_backend import BACKEND_VARIABLE
 from common.simulator import NewJob
 from common.sources.http import HttpSource
 from ontapjobs import OntapJobs
@@ -81,7 +81,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """The HTTP library that sends; trio has httpx alone."""
     if request.param == "aiohttp":
         pytest.importorskip("aiohttp")
-    monkeypatch.setenv(SWITCH, request.param)
+    monkeypatch.setenv(BACKEND_VARIABLE, request.param)
     return str(request.param)
 
 

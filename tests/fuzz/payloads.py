@@ -14,7 +14,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from common.model.errors import JobsError
 from common.model.job import Job
-from common.model.nesting import DEEPEST
+from common.model.nesting import MAX_NESTING
 from common.model.serialize import from_dict, to_dict
 from tests.jsonvalues import TEXTS
 from tests.pickled import pickled
@@ -141,7 +141,9 @@ def check_job(job: Job) -> None:
     assert (bare, to_dict(bare)) == (stored, plain)
     whole = pickled(job)
     assert whole == job
-    assert whole.record is None if depth_of(job.record) > DEEPEST else repr(whole.record) == repr(job.record)
+    assert (
+        whole.record is None if depth_of(job.record) > MAX_NESTING else repr(whole.record) == repr(job.record)
+    )
 
 
 def depth_of(record: Any) -> int:

@@ -33,7 +33,7 @@ def test_the_credentials_of_a_client(user_env: UserEnv) -> None:
     user_env.profile(f'{OAUTH}scope = "ontap"\naudience = "cluster1"')
     auth = auth_in(connect(profile="prod"))
     assert repr(auth) == "ClientCredentials('https://login.example.com/oauth/token', 'jobs', ****)"
-    assert PASSWORD in auth.own_secrets()
+    assert PASSWORD in auth.credential_secrets()
     user_env.profile(f'{OAUTH}send = "body"')
     assert auth_in(connect(profile="prod"))._send == "body"
     user_env.profile(f'{OAUTH}send = "post"')

@@ -15,7 +15,7 @@ from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.serialize import from_dict, to_dict
 from common.model.states import JobState
-from ontapjobs import fast_path as plain
+from ontapjobs import fast_path
 from ontapjobs.records import JobRecord
 from ontapjobs.wire import parse_job, parse_jobs
 from tests.examples import at_least
@@ -54,7 +54,7 @@ def unread(job: Job) -> bool:
     return isinstance(job._source, dict)
 
 
-def told(read: Any) -> str:
+def described(read: Any) -> str:
     """All that came of reading, in words."""
     try:
         jobs: list[Job] = read()
@@ -78,12 +78,12 @@ def test_both_ways_give_the_same_job_or_the_same_error(record: Any) -> None:
         return
     text = json.dumps(record)
     options: Any = {"endpoint": HOST, "states": STATES}
-    at_once = told(lambda: [parse_job(json.loads(text), id="asked", **options)])
-    assert told(lambda: [parse_job(text.encode(), id="asked", **options)]) == at_once
-    assert told(lambda: [parse_job(json.loads(text), id="asked", own=True, **options)]) == at_once
+    at_once = described(lambda: [parse_job(json.loads(text), id="asked", **options)])
+    assert described(lambda: [parse_job(text.encode(), id="asked", **options)]) == at_once
+    assert described(lambda: [parse_job(json.loads(text), id="asked", own=True, **options)]) == at_once
     records = [PLAIN, record, RUNNING]
-    at_once = told(lambda: parse_jobs(json.loads(body(*records)), **options))
-    assert told(lambda: parse_jobs(body(*records), **options)) == at_once
+    at_once = described(lambda: parse_jobs(json.loads(body(*records)), **options))
+    assert described(lambda: parse_jobs(body(*records), **options)) == at_once
 
 
 def test_the_record_is_read_when_somebody_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_the_record_is_read_when_somebody_asks_for_it(monkeypatch: pytest.Monkey
         read.append(source)
         return JobRecord()
 
-    monkeypatch.setattr(plain, "parse_record", parse)
+    monkeypatch.setattr(fast_path, "parse_record", parse)
     (job,) = page(PLAIN)
     assert (job.state, job.message, job.id, job.errors) == (
         JobState.SUCCEEDED,
@@ -118,7 +118,7 @@ def test_the_end_time_of_a_running_job_is_in_its_record_alone() -> None:
 
 
 def test_an_unread_job_is_as_good_as_any() -> None:
-    whole = parse_job(PLAIN, endpoint=HOST)
+    expected = parse_job(PLAIN, endpoint=HOST)
     copies = [
         pickled(page(PLAIN)[0]),
         copy.copy(page(PLAIN)[0]),
@@ -126,10 +126,10 @@ def test_an_unread_job_is_as_good_as_any() -> None:
         attrs.evolve(page(PLAIN)[0], observed_at=NOON),
     ]
     for job in copies:
-        assert (job, job.record, hash(job)) == (whole, whole.record, hash(whole))
+        assert (job, job.record, hash(job)) == (expected, expected.record, hash(expected))
     job = page(PLAIN)[0]
-    assert from_dict(to_dict(job)) == job == whole
-    assert not job.differs(whole)
+    assert from_dict(to_dict(job)) == job == expected
+    assert not job.differs(expected)
     with pytest.raises(AttributeError):
         job.record = None  # type: ignore[misc]
 

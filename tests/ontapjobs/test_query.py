@@ -38,8 +38,8 @@ def sent(**filters: object) -> str:
     return encode(filter_query(filters))
 
 
-def options(**given: Any) -> dict[str, str]:
-    return dict(option_query(**given))
+def options(**arguments: Any) -> dict[str, str]:
+    return dict(option_query(**arguments))
 
 
 # --- filters

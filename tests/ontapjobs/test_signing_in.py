@@ -99,10 +99,10 @@ async def test_an_oauth_client_gets_its_token_elsewhere_and_shows_it_to_the_clus
         async with OntapJobs(server.url, auth=auth, verify=ca) as source:
             for _ in range(2):
                 assert (await source.get("j1")).succeeded
-    [asked] = issuer.heads
-    assert asked.startswith("POST /adfs/oauth2/token HTTP/1.1\r\n")
+    [token_request] = issuer.heads
+    assert token_request.startswith("POST /adfs/oauth2/token HTTP/1.1\r\n")
     assert issuer.bodies == [b"grant_type=client_credentials&scope=ontap"]
-    assert header(asked, "X-Dot-Client-App") == []
+    assert header(token_request, "X-Dot-Client-App") == []
     assert [header(head, "Authorization") for head in server.heads] == [["Bearer an-access-token"]] * 2
 
 

@@ -421,7 +421,7 @@ async def test_a_read_that_fails_after_the_server_took_the_action_is_no_failure_
     source, wire = ontap(reply({}), answer)
     job = await source.cancel(UUID)
     assert job.state is JobState.UNKNOWN
-    assert "the server took the cancel" in job.warnings[0]
+    assert "the server accepted the cancel" in job.warnings[0]
     assert [line.split(" ")[0] for line in wire.lines].count("PATCH") == 1
 
 

@@ -19,8 +19,8 @@ from common.response.http_response import HttpResponse
 from ontapjobs.actions import REFUSALS
 from ontapjobs.wire import (
     NO_REASON,
-    PASSING_CODES,
     STATES,
+    TRANSIENT_CODES,
     parse_error,
     parse_job,
     parse_jobs,
@@ -51,7 +51,7 @@ def job(**fields: Any) -> Job:
     return parse_job({"uuid": UUID, **fields}, endpoint=HOST)
 
 
-def reply(status: int, body: Any = None, **headers: str) -> HttpResponse:
+def response(status: int, body: Any = None, **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpResponse(status, tuple(headers.items()), raw)
 
@@ -64,8 +64,8 @@ def reply(status: int, body: Any = None, **headers: str) -> HttpResponse:
 def test_each_state_is_read_in_any_letter_case_and_kept_as_written(
     word: str, state: JobState, case: Any
 ) -> None:
-    found = job(state=case(word))
-    assert (found.state, found.native_state) == (state, case(word))
+    parsed = job(state=case(word))
+    assert (parsed.state, parsed.native_state) == (state, case(word))
 
 
 def test_the_five_states_of_every_release_are_known() -> None:
@@ -82,11 +82,11 @@ def test_the_five_states_of_every_release_are_known() -> None:
     "fields", [{}, {"state": None}, {"state": ""}, {"state": "error"}, {"state": "cancelled"}]
 )
 def test_no_state_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> None:
-    found = job(code=0, message="Complete: Successful", end_time="2026-02-03T10:00:09Z", **fields)
-    assert found.state is JobState.UNKNOWN
-    assert not found.done
-    assert found.native_state == fields.get("state")
-    assert found.finished_at is None
+    parsed = job(code=0, message="Complete: Successful", end_time="2026-02-03T10:00:09Z", **fields)
+    assert parsed.state is JobState.UNKNOWN
+    assert not parsed.done
+    assert parsed.native_state == fields.get("state")
+    assert parsed.finished_at is None
 
 
 @pytest.mark.slow
@@ -97,9 +97,9 @@ def test_no_state_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> No
 def test_an_unknown_word_never_ends_a_job(word: str | None, rest: dict[str, Any]) -> None:
     if word is not None and word.casefold() in STATES:
         reject()
-    found = parse_job({"uuid": UUID, **rest, "state": word})
-    assert found.state is JobState.UNKNOWN
-    assert not found.succeeded
+    parsed = parse_job({"uuid": UUID, **rest, "state": word})
+    assert parsed.state is JobState.UNKNOWN
+    assert not parsed.succeeded
 
 
 @pytest.mark.parametrize("word", ["partially_done", "PARTIALLY_DONE", "Partially_Done"])
@@ -117,22 +117,22 @@ def test_a_state_that_is_no_text_is_refused_with_its_path(word: object) -> None:
 
 
 def test_a_progress_code_and_a_message_of_completion_do_not_end_a_running_job() -> None:
-    found = job(state="running", code=2432845, message="MetroCluster setup is complete")
-    assert found.state is JobState.RUNNING
-    assert found.message == "MetroCluster setup is complete"
-    assert found.errors == ()
+    parsed = job(state="running", code=2432845, message="MetroCluster setup is complete")
+    assert parsed.state is JobState.RUNNING
+    assert parsed.message == "MetroCluster setup is complete"
+    assert parsed.errors == ()
 
 
 def test_a_success_with_a_code_is_a_success_without_errors() -> None:
-    found = job(state="success", code=2432849, message="not enough spares")
-    assert found.succeeded
-    assert found.errors == ()
+    parsed = job(state="success", code=2432849, message="not enough spares")
+    assert parsed.succeeded
+    assert parsed.errors == ()
 
 
 def test_a_failure_with_code_0_and_no_words_is_a_failure() -> None:
-    found = job(state="failure", code=0, message="")
-    assert found.state is JobState.FAILED
-    assert found.errors == (ErrorDetail(NO_REASON),)
+    parsed = job(state="failure", code=0, message="")
+    assert parsed.state is JobState.FAILED
+    assert parsed.errors == (ErrorDetail(NO_REASON),)
 
 
 # --- the detail of a failure
@@ -165,52 +165,52 @@ def test_failure_detail_is_the_error_then_the_message_then_ours(
 
 @pytest.mark.parametrize("arguments", [{"code": "1", "message": "vol1"}, [{"code": 1, "message": "vol1"}]])
 def test_arguments_are_read_from_an_array_or_one_object(arguments: object) -> None:
-    found = job(state="failure", error={"message": "E", "arguments": arguments})
-    assert found.errors[0].arguments == (ErrorArgument("vol1", "1"),)
+    parsed = job(state="failure", error={"message": "E", "arguments": arguments})
+    assert parsed.errors[0].arguments == (ErrorArgument("vol1", "1"),)
 
 
 def test_an_error_without_words_on_a_running_job_does_not_claim_a_failure() -> None:
-    found = job(state="running", error={"code": "0"})
-    assert not any("failed" in error.message for error in found.errors)
+    parsed = job(state="running", error={"code": "0"})
+    assert not any("failed" in error.message for error in parsed.errors)
 
 
 @pytest.mark.parametrize(
     ("sent", "read"), [(4, 4), ("4", 4), ("0", 0), (-1, -1), ("-1", -1), (4.0, 4), (None, None)]
 )
 def test_code_is_an_integer_however_it_was_sent(sent: object, read: int | None) -> None:
-    found = job(code=sent).record
-    assert found.code == read
-    assert "code" not in found.extra
+    parsed = job(code=sent).record
+    assert parsed.code == read
+    assert "code" not in parsed.extra
 
 
 # --- times, links and the rest of a record
 
 
 def test_times_become_utc_and_only_an_ended_job_has_an_end() -> None:
-    found = parse_job(FULL)
-    assert found.started_at == datetime(2026, 2, 3, 9, 0, tzinfo=UTC)
-    assert found.finished_at == datetime(2026, 2, 3, 9, 0, 9, tzinfo=UTC)
-    assert found.finished_at is not None
-    assert found.finished_at.tzinfo is UTC
-    assert (found.created_at, found.updated_at, found.progress) == (None, None, None)
+    parsed = parse_job(FULL)
+    assert parsed.started_at == datetime(2026, 2, 3, 9, 0, tzinfo=UTC)
+    assert parsed.finished_at == datetime(2026, 2, 3, 9, 0, 9, tzinfo=UTC)
+    assert parsed.finished_at is not None
+    assert parsed.finished_at.tzinfo is UTC
+    assert (parsed.created_at, parsed.updated_at, parsed.progress) == (None, None, None)
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "paused", "rewinding"])
 def test_the_end_time_of_a_job_that_goes_on_stays_in_its_record(state: str) -> None:
-    found = job(state=state, end_time="2026-02-03T10:00:09Z")
-    assert found.finished_at is None
-    assert found.record.end_time == datetime(2026, 2, 3, 10, 0, 9, tzinfo=UTC)
+    parsed = job(state=state, end_time="2026-02-03T10:00:09Z")
+    assert parsed.finished_at is None
+    assert parsed.record.end_time == datetime(2026, 2, 3, 10, 0, 9, tzinfo=UTC)
 
 
 def test_a_whole_record_is_read() -> None:
-    found = parse_job(FULL, endpoint=HOST)
-    assert found.ref == JobRef("ontap", HOST, UUID)
-    assert (found.operation, found.message) == (FULL["description"], FULL["message"])
-    assert found.links == {"self": SELF}
-    assert (found.record.svm.name, found.record.svm.uuid) == ("svm1", "aa-11")
-    assert found.record.svm.links == {"self": "/api/svm/svms/aa-11"}
-    assert found.record.node.name == "node-a"
-    assert found.record.extra == {}
+    parsed = parse_job(FULL, endpoint=HOST)
+    assert parsed.ref == JobRef("ontap", HOST, UUID)
+    assert (parsed.operation, parsed.message) == (FULL["description"], FULL["message"])
+    assert parsed.links == {"self": SELF}
+    assert (parsed.record.svm.name, parsed.record.svm.uuid) == ("svm1", "aa-11")
+    assert parsed.record.svm.links == {"self": "/api/svm/svms/aa-11"}
+    assert parsed.record.node.name == "node-a"
+    assert parsed.record.extra == {}
 
 
 def test_bytes_text_and_decoded_json_give_the_same_job() -> None:
@@ -219,8 +219,8 @@ def test_bytes_text_and_decoded_json_give_the_same_job() -> None:
 
 
 def test_a_record_may_lack_all_but_its_uuid() -> None:
-    found = parse_job({"uuid": UUID})
-    assert (found.operation, found.message, found.links, found.errors) == (None, None, {}, ())
+    parsed = parse_job({"uuid": UUID})
+    assert (parsed.operation, parsed.message, parsed.links, parsed.errors) == (None, None, {}, ())
 
 
 def test_the_id_asked_for_stands_in_for_a_missing_uuid() -> None:
@@ -309,10 +309,10 @@ RECORD: Values = shaped(
 @given(labelled(RECORD))
 def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
     try:
-        found = parse_job(sent, id="asked")
+        parsed = parse_job(sent, id="asked")
     except DecodeError:
         return
-    assert lost(sent, found.record) == []
+    assert lost(sent, parsed.record) == []
 
 
 # --- what is no job
@@ -355,10 +355,10 @@ def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
     ]
     for parse in parsers:
         try:
-            found = parse()
+            parsed = parse()
         except DecodeError:
             continue
-        assert all(type(item) is Job for item in found)
+        assert all(type(item) is Job for item in parsed)
 
 
 @given(st.binary() | TEXTS)
@@ -373,10 +373,10 @@ def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> N
 @given(mutated(FULL))
 def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     try:
-        found = parse_job(data, id=UUID)
+        parsed = parse_job(data, id=UUID)
     except DecodeError:
         return
-    assert found.done <= (str(found.native_state).casefold() in ("success", "failure"))
+    assert parsed.done <= (str(parsed.native_state).casefold() in ("success", "failure"))
 
 
 @pytest.mark.slow
@@ -384,10 +384,10 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
 @given(mutated(PAGE))
 def test_a_damaged_page_gives_jobs_or_a_decode_error(data: Any) -> None:
     try:
-        found = parse_jobs(data, endpoint=HOST)
+        parsed = parse_jobs(data, endpoint=HOST)
     except DecodeError:
         return
-    assert all(item.ref.endpoint == HOST for item in found)
+    assert all(item.ref.endpoint == HOST for item in parsed)
 
 
 def test_a_number_too_long_to_print_is_no_crash() -> None:
@@ -468,27 +468,27 @@ def test_what_is_no_list_is_refused(data: Any) -> None:
     ids=str,
 )
 def test_a_job_is_handed_over_in_every_shape(status: int, body: Any) -> None:
-    found = parse_started(reply(status, body), endpoint=HOST)
-    assert (found.ids, found.jobs) == ((UUID,), ())
+    parsed = parse_started(response(status, body), endpoint=HOST)
+    assert (parsed.ids, parsed.jobs) == ((UUID,), ())
 
 
 def test_a_job_that_is_inlined_whole_costs_no_poll() -> None:
-    found = parse_started(reply(200, {"job": FULL}), endpoint=HOST)
-    assert [item.ref for item in found.jobs] == [JobRef("ontap", HOST, UUID)]
-    assert found.jobs[0].state is JobState.FAILED
-    assert found.ids == (UUID,)
+    parsed = parse_started(response(200, {"job": FULL}), endpoint=HOST)
+    assert [item.ref for item in parsed.jobs] == [JobRef("ontap", HOST, UUID)]
+    assert parsed.jobs[0].state is JobState.FAILED
+    assert parsed.ids == (UUID,)
 
 
 def test_a_job_inlined_without_its_uuid_takes_it_from_its_link() -> None:
     body = {"job": {"state": "success", "_links": {"self": {"href": SELF}}}}
-    assert parse_started(reply(200, body), endpoint=HOST).jobs[0].id == UUID
+    assert parse_started(response(200, body), endpoint=HOST).jobs[0].id == UUID
 
 
 def test_a_write_over_a_collection_hands_over_all_its_jobs() -> None:
     body = {"jobs": [{"uuid": UUID}, {"uuid": OTHER, "state": "success"}], "num_records": 2}
-    found = parse_started(reply(202, body), endpoint=HOST)
-    assert found.ids == (UUID, OTHER)
-    assert [item.id for item in found.jobs] == [OTHER]
+    parsed = parse_started(response(202, body), endpoint=HOST)
+    assert parsed.ids == (UUID, OTHER)
+    assert [item.id for item in parsed.jobs] == [OTHER]
 
 
 @pytest.mark.parametrize(
@@ -497,30 +497,30 @@ def test_a_write_over_a_collection_hands_over_all_its_jobs() -> None:
     ids=str,
 )
 def test_a_write_without_a_job_hands_over_nothing(body: Any) -> None:
-    found = parse_started(reply(200, body), endpoint=HOST)
-    assert (found.ids, found.jobs) == ((), ())
+    parsed = parse_started(response(200, body), endpoint=HOST)
+    assert (parsed.ids, parsed.jobs) == ((), ())
 
 
 @pytest.mark.parametrize(
     "href", ["/api/storage/volumes/1", "/api/cluster/jobs", "", 5, None, "https://[bad/jobs/x", "/jobs/%FF"]
 )
 def test_a_link_that_names_no_job_is_no_job(href: object) -> None:
-    found = parse_started(reply(202, {"job": {"_links": {"self": {"href": href}}}}), endpoint=HOST)
-    assert found.ids == ()
+    parsed = parse_started(response(202, {"job": {"_links": {"self": {"href": href}}}}), endpoint=HOST)
+    assert parsed.ids == ()
 
 
 @pytest.mark.parametrize("field", [{"state": 5}, {"state": "queued", "_links": 5}], ids=str)
 def test_a_job_with_an_unreadable_part_is_handed_over_all_the_same(field: dict[str, Any]) -> None:
-    found = parse_started(reply(202, {"job": {"uuid": UUID, **field}}), endpoint=HOST)
-    assert found.ids == (UUID,)
+    parsed = parse_started(response(202, {"job": {"uuid": UUID, **field}}), endpoint=HOST)
+    assert parsed.ids == (UUID,)
 
 
 @pytest.mark.slow
 @given(written(json_values([*KEYS, "job", "jobs", "self", "_links"], [*STATES, UUID, SELF])))
 def test_any_reply_to_a_write_is_read_without_an_error(body: Any) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = parse_started(HttpResponse(202, (), raw), endpoint=HOST)
-    assert all(isinstance(id, str) and id for id in found.ids)
+    parsed = parse_started(HttpResponse(202, (), raw), endpoint=HOST)
+    assert all(isinstance(id, str) and id for id in parsed.ids)
 
 
 # --- what an error body says
@@ -528,50 +528,54 @@ def test_any_reply_to_a_write_is_read_without_an_error(body: Any) -> None:
 
 @pytest.mark.parametrize("code", ["4", 4])
 def test_404_with_code_4_is_the_word_that_the_job_is_gone(code: object) -> None:
-    fault = parse_error(reply(404, {"error": {"message": "entry doesn't exist", "code": code}}))
-    assert (fault.not_found, fault.never_existed, fault.transient) == (True, False, False)
-    assert (fault.code, fault.message) == ("4", "entry doesn't exist")
+    error_body = parse_error(response(404, {"error": {"message": "entry doesn't exist", "code": code}}))
+    assert (error_body.not_found, error_body.never_existed, error_body.transient) == (True, False, False)
+    assert (error_body.code, error_body.message) == ("4", "entry doesn't exist")
 
 
 @pytest.mark.parametrize("code", ["2", 2])
 def test_404_with_code_2_is_an_id_that_never_was_one(code: object) -> None:
-    fault = parse_error(reply(404, {"error": {"message": "not a UUID", "code": code, "target": "uuid"}}))
-    assert (fault.not_found, fault.never_existed) == (True, True)
+    error_body = parse_error(
+        response(404, {"error": {"message": "not a UUID", "code": code, "target": "uuid"}})
+    )
+    assert (error_body.not_found, error_body.never_existed) == (True, True)
 
 
 @pytest.mark.parametrize(
     "body", [{"error": {"code": "3"}}, {"error": {"message": "no route"}}, {"error": {}}]
 )
 def test_any_other_404_passes_and_says_nothing_of_the_job(body: Any) -> None:
-    fault = parse_error(reply(404, body))
-    assert (fault.not_found, fault.transient) == (False, True)
+    error_body = parse_error(response(404, body))
+    assert (error_body.not_found, error_body.transient) == (False, True)
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 409, 500])
 def test_code_4_means_a_missing_job_on_a_404_alone(status: int) -> None:
-    assert not parse_error(reply(status, {"error": {"code": "4"}})).not_found
+    assert not parse_error(response(status, {"error": {"code": "4"}})).not_found
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", [], {}, {"error": "text"}, {"error": None}, {"message": "x"}]
 )
 def test_a_body_without_an_error_object_is_not_the_apis(body: Any) -> None:
-    fault = parse_error(reply(404, body))
-    assert (fault.from_api, fault.not_found) == (False, False)
+    error_body = parse_error(response(404, body))
+    assert (error_body.from_api, error_body.not_found) == (False, False)
 
 
 @pytest.mark.parametrize("code", ["262160", "65541", "65552", "65562", "393271"])
 def test_overload_and_quorum_codes_pass_by_themselves(code: str) -> None:
-    assert code in PASSING_CODES
-    assert parse_error(reply(400, {"error": {"code": int(code)}})).transient
-    assert parse_error(reply(500, {"error": {"code": code}})).transient
+    assert code in TRANSIENT_CODES
+    assert parse_error(response(400, {"error": {"code": int(code)}})).transient
+    assert parse_error(response(500, {"error": {"code": code}})).transient
 
 
 def test_a_403_with_code_6_says_that_the_role_may_not_read_jobs() -> None:
-    fault = parse_error(reply(403, {"error": {"message": "not authorized for that command", "code": "6"}}))
-    assert "role" in (fault.hint or "")
-    assert not fault.not_found
-    assert parse_error(reply(403, {"error": {"code": "7"}})).hint is None
+    error_body = parse_error(
+        response(403, {"error": {"message": "not authorized for that command", "code": "6"}})
+    )
+    assert "role" in (error_body.hint or "")
+    assert not error_body.not_found
+    assert parse_error(response(403, {"error": {"code": "7"}})).hint is None
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Signing in without a network: a http that answers by script, and a sign-in that says what it was asked."""
+"""Signing in without a network: a scripted `TokenHttp`, a small `TokenAuth`, and a server that rotates."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ PASSWORD = "correct-horse-battery"
 FIRST_REFRESH = "refresh-token-of-yesterday"
 URL = "https://login.example.org/oauth/token"
 
-Answered = HttpResponse | Exception
-Said = Answered | Callable[["Asked"], Answered]
+Outcome = HttpResponse | Exception
+ScriptedResponse = Outcome | Callable[["SentRequest"], Outcome]
 
 
 @attrs.frozen
-class Asked:
-    """One request for a token, and when it left."""
+class SentRequest:
+    """One request for a token, and the time at which it was sent."""
 
     at: float
     form: Mapping[str, str]
     headers: Mapping[str, str]
 
 
-def said(data: Any, status: int = 200, **headers: str) -> HttpResponse:
-    """A reply; ``data`` is its bytes, or becomes JSON."""
+def response(data: Any, status: int = 200, **headers: str) -> HttpResponse:
+    """Return a response; ``data`` is its bytes, or is sent as JSON."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     named = tuple((name.replace("_", "-").lower(), value) for name, value in headers.items())
     return HttpResponse(status, named, body)
 
 
 def token(access: str, expires_in: Any = 600, **more: Any) -> HttpResponse:
-    """A reply with a token."""
-    return said({"access_token": access, "token_type": "bearer", "expires_in": expires_in, **more})
+    """Return a response with a token."""
+    return response({"access_token": access, "token_type": "bearer", "expires_in": expires_in, **more})
 
 
 class FakeTokenHttp:
-    """A source as a sign-in sees it; gives its answers in their order, the last one for ever.
+    """A `TokenHttp` that returns scripted responses in order, and repeats the last one.
 
-    ``latency`` is the seconds until an answer comes, half of them before the server has got the request.
+    ``latency`` is the seconds until a response comes, half of them before the server has the request.
     """
 
     endpoint = "https://api.example.org"
 
-    def __init__(self, *answers: Said, latency: float = 0.0) -> None:
-        self.asked: list[Asked] = []
+    def __init__(self, *responses: ScriptedResponse, latency: float = 0.0) -> None:
+        self.requests: list[SentRequest] = []
         self.latency = latency
-        self._answers = answers
+        self._responses = responses
         self.auths: list[TokenAuth] = []
 
     @property
     def times(self) -> list[float]:
-        """When the requests left."""
-        return [asked.at for asked in self.asked]
+        """The times at which the requests were sent."""
+        return [request.at for request in self.requests]
 
     def redact(self, text: str) -> str:
         secrets = {secret for auth in self.auths for secret in auth.secrets()}
@@ -80,18 +80,18 @@ class FakeTokenHttp:
         assert (method, url, json) == ("POST", URL, None)
         await anyio.lowlevel.checkpoint()
         await anyio.sleep(self.latency / 2)
-        asked = Asked(anyio.current_time(), dict(form or {}), dict(headers or {}))
-        self.asked.append(asked)
-        answer = self._answers[min(len(self.asked), len(self._answers)) - 1]
-        outcome = answer if isinstance(answer, HttpResponse | Exception) else answer(asked)
+        request = SentRequest(anyio.current_time(), dict(form or {}), dict(headers or {}))
+        self.requests.append(request)
+        answer = self._responses[min(len(self.requests), len(self._responses)) - 1]
+        outcome = answer if isinstance(answer, HttpResponse | Exception) else answer(request)
         await anyio.sleep(self.latency / 2)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
 
-class Plain(TokenAuth):
-    """The smallest sign-in: a password, or a refresh token where there is one."""
+class PasswordAuth(TokenAuth):
+    """The smallest sign-in: with a password, or with a refresh token where there is one."""
 
     hint = "say the magic word"
 
@@ -108,27 +108,27 @@ class Plain(TokenAuth):
         if http is not None:
             http.auths.append(self)
 
-    async def grant(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         fields = {"password": PASSWORD} if refresh_token is None else {"refresh_token": refresh_token}
         return TokenRequest(url=URL, fields=fields)
 
-    def own_secrets(self) -> tuple[str, ...]:
+    def credential_secrets(self) -> tuple[str, ...]:
         return (PASSWORD,)
 
 
-class Rotating:
-    """The server's side of refresh tokens that can be spent once. ``respent`` are those that came again."""
+class RotatingServer:
+    """A server whose refresh tokens are valid once. ``respent`` are those that were sent again."""
 
     def __init__(self) -> None:
         self.current = FIRST_REFRESH
         self.spent: set[str] = set()
         self.respent: list[str] = []
 
-    def __call__(self, asked: Asked) -> HttpResponse:
-        refresh = asked.form.get("refresh_token")
+    def __call__(self, request: SentRequest) -> HttpResponse:
+        refresh = request.form.get("refresh_token")
         if refresh is not None and refresh != self.current:
             self.respent.append(refresh)
-            return said({"error": "invalid_token", "error_description": f"spent: {refresh}"}, 401)
+            return response({"error": "invalid_token", "error_description": f"spent: {refresh}"}, 401)
         self.spent.add(self.current)
         number = len(self.spent)
         self.current = f"refresh-{number}-{FIRST_REFRESH}"

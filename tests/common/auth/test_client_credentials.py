@@ -61,24 +61,26 @@ async def test_the_secret_goes_as_basic_and_the_rest_as_a_form() -> None:
     )
     source, wire = ontap(auth)
     await source.get("j1")
-    asked, read = wire.requests
-    assert (asked.method, str(asked.url)) == ("POST", ISSUER)
-    assert asked.headers["Content-Type"] == "application/x-www-form-urlencoded"
-    assert asked.headers["Accept"] == "application/json"
-    assert asked.content == (
+    token_request, read = wire.requests
+    assert (token_request.method, str(token_request.url)) == ("POST", ISSUER)
+    assert token_request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert token_request.headers["Accept"] == "application/json"
+    assert token_request.content == (
         b"grant_type=client_credentials&scope=jobs%3Aread+jobs%3Aact&audience=https%3A%2F%2Fcluster1"
     )
-    assert basic_of(asked) == ("a:client", SECRET)
-    assert "X-Dot-Client-App" not in asked.headers
+    assert basic_of(token_request) == ("a:client", SECRET)
+    assert "X-Dot-Client-App" not in token_request.headers
     assert read.headers["Authorization"] == "Bearer an-access-token"
 
 
 async def test_id_and_secret_go_among_the_fields_where_asked() -> None:
     source, wire = ontap(ClientCredentials(ISSUER, "c", "a b+%ü", send="body"))
     await source.get("j1")
-    asked = wire.requests[0]
-    assert "Authorization" not in asked.headers
-    assert asked.content == (b"grant_type=client_credentials&client_id=c&client_secret=a+b%2B%25%C3%BC")
+    token_request = wire.requests[0]
+    assert "Authorization" not in token_request.headers
+    assert token_request.content == (
+        b"grant_type=client_credentials&client_id=c&client_secret=a+b%2B%25%C3%BC"
+    )
 
 
 @pytest.mark.slow
@@ -171,16 +173,16 @@ def test_a_token_url_on_loopback_does_not_warn() -> None:
 def quoting(status: int, shape: Callable[[str], Any]) -> Callable[[httpx.Request], httpx.Response]:
     """An issuer that repeats what it was sent, as debugging proxies do."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx.Request) -> httpx.Response:
         sent = f"{request.headers.get('Authorization')} {request.content.decode()} {SECRET}"
         return reply(shape(sent), status)(request)
 
-    return answer
+    return handler
 
 
 @pytest.mark.parametrize("send", ["header", "body"])
 @pytest.mark.parametrize(
-    "answer",
+    "handler",
     [
         quoting(401, lambda sent: {"error": "invalid_client", "error_description": f"not {sent}"}),
         quoting(400, lambda sent: {"error": f"bad {sent}"}),
@@ -193,19 +195,19 @@ def quoting(status: int, shape: Callable[[str], Any]) -> Callable[[httpx.Request
     ids=["description", "code", "cut", "page", "message", "no JSON", "no token"],
 )
 async def test_a_secret_that_the_issuer_repeats_is_cleaned_away(
-    send: Any, answer: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    send: Any, handler: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.auth.token_auth.PAUSE", 0)
+    monkeypatch.setattr("common.auth.token_auth.RETRY_DELAY", 0)
     caplog.set_level(logging.DEBUG)
     auth = ClientCredentials(ISSUER, "c", SECRET, send=send)
-    source, wire = ontap(auth, answer)
+    source, wire = ontap(auth, handler)
     with pytest.raises(SourceError) as caught:
         await source.get("j1")
-    said = everything(caught.value) + caplog.text + repr([auth, source, source._client])
+    texts = everything(caught.value) + caplog.text + repr([auth, source, source._client])
     sent = wire.requests[0]
-    kept = [SECRET, json.dumps(SECRET)[1:-1], SECRET[:6], sent.content.decode().rpartition("=")[2][:8]]
-    kept.append(sent.headers.get("Authorization", "Basic no-header").split(" ")[1][:8])
-    assert [secret for secret in kept if secret in said and secret != "client_c"] == []
+    forms = [SECRET, json.dumps(SECRET)[1:-1], SECRET[:6], sent.content.decode().rpartition("=")[2][:8]]
+    forms.append(sent.headers.get("Authorization", "Basic no-header").split(" ")[1][:8])
+    assert [secret for secret in forms if secret in texts and secret != "client_c"] == []
 
 
 async def test_the_query_of_a_token_endpoint_is_in_no_error() -> None:
@@ -246,7 +248,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_a_plain_endpoint_says_nothing_of_whom_the_secret_is_shown_to(
     library: str, issuer: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.auth.token_auth.TRIES", 1)
+    monkeypatch.setattr("common.auth.token_auth.MAX_TRIES", 1)
     with Loopback(lambda _, __: raw(JOB)) as cluster, issuer:
         auth = ClientCredentials(f"{issuer.url}/token", "c", SECRET)
         async with OntapJobs(cluster.url, auth=auth) as source:
@@ -279,8 +281,8 @@ async def test_closing_the_source_closes_its_connections_to_the_issuer(library: 
     with Loopback(lambda _, __: raw(JOB)) as cluster, Loopback(lambda _, __: raw(TOKEN)) as issuer:
         source = OntapJobs(cluster.url, auth=ClientCredentials(f"{issuer.url}/token", "c", SECRET))
         await source.get("j1")
-        [backend] = source._client._connected().other_origins.values()
+        [backend] = source._client._loop_state().other_origins.values()
         client: Any = backend
         await source.aclose()
-        held = getattr(client, "_client", None) or client._session
-        assert getattr(held, "is_closed", None) or held.closed
+        session = getattr(client, "_client", None) or client._session
+        assert getattr(session, "is_closed", None) or session.closed

@@ -49,12 +49,12 @@ def ontap(*answers: Answer, auth: Any = (USER, PASSWORD)) -> tuple[OntapJobs, Re
 
 def everything(error: BaseException) -> str:
     """All that a log, a queue or an error tracker keeps of an exception."""
-    kept = [str(error), repr(error), repr(vars(error)), pickle.dumps(error).decode("latin-1")]
+    texts = [str(error), repr(error), repr(vars(error)), pickle.dumps(error).decode("latin-1")]
     chain: BaseException | None = error
     while chain is not None:
-        kept += [repr(chain), *traceback.format_exception(chain)]
+        texts += [repr(chain), *traceback.format_exception(chain)]
         chain = chain.__cause__ or chain.__context__
-    return "\n".join(kept)
+    return "\n".join(texts)
 
 
 def assert_silent(text: str) -> None:
@@ -180,7 +180,7 @@ async def test_credentials_and_sources_show_no_secret() -> None:
     proxy = f"http://{PROXY_USER}:{PROXY_PASSWORD}@127.0.0.1:9"
     for auth in (basic, bearer, (USER, PASSWORD)):
         source = OntapJobs("cluster1", auth=auth, proxy=proxy)
-        shown += [source, source._client, source._client._options, source._client._connected()]
+        shown += [source, source._client, source._client._options, source._client._loop_state()]
         await source.aclose()
     assert_silent("\n".join([*map(repr, shown), *map(str, shown)]))
 
@@ -198,11 +198,11 @@ def test_credentials_do_not_pickle_and_a_copy_is_the_same(auth: HeaderAuth, prot
 def echoes(status: int, shape: Callable[[str], Any]) -> Answer:
     """A reply that repeats the credentials which it was sent, as debugging proxies do."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx.Request) -> httpx.Response:
         sent = f"{PASSWORD} {request.headers['Authorization']} {TOKEN}"
         return reply(shape(sent), status)(request)
 
-    return answer
+    return handler
 
 
 def ontap_error(code: str) -> Callable[[str], Any]:
@@ -230,8 +230,8 @@ async def test_credentials_that_the_server_repeats_are_cleaned_away(
     source, _ = ontap(echoes(status, shape), auth=auth)
     with pytest.raises(expected) as caught:
         await source.get("j1")
-    own = [TOKEN] if isinstance(auth, Bearer) else [PASSWORD, BASIC]
-    assert [secret for secret in own if secret in everything(caught.value)] == []
+    secrets = [TOKEN] if isinstance(auth, Bearer) else [PASSWORD, BASIC]
+    assert [secret for secret in secrets if secret in everything(caught.value)] == []
     assert "****" in str(caught.value)
 
 
@@ -276,12 +276,12 @@ async def test_an_older_token_of_a_rotating_function_is_cleaned_away_too() -> No
         await anyio.lowlevel.checkpoint()
         return next(tokens)
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx.Request) -> httpx.Response:
         if request.headers["Authorization"].endswith(TOKEN):
             return httpx.Response(401)
         return reply(f"the token {TOKEN} was replaced".encode(), 500)(request)
 
-    source, _ = ontap(answer, auth=Bearer(give))
+    source, _ = ontap(handler, auth=Bearer(give))
     with pytest.raises(ApiError) as caught:
         await source.get("j1")
     assert TOKEN not in everything(caught.value)
@@ -320,8 +320,8 @@ async def test_nothing_secret_is_logged_at_debug(auth: Any, caplog: pytest.LogCa
                 await source.get("j1")
             await source.wait("j1")
     assert any(record.name == "jobsource" for record in caplog.records)
-    own = [PASSWORD, BASIC] if isinstance(auth, tuple) else [TOKEN]
-    assert [secret for secret in own if secret in caplog.text] == []
+    secrets = [PASSWORD, BASIC] if isinstance(auth, tuple) else [TOKEN]
+    assert [secret for secret in secrets if secret in caplog.text] == []
 
 
 async def test_refs_jobs_and_outcomes_pickle_without_secrets() -> None:

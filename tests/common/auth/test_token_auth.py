@@ -1,4 +1,4 @@
-"""The token holder: when it signs in, how often, who waits for it, and what it keeps to itself."""
+"""When a `TokenAuth` signs in and how often, which requests wait for it, and what it keeps secret."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ from common import (
 )
 from common.auth.client_credentials import ClientCredentials
 from common.auth.oauth2 import Token, TokenRequest
-from common.auth.token_auth import REJECTION_KEPT, TRIES, TokenAuth
+from common.auth.token_auth import MAX_TRIES, TokenAuth
+from common.auth.token_cache import REJECTION_KEPT
 from common.model.errors import DecodeError
 from ontapjobs import OntapJobs
 from tests.common.auth.signing import (
     FIRST_REFRESH,
     PASSWORD,
-    Answered,
-    Asked,
     FakeTokenHttp,
-    Plain,
-    Rotating,
-    Said,
-    said,
+    Outcome,
+    PasswordAuth,
+    RotatingServer,
+    ScriptedResponse,
+    SentRequest,
+    response,
     token,
 )
 from tests.common.virtual import (
@@ -58,45 +59,45 @@ from tests.common.virtual import (
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
-REFUSED = said({"error": "unauthorized", "error_description": "Bad credentials"}, 401)
-AWAY = said(b"<html>down for a moment</html>", 503)
+REFUSED = response({"error": "unauthorized", "error_description": "Bad credentials"}, 401)
+AWAY = response(b"<html>down for a moment</html>", 503)
 
 
 def everything(error: BaseException) -> str:
-    """All that a log, a queue or an error tracker keeps of an exception."""
-    kept: list[str] = [pickle.dumps(error).decode("latin-1")]
+    """Return all that a log, a queue or an error tracker keeps of an exception."""
+    texts: list[str] = [pickle.dumps(error).decode("latin-1")]
     chain: BaseException | None = error
     while chain is not None:
-        kept += [str(chain), repr(chain), repr(vars(chain)), *traceback.format_exception(chain)]
+        texts += [str(chain), repr(chain), repr(vars(chain)), *traceback.format_exception(chain)]
         chain = chain.__cause__ or chain.__context__
-    return "\n".join(kept)
+    return "\n".join(texts)
 
 
 async def outcomes(*works: Coroutine[Any, Any, str]) -> list[str | Exception]:
-    """What became of several requests for a token that were made at the same time."""
-    found: dict[int, str | Exception] = {}
+    """Return the results of several requests for a token that are made at the same time."""
+    results: dict[int, str | Exception] = {}
 
     async def run(number: int, work: Coroutine[Any, Any, str]) -> None:
         try:
-            found[number] = await work
-        except Exception as error:  # what became of it
-            found[number] = error
+            results[number] = await work
+        except Exception as error:  # a result too
+            results[number] = error
 
     async with anyio.create_task_group() as group:
         for number, work in enumerate(works):
             group.start_soon(run, number, work)
-    return [found[number] for number in range(len(works))]
+    return [results[number] for number in range(len(works))]
 
 
-def numbered(asked: Asked, http: FakeTokenHttp, **fields: Any) -> Answered:
-    del asked
-    return token(f"access-{len(http.asked)}", **fields)
+def numbered(request: SentRequest, http: FakeTokenHttp, **fields: Any) -> Outcome:
+    del request
+    return token(f"access-{len(http.requests)}", **fields)
 
 
-def issuing(**fields: Any) -> tuple[FakeTokenHttp, Plain]:
-    """A http that gives a new token each time."""
-    http = FakeTokenHttp(lambda asked: numbered(asked, http, **fields))
-    return http, Plain(http)
+def issuing(**fields: Any) -> tuple[FakeTokenHttp, PasswordAuth]:
+    """Return a server that issues a new token each time, and a sign-in at it."""
+    http = FakeTokenHttp(lambda request: numbered(request, http, **fields))
+    return http, PasswordAuth(http)
 
 
 # --- when a token is renewed
@@ -123,8 +124,8 @@ async def test_a_token_is_renewed_a_minute_ahead_or_at_half_of_a_short_life(
 )
 async def test_a_life_that_makes_no_sense_is_an_unknown_one(expires_in: str | None) -> None:
     life = "" if expires_in is None else f', "expires_in": {expires_in}'
-    http = FakeTokenHttp(said(f'{{"access_token": "a"{life}}}'.encode()), token("b"))
-    auth = Plain(http)
+    http = FakeTokenHttp(response(f'{{"access_token": "a"{life}}}'.encode()), token("b"))
+    auth = PasswordAuth(http)
     assert await auth.token(http) == "a"
     await anyio.sleep(86_000)
     assert await auth.token(http) == "a"  # until a server refuses it
@@ -133,86 +134,86 @@ async def test_a_life_that_makes_no_sense_is_an_unknown_one(expires_in: str | No
 
 async def test_one_sign_in_serves_a_thousand_requests() -> None:
     http = FakeTokenHttp(token("access"), latency=2)
-    auth = Plain(http)
-    found = await outcomes(*(auth.token(http) for _ in range(1000)))
-    assert (found, len(http.asked)) == (["access"] * 1000, 1)
+    auth = PasswordAuth(http)
+    results = await outcomes(*(auth.token(http) for _ in range(1000)))
+    assert (results, len(http.requests)) == (["access"] * 1000, 1)
 
 
 async def test_a_token_that_all_were_refused_with_is_replaced_once() -> None:
     http, auth = issuing()
     http.latency = 2
     first = await auth.token(http)
-    found = await outcomes(*(auth.token(http, refused=first) for _ in range(1000)))
-    assert (set(found), len(http.asked)) == ({"access-2"}, 2)
-    assert await auth.token(http, refused=first) == "access-2"  # somebody was before
+    results = await outcomes(*(auth.token(http, refused=first) for _ in range(1000)))
+    assert (set(results), len(http.requests)) == ({"access-2"}, 2)
+    assert await auth.token(http, refused=first) == "access-2"  # it was replaced already
 
 
-# --- passing trouble
+# --- passing failure
 
-TROUBLE: dict[str, Answered] = {
+FAILURES: dict[str, Outcome] = {
     "503": AWAY,
-    "502 in JSON": said({"error": "bad_gateway"}, 502),
-    "429": said({"error": "too_many"}, 429, Retry_After="3"),
+    "502 in JSON": response({"error": "bad_gateway"}, 502),
+    "429": response({"error": "too_many"}, 429, Retry_After="3"),
     "no connection": TransportError("connection refused"),
     "half a reply": DecodeError("half a body", transient=True),
-    "a page": said(b"<html>please wait</html>"),
-    "no token": said({"hello": "world"}),
-    "a token for no header": said({"access_token": "a\r\nb"}),
-    "another kind of token": said({"access_token": "a", "token_type": "mac"}),
-    "a redirect": said(b"", 302, Location="https://evil.example"),
-    "a page of 404": said(b"<html>no such page</html>", 404),
+    "a page": response(b"<html>please wait</html>"),
+    "no token": response({"hello": "world"}),
+    "a token for no header": response({"access_token": "a\r\nb"}),
+    "another kind of token": response({"access_token": "a", "token_type": "mac"}),
+    "a redirect": response(b"", 302, Location="https://evil.example"),
+    "a page of 404": response(b"<html>no such page</html>", 404),
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
-async def test_passing_trouble_is_borne_with(trouble: Answered) -> None:
-    http = FakeTokenHttp(trouble, trouble, token("access"))
-    assert await Plain(http).token(http) == "access"
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+async def test_a_transient_failure_is_retried(failure: Outcome) -> None:
+    http = FakeTokenHttp(failure, failure, token("access"))
+    assert await PasswordAuth(http).token(http) == "access"
     pauses = [later - earlier for earlier, later in zip(http.times, http.times[1:], strict=False)]
-    floor = 3.0 if trouble is TROUBLE["429"] else 0.25
+    floor = 3.0 if failure is FAILURES["429"] else 0.25
     assert all(floor <= pause <= 10 for pause in pauses)
 
 
-@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
-async def test_trouble_that_stays_ends_the_sign_in_as_trouble_that_passes(trouble: Answered) -> None:
-    http = FakeTokenHttp(trouble)
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+async def test_a_transient_failure_that_lasts_ends_the_sign_in_and_stays_transient(failure: Outcome) -> None:
+    http = FakeTokenHttp(failure)
     with pytest.raises(SourceError) as caught:
-        await Plain(http).token(http)
-    assert len(http.asked) == TRIES
+        await PasswordAuth(http).token(http)
+    assert len(http.requests) == MAX_TRIES
     assert caught.value.transient
     assert not isinstance(caught.value, AuthenticationError)
     if isinstance(caught.value, TransportError):
-        assert not caught.value.sent  # no write that waits for the token was
+        assert not caught.value.sent  # a write that waits for the token has not been sent
     assert "login.example.org" in str(caught.value)
 
 
 async def test_a_server_that_asks_for_a_long_pause_is_left_alone() -> None:
-    http = FakeTokenHttp(said(b"", 429, Retry_After="120"))
+    http = FakeTokenHttp(response(b"", 429, Retry_After="120"))
     with pytest.raises(RateLimited) as caught:
-        await Plain(http).token(http)
-    assert (len(http.asked), caught.value.retry_after) == (1, 120)
+        await PasswordAuth(http).token(http)
+    assert (len(http.requests), caught.value.retry_after) == (1, 120)
 
 
 async def test_a_token_that_is_still_good_is_used_while_its_renewal_fails() -> None:
     http = FakeTokenHttp(token("first"), *[AWAY] * 12, token("second"))
-    auth = Plain(http)
+    auth = PasswordAuth(http)
     start = anyio.current_time()
     assert await auth.token(http) == "first"
     await anyio.sleep_until(start + 545)
     assert await auth.token(http) == "first"
-    failed = len(http.asked)
+    failed = len(http.requests)
     assert await auth.token(http) == "first"
-    assert len(http.asked) == failed  # not tried again with each request
+    assert len(http.requests) == failed  # not tried again with each request
     await anyio.sleep_until(start + 601)
     with pytest.raises(ServerError):
         await auth.token(http)
-    assert len(http.asked) == 1 + 2 * TRIES
+    assert len(http.requests) == 1 + 2 * MAX_TRIES
     with pytest.raises(ServerError):
         await auth.token(http)
     assert await auth.token(http) == "second"
 
 
-async def test_a_renewal_ahead_of_time_holds_up_none_but_who_carries_it() -> None:
+async def test_a_refresh_ahead_of_time_delays_only_the_request_that_leads_it() -> None:
     http, auth = issuing()
     start = anyio.current_time()
     await auth.token(http)
@@ -223,17 +224,17 @@ async def test_a_renewal_ahead_of_time_holds_up_none_but_who_carries_it() -> Non
         await anyio.sleep(1)
         assert await auth.token(http) == "access-1"
         assert anyio.current_time() < start + 552
-    assert (await auth.token(http), len(http.asked)) == ("access-2", 2)
+    assert (await auth.token(http), len(http.requests)) == ("access-2", 2)
 
 
 @pytest.mark.parametrize("age", [10, 550], ids=["young", "due for renewal"])
 async def test_a_token_that_was_refused_is_not_used_again_though_there_is_no_other_yet(age: float) -> None:
-    http = FakeTokenHttp(token("first"), *[AWAY] * 2 * TRIES, token("second"))
-    auth = Plain(http)
+    http = FakeTokenHttp(token("first"), *[AWAY] * 2 * MAX_TRIES, token("second"))
+    auth = PasswordAuth(http)
     await auth.token(http)
     await anyio.sleep(age)
-    found = await outcomes(auth.token(http), auth.token(http, refused="first"))
-    assert [type(each) for each in found[1:]] == [ServerError]
+    results = await outcomes(auth.token(http), auth.token(http, refused="first"))
+    assert [type(each) for each in results[1:]] == [ServerError]
     with pytest.raises(ServerError):
         await auth.token(http)
     assert await auth.token(http) == "second"
@@ -246,40 +247,42 @@ async def test_a_token_that_was_refused_is_not_used_again_though_there_is_no_oth
     "refusal",
     [
         REFUSED,
-        said({"error": "invalid_client", "error_description": "Bad client credentials"}, 401),
-        said({"error": "invalid_grant", "error_description": "Wrong client"}, 400),
-        said({"error": "unsupported_grant_type"}, 400),
-        said({"error": "access_denied"}, 403),
-        said(b"", 401),
+        response({"error": "invalid_client", "error_description": "Bad client credentials"}, 401),
+        response({"error": "invalid_grant", "error_description": "Wrong client"}, 400),
+        response({"error": "unsupported_grant_type"}, 400),
+        response({"error": "access_denied"}, 403),
+        response(b"", 401),
     ],
 )
-async def test_a_refusal_ends_it_at_once_and_says_what_to_do(refusal: Said) -> None:
+async def test_a_refusal_ends_it_at_once_and_says_what_to_do(refusal: ScriptedResponse) -> None:
     http = FakeTokenHttp(refusal)
     with pytest.raises(AuthenticationError, match="say the magic word") as caught:
-        await Plain(http).token(http)
-    assert (len(http.asked), caught.value.status, caught.value.transient) == (1, 401, False)
+        await PasswordAuth(http).token(http)
+    assert (len(http.requests), caught.value.status, caught.value.transient) == (1, 401, False)
 
 
-@pytest.mark.parametrize("answer", [REFUSED, AWAY, said(b"<html>")], ids=["refused", "away", "page"])
-async def test_those_that_wait_share_a_failure_each_with_an_instance_of_its_own(answer: Said) -> None:
-    http = FakeTokenHttp(answer, latency=1)
-    auth = Plain(http)
-    found = await outcomes(*(auth.token(http) for _ in range(50)))
-    assert len(http.asked) <= TRIES
-    assert len({type(each) for each in found}) == 1
-    assert len({id(each) for each in found}) == 50
-    assert all(isinstance(each, SourceError) for each in found)
+@pytest.mark.parametrize("scripted", [REFUSED, AWAY, response(b"<html>")], ids=["refused", "away", "page"])
+async def test_waiting_requests_share_a_failure_but_not_its_instance(
+    scripted: ScriptedResponse,
+) -> None:
+    http = FakeTokenHttp(scripted, latency=1)
+    auth = PasswordAuth(http)
+    results = await outcomes(*(auth.token(http) for _ in range(50)))
+    assert len(http.requests) <= MAX_TRIES
+    assert len({type(each) for each in results}) == 1
+    assert len({id(each) for each in results}) == 50
+    assert all(isinstance(each, SourceError) for each in results)
 
 
 async def test_a_wrong_password_is_not_sent_again_for_each_of_many_requests() -> None:
     http = FakeTokenHttp(REFUSED, token("access"))
-    auth = Plain(http)
-    found = []
+    auth = PasswordAuth(http)
+    results = []
     for _ in range(100):
-        found += await outcomes(auth.token(http))
-    assert all(isinstance(each, AuthenticationError) for each in found)
-    assert len({id(each) for each in found}) == 100
-    assert len(http.asked) == 1
+        results += await outcomes(auth.token(http))
+    assert all(isinstance(each, AuthenticationError) for each in results)
+    assert len({id(each) for each in results}) == 100
+    assert len(http.requests) == 1
     await anyio.sleep(REJECTION_KEPT)
     assert await auth.token(http) == "access"
 
@@ -287,14 +290,14 @@ async def test_a_wrong_password_is_not_sent_again_for_each_of_many_requests() ->
 async def test_a_401_is_met_with_exactly_one_new_token_and_then_is_the_answer() -> None:
     paths: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx.Request) -> httpx.Response:
         paths.append(request.url.path)
         if request.url.path == "/oauth/token":
             return httpx.Response(200, json={"access_token": f"t{len(paths)}", "expires_in": 600})
         return httpx.Response(401, json={"errors": [{"code": 1000, "title": "CF-InvalidAuthToken"}]})
 
     auth = UAAPassword("admin", PASSWORD, login_url="https://login.example.org")
-    async with CFJobs("https://api.example.org", auth=auth, transport=httpx.MockTransport(answer)) as jobs:
+    async with CFJobs("https://api.example.org", auth=auth, transport=httpx.MockTransport(handler)) as jobs:
         with pytest.raises(AuthenticationError) as caught:
             await jobs.get("j")
     assert paths == ["/oauth/token", "/v3/jobs/j", "/oauth/token", "/v3/jobs/j"]
@@ -312,18 +315,18 @@ async def test_client_credentials_are_sent_once_and_keep_no_refresh_token() -> N
     await anyio.sleep(600)
     with pytest.raises(AuthenticationError):
         await auth.token(http)
-    assert [dict(asked.form) for asked in http.asked] == [{"grant_type": "client_credentials"}] * 2
+    assert [dict(request.form) for request in http.requests] == [{"grant_type": "client_credentials"}] * 2
 
 
 async def test_the_refresh_token_is_used_and_then_the_password_where_it_is_refused() -> None:
     http = FakeTokenHttp(
-        token("a", refresh_token="r1"), token("b"), said({"error": "invalid_token"}, 401), token("c")
+        token("a", refresh_token="r1"), token("b"), response({"error": "invalid_token"}, 401), token("c")
     )
-    auth = Plain(http)
+    auth = PasswordAuth(http)
     for expected in ("a", "b", "c"):
         assert await auth.token(http) == expected
         await anyio.sleep(550)
-    assert [dict(asked.form) for asked in http.asked] == [
+    assert [dict(request.form) for request in http.requests] == [
         {"password": PASSWORD},
         {"refresh_token": "r1"},
         {"refresh_token": "r1"},
@@ -332,55 +335,57 @@ async def test_the_refresh_token_is_used_and_then_the_password_where_it_is_refus
 
 
 async def test_without_a_password_a_refused_refresh_token_is_the_end() -> None:
-    http = FakeTokenHttp(said({"error": "invalid_token"}, 401))
+    http = FakeTokenHttp(response({"error": "invalid_token"}, 401))
     with pytest.raises(AuthenticationError):
-        await Plain(http, refresh_token="r", can_reauthenticate=False).token(http)
-    assert len(http.asked) == 1
+        await PasswordAuth(http, refresh_token="r", can_reauthenticate=False).token(http)
+    assert len(http.requests) == 1
 
 
 async def test_a_refresh_token_is_not_lost_over_trouble_that_passes() -> None:
-    http = FakeTokenHttp(*[AWAY] * TRIES, token("a"))
-    auth = Plain(http, refresh_token="r")
+    http = FakeTokenHttp(*[AWAY] * MAX_TRIES, token("a"))
+    auth = PasswordAuth(http, refresh_token="r")
     with pytest.raises(ServerError):
         await auth.token(http)
     assert await auth.token(http) == "a"
-    assert {asked.form.get("refresh_token") for asked in http.asked} == {"r"}
+    assert {request.form.get("refresh_token") for request in http.requests} == {"r"}
 
 
-def told_plainly(told: list[str]) -> Callable[[str], object]:
-    return told.append
+def sync_callback(rotated: list[str]) -> Callable[[str], object]:
+    return rotated.append
 
 
-def told_later(told: list[str]) -> Callable[[str], object]:
+def async_callback(rotated: list[str]) -> Callable[[str], object]:
     async def tell(refresh: str) -> None:
         await anyio.sleep(1)
-        told.append(refresh)
+        rotated.append(refresh)
 
     return tell
 
 
-@pytest.mark.parametrize("teller", [told_plainly, told_later], ids=["sync", "async"])
-async def test_a_rotated_refresh_token_is_kept_and_told(
-    teller: Callable[[list[str]], Callable[[str], object]],
+@pytest.mark.parametrize("make_callback", [sync_callback, async_callback], ids=["sync", "async"])
+async def test_a_rotated_refresh_token_is_stored_and_reported(
+    make_callback: Callable[[list[str]], Callable[[str], object]],
 ) -> None:
-    told: list[str] = []
-    server = Rotating()
+    rotated: list[str] = []
+    server = RotatingServer()
     http = FakeTokenHttp(server)
-    auth = Plain(http, refresh_token=FIRST_REFRESH, on_rotate=teller(told), can_reauthenticate=False)
+    auth = PasswordAuth(
+        http, refresh_token=FIRST_REFRESH, on_rotate=make_callback(rotated), can_reauthenticate=False
+    )
     for _ in range(3):
         await auth.token(http)
         await anyio.sleep(550)
-    assert told == [f"refresh-{number}-{FIRST_REFRESH}" for number in (1, 2, 3)]
-    assert [asked.form["refresh_token"] for asked in http.asked] == [FIRST_REFRESH, *told[:2]]
+    assert rotated == [f"refresh-{number}-{FIRST_REFRESH}" for number in (1, 2, 3)]
+    assert [request.form["refresh_token"] for request in http.requests] == [FIRST_REFRESH, *rotated[:2]]
     assert server.respent == []
 
 
-async def test_a_refresh_token_that_stays_the_same_is_not_told_again() -> None:
-    told: list[str] = []
+async def test_an_unchanged_refresh_token_is_not_reported() -> None:
+    rotated: list[str] = []
     http = FakeTokenHttp(token("a", refresh_token="r"))
-    auth = Plain(http, refresh_token="r", on_rotate=told.append)
+    auth = PasswordAuth(http, refresh_token="r", on_rotate=rotated.append)
     await auth.token(http)
-    assert told == []
+    assert rotated == []
 
 
 async def fails_later(refresh: str) -> None:
@@ -392,12 +397,12 @@ def fails(refresh: str) -> None:
     raise OSError(f"no space left for {refresh}")
 
 
-@pytest.mark.parametrize("teller", [fails, fails_later], ids=["sync", "async"])
-async def test_who_cannot_keep_a_refresh_token_is_logged_without_it(
-    teller: Callable[[str], object], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("make_callback", [fails, fails_later], ids=["sync", "async"])
+async def test_a_failing_on_rotate_is_logged_without_the_refresh_token(
+    make_callback: Callable[[str], object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    http = FakeTokenHttp(Rotating())
-    auth = Plain(http, refresh_token=FIRST_REFRESH, on_rotate=teller, can_reauthenticate=False)
+    http = FakeTokenHttp(RotatingServer())
+    auth = PasswordAuth(http, refresh_token=FIRST_REFRESH, on_rotate=make_callback, can_reauthenticate=False)
     assert await auth.token(http) == "access-1"
     await anyio.sleep(550)
     assert await auth.token(http) == "access-2"
@@ -405,9 +410,9 @@ async def test_who_cannot_keep_a_refresh_token_is_logged_without_it(
     assert FIRST_REFRESH not in caplog.text
 
 
-def test_who_is_told_must_be_a_function() -> None:
+def test_on_rotate_must_be_a_function() -> None:
     with pytest.raises(UsageError, match="on_rotate="):
-        Plain(on_rotate="r")  # type: ignore[arg-type]
+        PasswordAuth(on_rotate="r")  # type: ignore[arg-type]
 
 
 # --- cancellation
@@ -416,26 +421,26 @@ def test_who_is_told_must_be_a_function() -> None:
 async def two_requests(
     http: FakeTokenHttp, auth: TokenAuth, first: Callable[[], Coroutine[Any, Any, Any]]
 ) -> str:
-    """The token that a second request gets where the first one, which signs in, comes to grief."""
-    found: list[str] = []
+    """The token that a second request gets where the first one, which signs in, fails or is cancelled."""
+    results: list[str] = []
 
     async def second() -> None:
         await anyio.sleep(0.01)
-        found.append(await auth.token(http))
+        results.append(await auth.token(http))
 
     with anyio.fail_after(1000):
         async with anyio.create_task_group() as group:
             group.start_soon(second)
             await first()
-    return found[0]
+    return results[0]
 
 
 @pytest.mark.parametrize("refresh", [None, FIRST_REFRESH], ids=["password", "refresh token"])
 async def test_a_cancelled_sign_in_is_taken_over_whenever_it_is_cancelled(refresh: str | None) -> None:
-    def rig() -> tuple[FakeTokenHttp, Rotating, Plain]:
-        server = Rotating()
+    def rig() -> tuple[FakeTokenHttp, RotatingServer, PasswordAuth]:
+        server = RotatingServer()
         http = FakeTokenHttp(server, latency=0.8)
-        return http, server, Plain(http, refresh_token=refresh)
+        return http, server, PasswordAuth(http, refresh_token=refresh)
 
     http, _, auth = rig()
     awaits = await count_awaits(auth.token(http))
@@ -455,17 +460,17 @@ async def test_a_task_that_asyncio_cancels_hands_its_sign_in_over(refresh: str |
     if sniffio.current_async_library() != "asyncio":
         pytest.skip("trio has no such way")
 
-    def rig() -> tuple[FakeTokenHttp, Rotating, Plain]:
-        server = Rotating()
+    def rig() -> tuple[FakeTokenHttp, RotatingServer, PasswordAuth]:
+        server = RotatingServer()
         http = FakeTokenHttp(server, latency=0.8)
-        return http, server, Plain(http, refresh_token=refresh)
+        return http, server, PasswordAuth(http, refresh_token=refresh)
 
     http, _, auth = rig()
     awaits = await count_awaits(auth.token(http))
     for number in range(1, awaits + 1):
         http, server, auth = rig()
 
-        async def first(number: int = number, http: FakeTokenHttp = http, auth: Plain = auth) -> None:
+        async def first(number: int = number, http: FakeTokenHttp = http, auth: PasswordAuth = auth) -> None:
             async def run() -> None:
                 await stepped(auth.token(http), lambda count: count == number and task.cancel())
 
@@ -480,27 +485,27 @@ async def test_a_task_that_asyncio_cancels_hands_its_sign_in_over(refresh: str |
 
 
 async def test_a_refresh_token_whose_reply_is_under_way_is_not_spent_again() -> None:
-    server = Rotating()
+    server = RotatingServer()
     http = FakeTokenHttp(server, latency=1.6)
-    auth = Plain(http, refresh_token=FIRST_REFRESH, can_reauthenticate=False)
+    auth = PasswordAuth(http, refresh_token=FIRST_REFRESH, can_reauthenticate=False)
     with anyio.move_on_after(1) as scope:
         await auth.token(http)
     assert scope.cancelled_caught
     assert await auth.token(http) == "access-1"
-    assert (len(http.asked), server.respent) == (1, [])
+    assert (len(http.requests), server.respent) == (1, [])
 
 
-async def test_a_cancelled_sign_in_is_not_sheltered_for_long() -> None:
-    http = FakeTokenHttp(Rotating(), latency=1000)
+async def test_a_cancelled_sign_in_is_shielded_for_a_second_only() -> None:
+    http = FakeTokenHttp(RotatingServer(), latency=1000)
     start = anyio.current_time()
     with anyio.move_on_after(5):
-        await Plain(http, refresh_token=FIRST_REFRESH).token(http)
+        await PasswordAuth(http, refresh_token=FIRST_REFRESH).token(http)
     assert anyio.current_time() == pytest.approx(start + 6)
 
 
 async def test_many_that_wait_for_a_sign_in_are_cancelled_without_harm() -> None:
     http = FakeTokenHttp(token("access"), latency=10)
-    auth = Plain(http)
+    auth = PasswordAuth(http)
     async with anyio.create_task_group() as group:
         for _ in range(100):
             group.start_soon(auth.token, http)
@@ -535,7 +540,7 @@ def test_a_token_is_carried_to_another_event_loop(
 
 def test_a_sign_in_that_an_event_loop_left_undone_holds_up_no_other() -> None:
     http = FakeTokenHttp(token("access"))
-    auth = Plain(http)
+    auth = PasswordAuth(http)
     loop = asyncio.new_event_loop()
     left = auth.token(http)
     task = loop.create_task(left)
@@ -551,14 +556,14 @@ def test_a_sign_in_that_an_event_loop_left_undone_holds_up_no_other() -> None:
 def test_one_source_serves_several_event_loops_in_turn() -> None:
     posts: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             posts.append(request.url.path)
             return httpx.Response(200, json={"access_token": "t", "expires_in": 600})
         return httpx.Response(200, json={"guid": "j", "state": "COMPLETE"})
 
     auth = UAAPassword("admin", PASSWORD, login_url="https://login.example.org")
-    jobs = CFJobs("https://api.example.org", auth=auth, transport=httpx.MockTransport(answer))
+    jobs = CFJobs("https://api.example.org", auth=auth, transport=httpx.MockTransport(handler))
     for backend in ("asyncio", "trio", "asyncio"):
         assert anyio.run(jobs.get, "j", backend=backend).succeeded
     assert posts == ["/oauth/token"]
@@ -616,7 +621,7 @@ class Piece(httpx.AsyncByteStream):
 
 @pytest.mark.parametrize("when", ["before it", "after a 401"])
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [
         (503, b"<html>", {}),
         (200, b"<html>", {}),
@@ -628,29 +633,29 @@ class Piece(httpx.AsyncByteStream):
     ],
     ids=["503", "page", "refused", "undecodable", "no connection", "reset", "silence"],
 )
-async def test_trouble_with_a_sign_in_never_leaves_a_write_uncertain(
-    trouble: tuple[int, bytes, dict[str, str]] | Exception | None, when: str
+async def test_a_failing_sign_in_never_leaves_a_write_uncertain(
+    failure: tuple[int, bytes, dict[str, str]] | Exception | None, when: str
 ) -> None:
     patches: list[str] = []
     posts: list[str] = []
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def handler(request: httpx.Request) -> httpx.Response:
         if request.method == "PATCH":
             patches.append(request.headers["Authorization"])
             return httpx.Response(401, json={"error": {"message": "no", "code": "6691623"}})
         posts.append(request.url.path)
         if when == "after a 401" and len(posts) == 1:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 600})
-        if trouble is None:
+        if failure is None:
             await anyio.sleep_forever()
-        if isinstance(trouble, Exception):
-            raise trouble
-        assert trouble is not None
-        status, body, headers = trouble
+        if isinstance(failure, Exception):
+            raise failure
+        assert failure is not None
+        status, body, headers = failure
         return httpx.Response(status, headers=headers, stream=Piece(body))
 
     auth = ClientCredentials("https://login.example.org/token", "svc", PASSWORD)
-    async with OntapJobs("cluster1", auth=auth, transport=httpx.MockTransport(answer)) as jobs:
+    async with OntapJobs("cluster1", auth=auth, transport=httpx.MockTransport(handler)) as jobs:
         with pytest.raises(SourceError) as caught:
             await jobs.act("7c8a7d5e-0000-4000-8000-000000000001", Action.CANCEL)
     assert not isinstance(caught.value, ActionUncertain)
@@ -658,38 +663,38 @@ async def test_trouble_with_a_sign_in_never_leaves_a_write_uncertain(
     assert len(patches) == (1 if when == "after a 401" else 0)
 
 
-# --- what stays inside
+# --- what stays secret
 
 
-async def test_a_failure_tells_no_secret_though_the_server_repeats_them_all() -> None:
-    def answer(asked: Asked) -> Answered:
-        quoted = " ".join(asked.form.values())
+async def test_an_error_has_no_secret_though_the_server_repeats_them_all() -> None:
+    def handler(request: SentRequest) -> Outcome:
+        quoted = " ".join(request.form.values())
         description = "x" * 490 + quoted  # where the text is cut
-        return said({"error": f"no {quoted}", "error_description": description}, 401)
+        return response({"error": f"no {quoted}", "error_description": description}, 401)
 
     for refresh in (None, FIRST_REFRESH):
-        http = FakeTokenHttp(answer)
+        http = FakeTokenHttp(handler)
         with pytest.raises(AuthenticationError) as caught:
-            await Plain(http, refresh_token=refresh, can_reauthenticate=False).token(http)
+            await PasswordAuth(http, refresh_token=refresh, can_reauthenticate=False).token(http)
         text = everything(caught.value)
         assert "****" in text
         assert [secret for secret in (PASSWORD, FIRST_REFRESH) if secret[:8] in text] == []
 
 
 async def test_tokens_and_sign_ins_show_nothing_and_are_not_pickled() -> None:
-    http = FakeTokenHttp(Rotating(), latency=1)
-    auth = Plain(http, refresh_token=FIRST_REFRESH)
-    attempt: object = None
+    http = FakeTokenHttp(RotatingServer(), latency=1)
+    auth = PasswordAuth(http, refresh_token=FIRST_REFRESH)
+    refresh: object = None
     async with anyio.create_task_group() as group:
         group.start_soon(auth.token, http)
         await anyio.sleep(0.1)
-        attempt = auth._refresh
-    kept = Token("access-1", 600.0, FIRST_REFRESH)
-    grant = TokenRequest(url="https://login", fields={"password": PASSWORD})
-    things = [auth, auth.bind(http), attempt, auth._cached, kept, grant]
+        refresh = auth._refresh
+    stored = Token("access-1", 600.0, FIRST_REFRESH)
+    request = TokenRequest(url="https://login", fields={"password": PASSWORD})
+    things = [auth, auth.bind(http), refresh, auth._cached, stored, request]
     shown = [text for thing in things for text in (repr(thing), str(thing))]
     assert [word for word in (PASSWORD, "access-1", FIRST_REFRESH) if word in " ".join(shown)] == []
-    for thing in (auth, kept, grant):
+    for thing in (auth, stored, request):
         with pytest.raises(TypeError, match="holds a secret") as caught:
             pickle.dumps(thing)
         assert PASSWORD not in str(caught.value)
@@ -716,7 +721,7 @@ async def test_nothing_secret_is_logged_over_a_sign_in(caplog: pytest.LogCapture
 async def test_the_callers_own_client_adds_no_secret_of_its_own_to_a_sign_in() -> None:
     seen: list[dict[str, str]] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             seen.append(dict(request.headers))
             return httpx.Response(200, json={"access_token": "t"})
@@ -729,10 +734,10 @@ async def test_the_callers_own_client_adds_no_secret_of_its_own_to_a_sign_in() -
         "X-Team": "t",
     }
     auth = ClientCredentials("https://login.example.org/token", "svc", PASSWORD, send="body")
-    transport = httpx.MockTransport(answer)
+    transport = httpx.MockTransport(handler)
     async with (
-        httpx.AsyncClient(headers=headers, transport=transport) as own,
-        OntapJobs("cluster1", auth=auth, http=own) as jobs,
+        httpx.AsyncClient(headers=headers, transport=transport) as client,
+        OntapJobs("cluster1", auth=auth, http=client) as jobs,
     ):
         await jobs.get("j1")
     assert [name for name in ("authorization", "cookie", "x-api-key") if name in seen[0]] == []

@@ -112,7 +112,7 @@ def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, user_env: U
         (f"ontap://h/a/b/{PASSWORD}", "not a job reference"),
         ("ontap://h#x", "not a job reference"),
         ("ontap://h/x y", "not a job reference"),
-        ("ontap://[::1", "not an URL"),
+        ("ontap://[::1", "not a URL"),
         ("ontap://", "the endpoint is missing: pass 'ontap://host' with a host"),
         ("ontap:///", "the endpoint is missing: pass 'ontap://host' with a host"),
         (7, "not int:"),

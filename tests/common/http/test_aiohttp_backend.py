@@ -25,7 +25,7 @@ from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
 from common import PollPolicy
-from common.http.aiohttp_backend import MOCKS, SWITCH, AiohttpBackend
+from common.http.aiohttp_backend import BACKEND_VARIABLE, MOCK_LIBRARIES, AiohttpBackend
 from common.http.httpx_backend import HttpxBackend
 from common.model.errors import ActionUncertain, ApiError, DecodeError, TransportError, UsageError
 from common.model.states import Action
@@ -51,14 +51,14 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def over_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the suite's conftest switches off."""
-    monkeypatch.setenv(SWITCH, "aiohttp")
+    monkeypatch.setenv(BACKEND_VARIABLE, "aiohttp")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
 
 def client_of(source: Any) -> object:
-    return source._client._connected().backend
+    return source._client._loop_state().backend
 
 
 def answering(*answers: list[bytes]) -> Loopback:
@@ -77,20 +77,20 @@ def values(head: str, name: str) -> list[str]:
 
 @asynchronous
 async def test_aiohttp_sends_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(SWITCH)
-    for name in MOCKS:
+    monkeypatch.delenv(BACKEND_VARIABLE)
+    for name in MOCK_LIBRARIES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     async with OntapJobs("cluster1", auth=AUTH) as source:
         assert isinstance(client_of(source), AiohttpBackend)
 
 
 @asynchronous
-@pytest.mark.parametrize("name", MOCKS)
+@pytest.mark.parametrize("name", MOCK_LIBRARIES)
 async def test_where_tests_stand_in_for_the_network_httpx_sends(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(SWITCH)
-    for other in MOCKS:
+    monkeypatch.delenv(BACKEND_VARIABLE)
+    for other in MOCK_LIBRARIES:
         monkeypatch.delitem(sys.modules, other, raising=False)
     monkeypatch.setitem(sys.modules, name, sys)
     async with OntapJobs("cluster1", auth=AUTH) as source:
@@ -100,13 +100,13 @@ async def test_where_tests_stand_in_for_the_network_httpx_sends(
 @asynchronous
 @pytest.mark.parametrize("value", ["httpx", " HTTPX "])
 async def test_the_switch_keeps_httpx(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SWITCH, value)
+    monkeypatch.setenv(BACKEND_VARIABLE, value)
     async with OntapJobs("cluster1", auth=AUTH) as source:
         assert isinstance(client_of(source), HttpxBackend)
 
 
 def test_a_switch_that_means_nothing_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SWITCH, "curl")
+    monkeypatch.setenv(BACKEND_VARIABLE, "curl")
     with pytest.raises(UsageError, match="JOBSOURCE_HTTP='curl'"):
         OntapJobs("cluster1", auth=AUTH)
 
@@ -122,8 +122,8 @@ def test_aiohttp_by_name_where_there_is_none_is_a_usage_error(monkeypatch: pytes
 async def test_without_aiohttp_or_with_an_old_one_httpx_sends(
     version: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(SWITCH)
-    for name in MOCKS:
+    monkeypatch.delenv(BACKEND_VARIABLE)
+    for name in MOCK_LIBRARIES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     if version is None:
         monkeypatch.setitem(sys.modules, "aiohttp", None)
@@ -136,9 +136,9 @@ async def test_without_aiohttp_or_with_an_old_one_httpx_sends(
 @asynchronous
 async def test_what_only_httpx_can_do_httpx_does() -> None:
     handler = httpx.MockTransport(lambda _: httpx.Response(200, json=JOB))
-    async with httpx.AsyncClient(transport=handler) as own:
+    async with httpx.AsyncClient(transport=handler) as client:
         sources = [
-            OntapJobs("cluster1", auth=AUTH, http=own),
+            OntapJobs("cluster1", auth=AUTH, http=client),
             OntapJobs("cluster1", auth=AUTH, transport=handler),
             OntapJobs("cluster1", auth=AUTH, proxy="http://127.0.0.1:9"),
             OntapJobs("cluster1", auth=httpx.BasicAuth(*AUTH)),
@@ -187,7 +187,7 @@ async def test_a_target_goes_out_as_it_is_and_headers_as_over_httpx(monkeypatch:
     target = "/v3/jobs/a%2Fb%7Cc;d=%C3%A9/../%2e%2e?x=%7c|a+b%20c&empty=&y"
     with answering(raw(JOB)) as server:
         for library in ("aiohttp", "httpx"):
-            monkeypatch.setenv(SWITCH, library)
+            monkeypatch.setenv(BACKEND_VARIABLE, library)
             async with OntapJobs(server.url, auth=AUTH, user_agent="acme/1") as source:
                 await source._client.send("GET", target)
     over_aiohttp, over_httpx = server.heads
@@ -213,7 +213,7 @@ async def test_json_is_sent_with_its_length_and_kind() -> None:
 async def test_a_body_goes_with_its_length_and_what_its_sender_says_that_it_is(
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(SWITCH, library)
+    monkeypatch.setenv(BACKEND_VARIABLE, library)
     simulator = CFSimulator()
     async with simulator.serve() as url, CFJobs(url, auth=Bearer("t")) as source:
         await source.start("POST", "/v3/apps", content=b"12345")
@@ -520,11 +520,11 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_hint(ca: 
 @asynchronous
 async def test_a_ca_file_a_context_and_a_client_certificate_work_as_over_httpx(ca: str, key: str) -> None:
     with Loopback(lambda _, __: raw(JOB), tls=server_tls(ca, key, ask=True)) as server:
-        own = ssl.create_default_context(cafile=ca)
-        own.load_cert_chain(ca, key)
+        context = ssl.create_default_context(cafile=ca)
+        context.load_cert_chain(ca, key)
         for source in (
             OntapJobs(server.url, auth=None, verify=ca, cert=(ca, key)),
-            OntapJobs(server.url, auth=AUTH, verify=own),
+            OntapJobs(server.url, auth=AUTH, verify=context),
         ):
             async with source:
                 assert (await source.get("j1")).succeeded
@@ -550,7 +550,7 @@ async def test_a_closed_source_closes_its_connections() -> None:
     with answering(raw(JOB)) as server:
         source = OntapJobs(server.url, auth=AUTH)
         await source.get("j1")
-        backend: Any = source._client._connected().backend
+        backend: Any = source._client._loop_state().backend
         await source.aclose()
         await source.aclose()
         assert backend._session.closed

@@ -17,16 +17,16 @@ QUICK = PollPolicy(initial=0.01)
 async def test_a_wait_over_a_client_of_the_successor_ends_as_over_any_other() -> None:
     simulator = OntapSimulator()
     uuid = simulator.add_job([("running", 0.1), ("success", None)])
-    async with simulator.serve() as url, httpx2.AsyncClient() as own:
-        async with OntapJobs(url, auth=AUTH, http=own, policy=QUICK) as jobs:
+    async with simulator.serve() as url, httpx2.AsyncClient() as client:
+        async with OntapJobs(url, auth=AUTH, http=client, policy=QUICK) as jobs:
             assert (await jobs.wait(uuid)).succeeded
             assert [job.id async for job in jobs.list()] == [uuid]
-        assert not own.is_closed
+        assert not client.is_closed
 
 
 async def test_its_exceptions_become_ours() -> None:
-    async with httpx2.AsyncClient() as own:
+    async with httpx2.AsyncClient() as client:
         with pytest.raises(TransportError) as caught:
-            await OntapJobs("http://127.0.0.1:9", auth=AUTH, http=own).get("any")
+            await OntapJobs("http://127.0.0.1:9", auth=AUTH, http=client).get("any")
     assert not caught.value.sent
     assert caught.value.__context__ is None

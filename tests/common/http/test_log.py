@@ -15,7 +15,7 @@ import pytest
 
 from cfjobs import CFJobs
 from common.auth.credentials import Bearer
-from common.http.aiohttp_backend import SWITCH
+from common.http.aiohttp_backend import BACKEND_VARIABLE
 from common.http.backend import HttpRequest
 from common.http.log import logged
 from common.model.errors import ApiError, DecodeError, TransportError
@@ -40,9 +40,9 @@ def at_debug(caplog: pytest.LogCaptureFixture) -> None:
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What our own logger said."""
-    found = [record for record in caplog.records if record.name == "jobsource.http"]
-    assert {record.levelno for record in found} <= {logging.DEBUG}
-    return [record.getMessage() for record in found]
+    result = [record for record in caplog.records if record.name == "jobsource.http"]
+    assert {record.levelno for record in result} <= {logging.DEBUG}
+    return [record.getMessage() for record in result]
 
 
 def ontap(*answers: Answer, **options: Any) -> OntapJobs:
@@ -78,7 +78,7 @@ async def test_a_reply_without_a_request_id_and_a_refusal_are_lines_too(
 async def test_every_attempt_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
     async with ontap(httpx.ReadError("reset by a peer"), reply(JOB)) as source:
         await source.get("j1")
-    assert re.fullmatch(r"GET \S+: no whole reply \(ReadError\), \d+ ms", lines(caplog)[0])
+    assert re.fullmatch(r"GET \S+: no complete response \(ReadError\), \d+ ms", lines(caplog)[0])
     assert ": 200, " in lines(caplog)[2]
 
 
@@ -223,15 +223,15 @@ async def test_no_logger_at_all_shows_a_secret(
 ) -> None:
     if library == "aiohttp":
         pytest.importorskip("aiohttp")
-    monkeypatch.setenv(SWITCH, library)
+    monkeypatch.setenv(BACKEND_VARIABLE, library)
     with Loopback(everything_said) as server:
         async with OntapJobs(server.url, auth=auth) as source:
             await source.get("j1")
             await source.start("DELETE", "/api/storage/volumes/1")
     assert len(lines(caplog)) == 4
-    own = [TOKEN] if isinstance(auth, Bearer) else [BASIC]
-    own += [PASSWORD] if isinstance(auth, tuple) else []
-    assert [secret for secret in (COOKIE, SESSION, *own) if secret in caplog.text] == []
+    secrets = [TOKEN] if isinstance(auth, Bearer) else [BASIC]
+    secrets += [PASSWORD] if isinstance(auth, tuple) else []
+    assert [secret for secret in (COOKIE, SESSION, *secrets) if secret in caplog.text] == []
     assert TOKEN not in caplog.text  # which was in a body
 
 
@@ -247,7 +247,7 @@ async def test_signing_in_is_a_line_too_and_shows_neither_what_is_sent_nor_what_
 ) -> None:
     if library == "aiohttp":
         pytest.importorskip("aiohttp")
-    monkeypatch.setenv(SWITCH, library)
+    monkeypatch.setenv(BACKEND_VARIABLE, library)
     given = {"access_token": TOKEN, "refresh_token": SESSION, "error": "invalid_client"}
     login = raw(given, status, Set_Cookie=f"id={COOKIE}")
     with Loopback(lambda number, _: raw(JOB) if number else login) as server:
@@ -262,7 +262,7 @@ async def test_signing_in_is_a_line_too_and_shows_neither_what_is_sent_nor_what_
 async def test_the_library_is_kept_quiet_where_only_its_own_logger_is_read(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(SWITCH, "httpx")
+    monkeypatch.setenv(BACKEND_VARIABLE, "httpx")
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.DEBUG, logger="httpcore")
     with Loopback(everything_said) as server:
@@ -287,7 +287,7 @@ async def test_what_others_send_is_logged_as_it_always_was(caplog: pytest.LogCap
 async def test_a_header_with_quotes_and_brackets_hides_nothing_behind_it(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(SWITCH, "httpx")
+    monkeypatch.setenv(BACKEND_VARIABLE, "httpx")
     odd = f"""a='b", (b'X', b'y') \\" {COOKIE}"""
     with Loopback(lambda *_: raw(JOB, Set_Cookie=odd, X_After="plain")) as server:
         async with CFJobs(server.url, auth=Bearer(TOKEN)) as source:

@@ -63,10 +63,10 @@ async def test_sources_of_one_setting_share_its_context(ca: str, monkeypatch: py
 
 
 def test_a_context_of_the_callers_own_is_used_as_it_is() -> None:
-    own = ssl.create_default_context()
-    assert tls_context(own) is own
+    context = ssl.create_default_context()
+    assert tls_context(context) is context
     with pytest.raises(UsageError, match="load the certificate into the context"):
-        tls_context(own, "client.pem")
+        tls_context(context, "client.pem")
 
 
 # --- what cannot be loaded is said at once
@@ -112,17 +112,17 @@ def test_a_key_that_does_not_fit_its_password_is_refused_without_showing_it(ca: 
 def test_a_missing_password_is_an_error_and_never_a_prompt(
     ca: str, locked_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[Any] = []
+    passwords: list[Any] = []
     load = ssl.SSLContext.load_cert_chain
 
     def spy(self: ssl.SSLContext, file: str, key: str, password: Any = None) -> None:
-        given.append(password)  # with None, OpenSSL asks at the terminal
+        passwords.append(password)  # with None, OpenSSL asks at the terminal
         load(self, file, key, password)
 
     monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", spy)
     with pytest.raises(UsageError, match="cannot be loaded"):
         OntapJobs("cluster1", cert=(ca, locked_key))
-    assert [password() for password in given] == [""]
+    assert [password() for password in passwords] == [""]
 
 
 @pytest.mark.parametrize("options", [{"cert": "client.pem"}, {"auth": AUTH, "cert": ("c.pem", "c.key")}])

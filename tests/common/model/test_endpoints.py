@@ -63,11 +63,11 @@ def test_an_endpoint_has_one_form(given_as: str, expected: str) -> None:
         ("https://h:65536", "port"),
         ("https://h:-1", "port"),
         ("https://h:0", "port"),
-        ("https://[::1", "not an URL"),
-        ("https://[::g]", "not an URL|IPv6"),
+        ("https://[::1", "not a URL"),
+        ("https://[::g]", "not a URL|IPv6"),
         ("https://user@h", "user name or password"),
         ("https://user:geheim@h", "user name or password"),
-        ("https://h\N{ACCOUNT OF}.example", "not an URL"),
+        ("https://h\N{ACCOUNT OF}.example", "not a URL"),
         ("https://[::1]junk", "endpoint"),
         ("https://junk[::1]", "endpoint"),
         ("https://[v1.x]", "endpoint"),
@@ -93,11 +93,11 @@ def test_the_form_of_an_endpoint_is_final(endpoint: str) -> None:
 )
 def test_any_text_is_an_origin_or_refused(text: str) -> None:
     try:
-        found = origin(text)
+        result = origin(text)
     except UsageError:
         return
-    assert origin(found) == found
-    assert found.isascii()
+    assert origin(result) == result
+    assert result.isascii()
 
 
 @pytest.mark.parametrize(

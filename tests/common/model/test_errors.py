@@ -79,13 +79,13 @@ def drawn() -> dict[str, str | None]:
     above: dict[str, str | None] = {}
     path: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"([ |]*(?:\+-- )?)([A-Z][A-Za-z]+)\b(?!.*\.$)", line)
-        if found is None or not issubclass(getattr(errors, found[2], object), JobsError):
+        match = re.match(r"([ |]*(?:\+-- )?)([A-Z][A-Za-z]+)\b(?!.*\.$)", line)
+        if match is None or not issubclass(getattr(errors, match[2], object), JobsError):
             continue
-        while path and path[-1][0] >= len(found[1]):
+        while path and path[-1][0] >= len(match[1]):
             path.pop()
-        above[found[2]] = path[-1][1] if path else None
-        path.append((len(found[1]), found[2]))
+        above[match[2]] = path[-1][1] if path else None
+        path.append((len(match[1]), match[2]))
     return above
 
 

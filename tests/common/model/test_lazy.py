@@ -40,8 +40,8 @@ def letter(source: Any) -> Letter:
     draft._source = source
     draft._readers = PARTS
     draft.__class__ = Letter
-    found: Letter = draft
-    return found
+    result: Letter = draft
+    return result
 
 
 def test_a_draft_becomes_what_the_constructor_makes() -> None:
@@ -65,24 +65,24 @@ def test_a_draft_has_no_room_for_what_its_kind_does_not_have(draft: Any, kind: A
 
 def test_a_part_is_read_once_and_when_it_is_asked_for() -> None:
     source: dict[str, Any] = {"a": 1}
-    found = letter(source)
+    result = letter(source)
     source["b"] = 2
-    assert found.links == ["a", "b"]
+    assert result.links == ["a", "b"]
     source["c"] = 3
-    assert found.links == ["a", "b"]
+    assert result.links == ["a", "b"]
 
 
 def test_the_record_takes_the_place_of_what_it_was_read_from() -> None:
     source = {"a": 1}
-    found = letter(source)
-    assert found.record == {"a": 1}
-    assert found.record is found.record
+    result = letter(source)
+    assert result.record == {"a": 1}
+    assert result.record is result.record
     source.clear()
-    assert found.links == ["a"]
+    assert result.links == ["a"]
 
 
 def test_an_unread_object_equals_pickles_and_copies_as_one_that_was_read() -> None:
-    whole = Letter("me", ["a"], {"a": 1})
+    expected = Letter("me", ["a"], {"a": 1})
     for copied in (
         letter({"a": 1}),
         copy.copy(letter({"a": 1})),
@@ -90,14 +90,14 @@ def test_an_unread_object_equals_pickles_and_copies_as_one_that_was_read() -> No
         pickled(letter({"a": 1})),
         attrs.evolve(letter({"a": 1}), sender="me"),
     ):
-        assert copied == whole
-        assert repr(copied) == repr(whole)
+        assert copied == expected
+        assert repr(copied) == repr(expected)
 
 
 @pytest.mark.parametrize("name", ["invented", "_invented"])
 def test_what_no_object_has_is_an_attribute_error(name: str) -> None:
-    found: list[Any] = [letter({}), Letter("me"), Job(REF, JobState.RUNNING)]
-    for one in found:
+    result: list[Any] = [letter({}), Letter("me"), Job(REF, JobState.RUNNING)]
+    for one in result:
         assert not hasattr(one, name)
         with pytest.raises(AttributeError, match=name):
             getattr(one, name)

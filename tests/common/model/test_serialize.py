@@ -190,20 +190,20 @@ def test_what_is_no_object_is_refused(data: Any) -> None:
 @given(mutated(STORED))
 def test_damaged_data_gives_a_job_or_a_typed_error(data: Any) -> None:
     try:
-        found = from_dict(data)
+        result = from_dict(data)
     except (DecodeError, UsageError):
         return
-    assert through_json(found) == found
+    assert through_json(result) == result
 
 
 @pytest.mark.slow
 @given(json_values(STORED, ["running", "cf://h/x"]))
 def test_any_json_gives_a_job_or_a_typed_error(data: Any) -> None:
     try:
-        found = from_dict(data)
+        result = from_dict(data)
     except (DecodeError, UsageError):
         return
-    assert type(found) is Job
+    assert type(result) is Job
 
 
 @pytest.mark.parametrize(("levels", "readable"), [(49, True), (50, False), (250, False), (2000, False)])

@@ -93,10 +93,10 @@ def test_finite_is_any_number_with_an_end(value: object, read: float | None) -> 
     ],
 )
 def test_a_moment_is_iso_8601_in_utc(value: str) -> None:
-    found = moment(value)
-    assert found == datetime(2026, 3, 1, 8, tzinfo=UTC)
-    assert found is not None
-    assert found.tzinfo is UTC
+    result = moment(value)
+    assert result == datetime(2026, 3, 1, 8, tzinfo=UTC)
+    assert result is not None
+    assert result.tzinfo is UTC
 
 
 @pytest.mark.parametrize(

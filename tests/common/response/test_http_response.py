@@ -61,15 +61,15 @@ def test_retry_after_is_seconds_or_a_date_less_the_replys_own(
 
 
 def test_retry_after_without_a_date_counts_from_now() -> None:
-    found = retry_after(format_datetime(datetime.now(UTC).replace(year=9000), usegmt=True), None)
-    assert found is not None
-    assert found > 1e9
+    result = retry_after(format_datetime(datetime.now(UTC).replace(year=9000), usegmt=True), None)
+    assert result is not None
+    assert result > 1e9
 
 
 def test_a_reply_tells_its_date_and_its_retry_after() -> None:
     headers = (("date", "Sun, 01 Mar 2026 12:00:00 GMT"), ("retry-after", "Sun, 01 Mar 2026 12:01:00 GMT"))
-    reply = HttpResponse(503, headers)
-    assert (reply.date, reply.retry_after) == (NOON, 60.0)
+    response = HttpResponse(503, headers)
+    assert (response.date, response.retry_after) == (NOON, 60.0)
     assert (HttpResponse(503).date, HttpResponse(503).retry_after) == (None, None)
 
 
@@ -98,9 +98,9 @@ def test_extreme_headers_are_read_or_ignored(value: str) -> None:
 
 
 def test_a_header_may_come_more_than_once() -> None:
-    reply = HttpResponse(200, (("x-w", "a"), ("other", "b"), ("x-w", "c")))
-    assert (reply.header("x-w"), reply.header_values("x-w")) == ("a", ("a", "c"))
-    assert (reply.header("none"), reply.header_values("none")) == (None, ())
+    response = HttpResponse(200, (("x-w", "a"), ("other", "b"), ("x-w", "c")))
+    assert (response.header("x-w"), response.header_values("x-w")) == ("a", ("a", "c"))
+    assert (response.header("none"), response.header_values("none")) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_2xx_is_ok(status: int, *, ok: bool) -> None:
 
 
 def test_an_excerpt_is_short_and_on_one_line() -> None:
-    reply = HttpResponse(500, body=b"<html>\n\n  <b>" + b"x " * 2000 + b"\xff")
-    assert len(reply.excerpt) <= EXCERPT
-    assert reply.excerpt.startswith("<html> <b>x x")
-    assert reply.text.endswith("\ufffd")
+    response = HttpResponse(500, body=b"<html>\n\n  <b>" + b"x " * 2000 + b"\xff")
+    assert len(response.excerpt) <= EXCERPT
+    assert response.excerpt.startswith("<html> <b>x x")
+    assert response.text.endswith("\ufffd")
 
 
 def test_a_replys_text_shows_neither_headers_nor_body() -> None:
@@ -128,9 +128,9 @@ def test_a_replys_text_shows_neither_headers_nor_body() -> None:
 
 def test_an_httpx_response_is_read_with_every_header() -> None:
     response = httpx.Response(202, headers=[("X-W", "a"), ("X-W", "b")], json={"job": 1})
-    reply = response_of(response)
-    assert (reply.status, reply.header_values("x-w")) == (202, ("a", "b"))
-    assert read_json(reply.body) == {"job": 1}
+    converted = response_of(response)
+    assert (converted.status, converted.header_values("x-w")) == (202, ("a", "b"))
+    assert read_json(converted.body) == {"job": 1}
 
 
 def test_a_requests_response_is_read() -> None:
@@ -138,8 +138,8 @@ def test_a_requests_response_is_read() -> None:
     response.status_code = 202
     response.headers = CaseInsensitiveDict({"Location": "/v3/jobs/x", "X-W": "a, b"})
     response._content = b"{}"
-    reply = response_of(response)
-    assert (reply.status, reply.header("location"), reply.header("x-w"), reply.body) == (
+    converted = response_of(response)
+    assert (converted.status, converted.header("location"), converted.header("x-w"), converted.body) == (
         202,
         "/v3/jobs/x",
         "a, b",
@@ -169,8 +169,8 @@ def test_a_body_is_taken_as_bytes_text_or_decoded(body: Any) -> None:
 
 
 def test_a_reply_stays_itself() -> None:
-    reply = HttpResponse(202)
-    assert response_of(reply) is reply
+    response = HttpResponse(202)
+    assert response_of(response) is response
 
 
 @pytest.mark.parametrize("response", [object(), "202", 202, {"status": 202}])
@@ -201,8 +201,8 @@ def test_json_is_read_from_any_form(data: Any) -> None:
 @pytest.mark.parametrize(
     ("data", "hint"),
     [
-        (b"", "an empty reply"),
-        (" \n", "an empty reply"),
+        (b"", "an empty response"),
+        (" \n", "an empty response"),
         ("<html>", "6 characters"),
         (b"\xff\xfe\xfd", "3 bytes"),
         ("[" * 100_000, "too deep"),
@@ -218,13 +218,13 @@ def test_what_is_no_json_is_refused_by_its_size(data: bytes | str, hint: str) ->
 @given(st.binary() | TEXTS)
 def test_any_bytes_are_json_or_a_decode_error(data: bytes | str) -> None:
     try:
-        found = read_json(data)
+        result = read_json(data)
     except DecodeError:
         return
-    json.dumps(found)
+    json.dumps(result)
 
 
-def told(data: bytes | str) -> str:
+def described(data: bytes | str) -> str:
     try:
         return repr(read_json(data))
     except DecodeError as error:
@@ -233,8 +233,8 @@ def told(data: bytes | str) -> str:
 
 def without_msgspec(data: bytes | str) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "_quick_loads", lambda: None)
-        return told(data)
+        patch.setattr(decoding, "_fast_loads", lambda: None)
+        return described(data)
 
 
 @pytest.mark.parametrize(
@@ -270,14 +270,14 @@ def test_what_is_read_does_not_hang_on_the_extra(text: str) -> None:
     forms: list[bytes | str] = [text]
     forms += [text.encode(coding, "surrogatepass") for coding in ("utf-8", "utf-16", "utf-32")]
     for data in forms:
-        assert told(data) == without_msgspec(data)
+        assert described(data) == without_msgspec(data)
 
 
 @pytest.mark.slow
 @given(st.binary() | TEXTS | written(json_values()).filter(lambda data: isinstance(data, bytes | str)))
 def test_no_json_hangs_on_the_extra(data: bytes | str) -> None:
     pytest.importorskip("msgspec")
-    assert told(data) == without_msgspec(data)
+    assert described(data) == without_msgspec(data)
 
 
 @pytest.mark.slow
@@ -285,12 +285,12 @@ def test_no_json_hangs_on_the_extra(data: bytes | str) -> None:
 def test_no_damaged_json_hangs_on_the_extra(text: str, at: int, other: str) -> None:
     pytest.importorskip("msgspec")
     data = text[:at] + other + text[at + 1 :]
-    assert told(data) == without_msgspec(data)
+    assert described(data) == without_msgspec(data)
 
 
 def test_json_is_read_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "msgspec.json", None)
-    assert decoding._quick_loads.__wrapped__() is None
+    assert decoding._fast_loads.__wrapped__() is None
 
 
 # --- links

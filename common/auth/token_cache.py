@@ -1,0 +1,97 @@
+"""How long a token counts, and how long a refused sign-in does: the state that a `TokenAuth` keeps.
+
+Times are those of the event loop's clock. A token outlives its loop, so its times are converted when it is
+used on another one; what the loops have in common is the process's own clock, ``time.monotonic()``.
+"""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+import attrs
+from anyio.lowlevel import current_token
+
+from common.auth.oauth2 import Token
+from common.model.errors import AuthenticationError
+
+REFRESH_AHEAD = 60.0
+"""Seconds before its expiry that a token is refreshed; at half of its lifetime where that comes later."""
+REFRESH_RETRY_DELAY = 5.0
+"""Seconds until a failed refresh is tried again while the cached token has not expired."""
+REJECTION_KEPT = 10.0
+"""Seconds for which a refused sign-in is not tried again: a thousand waits must not lock an account."""
+
+
+def running_loop() -> object:
+    """Return the running event loop, of asyncio or trio. Raise `RuntimeError` where none runs."""
+    return current_token().native_token
+
+
+@attrs.define(eq=False, repr=False)
+class CachedToken:
+    """The current token. ``refresh_at`` and ``expires_at`` are None where the server told no lifetime.
+
+    ``skew`` is the loop's clock less ``time.monotonic()``, in seconds.
+    """
+
+    token: Token
+    loop: object
+    refresh_at: float | None
+    expires_at: float | None
+    skew: float
+    rejected: bool = False
+    """Whether a server has refused it."""
+
+    @classmethod
+    def of(cls, token: Token) -> CachedToken:
+        """Return the cache entry of a token that was issued just now. Must be called in an event loop."""
+        now = anyio.current_time()
+        refresh_at = expires_at = None
+        if token.lifetime is not None:
+            expires_at = now + token.lifetime
+            refresh_at = expires_at - min(REFRESH_AHEAD, token.lifetime / 2)
+        return cls(token, running_loop(), refresh_at, expires_at, now - time.monotonic())
+
+    @property
+    def unexpired(self) -> bool:
+        """Whether it can still be used, although it may be due for a refresh."""
+        return not self.rejected and self.expires_at is not None and anyio.current_time() < self.expires_at
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it can be used and is not due for a refresh. One without a lifetime never is due."""
+        return not self.rejected and (self.refresh_at is None or anyio.current_time() < self.refresh_at)
+
+    def move_to(self, loop: object) -> None:
+        """Convert the times to the clock of another event loop, the running one."""
+        if loop is self.loop:
+            return
+        shift = anyio.current_time() - time.monotonic() - self.skew
+        self.loop, self.skew = loop, self.skew + shift
+        if self.refresh_at is not None and self.expires_at is not None:
+            self.refresh_at, self.expires_at = self.refresh_at + shift, self.expires_at + shift
+
+    def postpone_refresh(self) -> None:
+        """Let the next refresh wait for `REFRESH_RETRY_DELAY`, at most until the token expires."""
+        if self.expires_at is not None:
+            self.refresh_at = min(anyio.current_time() + REFRESH_RETRY_DELAY, self.expires_at)
+
+
+@attrs.frozen(repr=False)
+class Rejection:
+    """A refused sign-in, which counts for `REJECTION_KEPT` seconds on the event loop that it happened on."""
+
+    error: AuthenticationError
+    loop: object
+    until: float
+
+    @classmethod
+    def of(cls, error: AuthenticationError) -> Rejection:
+        """Return the rejection of a sign-in that was refused just now."""
+        return cls(error, running_loop(), anyio.current_time() + REJECTION_KEPT)
+
+    @property
+    def active(self) -> bool:
+        """Whether the sign-in is not to be tried again yet."""
+        return self.loop is running_loop() and anyio.current_time() < self.until
