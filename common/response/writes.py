@@ -96,10 +96,10 @@ def _climbs(path: str) -> bool:
     return any(segment.partition(";")[0] in (".", "..") for segment in re.split(r"[/\\]", path))
 
 
-def check_headers(headers: object, *, own: Collection[str]) -> dict[str, str]:
+def check_headers(headers: object, *, reserved: Collection[str]) -> dict[str, str]:
     """Return the caller's headers. Raise `UsageError` for one that is invalid or set by the source.
 
-    ``own`` are the names that the source sets, in lower case. Messages never quote a value: it may be a
+    ``reserved`` are the names that the source sets, in lower case. Messages never quote a value: it may be a
     secret.
     """
     if headers is None:
@@ -111,7 +111,7 @@ def check_headers(headers: object, *, own: Collection[str]) -> dict[str, str]:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise UsageError("headers= has an invalid header name: use letters, digits and hyphens")
         lower = name.lower()
-        if lower in RESERVED or lower in own:
+        if lower in RESERVED or lower in reserved:
             raise UsageError(f"headers= must not contain {name[:40]!r}: the source sets it itself")
         if lower in (known.lower() for known in checked):
             raise UsageError(f"headers= contains {name[:40]!r} twice, in different letter case")

@@ -121,7 +121,7 @@ class HttpSource(BaseSource):
         method = check_method(method)
         target, held = self._driver.write_path(check_path(path), inline)
         reserved = {name.lower() for name in self._driver.headers} - {"accept"}
-        sent_headers = check_headers(headers, own=reserved)
+        sent_headers = check_headers(headers, reserved=reserved)
         body = check_body(json, content)
         if json is not None and "content-type" not in map(str.lower, sent_headers):
             sent_headers["Content-Type"] = "application/json"

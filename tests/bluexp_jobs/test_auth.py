@@ -68,7 +68,7 @@ def fields_of(request: httpx.Request) -> dict[str, str]:
     return fields
 
 
-# --- what goes out
+# --- what is sent
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_odd_secrets_arrive_as_they_are(secret: str) -> None:
 # --- renewal
 
 
-async def test_a_rotated_refresh_token_is_told_and_used_from_then_on() -> None:
+async def test_a_rotated_refresh_token_is_reported_and_used_from_then_on() -> None:
     rotated: list[str] = []
 
     async def store(token: str) -> None:
@@ -284,7 +284,7 @@ async def test_a_service_account_that_is_refused_learns_that_the_reference_names
 
 
 @pytest.mark.parametrize("auth", [Bearer(ACCESS), RefreshToken(REFRESH), AgentPassword("u", PASSWORD)])
-async def test_a_user_who_is_refused_is_not_told_to_be_a_user(auth: Any) -> None:
+async def test_a_refused_user_gets_no_hint_to_sign_in_as_a_user(auth: Any) -> None:
     source, _ = bluexp(auth, job=reply(b"Action not allowed for user", 403))
     with pytest.raises(PermissionDenied) as caught:
         await source.get(ID)
@@ -298,7 +298,7 @@ async def test_other_refusals_of_a_service_account_are_not_blamed_on_it() -> Non
     assert "RefreshToken" not in str(caught.value)
 
 
-# --- what cannot be used is refused when it is made
+# --- invalid arguments are refused by the constructor
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ async def test_an_agents_password_and_token_go_to_no_other_agent() -> None:
     assert [len(wire.requests), len(other_wire.requests)] == [2, 1]  # one token for both
 
 
-# --- what stays inside
+# --- what stays secret
 
 
 def quoting(status: int, shape: str) -> Handler:
@@ -450,7 +450,7 @@ async def test_what_the_issuer_repeats_reaches_no_message(
     assert [form for form in forms if form in text] == []
 
 
-async def test_former_refresh_tokens_are_cleaned_out_of_what_servers_say() -> None:
+async def test_former_refresh_tokens_are_redacted_in_errors() -> None:
     source, _ = bluexp(
         RefreshToken(REFRESH),
         reply({**TOKEN, "refresh_token": "the-second"}),

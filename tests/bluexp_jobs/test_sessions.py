@@ -1,4 +1,4 @@
-"""Signing in to the simulated BlueXP: waits that outlive their tokens, and whom it lets in."""
+"""Signing in to the simulated BlueXP: waits that outlive their tokens, and which sign-ins are refused."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_a_service_account_starts_jobs_that_only_users_may_read() -> None:
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/auth/oauth/token"])
 @pytest.mark.parametrize("encoding", ["json", "data"])
-async def test_token_requests_are_taken_as_json_and_as_a_form(path: str, encoding: str) -> None:
+async def test_token_requests_are_accepted_as_json_and_as_a_form(path: str, encoding: str) -> None:
     system = simulator(users={"ü ser": "p%20w +\"&='ü"})
     async with httpx.AsyncClient(transport=system.transport(), base_url="https://sim") as http:
         fields = {"grant_type": "password", "username": "ü ser", "password": "p%20w +\"&='ü"}

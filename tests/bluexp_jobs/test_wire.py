@@ -1,4 +1,4 @@
-"""BlueXP's replies as data: jobs, volumes, batches and files, and what they amount to."""
+"""Decoding of BlueXP's responses: jobs, volumes, batches and files, and the state that they give."""
 
 from __future__ import annotations
 
@@ -472,7 +472,7 @@ def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
 # --- which job, and what is none
 
 
-def test_the_id_asked_for_picks_among_several() -> None:
+def test_the_requested_id_selects_one_of_several_jobs() -> None:
     data = {"job": [{"id": OTHER, "status": "FAILED"}, {"id": ID, "status": "COMPLETED"}]}
     assert parse_job(data, id=ID).succeeded
     assert parse_job(data, id=OTHER).state is JobState.FAILED
@@ -490,7 +490,7 @@ def test_the_path_names_the_job_that_was_picked() -> None:
     assert caught.value.path == "$.job[1].status"
 
 
-def test_the_id_asked_for_stands_in_for_a_missing_one() -> None:
+def test_the_requested_id_replaces_a_missing_one() -> None:
     assert parse_job({"job": {"status": "PENDING"}}, id=ID).id == ID
 
 
@@ -596,12 +596,12 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     assert not parsed.done
 
 
-# --- what a write hands over
+# --- the jobs that a write started
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("key", ["job-id", "jobId", "job_id"])
-def test_a_job_is_handed_over_under_three_names_whatever_the_status(status: int, key: str) -> None:
+def test_a_started_job_is_read_under_three_keys_whatever_the_status(status: int, key: str) -> None:
     parsed = parse_started(response(status, {key: ID, "other": 1}))
     assert (parsed.ids, parsed.jobs, parsed.warnings) == ((ID,), (), ())
 
@@ -621,7 +621,7 @@ def test_a_location_is_not_looked_at() -> None:
     assert parse_started(response(202, {}, location=f"/job/{ID}")).ids == ()
 
 
-# --- what a reply that is no success says
+# --- error bodies
 
 
 @pytest.mark.parametrize(

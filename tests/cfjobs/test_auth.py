@@ -1,4 +1,4 @@
-"""Signing in to UAA: where it is, what is sent there, and what it may answer."""
+"""Signing in to UAA: its discovery, the requests, and its responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PASSWORD, SECRET, REFRESH = "pa ss+wörd/%", "s3cret of a client", "r3fresh-toke
 # --- what is sent
 
 
-async def test_a_password_signs_in_where_the_api_says_and_the_job_is_asked_for_with_the_token() -> None:
+async def test_a_password_signs_in_where_the_api_says_and_the_token_reads_the_job() -> None:
     wire = Foundation()
     async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
         assert (await jobs.get("j")).succeeded
@@ -68,7 +68,7 @@ async def test_a_client_signs_in_with_its_own_id_and_secret_form_encoded_in_basi
         assert post.headers["x-cf-encoded-credentials"] == "true"
 
 
-async def test_a_refresh_token_goes_on_and_its_successor_is_told() -> None:
+async def test_a_refresh_token_is_used_and_its_successor_is_reported() -> None:
     rotated: list[str] = []
     wire = Foundation(None, granted(refresh_token="r2"), granted(refresh_token="r3"))
     auth = UAARefreshToken(f" {REFRESH}\n", client_id="own", client_secret=SECRET, on_rotate=rotated.append)
@@ -159,7 +159,7 @@ def test_sign_ins_show_no_secret() -> None:
     ]
 
 
-# --- where it is
+# --- discovery of the token endpoint
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_sign_ins_show_no_secret() -> None:
         ({"login": "https://odd.x", "uaa": {"href": "https://uaa.x"}}, "https://uaa.x"),
     ],
 )
-async def test_the_login_link_is_taken_else_the_uaas(links: Links, host: str) -> None:
+async def test_the_login_link_is_used_else_the_uaas(links: Links, host: str) -> None:
     wire = Foundation(links)
     async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
         await jobs.get("j")
@@ -214,7 +214,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize(("endpoint", "link"), TRUSTED)
-async def test_a_login_server_that_the_endpoint_may_vouch_for_is_followed(endpoint: str, link: str) -> None:
+async def test_a_login_server_that_the_endpoint_may_name_is_used(endpoint: str, link: str) -> None:
     wire = Foundation({"login": {"href": link}})
     async with wire.jobs(UAAPassword("admin", PASSWORD), endpoint) as jobs:
         await jobs.get("j")
@@ -232,7 +232,7 @@ async def test_no_secret_goes_to_another_login_server(endpoint: str, link: str, 
     assert wire.lines == [f"GET {endpoint}/"]
 
 
-async def test_a_plain_http_endpoint_elsewhere_may_name_itself_alone() -> None:
+async def test_a_plain_http_endpoint_on_another_host_may_name_only_itself() -> None:
     for link, trusted in (("http://api.internal", True), ("http://127.0.0.1", False)):
         wire = Foundation({"login": {"href": link}})
         with pytest.warns(InsecureConnectionWarning):
@@ -250,7 +250,7 @@ async def test_a_plain_http_endpoint_elsewhere_may_name_itself_alone() -> None:
     ("status", "text"),
     [(503, "<html>"), (200, "<html>"), (200, "[]"), (200, '{"ok": true}'), (404, "no route"), (302, "")],
 )
-async def test_an_api_that_cannot_say_for_now_is_asked_again(status: int, text: str) -> None:
+async def test_discovery_is_retried_after_a_transient_failure(status: int, text: str) -> None:
     wire = Foundation()
     good, redirect = wire.root, {"Location": "https://evil.example"}
 
@@ -266,7 +266,7 @@ async def test_an_api_that_cannot_say_for_now_is_asked_again(status: int, text: 
     assert wire.lines.count(f"GET {API}/") == 3
 
 
-async def test_the_api_is_asked_once_and_again_after_a_failed_sign_in() -> None:
+async def test_discovery_happens_once_and_again_after_a_failed_sign_in() -> None:
     away = httpx.Response(503, text="<html>")
     wire = Foundation(None, granted(), granted(), away, away, away, away, granted())
     async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
@@ -323,7 +323,7 @@ async def test_with_a_login_url_one_sign_in_serves_two_names() -> None:
     assert len(wire.posts) == 1
 
 
-# --- what it may answer
+# --- the responses of UAA
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ async def test_with_a_login_url_one_sign_in_serves_two_names() -> None:
         refused("invalid_grant", 400),
     ],
 )
-async def test_a_refusal_is_told_in_uaas_words_with_a_remedy(
+async def test_a_refusal_has_uaas_message_and_a_hint(
     auth: Callable[[], TokenAuth], hint: str, refusal: httpx.Response
 ) -> None:
     wire = Foundation(None, refusal)
@@ -369,7 +369,7 @@ async def test_a_redirect_is_not_followed_with_credentials(status: int) -> None:
     assert {request.url.host for request in wire.requests} == {"api.example.org", "login.example.org"}
 
 
-async def test_an_uaa_that_is_away_is_trouble_that_a_wait_bears_with() -> None:
+async def test_a_wait_goes_on_while_uaa_is_away() -> None:
     wire = Foundation(None, *[httpx.Response(503, text="<html>")] * 9, httpx.ConnectError("no"), granted())
     async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
         assert (await jobs.wait("j", timeout=300)).succeeded

@@ -1,4 +1,4 @@
-"""Cloud Foundry's replies as data: jobs, Location headers, warnings and errors."""
+"""Decoding of Cloud Foundry's responses: jobs, Location headers, warnings and errors."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ def test_nothing_that_the_server_sent_is_lost(sent: Any) -> None:
 # --- what is no job
 
 
-def test_the_id_asked_for_stands_in_for_a_missing_guid() -> None:
+def test_the_requested_id_replaces_a_missing_guid() -> None:
     assert parse_job({"state": "COMPLETE"}, id="asked").id == "asked"
 
 
@@ -366,7 +366,7 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     assert not parsed.done
 
 
-# --- what a write hands over
+# --- the jobs that a write started
 
 
 @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ def test_any_warnings_header_is_read_without_an_error(values: tuple[str, ...]) -
     assert all(parsed)
 
 
-# --- what an error body says
+# --- error bodies
 
 GONE = {"errors": [{"code": 10010, "title": "CF-ResourceNotFound", "detail": "Job not found"}]}
 

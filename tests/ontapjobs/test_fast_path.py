@@ -1,4 +1,4 @@
-"""The short way of plain records: what is read later is as if it had been read at once."""
+"""The fast path: its jobs equal those of the general path, whenever their fields are read."""
 
 from __future__ import annotations
 

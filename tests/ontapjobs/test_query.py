@@ -1,4 +1,4 @@
-"""What is asked of ONTAP's list of jobs: every filter and option, checked and encoded before any request."""
+"""Queries of ONTAP's list of jobs: every filter and option, checked and encoded before any request."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_any_text_can_be_encoded(value: str) -> None:
 # --- options
 
 
-def test_every_common_field_is_asked_for_by_default() -> None:
+def test_every_common_field_is_requested_by_default() -> None:
     assert options() == {"fields": "*"}
     assert encode(option_query()) == "fields=*"
 
@@ -201,7 +201,7 @@ def test_fields_that_name_nothing_are_refused(fields: Any) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 15, 120])
-def test_return_timeout_is_taken_from_0_to_120(seconds: int) -> None:
+def test_return_timeout_is_accepted_from_0_to_120(seconds: int) -> None:
     assert options(return_timeout=seconds)["return_timeout"] == str(seconds)
 
 

@@ -52,7 +52,7 @@ def header(head: str, name: str) -> list[str]:
     return [value for key, value in lines if key.lower() == name.lower()]
 
 
-# --- who asks
+# --- sign-in
 
 
 @pytest.mark.parametrize("auth", [(USER, PASSWORD), Basic(USER, PASSWORD)], ids=["pair", "basic"])
@@ -90,7 +90,7 @@ async def test_without_its_certificate_nothing_reaches_a_cluster_that_asks_for_o
     assert server.heads == []
 
 
-async def test_an_oauth_client_gets_its_token_elsewhere_and_shows_it_to_the_cluster(
+async def test_an_oauth_client_gets_its_token_at_the_issuer_and_sends_it_to_the_cluster(
     ca: str, key: str
 ) -> None:
     context = server_tls(ca, key)
@@ -115,7 +115,7 @@ async def test_a_certificate_is_shown_to_the_issuer_that_asks_for_one(ca: str, k
             assert (await source.get("j1")).succeeded
 
 
-async def test_a_token_that_the_cluster_refuses_is_asked_for_anew_once(ca: str, key: str) -> None:
+async def test_a_token_that_the_cluster_refuses_is_requested_again_once(ca: str, key: str) -> None:
     refused = raw({"error": {"message": "Invalid token", "code": "6691623"}}, "401 Unauthorized")
     tokens = [{**TOKEN, "access_token": name} for name in ("first", "second", "third")]
     with (
@@ -146,7 +146,7 @@ def test_nobody_asking_is_a_usage_error() -> None:
         OntapJobs("cluster1")
 
 
-# --- whom is believed
+# --- trust
 
 
 async def test_a_ca_file_is_all_that_a_self_signed_cluster_needs(ca: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""ONTAP's replies as data: what each fact of the wire becomes in a job."""
+"""Decoding of ONTAP's responses: what each value becomes in a job."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_a_record_may_lack_all_but_its_uuid() -> None:
     assert (parsed.operation, parsed.message, parsed.links, parsed.errors) == (None, None, {}, ())
 
 
-def test_the_id_asked_for_stands_in_for_a_missing_uuid() -> None:
+def test_the_requested_id_replaces_a_missing_uuid() -> None:
     assert parse_job({"state": "running"}, id=OTHER).id == OTHER
     assert parse_job({"uuid": UUID, "state": "running"}, id=OTHER).id == UUID
 
@@ -448,7 +448,7 @@ def test_what_is_no_list_is_refused(data: Any) -> None:
         parse_jobs(data)
 
 
-# --- what a write hands over
+# --- the jobs that a write started
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
@@ -467,7 +467,7 @@ def test_what_is_no_list_is_refused(data: Any) -> None:
     ],
     ids=str,
 )
-def test_a_job_is_handed_over_in_every_shape(status: int, body: Any) -> None:
+def test_a_started_job_is_read_in_every_shape(status: int, body: Any) -> None:
     parsed = parse_started(response(status, body), endpoint=HOST)
     assert (parsed.ids, parsed.jobs) == ((UUID,), ())
 
@@ -510,7 +510,7 @@ def test_a_link_that_names_no_job_is_no_job(href: object) -> None:
 
 
 @pytest.mark.parametrize("field", [{"state": 5}, {"state": "queued", "_links": 5}], ids=str)
-def test_a_job_with_an_unreadable_part_is_handed_over_all_the_same(field: dict[str, Any]) -> None:
+def test_a_started_job_with_an_unreadable_part_is_read_all_the_same(field: dict[str, Any]) -> None:
     parsed = parse_started(response(202, {"job": {"uuid": UUID, **field}}), endpoint=HOST)
     assert parsed.ids == (UUID,)
 
@@ -523,7 +523,7 @@ def test_any_reply_to_a_write_is_read_without_an_error(body: Any) -> None:
     assert all(isinstance(id, str) and id for id in parsed.ids)
 
 
-# --- what an error body says
+# --- error bodies
 
 
 @pytest.mark.parametrize("code", ["4", 4])

@@ -1,4 +1,4 @@
-"""Client credentials at any issuer of tokens: what goes out, byte for byte, and over which connections."""
+"""Client credentials at any token issuer: the exact requests, and the connections that they use."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def basic_of(request: httpx.Request) -> tuple[str, str]:
     return unquote_plus(user), unquote_plus(password)
 
 
-# --- what goes out
+# --- what is sent
 
 
 async def test_the_secret_goes_as_basic_and_the_rest_as_a_form() -> None:
@@ -73,7 +73,7 @@ async def test_the_secret_goes_as_basic_and_the_rest_as_a_form() -> None:
     assert read.headers["Authorization"] == "Bearer an-access-token"
 
 
-async def test_id_and_secret_go_among_the_fields_where_asked() -> None:
+async def test_id_and_secret_can_be_sent_as_form_fields() -> None:
     source, wire = ontap(ClientCredentials(ISSUER, "c", "a b+%ü", send="body"))
     await source.get("j1")
     token_request = wire.requests[0]
@@ -122,7 +122,7 @@ async def test_a_refused_secret_is_sent_once_though_a_refresh_token_came_with_th
     assert [request.method for request in wire.requests] == ["POST", "GET", "POST"]
 
 
-# --- what is refused, and what stays inside
+# --- what is refused, and what stays secret
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def quoting(status: int, shape: Callable[[str], Any]) -> Callable[[httpx.Request
     ],
     ids=["description", "code", "cut", "page", "message", "no JSON", "no token"],
 )
-async def test_a_secret_that_the_issuer_repeats_is_cleaned_away(
+async def test_a_secret_that_the_issuer_repeats_is_redacted(
     send: Any, handler: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("common.auth.token_auth.RETRY_DELAY", 0)
@@ -258,7 +258,7 @@ async def test_a_plain_endpoint_says_nothing_of_whom_the_secret_is_shown_to(
     assert issuer.heads == cluster.heads == []
 
 
-async def test_the_sources_ca_file_vouches_for_the_issuer_too(
+async def test_the_sources_ca_file_is_trusted_for_the_issuer_too(
     library: str, issuer: Loopback, ca: str
 ) -> None:
     with Loopback(lambda _, __: raw(JOB)) as cluster, issuer:

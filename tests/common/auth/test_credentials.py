@@ -1,4 +1,4 @@
-"""Signing in, and keeping what it takes to oneself."""
+"""Signing in with `Basic` and `Bearer`, and keeping credentials out of errors, logs and pickles."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def assert_silent(text: str) -> None:
     assert leaked == []
 
 
-# --- what goes out
+# --- what is sent
 
 
 async def test_basic_sends_user_and_password_in_utf_8() -> None:
@@ -171,7 +171,7 @@ def test_a_password_that_is_no_text_is_a_usage_error(password: Any) -> None:
     assert_silent(everything(caught.value))
 
 
-# --- what stays inside
+# --- what stays secret
 
 
 async def test_credentials_and_sources_show_no_secret() -> None:
@@ -224,7 +224,7 @@ def ontap_error(code: str) -> Callable[[str], Any]:
     ],
     ids=["refusal", "page", "gone", "malformed"],
 )
-async def test_credentials_that_the_server_repeats_are_cleaned_away(
+async def test_credentials_that_the_server_repeats_are_redacted(
     auth: Any, status: int, shape: Callable[[str], Any], expected: type[JobsError]
 ) -> None:
     source, _ = ontap(echoes(status, shape), auth=auth)
@@ -235,7 +235,7 @@ async def test_credentials_that_the_server_repeats_are_cleaned_away(
     assert "****" in str(caught.value)
 
 
-async def test_credentials_that_a_refused_action_repeats_are_cleaned_away() -> None:
+async def test_credentials_that_a_refused_action_repeats_are_redacted() -> None:
     source, _ = ontap(echoes(409, ontap_error("458783")))
     with pytest.raises(ActionRefused) as caught:
         await source.act("j1", Action.PAUSE)
@@ -269,7 +269,7 @@ async def test_a_password_that_is_a_word_of_the_api_does_not_hide_what_the_api_s
     assert caught.value.code == "458762"
 
 
-async def test_an_older_token_of_a_rotating_function_is_cleaned_away_too() -> None:
+async def test_an_older_token_of_a_rotating_function_is_redacted_too() -> None:
     tokens = iter([TOKEN, "a-newer-token", "the-newest-token"])
 
     async def give() -> str:

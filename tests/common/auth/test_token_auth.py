@@ -148,7 +148,7 @@ async def test_a_token_that_all_were_refused_with_is_replaced_once() -> None:
     assert await auth.token(http, refused=first) == "access-2"  # it was replaced already
 
 
-# --- passing failure
+# --- transient failures
 
 FAILURES: dict[str, Outcome] = {
     "503": AWAY,
@@ -287,7 +287,7 @@ async def test_a_wrong_password_is_not_sent_again_for_each_of_many_requests() ->
     assert await auth.token(http) == "access"
 
 
-async def test_a_401_is_met_with_exactly_one_new_token_and_then_is_the_answer() -> None:
+async def test_a_401_leads_to_exactly_one_new_token_and_then_to_an_error() -> None:
     paths: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -341,7 +341,7 @@ async def test_without_a_password_a_refused_refresh_token_is_the_end() -> None:
     assert len(http.requests) == 1
 
 
-async def test_a_refresh_token_is_not_lost_over_trouble_that_passes() -> None:
+async def test_a_refresh_token_is_not_lost_over_a_transient_failure() -> None:
     http = FakeTokenHttp(*[AWAY] * MAX_TRIES, token("a"))
     auth = PasswordAuth(http, refresh_token="r")
     with pytest.raises(ServerError):
@@ -484,7 +484,7 @@ async def test_a_task_that_asyncio_cancels_hands_its_sign_in_over(refresh: str |
         assert auth._refresh is None
 
 
-async def test_a_refresh_token_whose_reply_is_under_way_is_not_spent_again() -> None:
+async def test_a_refresh_token_whose_response_is_under_way_is_not_spent_again() -> None:
     server = RotatingServer()
     http = FakeTokenHttp(server, latency=1.6)
     auth = PasswordAuth(http, refresh_token=FIRST_REFRESH, can_reauthenticate=False)

@@ -1,4 +1,4 @@
-"""What `request_timeout` promises, whichever library sends the requests."""
+"""`request_timeout` with a server that sends slowly, over each HTTP library."""
 
 from __future__ import annotations
 

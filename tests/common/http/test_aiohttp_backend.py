@@ -1,4 +1,4 @@
-"""The same promises over aiohttp: what goes out, what comes back, and what is left when nobody closes."""
+"""Requests over aiohttp: what is sent, how responses are read, and sources that nobody closes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def values(head: str, name: str) -> list[str]:
     return [value for key, value in lines if key.lower() == name.lower()]
 
 
-# --- who sends
+# --- which library sends
 
 
 @asynchronous
@@ -179,7 +179,7 @@ async def test_a_proxy_of_the_environment_is_httpx_to_choose(
         assert isinstance(client_of(source), client)
 
 
-# --- what goes out
+# --- what is sent
 
 
 @asynchronous
@@ -292,7 +292,7 @@ async def test_passwords_of_the_environment_are_not_sent(
         assert values(server.heads[0], "authorization") == []
 
 
-# --- what comes back
+# --- responses
 
 
 @asynchronous
@@ -388,7 +388,7 @@ async def test_a_write_is_never_sent_again_on_whatever_connection(method: str) -
 
 
 @asynchronous
-async def test_a_write_whose_reply_is_lost_is_uncertain() -> None:
+async def test_a_write_whose_response_is_lost_is_uncertain() -> None:
     with answering([]) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
             with pytest.raises(ActionUncertain):
@@ -433,7 +433,7 @@ async def test_a_transport_error_holds_nothing_of_aiohttp() -> None:
 
 @asynchronous
 @pytest.mark.parametrize("status", ["401 Unauthorized", "502 Bad Gateway"])
-async def test_what_a_server_quotes_of_the_request_is_cleaned(status: str) -> None:
+async def test_what_a_server_quotes_of_the_request_is_redacted(status: str) -> None:
     page = b"you sent hunter2, Basic YWRtaW46aHVudGVyMg=="
     with answering(raw({"error": {"message": page.decode(), "code": "1"}}, status)) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
@@ -445,7 +445,7 @@ async def test_what_a_server_quotes_of_the_request_is_cleaned(status: str) -> No
 
 
 @asynchronous
-async def test_a_401_is_met_with_one_new_token() -> None:
+async def test_a_401_leads_to_one_new_token() -> None:
     tokens = ["old"]
 
     async def token() -> str:
@@ -505,7 +505,7 @@ async def test_a_burst_uses_as_many_connections_as_concurrency_says() -> None:
 
 
 @asynchronous
-async def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_hint(ca: str, key: str) -> None:
+async def test_an_untrusted_certificate_is_refused_with_a_hint(ca: str, key: str) -> None:
     with Loopback(lambda _, __: raw(JOB), tls=server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
             with pytest.raises(TransportError, match=r"pass verify='ca\.pem'") as caught:
@@ -542,7 +542,7 @@ async def test_verification_is_skipped_only_by_name(ca: str, key: str) -> None:
             assert (await source.get("j1")).succeeded
 
 
-# --- closing, forgetting, and more loops than one
+# --- closing, dropped sources, and several event loops
 
 
 @asynchronous
@@ -596,7 +596,7 @@ def hung_up(server: Loopback) -> bool:
     return not server._lines
 
 
-def test_a_source_dropped_in_another_thread_than_its_loops_hangs_up() -> None:
+def test_a_source_dropped_in_another_thread_than_its_loops_closes_its_connections() -> None:
     with answering(raw(JOB)) as server, start_blocking_portal("asyncio") as portal:
         sources = [OntapJobs(server.url, auth=AUTH)]
         portal.call(sources[0].get, "j1")

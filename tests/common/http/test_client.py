@@ -1,4 +1,4 @@
-"""Sending: what goes out, what comes back, and what is done about a connection that breaks."""
+"""Requests of `ApiClient`: what is sent, how responses are read, and connections that break."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ async def test_a_compressed_body_is_inflated(encoding: str, encode: Any) -> None
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "nonsense", "x" * 1000])
-async def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
+async def test_an_encoding_that_was_not_accepted_is_refused(encoding: str) -> None:
     source, _ = ontap(reply(JOB, headers={"Content-Encoding": encoding}))
     with pytest.raises(DecodeError, match="which was not accepted") as caught:
         await source.get("j1")
@@ -279,7 +279,7 @@ def dropping(*numbers: int) -> Any:
     return lambda number, _: [] if number in numbers else raw(JOB)
 
 
-async def test_a_get_that_met_a_dropped_connection_is_sent_once_more() -> None:
+async def test_a_get_on_a_dropped_connection_is_sent_once_more() -> None:
     with Loopback(dropping(1)) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
             await source.get("j1")
@@ -310,7 +310,7 @@ async def test_in_an_outage_each_get_is_one_request_until_a_reply_comes() -> Non
         assert len(server.heads) == 7
 
 
-async def test_a_write_that_met_a_dropped_connection_is_never_sent_again() -> None:
+async def test_a_write_on_a_dropped_connection_is_never_sent_again() -> None:
     with Loopback(dropping(0)) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
             with pytest.raises(ActionUncertain, match="may have been carried out"):
@@ -460,7 +460,7 @@ async def rotating(*tokens: str) -> Any:
     return token
 
 
-async def test_a_401_is_met_with_one_new_token() -> None:
+async def test_a_401_leads_to_one_new_token() -> None:
     auth = Bearer(await rotating("old", "new"))
     source, wire = ontap(reply(b"", 401), reply(JOB), auth=auth)
     assert (await source.get("j1")).succeeded
@@ -491,7 +491,7 @@ async def test_a_function_without_a_better_token_is_not_tried_again() -> None:
     assert len(wire.requests) == 1
 
 
-async def test_the_token_function_is_asked_for_each_request() -> None:
+async def test_the_token_function_is_called_for_each_request() -> None:
     source, wire = ontap(reply(JOB), auth=Bearer(await rotating("one", "bearer two", "three")))
     for _ in range(3):
         await source.get("j1")
@@ -523,7 +523,7 @@ async def test_a_401_is_refreshed_although_another_request_has_the_new_token_alr
             group.start_soon(source.get, "j1")
 
 
-# --- closing, and more loops than one
+# --- closing, and several event loops
 
 
 async def test_a_closed_source_says_so_before_any_request() -> None:
@@ -566,7 +566,7 @@ def test_a_source_serves_one_event_loop_after_another() -> None:
     gc.collect()  # here, where the warnings are expected
 
 
-# --- what trouble looks like
+# --- error messages
 
 
 async def test_a_transport_error_holds_nothing_of_the_http_library() -> None:
@@ -579,7 +579,7 @@ async def test_a_transport_error_holds_nothing_of_the_http_library() -> None:
         error = error.__cause__ or error.__context__
 
 
-async def test_a_reply_about_another_job_is_not_taken_for_this_one() -> None:
+async def test_a_response_about_another_job_is_an_error() -> None:
     source, _ = ontap(reply({"uuid": "another", "state": "success"}))
     with pytest.raises(DecodeError, match="another job") as caught:
         await source.get("j1")

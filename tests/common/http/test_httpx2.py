@@ -1,4 +1,4 @@
-"""The caller's own client may be one of httpx's successor: it is told apart by the object itself."""
+"""The caller's own client may be one of httpx2: the object itself shows which library it is of."""
 
 from __future__ import annotations
 

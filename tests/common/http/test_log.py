@@ -1,4 +1,4 @@
-"""The log at DEBUG: what was sent and what came back, and nothing that must stay secret."""
+"""The log at DEBUG: requests and responses, with secrets redacted."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ontap(*answers: Answer, **options: Any) -> OntapJobs:
     return OntapJobs("https://cluster1", auth=auth, transport=Recorder(*answers), **options)
 
 
-# --- what it says
+# --- what is logged
 
 
 @pytest.mark.parametrize("name", ["X-VCAP-Request-ID", "OnCloud-Request-Id", "X-Response_Id"])
@@ -124,7 +124,7 @@ def test_where_nobody_reads_it_a_request_goes_as_it_is(caplog: pytest.LogCapture
     assert logged(client, str) == client.send
 
 
-# --- what it does not say
+# --- what is not logged
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Certificates: whose are believed, which one is shown, and what is said where neither is to be had."""
+"""Certificates: which authorities are trusted, which certificate is sent, and the errors otherwise."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_context_of_the_callers_own_is_used_as_it_is() -> None:
         tls_context(context, "client.pem")
 
 
-# --- what cannot be loaded is said at once
+# --- files that cannot be loaded are errors at once
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_client_certificate_is_refused_where_there_is_no_tls_to_show_it_in(opt
 # --- against a server
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_hint(ca: str, key: str) -> None:
+async def test_an_untrusted_certificate_is_refused_with_a_hint(ca: str, key: str) -> None:
     with serve(server_tls(ca, key)) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
             with pytest.raises(TransportError, match=r"pass verify='ca\.pem'") as caught:
@@ -183,7 +183,7 @@ async def test_without_its_client_certificate_a_strict_server_lets_nobody_in(ca:
         assert server.heads == []
 
 
-# --- connections that hide nothing
+# --- connections without encryption
 
 
 def ontap(**options: Any) -> object:

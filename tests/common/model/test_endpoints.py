@@ -1,4 +1,4 @@
-"""What counts as an endpoint: an origin, in one form, with nothing that could hold a secret."""
+"""Endpoints: an origin in a canonical form, without parts that could hold a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exceptions: one tree, as drawn; each pickles with all that it carries."""
+"""Exceptions: the tree is as drawn, and each one pickles with all its attributes."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_copy_for_another_wait_shares_nothing_that_changes(cls: type[JobsError
 # --- what it is about
 
 
-def test_an_error_can_be_told_its_job_later() -> None:
+def test_the_job_of_an_error_can_be_set_later() -> None:
     error = TransportError("reset")
     assert (error.ref, error.job) == (None, None)
     error.about(REF)
@@ -218,7 +218,7 @@ def test_a_failure_without_errors_has_the_message_or_says_so(message: str | None
     assert reason in str(JobFailed(attrs.evolve(JOB, errors=(), message=message)))
 
 
-def test_a_failure_that_a_probe_told_says_so() -> None:
+def test_a_failure_that_a_probe_reported_says_so() -> None:
     assert "probe" in str(JobFailed(attrs.evolve(JOB, resolved=True)))
 
 

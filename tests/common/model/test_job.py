@@ -1,4 +1,4 @@
-"""The unified job: what is equal, what hashes and pickles, and which states end it."""
+"""The unified `Job`: equality, hash, pickle, and which states are terminal."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_callers_word_for_a_state_comes_before_the_table() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [*NEWS.items(), *NO_NEWS.items()])
-def test_jobs_are_equal_when_the_server_said_the_same(name: str, value: Any) -> None:
+def test_jobs_are_equal_when_the_server_sent_the_same(name: str, value: Any) -> None:
     other = attrs.evolve(RUNNING, **{name: value})
     assert (other == RUNNING) == (name in ("observed_at", "record"))
     assert hash(other) == hash(RUNNING)

@@ -1,4 +1,4 @@
-"""Objects that are frozen after they were filled, and those with parts that are read when asked for."""
+"""Unchecked construction of frozen objects, and fields that are read on access."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_draft_has_no_room_for_what_its_kind_does_not_have(draft: Any, kind: A
         draft().invented = 1
 
 
-def test_a_part_is_read_once_and_when_it_is_asked_for() -> None:
+def test_a_field_is_read_once_and_on_access() -> None:
     source: dict[str, Any] = {"a": 1}
     result = letter(source)
     source["b"] = 2

@@ -1,4 +1,4 @@
-"""References of jobs: URIs that go through any database and come back the same."""
+"""References of jobs: URIs that are parsed to the same reference again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job as plain data: through JSON and back without a difference, and nothing else taken for one."""
+"""Jobs as plain data: to JSON and back without a difference, and errors for any other data."""
 
 from __future__ import annotations
 

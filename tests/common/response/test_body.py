@@ -116,7 +116,7 @@ async def test_a_body_that_is_not_compressed_as_it_says_is_refused() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br", "x" * 1000])
-async def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
+async def test_an_encoding_that_was_not_accepted_is_refused(encoding: str) -> None:
     with pytest.raises(DecodeError, match="not accepted") as caught:
         await read_bounded(Chunks(TEXT), encoding)
     assert len(str(caught.value)) < 200
@@ -127,6 +127,6 @@ async def test_gzip_in_several_members_is_read_whole() -> None:
     assert await read_bounded(Chunks(body), "gzip") == TEXT
 
 
-def test_what_is_asked_for_can_be_inflated() -> None:
+def test_every_accepted_encoding_can_be_inflated() -> None:
     assert ACCEPT_ENCODING == "gzip, deflate"
     assert MAX_BODY == 16 * 1024 * 1024

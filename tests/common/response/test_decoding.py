@@ -1,4 +1,4 @@
-"""Lenient reading: what stands for what, and that nothing unread is lost."""
+"""Lenient reading of JSON: what is accepted for what, and that no unread value is lost."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_what_was_read_leaves_extra() -> None:
     assert fields.extra == {}
 
 
-def test_what_was_never_asked_for_stays_in_extra() -> None:
+def test_a_key_that_was_never_read_stays_in_extra() -> None:
     fields = Fields({"a": "x", "b": {"c": None}})
     fields.text("a")
     assert fields.extra == {"b": {"c": None}}

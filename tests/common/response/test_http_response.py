@@ -1,4 +1,4 @@
-"""Replies of any library, and the pure reading of their headers and bodies."""
+"""Responses of any library, and how their headers and bodies are read."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_replys_text_shows_neither_headers_nor_body() -> None:
     assert "200" in shown
 
 
-# --- replies of other libraries
+# --- responses of other libraries
 
 
 def test_an_httpx_response_is_read_with_every_header() -> None:
@@ -157,14 +157,14 @@ def test_a_requests_response_without_a_body_is_read() -> None:
 @pytest.mark.parametrize(
     "headers", [{"X-W": "a"}, [("X-W", "a")], (("x-w", "a"),), CaseInsensitiveDict({"x-W": "a"})]
 )
-def test_headers_are_taken_as_a_mapping_or_as_pairs(headers: Any) -> None:
+def test_headers_are_accepted_as_a_mapping_or_as_pairs(headers: Any) -> None:
     assert response_of(status=202, headers=headers).header("x-w") == "a"
 
 
 @pytest.mark.parametrize(
     "body", [b'{"a": "\xc3\xbc"}', '{"a": "ü"}', {"a": "ü"}, bytearray(b'{"a": "\xc3\xbc"}')]
 )
-def test_a_body_is_taken_as_bytes_text_or_decoded(body: Any) -> None:
+def test_a_body_is_accepted_as_bytes_text_or_decoded(body: Any) -> None:
     assert read_json(response_of(status=202, body=body).body) == {"a": "ü"}
 
 
@@ -265,7 +265,7 @@ def without_msgspec(data: bytes | str) -> str:
     ],
     ids=lambda text: ascii(text[:24]),
 )
-def test_what_is_read_does_not_hang_on_the_extra(text: str) -> None:
+def test_valid_json_reads_the_same_with_and_without_the_extra(text: str) -> None:
     pytest.importorskip("msgspec")
     forms: list[bytes | str] = [text]
     forms += [text.encode(coding, "surrogatepass") for coding in ("utf-8", "utf-16", "utf-32")]
@@ -275,14 +275,14 @@ def test_what_is_read_does_not_hang_on_the_extra(text: str) -> None:
 
 @pytest.mark.slow
 @given(st.binary() | TEXTS | written(json_values()).filter(lambda data: isinstance(data, bytes | str)))
-def test_no_json_hangs_on_the_extra(data: bytes | str) -> None:
+def test_any_text_reads_the_same_with_and_without_the_extra(data: bytes | str) -> None:
     pytest.importorskip("msgspec")
     assert described(data) == without_msgspec(data)
 
 
 @pytest.mark.slow
 @given(json_values().map(json.dumps), st.integers(0, 200), st.characters())
-def test_no_damaged_json_hangs_on_the_extra(text: str, at: int, other: str) -> None:
+def test_damaged_json_reads_the_same_with_and_without_the_extra(text: str, at: int, other: str) -> None:
     pytest.importorskip("msgspec")
     data = text[:at] + other + text[at + 1 :]
     assert described(data) == without_msgspec(data)
