@@ -395,6 +395,7 @@ async def test_a_login_shows_no_secret(login: Login) -> None:
     assert [secret for secret in (ACCESS, REFRESH) if secret in shown] == []
 
 
+@pytest.mark.slow
 async def test_two_programs_that_share_a_file_spend_each_refresh_token_once(login: Login) -> None:
     simulator = CFSimulator(clients={"cf": ""}, rotate=True, strict=True, token_lifetime=600, clock=Clock())
     async with httpx.AsyncClient(transport=simulator.transport(), base_url=TARGET) as http:
