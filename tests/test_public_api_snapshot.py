@@ -16,6 +16,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 TARGETS = [*PROJECT["scripts"].values(), *PROJECT["entry-points"]["jobsource.providers"].values()]
 
 
+@pytest.mark.slow
 def test_the_public_api_is_as_its_snapshot_has_it() -> None:
     before = SNAPSHOT.read_text(encoding="utf-8").splitlines()
     now = public_api.public_api().splitlines()

@@ -18,6 +18,7 @@ def counted() -> Row:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CEILINGS)
 def test_a_call_changes_file_no_more_often_than_it_did(counted: Row, call: str) -> None:
     assert counted[call] <= CEILINGS[call]

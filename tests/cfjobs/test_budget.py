@@ -43,6 +43,7 @@ def test_a_budget_that_is_not_told_whole_is_none(values: dict[str, str]) -> None
     assert parse_budget(HttpResponse(200, headers(**values))) is None
 
 
+@pytest.mark.slow
 async def test_a_hundred_waits_live_on_a_small_budget_and_leave_some_of_it() -> None:
     simulator = CFSimulator(rate_limit=200)
     guids = [simulator.add_job([("PROCESSING", 60.0 * n), ("COMPLETE", None)]) for n in range(100)]

@@ -18,18 +18,11 @@ from cfjobs.cf_cli import seconds_left
 from cfjobs.simulator import CFSimulator
 from common.simulator.clock import Clock
 from tests.cfjobs.foundation import LOGIN, Foundation, basic, granted, refused
-from tests.common.virtual import Backend, virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 TARGET = "https://api.example.org"
 ACCESS, REFRESH, SECRET = "0paque-access-token", "refresh-token-of-cf", "s3cret-of-the-client"
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def jwt(name: str, *, left: float) -> str:
@@ -402,6 +395,7 @@ async def test_a_login_shows_no_secret(login: Login) -> None:
     assert [secret for secret in (ACCESS, REFRESH) if secret in shown] == []
 
 
+@pytest.mark.slow
 async def test_two_programs_that_share_a_file_spend_each_refresh_token_once(login: Login) -> None:
     simulator = CFSimulator(clients={"cf": ""}, rotate=True, strict=True, token_lifetime=600, clock=Clock())
     async with httpx.AsyncClient(transport=simulator.transport(), base_url=TARGET) as http:

@@ -249,6 +249,7 @@ def test_a_pickle_names_what_users_import_and_no_module_within(value: object) ->
     assert {name.partition(" ")[0] for name in ours} <= packages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", PICKLED.values(), ids=PICKLED)
 @pytest.mark.parametrize("protocol", [0, pickle.HIGHEST_PROTOCOL])
 def test_a_pickle_is_read_by_a_process_that_has_imported_nothing(value: object, protocol: int) -> None:

@@ -357,7 +357,7 @@ def circle() -> list[Any]:
         {"json": {}, "content": b""},
         {"json": b"bytes"},
         {"json": float("nan")},
-        {"json": object()},
+        pytest.param({"json": object()}, id="{'json': object()}"),
         {"json": circle()},
         {"content": 7},
         {"content": {}},

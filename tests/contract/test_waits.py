@@ -252,6 +252,7 @@ async def test_a_wait_goes_on_in_another_process_from_where_it_was_stored(system
         assert len(rig.simulator.journal) - before < 30
 
 
+@pytest.mark.slow
 async def test_many_waits_each_get_their_own_job(system: System) -> None:
     async with system.rig() as rig:
         jobs = [rig.job((RUNNING, 5 * n), (SUCCEEDED if n % 2 else FAILED, None)) for n in range(12)]

@@ -12,7 +12,7 @@ from common.simulator import faults
 from common.simulator.faults import Fault
 from common.sources.http import HttpSource
 from tests.common.scripted import outcome
-from tests.common.virtual import Backend, Footprint, virtual_time
+from tests.common.virtual import Footprint
 from tests.contract.systems import SOURCES, System, name_of
 from tests.faults.chaos.fault_schedule import WAITS
 from tests.faults.chaos.system_under_test import SystemUnderTest
@@ -29,12 +29,6 @@ LATENCY = 0.02
 CONCURRENCY = 8
 """The most requests in flight."""
 FAULTS = [faults.Reset(), faults.Status(503), faults.RetryAfter(45), faults.Hang()]
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 async def wait_for_all(

@@ -24,7 +24,7 @@ from common import (
 )
 from common.sources.http import HttpSource
 from tests.common.scripted import outcome
-from tests.common.virtual import Backend, Footprint, virtual_time
+from tests.common.virtual import Footprint
 from tests.contract.systems import SOURCES, System, name_of
 from tests.faults.chaos.fault_schedule import SEEDS, WAITS, schedule_transient_faults
 from tests.faults.chaos.system_under_test import SystemUnderTest
@@ -34,12 +34,6 @@ pytestmark = pytest.mark.anyio
 POLICY = PollPolicy(initial=1, maximum=15)
 MAX_LIFETIME = 5_000.0
 """Virtual seconds within which every process here ends."""
-
-
-@virtual_time
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    backend: Backend = request.param()
-    return backend
 
 
 def save_ref(ref: JobRef, last: Job | None) -> str:

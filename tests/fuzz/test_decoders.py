@@ -273,6 +273,7 @@ def test_a_reply_to_a_write(
         assert not told[1].ids or status == 202
 
 
+@pytest.mark.slow
 @example(headers=HUGE)
 @example(headers=(HUGE[2], HUGE[1], ("x-ratelimit-limit", "9" * 400)))
 @example(headers=(HUGE[0], HUGE[1], ("x-ratelimit-reset", "-" + "9" * 400)))

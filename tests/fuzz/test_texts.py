@@ -71,6 +71,7 @@ def test_warnings_of_a_write(values: tuple[str, ...]) -> None:
     assert len(set(found)) == len(found)
 
 
+@pytest.mark.slow
 @given(texts=st.lists(st.text(min_size=1, max_size=20).filter(str.strip), max_size=4))
 def test_encoded_warnings_come_back(texts: list[str]) -> None:
     said = list(dict.fromkeys(texts))
@@ -148,6 +149,7 @@ STORED: dict[str, Any] = {
 STORED["items"][0]["items"][0]["state"] = "failed"
 
 
+@pytest.mark.slow
 @given(data=damaged(STORED, [*STORED, "running", "succeeded", "cf://h/x", "9999-12-31T23:59:59-01:00"]))
 def test_a_stored_job(data: Any) -> None:
     found = tried(lambda: from_dict(data))

@@ -164,6 +164,7 @@ def test_an_empty_value_is_refused(value: object) -> None:
         filter_query({"message": value})
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.sampled_from(sorted(DOCUMENTED)), st.text(st.characters(codec="utf-8"), min_size=1))
 )

@@ -636,7 +636,7 @@ async def test_a_wait_on_each_system_ends_over_aiohttp() -> None:
         assert (await jobs.wait(uuid)).succeeded
         assert [job.id async for job in jobs.list()] == [uuid]
         assert isinstance(client_of(jobs), AiohttpBackend)
-    async with cf.serve() as url, CFJobs(url, auth=Bearer("t")) as jobs:
+    async with cf.serve() as url, CFJobs(url, auth=Bearer("t"), policy=QUICK) as jobs:
         assert (await jobs.wait(cf.add_job([("PROCESSING", 0.1), ("COMPLETE", None)]))).succeeded
     async with bluexp.serve() as url:
         source = BlueXPJobs(

@@ -146,6 +146,7 @@ def test_a_whole_test_over_http(asked: Program) -> None:
     assert (asked.order("GET journal"), asked.order("GET jobs")) == ({"journal": []}, {"jobs": []})
 
 
+@pytest.mark.slow
 def test_a_reset_takes_back_what_faults_did(asked: Program) -> None:
     asked.order("POST faults", {"faults": {"kind": "ExpireTokens"}})
     assert [asked.job()[0] for _ in range(2)] == [401, 401]
