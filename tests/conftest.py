@@ -26,9 +26,9 @@ settings.register_profile(
 )
 settings.load_profile("default")
 
-# Also where aiohttp is installed; test_aiohttp.py asks for it. JOBSOURCE_HTTP=aiohttp runs the whole
-# suite over it, and the few tests that look at httpx itself fail.
-os.environ.setdefault("JOBSOURCE_HTTP", "httpx")
+# What a user gets, though respx is loaded here, which tests of requests in memory use. JOBSOURCE_HTTP=httpx
+# runs the whole suite over httpx.
+os.environ.setdefault("JOBSOURCE_HTTP", "direct")
 
 
 def pytest_collection() -> None:

@@ -55,7 +55,7 @@ class HttpFailure:
 class HttpBackend(Protocol):
     """An HTTP library's client and its connections, which belong to one event loop.
 
-    There are two implementations; `common.http.aiohttp_backend` says why.
+    There are two implementations; `common.http.h11_backend` says why.
     """
 
     @property

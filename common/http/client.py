@@ -12,10 +12,11 @@ import attrs
 
 from common.auth.argument import read_auth
 from common.auth.credentials import HeaderAuth
-from common.http.aiohttp_backend import AiohttpBackend, running_loop, select_aiohttp
 from common.http.backend import HttpBackend, HttpFailure, HttpRequest
+from common.http.h11_backend import H11Backend
 from common.http.httpx_backend import HttpxBackend, library_of
 from common.http.log import logged
+from common.http.selection import needs_httpx
 from common.http.tls import tls_context
 from common.model.endpoints import origin
 from common.model.errors import SourceError, TransportError, UsageError
@@ -85,9 +86,8 @@ class ApiClient:
         }
         self._headers = {**self._base_headers, **headers}
         # An ``httpx.Auth`` works on httpx's own requests only.
-        by_httpx = self._auth is not None and self._signer is None
-        self._aiohttp = None if by_httpx else select_aiohttp(options, endpoint=endpoint)
-        if self._aiohttp is None:
+        self._auth_of_httpx = self._auth is not None and self._signer is None
+        if needs_httpx(options, endpoint=endpoint, auth_of_httpx=self._auth_of_httpx):
             library_of(options.http)  # imported now: it takes too long to do it within a request
         self._state: _LoopState | None = None
         self._closed = False
@@ -263,21 +263,17 @@ class ApiClient:
             if endpoint.startswith("https:"):
                 context = tls_context(options.verify, options.cert, public=True)
                 options = attrs.evolve(options, verify=context, cert=None)
-            aiohttp = None if self._aiohttp is None else select_aiohttp(options, endpoint=endpoint)
-            backend = self._create_backend(endpoint, options, aiohttp, {"auth": None})
-            state.other_origins[endpoint] = backend
+            state.other_origins[endpoint] = self._create_backend(endpoint, options, {"auth": None})
         return state.other_origins[endpoint]
 
     def _source_backend(self) -> HttpBackend:
         # None if we set the headers: otherwise httpx would take credentials from the caller's own client.
         auth = {} if self._auth is None else {"auth": None if self._signer else self._auth}
-        return self._create_backend(self.endpoint, self._options, self._aiohttp, auth)
+        return self._create_backend(self.endpoint, self._options, auth)
 
-    def _create_backend(
-        self, endpoint: str, options: Options, aiohttp: Any | None, auth: Mapping[str, Any]
-    ) -> HttpBackend:
-        if aiohttp is not None and running_loop() is not None:
-            return AiohttpBackend(aiohttp, options, endpoint=endpoint, keepalive=self._keepalive)
+    def _create_backend(self, endpoint: str, options: Options, auth: Mapping[str, Any]) -> HttpBackend:
+        if not needs_httpx(options, endpoint=endpoint, auth_of_httpx=self._auth_of_httpx):
+            return H11Backend(options, endpoint=endpoint, keepalive=self._keepalive)
         return HttpxBackend.create(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
 
 

@@ -46,7 +46,7 @@ from common import (
     UsageError,
     to_dict,
 )
-from common.http.aiohttp_backend import BACKEND_VARIABLE
+from common.http.selection import BACKEND_VARIABLE
 from common.response.body import MAX_BODY
 from common.sources.http import HttpSource
 from tests.contract.systems import BLUEXP, CF, ONTAP, SOURCES, TOKEN, System, name_of
@@ -72,11 +72,9 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["httpx", "aiohttp"])
+@pytest.fixture(params=["httpx", "direct"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The HTTP library that sends; trio has httpx alone."""
-    if request.param == "aiohttp":
-        pytest.importorskip("aiohttp")
     monkeypatch.setenv(BACKEND_VARIABLE, request.param)
     return str(request.param)
 

@@ -9,7 +9,7 @@ import pytest
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
 from common import ActionUncertain, Bearer, JobState, PollPolicy, TransportError
-from common.http.aiohttp_backend import BACKEND_VARIABLE
+from common.http.selection import BACKEND_VARIABLE
 from common.simulator import NewJob
 from common.sources.http import HttpSource
 from ontapjobs import OntapJobs
@@ -76,11 +76,9 @@ async def test_work_is_started_and_waited_for(system: System) -> None:
     assert [request.method for request in simulator.journal].count("GET") == len(simulator.journal) - 1
 
 
-@pytest.fixture(params=["httpx", "aiohttp"])
+@pytest.fixture(params=["httpx", "direct"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The HTTP library that sends; trio has httpx alone."""
-    if request.param == "aiohttp":
-        pytest.importorskip("aiohttp")
     monkeypatch.setenv(BACKEND_VARIABLE, request.param)
     return str(request.param)
 

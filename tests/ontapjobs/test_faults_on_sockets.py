@@ -15,15 +15,13 @@ QUICK = PollPolicy(initial=0.01, maximum=0.02)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+@pytest.mark.parametrize("library", ["httpx", "direct"])
 @pytest.mark.parametrize(
     "fault",
     [faults.Reset(), faults.CutBody(), faults.CutBody(30), faults.Refuse(5), faults.Html(502)],
     ids=str,
 )
 async def test_waits_go_on(library: str, fault: faults.Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    if library == "aiohttp":
-        pytest.importorskip("aiohttp")
     monkeypatch.setenv("JOBSOURCE_HTTP", library)
     simulator = OntapSimulator(clock=Clock.scaled(20))
     ids = [simulator.add_job([("running", YEARS), ("success", None)]) for _ in range(3)]

@@ -33,11 +33,9 @@ TOKEN = {"access_token": "an-access-token", "expires_in": 3600}
 USER, PASSWORD = "backup-ädmin", 'p%20w + "ü": colons'
 
 
-@pytest.fixture(params=[("asyncio", "httpx"), ("trio", "httpx"), ("asyncio", "aiohttp")], ids="-".join)
+@pytest.fixture(params=[("asyncio", "httpx"), ("trio", "httpx"), ("asyncio", "direct")], ids="-".join)
 def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     loop, library = request.param
-    if library == "aiohttp":
-        pytest.importorskip("aiohttp")
     monkeypatch.setenv("JOBSOURCE_HTTP", library)
     return str(loop)
 

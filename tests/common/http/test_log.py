@@ -15,9 +15,9 @@ import pytest
 
 from cfjobs import CFJobs
 from common.auth.credentials import Bearer
-from common.http.aiohttp_backend import BACKEND_VARIABLE
 from common.http.backend import HttpRequest
 from common.http.log import logged
+from common.http.selection import BACKEND_VARIABLE
 from common.model.errors import ApiError, DecodeError, TransportError
 from common.response.redaction import redacted, redacted_url
 from ontapjobs import ClientCredentials, OntapJobs
@@ -212,7 +212,7 @@ def everything_said(_: int, head: str) -> list[bytes]:
     )
 
 
-@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+@pytest.mark.parametrize("library", ["httpx", "direct"])
 @pytest.mark.parametrize(
     "auth",
     [(USER, PASSWORD), Bearer(TOKEN), httpx.BasicAuth(USER, PASSWORD)],
@@ -221,8 +221,6 @@ def everything_said(_: int, head: str) -> list[bytes]:
 async def test_no_logger_at_all_shows_a_secret(
     library: str, auth: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if library == "aiohttp":
-        pytest.importorskip("aiohttp")
     monkeypatch.setenv(BACKEND_VARIABLE, library)
     with Loopback(everything_said) as server:
         async with OntapJobs(server.url, auth=auth) as source:
@@ -235,7 +233,7 @@ async def test_no_logger_at_all_shows_a_secret(
     assert TOKEN not in caplog.text  # which was in a body
 
 
-@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+@pytest.mark.parametrize("library", ["httpx", "direct"])
 @pytest.mark.parametrize("send", ["header", "body"])
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request"])
 async def test_signing_in_is_a_line_too_and_shows_neither_what_is_sent_nor_what_is_given(
@@ -245,8 +243,6 @@ async def test_signing_in_is_a_line_too_and_shows_neither_what_is_sent_nor_what_
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if library == "aiohttp":
-        pytest.importorskip("aiohttp")
     monkeypatch.setenv(BACKEND_VARIABLE, library)
     given = {"access_token": TOKEN, "refresh_token": SESSION, "error": "invalid_client"}
     login = raw(given, status, Set_Cookie=f"id={COOKIE}")

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
+from common.http.connection import Connection
 from common.http.tls import tls_context
 from common.model.errors import TransportError, UsageError
 from common.options import InsecureConnectionWarning
@@ -48,13 +48,13 @@ def test_equal_settings_share_one_context(ca: str, key: str) -> None:
 
 async def test_sources_of_one_setting_share_its_context(ca: str, monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[Any] = []
-    make = httpx.AsyncClient.__init__
 
-    def spy(self: httpx.AsyncClient, **options: Any) -> None:
-        used.append(options["verify"])
-        make(self, **options)
+    async def no_connection(host: str, port: int, context: Any) -> None:
+        del host, port
+        used.append(context)
+        raise ConnectionRefusedError
 
-    monkeypatch.setattr(httpx.AsyncClient, "__init__", spy)
+    monkeypatch.setattr(Connection, "open", no_connection)
     for endpoint in ("https://127.0.0.1:9", "https://localhost:9"):
         async with OntapJobs(endpoint, auth=AUTH, verify=ca) as source:
             with pytest.raises(TransportError):

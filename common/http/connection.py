@@ -1,0 +1,212 @@
+"""A connection of our own: a non-blocking socket, TLS on top where it is asked for, and nothing in between.
+
+A response answers the request that was sent before it on the same connection. To keep that, bytes that came
+behind a response must be noticed before the connection is used again, and the streams of an event loop hide
+them: they read ahead into a buffer of their own. Here every byte is read from the socket when it is wanted,
+and `is_clean` asks the operating system for the rest.
+
+Closing is one call of the system without an await: no cancellation, however it is delivered, can come in
+between. Whoever has a connection closes it in a ``finally``, so that nothing is left open.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import math
+import os
+import socket
+import ssl
+from typing import Any
+
+import anyio
+
+CHUNK = 64 * 1024
+"""Bytes that are read at a time."""
+ATTEMPT_DELAY = 0.25
+"""Seconds until the next address of a host is tried too (RFC 8305, "Connection Attempt Delay")."""
+_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
+
+
+class Connection:
+    """A connected socket, and the TLS session on it if there is one."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.expires_at = math.inf
+        """When it has been idle for too long, on the loop's clock."""
+        self._socket = sock
+        self._tls: ssl.SSLObject | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+
+    @classmethod
+    async def open(cls, host: str, port: int, context: ssl.SSLContext | None) -> Connection:
+        """Connect to a host, with a TLS handshake if there is a ``context``. Raise `OSError`."""
+        connection = cls(await _connect(host, port))
+        try:
+            if context is not None:
+                await connection._handshake(context, host)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Close the socket at once. What was not read or sent is lost."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """`close`, and wake the task that reads or writes, if any; it gets a `ClosedResourceError`."""
+        anyio.notify_closing(self._socket)
+        self._socket.close()
+
+    async def send(self, data: bytes) -> None:
+        """Send all of these bytes. Raise `OSError`."""
+        if self._tls is not None:
+            self._tls.write(data)
+            data = self._outgoing.read()
+        await self._send(data)
+
+    async def receive(self) -> bytes:
+        """Return some bytes as soon as there are any; none at the end of the stream. Raise `OSError`."""
+        if self._tls is None:
+            return await self._receive()
+        while True:
+            try:
+                return self._tls.read(CHUNK)
+            except ssl.SSLWantReadError:
+                if not await self._receive_record():
+                    return b""
+            except ssl.SSLZeroReturnError:
+                return b""
+
+    def is_clean(self) -> bool:
+        """Whether the peer has sent no data that was not read, and has not closed the connection."""
+        while True:
+            try:
+                data = self._socket.recv(CHUNK)
+            except (BlockingIOError, InterruptedError):
+                return self._tls is None or self._has_no_data()
+            except OSError:
+                return False
+            if not data or self._tls is None:
+                return False
+            # In an idle TLS connection this may be a session ticket, which is no data.
+            self._incoming.write(data)
+            if not self._has_no_data():
+                return False
+
+    def _has_no_data(self) -> bool:
+        if self._tls is None:
+            return True
+        try:
+            self._tls.read(1)
+        except ssl.SSLWantReadError:
+            return not self._incoming.pending  # a part of a record is data to come
+        except ssl.SSLError:
+            pass
+        return False
+
+    async def _handshake(self, context: ssl.SSLContext, host: str) -> None:
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._send(self._outgoing.read())
+                if not await self._receive_record():
+                    raise ConnectionResetError(
+                        errno.ECONNRESET, "the server closed the connection during the TLS handshake"
+                    ) from None
+            except ssl.SSLError:
+                await self._send(self._outgoing.read())  # the alert, which tells the server why
+                raise
+            else:
+                break
+        await self._send(self._outgoing.read())
+        self._tls = tls
+
+    async def _receive_record(self) -> bool:
+        data = await self._receive()
+        self._incoming.write(data)
+        return bool(data)
+
+    async def _receive(self) -> bytes:
+        while True:
+            try:
+                return self._socket.recv(CHUNK)
+            except (BlockingIOError, InterruptedError):
+                await anyio.wait_readable(self._socket)
+
+    async def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+            except (BlockingIOError, InterruptedError):
+                await anyio.wait_writable(self._socket)
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    """Return a socket that is connected to one of the host's addresses, the first that answers.
+
+    They are tried in the order of the resolver, each a moment after the one before, or at once where that has
+    failed ("Happy Eyeballs", RFC 8305).
+    """
+    addresses = await _resolve(host, port)
+    if len(addresses) == 1:
+        return await _connect_to(*addresses[0])
+    connected: list[socket.socket] = []
+    errors: list[OSError] = []
+
+    async def attempt(family: int, address: Any, failed: anyio.Event) -> None:
+        try:
+            connected.append(await _connect_to(family, address))
+        except OSError as error:
+            errors.append(error)
+            failed.set()
+        else:
+            group.cancel_scope.cancel()
+
+    winner: socket.socket | None = None
+    try:
+        async with anyio.create_task_group() as group:
+            for family, address in addresses:
+                failed = anyio.Event()
+                group.start_soon(attempt, family, address, failed)
+                with anyio.move_on_after(ATTEMPT_DELAY):
+                    await failed.wait()
+        if not connected:
+            raise errors[0]
+        winner = connected[0]
+    finally:
+        for sock in connected:
+            if sock is not winner:
+                sock.close()
+    return winner
+
+
+async def _resolve(host: str, port: int) -> list[tuple[int, Any]]:
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        infos = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in infos]
+    return [(socket.AF_INET if version == 4 else socket.AF_INET6, (host, port))]
+
+
+async def _connect_to(family: int, address: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)
+        if code in _IN_PROGRESS:
+            await anyio.wait_writable(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

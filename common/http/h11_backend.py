@@ -1,0 +1,178 @@
+"""Send requests over connections of our own: HTTP/1.1 as h11 reads it, on a socket. The default.
+
+An HTTP library is a pool of connections behind an API for every use. Two things that matter here cannot be
+had from one, whatever its settings: that a natively cancelled task leaves no place of the pool occupied
+(httpcore 1.0 on asyncio does), and that bytes behind a response never answer the next request (they do in
+httpx and aiohttp). With a connection that is ours both are a few lines: a request has the connection to
+itself, and in the end it is either idle again, complete and clean, or closed.
+
+It is also the fastest way that there is without a parser in C: 125 µs of CPU a request where aiohttp takes
+114 and httpx 586 (Python 3.11, keep-alive, a body of 350 bytes; medians of one run).
+
+httpx still sends where it has something that this has not: see `common.http.selection`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Collection
+from typing import Self
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.lowlevel
+import h11
+from anyio.lowlevel import current_token
+
+from common.http.backend import HttpFailure, HttpRequest, HttpResult, read_response
+from common.http.connection import Connection
+from common.http.tls import tls_context
+from common.options import Options
+
+MAX_HEAD = 128 * 1024
+"""Bytes of a response's head: the warnings of a Cloud Foundry job are in a header."""
+EVENTS_A_STEP = 64
+"""After so many parts of one response other tasks get their turn: tiny chunks must not hold the loop."""
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class H11Backend:
+    """`HttpBackend` for one origin, without a proxy.
+
+    ``keepalive`` is how long a connection may be idle, in seconds.
+    """
+
+    def __init__(self, options: Options, *, endpoint: str, keepalive: float) -> None:
+        parts = urlsplit(endpoint)
+        secure = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if secure else 80)
+        self._context = tls_context(options.verify, options.cert) if secure else None
+        self._authority = parts.netloc
+        self._keepalive = keepalive
+        self._idle: list[Connection] = []
+        self._in_use: set[Connection] = set()
+        self._closed = False
+        self._loop = current_token().native_token
+        weakref.finalize(self, _close_all, self._idle)  # of a source that was dropped without `aclose`
+
+    @property
+    def on_current_loop(self) -> bool:
+        """Whether it belongs to the running event loop."""
+        return current_token().native_token is self._loop
+
+    async def aclose(self) -> None:
+        """Close the connections. Requests in flight fail."""
+        self._closed = True
+        _close_all(self._idle)
+        for connection in list(self._in_use):
+            connection.abort()
+        await anyio.lowlevel.checkpoint()
+
+    async def send(self, request: HttpRequest) -> HttpResult | HttpFailure:
+        """Send a request and read the response. Raise `DecodeError` for a body that cannot be read."""
+        try:
+            exchange = _Exchange(request, self._authority)
+        except (h11.LocalProtocolError, UnicodeError) as error:
+            return HttpFailure(error, sent=False)
+        connection = self._take_idle()
+        if connection is None:
+            try:
+                connection = await Connection.open(self._host, self._port, self._context)
+            except (OSError, UnicodeError) as error:
+                return HttpFailure(error, sent=False)
+            if self._closed:
+                connection.close()
+                return HttpFailure(anyio.ClosedResourceError(), sent=False, closed=True)
+        self._in_use.add(connection)
+        try:
+            response = await exchange.begin(connection)
+            result = await read_response(response.status_code, response.headers, exchange)
+        except (OSError, h11.RemoteProtocolError, anyio.ClosedResourceError) as error:
+            return HttpFailure(error, dropped=not self._closed, closed=self._closed)
+        finally:
+            self._in_use.discard(connection)
+            if exchange.reusable and not self._closed:
+                connection.expires_at = anyio.current_time() + self._keepalive
+                self._idle.append(connection)
+            else:
+                connection.close()
+        return HttpResult(result, request.headers)
+
+    def _take_idle(self) -> Connection | None:
+        """Return the connection that was used last, if it can be used again; close those that cannot."""
+        now = anyio.current_time()
+        while self._idle:
+            connection = self._idle.pop()
+            if now < connection.expires_at and connection.is_clean():
+                return connection
+            connection.close()
+        return None
+
+
+class _Exchange:
+    """One request and its response on one connection; iterating gives the body, in parts.
+
+    It has an h11 connection of its own, so that nothing is carried from one response to the next. Raise
+    `h11.LocalProtocolError` or `UnicodeError` for a request that cannot be sent.
+    """
+
+    def __init__(self, request: HttpRequest, authority: str) -> None:
+        content = request.content or b""
+        headers = [("Host", authority), *request.headers.items()]
+        if content or request.method in _WITH_BODY:
+            headers.append(("Content-Length", str(len(content))))
+        parts = urlsplit(request.url)
+        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        head = self._protocol.send(h11.Request(method=request.method, target=target, headers=headers))
+        if content:
+            self._protocol.send(h11.Data(data=content))  # which h11 would return as it is
+        self._protocol.send(h11.EndOfMessage())
+        self._data = (head or b"") + content
+        self._connection: Connection | None = None
+        self._events = 0
+        self.reusable = False
+        """Whether the response was complete, with nothing behind it, on a connection that stays open."""
+
+    async def begin(self, connection: Connection) -> h11.Response:
+        """Send the request and return the head of its response. Raise `OSError` or `RemoteProtocolError`."""
+        self._connection = connection
+        if not connection.is_clean():
+            raise h11.RemoteProtocolError("the server sent data before the request")
+        await connection.send(self._data)
+        while True:
+            event = await self._next_event()
+            if isinstance(event, h11.Response):
+                return event
+            if not isinstance(event, h11.InformationalResponse):
+                raise h11.RemoteProtocolError("the server closed the connection without a response")
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        event = await self._next_event()
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        protocol = self._protocol
+        done = protocol.our_state is h11.DONE and protocol.their_state is h11.DONE
+        self.reusable = done and protocol.trailing_data == (b"", False)
+        raise StopAsyncIteration
+
+    async def _next_event(self) -> object:
+        self._events += 1
+        if self._events % EVENTS_A_STEP == 0:
+            await anyio.lowlevel.checkpoint()
+        while (event := self._protocol.next_event()) is h11.NEED_DATA:
+            if self._connection is None:
+                raise AssertionError("an exchange was read before it began")
+            self._protocol.receive_data(await self._connection.receive())
+        return event
+
+
+def _close_all(connections: Collection[Connection]) -> None:
+    for connection in connections:
+        connection.close()
+    if isinstance(connections, list):
+        connections.clear()

@@ -1,0 +1,53 @@
+"""Decide which backend sends: connections of our own, or httpx where it has what those have not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from urllib.parse import urlsplit
+
+from common.model.errors import UsageError
+from common.options import Options
+
+BACKEND_VARIABLE = "JOBSOURCE_HTTP"
+"""An environment variable: ``httpx`` or ``direct``, the connections of our own."""
+MOCK_LIBRARIES = ("respx", "pytest_httpx")
+"""Where these are loaded, tests replace the network below httpx, and would not see requests of our own."""
+
+
+def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False) -> bool:
+    """Whether httpx must send the requests to this endpoint.
+
+    It must for the caller's own client or transport, for an ``httpx.Auth``, for proxies, those of the
+    environment too, since it has rules for choosing one, and where it was asked for or is replaced in tests.
+    Raise `UsageError` for a value of ``JOBSOURCE_HTTP`` that is unknown.
+    """
+    wanted = os.environ.get(BACKEND_VARIABLE, "").strip().lower()
+    if wanted not in ("", "aiohttp", "direct", "httpx"):  # aiohttp: what was quicker before
+        raise UsageError(
+            f"the environment has {BACKEND_VARIABLE}={wanted[:40]!r}: "
+            "set it to 'httpx' or 'direct', or unset it"
+        )
+    mocked = not wanted and any(name in sys.modules for name in MOCK_LIBRARIES)
+    given = options.http is not None or options.transport is not None or options.proxy is not None
+    return wanted == "httpx" or mocked or given or auth_of_httpx or may_use_proxy(endpoint)
+
+
+def may_use_proxy(endpoint: str) -> bool:
+    """Whether requests may have to go through a proxy of the environment (such as ``HTTPS_PROXY``).
+
+    False only where every interpretation of ``NO_PROXY`` excludes the endpoint.
+    """
+    from urllib.request import getproxies  # lazily: the import is slow
+
+    proxies = getproxies()
+    parts = urlsplit(endpoint)
+    if not any(proxies.get(name) for name in (parts.scheme, "all")):
+        return False
+    host = parts.hostname or ""
+    names = [name.strip() for name in proxies.get("no", "").split(",")]
+    return not any(name in {"*", host} or _is_within(host, name.lstrip(".")) for name in names)
+
+
+def _is_within(host: str, domain: str) -> bool:
+    return bool(domain) and host.endswith(f".{domain}")
