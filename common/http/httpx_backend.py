@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import suppress
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import anyio
 from anyio.lowlevel import current_token
 from sniffio import current_async_library
 
 from common.http.backend import HttpFailure, HttpRequest, HttpResult, header_texts, read_response
+from common.http.leftovers import end_if_leftovers
 from common.http.tls import tls_context
 from common.model.errors import UsageError
 from common.options import Options
@@ -170,9 +171,46 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
 async def _read_streamed(response: Any) -> HttpResponse:
     if response.is_stream_consumed:  # a mock transport's response, read and inflated when it was made
         return _buffered_response(response, await response.aread())
-    # Not by aiter_raw(), which counts and splits the chunks: nothing here needs that.
-    async with aclosing(aiter(response.stream)) as chunks:
-        return await read_response(response.status_code, response.headers.raw, chunks)
+    chunks = _Chunks(response.stream)
+    try:
+        result = await read_response(response.status_code, response.headers.raw, chunks)
+        if chunks.complete:
+            end_if_leftovers(response)
+        return result
+    finally:
+        if not chunks.finished:
+            # httpx's generators, one in the other, end only by themselves: those that are left to the garbage
+            # collector are a ResourceWarning on trio. With the connection closed they come to their end.
+            await response.aclose()
+            with suppress(Exception):
+                async for _ in chunks:
+                    pass
+
+
+class _Chunks:
+    """The body of a response as it arrives.
+
+    Not by ``aiter_raw()``, which counts and splits the chunks: nothing here needs that.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._iterator: Any = aiter(stream)
+        self.finished = False
+        """Whether nothing is left to iterate over."""
+        self.complete = False
+        """Whether the body was read to its end."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk: bytes = await anext(self._iterator)
+        except BaseException as error:
+            self.finished = True
+            self.complete = isinstance(error, StopAsyncIteration)
+            raise
+        return chunk
 
 
 def _buffered_response(response: Any, body: bytes) -> HttpResponse:

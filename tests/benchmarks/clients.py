@@ -21,7 +21,7 @@ from tests.benchmarks.jobs import Jobs
 Wait = Callable[[Jobs], None]
 """Waits for all of the jobs, and notes when it learnt of each end."""
 
-EXTRAS = ("aiohttp", "msgspec", "orjson")
+EXTRAS = ("msgspec", "orjson")
 """What makes us faster where it is installed."""
 POOL = 8
 """Connections of the floors: as many as ours."""
@@ -56,7 +56,7 @@ def jobsource(order: Order) -> Wait:
 
 def jobsource_extras(order: Order) -> Wait:
     """With the extras, all of them."""
-    import_module("aiohttp")
+    import_module("msgspec")
     return _ours(order)
 
 

@@ -1,0 +1,58 @@
+"""See that an httpx connection with bytes behind its response is not used again.
+
+Such bytes would be read as the response to the next request: httpx 0.27 to 0.28 and httpx2 keep what h11, the
+TLS layer or anyio's stream has read beyond the end of a response. There is no public way to ask for it, so
+this looks at private attributes of httpcore and anyio. Where one of them is missing nothing is known, and
+httpx does as it always does; `tests/sockets` has a test for each version that can be installed.
+
+What has not been read from the socket yet needs no care: httpcore closes an idle connection that is readable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_LAYERS = ("_httpcore_stream", "_stream", "_connection")
+"""The attributes that lead from a response's stream to the connection that it came on."""
+_MAX_LAYERS = 8
+
+
+def end_if_leftovers(response: Any) -> None:
+    """Let the connection of a response that was read to its end be closed, if anything came behind it."""
+    connection = _h11_connection(response.stream)
+    if connection is None:
+        return
+    state = connection._h11_state
+    network = response.extensions.get("network_stream")
+    if state.trailing_data[0] or (network is not None and _has_unread(network)):
+        # As after a failure: with this state httpcore closes the connection instead of keeping it.
+        state.send_failed()
+
+
+def _h11_connection(stream: Any) -> Any | None:
+    layer = stream
+    for _ in range(_MAX_LAYERS):
+        if hasattr(layer, "_h11_state"):
+            return layer
+        layer = next((getattr(layer, name) for name in _LAYERS if hasattr(layer, name)), None)
+        if layer is None:
+            break
+    return None  # another protocol, or another library below
+
+
+def _has_unread(network: Any) -> bool:
+    """Whether data was read from the socket that nobody has asked for."""
+    import ssl  # lazily: needed where a connection exists, which has imported it
+
+    tls = network.get_extra_info("ssl_object")
+    if tls is not None:
+        try:
+            if tls.read(1):
+                return True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            return True
+    stream = getattr(network, "_stream", None)
+    stream = getattr(stream, "transport_stream", stream)  # of anyio's TLSStream
+    return bool(getattr(getattr(stream, "_protocol", None), "read_queue", None))
