@@ -13,7 +13,7 @@ from anyio.lowlevel import current_token
 from sniffio import current_async_library
 
 from common.http.backend import HttpFailure, HttpRequest, HttpResult, header_texts, read_response
-from common.http.leftovers import end_if_leftovers
+from common.http.leftovers import end_if_leftovers, on_h11
 from common.http.tls import tls_context
 from common.model.errors import UsageError
 from common.options import Options
@@ -179,12 +179,7 @@ async def _read_streamed(response: Any) -> HttpResponse:
         return result
     finally:
         if not chunks.finished:
-            # httpx's generators, one in the other, end only by themselves: those that are left to the garbage
-            # collector are a ResourceWarning on trio. With the connection closed they come to their end.
-            await response.aclose()
-            with suppress(Exception):
-                async for _ in chunks:
-                    pass
+            await chunks.end(response)
 
 
 class _Chunks:
@@ -199,6 +194,19 @@ class _Chunks:
         """Whether nothing is left to iterate over."""
         self.complete = False
         """Whether the body was read to its end."""
+
+    async def end(self, response: Any) -> None:
+        """Close a response whose body is not wanted to its end."""
+        await response.aclose()
+        if on_h11(response):
+            # httpcore's generators, one in the other, end only by themselves: those that are left to the
+            # garbage collector are a ResourceWarning on trio. With the connection closed they come to their
+            # end.
+            with suppress(Exception):
+                async for _ in self:
+                    pass
+        elif hasattr(self._iterator, "aclose"):
+            await self._iterator.aclose()
 
     def __aiter__(self) -> Self:
         return self

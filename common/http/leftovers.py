@@ -29,6 +29,11 @@ def end_if_leftovers(response: Any) -> None:
         state.send_failed()
 
 
+def on_h11(response: Any) -> bool:
+    """Whether a response comes on a connection of httpcore's for HTTP/1.1."""
+    return _h11_connection(response.stream) is not None
+
+
 def _h11_connection(stream: Any) -> Any | None:
     layer = stream
     for _ in range(_MAX_LAYERS):

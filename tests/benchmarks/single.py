@@ -123,6 +123,7 @@ def gets(server: Server, report: Report, *, repeat: int) -> None:
     report.goal("one get, times a bare httpx GET and json.loads (CPU)", rows["direct"].get("ratio"), 0.5)
     report.goal("the same over httpx", rows["httpx"].get("ratio"), 1.15)
 
+
 def sources(report: Report, *, repeat: int) -> None:
     row = median([python("-m", "tests.benchmarks.single", "making", limit=60.0) for _ in range(repeat)])
     columns: dict[str, Form] = {name: fixed(2) for name in ("client_ms", "first_ms", "second_ms", "other_ms")}

@@ -70,8 +70,9 @@ async def ids(jobs: Any) -> list[str]:
 
 
 @pytest.fixture
-def router() -> Iterator[respx.MockRouter]:
+def router(monkeypatch: pytest.MonkeyPatch) -> Iterator[respx.MockRouter]:
     """Mocks below httpx's own transport; every route must be called, and nothing else may be."""
+    monkeypatch.delenv("JOBSOURCE_HTTP")  # as for users: where respx is loaded, httpx sends
     with respx.mock(assert_all_called=True, assert_all_mocked=True) as mock:
         yield mock
 
