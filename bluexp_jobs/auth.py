@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from bluexp_jobs.assertion import ClientKey, PrivateKey
 from common.auth.client_credentials import read_text, read_token_url
-from common.auth.credentials import HeaderAuth
-from common.auth.oauth2 import Token, TokenHttp, TokenRequest
-from common.auth.token_auth import OnRotate, TokenAuth
+from common.auth.oauth2 import TokenHttp, TokenRequest
+from common.auth.rotation import OnRotate
+from common.auth.token_auth import TokenAuth, TokenSigner
 from common.model.errors import UsageError
 
 ISSUER_URL = "https://netapp-cloud-account.auth0.com/oauth/token"
@@ -86,6 +86,7 @@ class ServiceAccount(TokenAuth):
     """
 
     hint: str = "check the client id, and that its secret or key is the one registered and has not expired"
+    keeps_refresh_token: bool = False
 
     def __init__(
         self,
@@ -122,9 +123,6 @@ class ServiceAccount(TokenAuth):
             fields |= {"client_id": self.client_id, "client_secret": self._secret or ""}
         return TokenRequest(url=self.token_url, fields=fields, as_json=True)
 
-    async def on_token(self, token: Token) -> None:
-        """Ignore a refresh token: the account signs in with its secret or key."""
-
     def credential_secrets(self) -> tuple[str, ...]:
         """Return the secret, or the assertions that were sent last; the key itself is never sent."""
         return (self._secret or "", *self._assertions)
@@ -141,6 +139,7 @@ class AgentPassword(TokenAuth):
     """
 
     hint: str = "check the user name and the password of this agent's local user"
+    keeps_refresh_token: bool = False
 
     def __init__(self, user: str, password: str) -> None:
         super().__init__()
@@ -154,10 +153,7 @@ class AgentPassword(TokenAuth):
         fields = {"grant_type": "password", "username": self.user, "password": self._password}
         return TokenRequest(url=http.endpoint + AGENT_LOGIN_PATH, fields=fields, as_json=True)
 
-    async def on_token(self, token: Token) -> None:
-        """Ignore a refresh token: the user signs in with the password."""
-
-    def bind(self, http: TokenHttp) -> HeaderAuth:
+    def bind(self, http: TokenHttp) -> TokenSigner:
         """Return the sign-in as a `HeaderAuth`. Raise `UsageError` for a source of another endpoint."""
         # The token is that of one agent, and no other host may see it.
         if self._endpoint not in (None, http.endpoint):

@@ -8,8 +8,9 @@ from urllib.parse import quote_plus
 
 from cfjobs.discovery import find_token_url, read_login_url
 from common.auth.client_credentials import client_basic, read_text, secret_forms
-from common.auth.oauth2 import Token, TokenHttp, TokenRequest
-from common.auth.token_auth import OnRotate, TokenAuth
+from common.auth.oauth2 import TokenHttp, TokenRequest
+from common.auth.rotation import OnRotate
+from common.auth.token_auth import TokenAuth
 from common.model.errors import UsageError
 
 CF_CLIENT = "cf"
@@ -139,6 +140,7 @@ class UAAClientCredentials(UAA):
     """
 
     hint = "check the client id and its secret, and that UAA allows this client the grant client_credentials"
+    keeps_refresh_token = False
 
     def __init__(self, client_id: str, client_secret: str, *, login_url: str | None = None) -> None:
         super().__init__(client_id, client_secret, token_url=read_login_url(login_url))
@@ -146,9 +148,6 @@ class UAAClientCredentials(UAA):
     def fields(self) -> Mapping[str, str]:
         """Return the fields of the client-credentials grant."""
         return {"grant_type": "client_credentials"}
-
-    async def on_token(self, token: Token) -> None:
-        """Ignore a refresh token, which this grant does not have."""
 
     def __repr__(self) -> str:
         return f"UAAClientCredentials({self.client_id!r}, ****)"

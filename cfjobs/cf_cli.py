@@ -212,6 +212,7 @@ class CfCliLogin(UAA):
         )
         self.file: Path = file
         self.can_reauthenticate: bool = login.as_client
+        self.keeps_refresh_token: bool = not login.as_client
         self._login = login
         self._write = write
         self._used = ""
@@ -237,10 +238,8 @@ class CfCliLogin(UAA):
         """Return the client-credentials grant: the file never has a password."""
         return {"grant_type": CLIENT_CREDENTIALS}
 
-    async def on_token(self, token: Token) -> None:
-        """Keep the new refresh token, and write both tokens back if that was asked for."""
-        if not self.can_reauthenticate:
-            await super().on_token(token)
+    def on_token(self, token: Token) -> None:
+        """Write both tokens back, if that was asked for."""
         if not self._write:
             return
         refresh = self._refresh_token or self._login.refresh

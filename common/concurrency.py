@@ -1,4 +1,4 @@
-"""Suspend a task until another resumes it, and finish work under cancellation.
+"""Suspend a task until another resumes it, and carry work to its end whoever is cancelled.
 
 Thousands of waits are suspended this way, so it is a future on asyncio and a suspended task on trio, not an
 `anyio.Event`, which takes 1,000 bytes a waiter. (A task that awaits a future takes 1,128 bytes in all and
@@ -7,11 +7,14 @@ Thousands of waits are suspended this way, so it is a future on asyncio and a su
 
 from __future__ import annotations
 
+import contextvars
+import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 import sniffio
+from anyio.lowlevel import current_token
 
 
 class Parkable(Protocol):
@@ -90,35 +93,115 @@ def parking() -> Parking:
     return TrioParking() if sniffio.current_async_library() == "trio" else AsyncioParking()
 
 
+def running_loop() -> object:
+    """Return the running event loop, of asyncio or trio. Raise `RuntimeError` where none runs."""
+    return current_token().native_token
+
+
 _T = TypeVar("_T")
 
+_tasks: set[object] = set()
+"""The tasks of asyncio that carry work: the loop itself keeps weak references alone."""
 
-async def shielded(grace: float, work: Callable[[], Awaitable[_T]]) -> _T:
-    """Return the result of ``work()``, or raise its exception. A cancellation is delayed until it is done.
 
-    The delay is ``grace`` seconds at most; then the work is cancelled too. This is for work that should not
-    be interrupted, such as spending a refresh token that is valid once.
+class Carried(Generic[_T]):
+    """Work in a task of the event loop itself, so that no cancellation of those who wait for it reaches it.
+
+    It is cancelled when the last of them goes, but for the parts that it shields. ``value`` is its result and
+    ``error`` its exception, both None where it was cancelled. It belongs to one event loop.
     """
-    scope, done = anyio.CancelScope(shield=True), anyio.Event()
-    results: list[_T] = []
-    errors: list[Exception] = []
 
-    async def run() -> None:
-        try:
-            with scope:
-                results.append(await work())
-        except Exception as error:  # raised below, so that it is not wrapped in a group
-            errors.append(error)
-        finally:
-            done.set()
+    def __init__(self) -> None:
+        self.loop: object = running_loop()
+        self.value: _T | None = None
+        self.error: BaseException | None = None
+        self._scope = anyio.CancelScope()
+        self._done = anyio.Event()
+        self._waiters = 0
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
+    def start(self, work: Callable[[], Awaitable[_T]]) -> None:
+        """Begin the work, in a copy of the caller's context."""
+        if sniffio.current_async_library() == "trio":
+            import trio
+
+            trio.lowlevel.spawn_system_task(self._run, work, context=contextvars.copy_context())
+            return
+        import asyncio
+
+        task = asyncio.get_running_loop().create_task(self._run(work))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+        # A task that is cancelled before its first step runs no ``finally``.
+        task.add_done_callback(lambda _: self._done.set())
+
+    @property
+    def done(self) -> bool:
+        """Whether the work has ended, well or not."""
+        return self._done.is_set()
+
+    async def wait(self) -> None:
+        """Wait for the end of the work."""
+        self._waiters += 1
         try:
-            await done.wait()
+            await self._done.wait()
+        except GeneratorExit:
+            raise  # the event loop has gone, and the work with it
         except BaseException:
-            scope.deadline = anyio.current_time() + grace
+            self._waiters -= 1
+            if not self._waiters:
+                self.drop()
             raise
-    if errors:
-        raise errors[0]
-    return results[0]
+        self._waiters -= 1
+
+    async def ended(self) -> None:
+        """Wait for the end of the work without being counted: it goes on without this caller."""
+        await self._done.wait()
+
+    def drop(self) -> None:
+        """Cancel the work, but for the parts that it shields."""
+        self._scope.cancel()
+
+    async def _run(self, work: Callable[[], Awaitable[_T]]) -> None:
+        try:
+            with self._scope:
+                self.value = await work()
+        except anyio.get_cancelled_exc_class():
+            if was_cancelled():
+                raise
+            self.error = RuntimeError("something that it awaited was cancelled")
+        except BaseException as error:
+            # All of them: one that leaves a system task of trio's would end the program.
+            self.error = error
+        finally:
+            self._done.set()
+
+
+async def finish(work: Callable[[], Awaitable[None]]) -> None:
+    """Do some work to its end. A cancellation of the caller, of whatever kind, is raised only after it.
+
+    The work itself must be bounded in time.
+    """
+    carried, cancelled = Carried[None](), None
+    carried.start(work)
+    with anyio.CancelScope(shield=True):
+        while not carried.done:
+            try:
+                await carried.ended()
+            except anyio.get_cancelled_exc_class() as error:
+                cancelled = error  # asyncio's own, which knows no shield
+    if cancelled is not None:
+        raise cancelled
+    if carried.error is not None:
+        raise carried.error
+
+
+def was_cancelled() -> bool:
+    """Whether a cancellation just caught is of the running task, rather than of something that it awaits."""
+    if sniffio.current_async_library() == "trio":
+        import trio
+
+        return trio.current_effective_deadline() == -math.inf
+    import asyncio
+
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

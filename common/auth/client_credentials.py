@@ -7,7 +7,7 @@ import warnings
 from typing import Literal
 from urllib.parse import quote_plus, urlsplit
 
-from common.auth.oauth2 import Token, TokenHttp, TokenRequest
+from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.token_auth import TokenAuth
 from common.model.endpoints import is_loopback, origin
 from common.model.errors import UsageError
@@ -23,6 +23,7 @@ class ClientCredentials(TokenAuth):
     """
 
     hint = "check the client id and its secret, and that this client may use the grant client_credentials"
+    keeps_refresh_token = False  # with it, a refused secret would be sent twice
 
     def __init__(
         self,
@@ -57,9 +58,6 @@ class ClientCredentials(TokenAuth):
             )
         fields |= {"client_id": self.client_id, "client_secret": self._secret}
         return TokenRequest(url=self.token_url, fields=fields)
-
-    async def on_token(self, token: Token) -> None:
-        """Ignore a refresh token. With it, a refused secret would be sent twice."""
 
     def credential_secrets(self) -> tuple[str, ...]:
         """Return the client's secret, plain and in each form that is sent."""

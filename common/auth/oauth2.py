@@ -24,7 +24,6 @@ class Token(Unpicklable):
 
     access: str
     lifetime: float | None = None
-    refresh: str | None = None
 
 
 @attrs.frozen(repr=False, kw_only=True)
@@ -43,6 +42,11 @@ class TokenHttp(Protocol):
     @property
     def endpoint(self) -> str:
         """The origin that the token is for."""
+        ...
+
+    @property
+    def request_timeout(self) -> float:
+        """How long one request may take, in seconds."""
         ...
 
     def redact(self, text: str) -> str:
@@ -103,8 +107,16 @@ def read_token(response: HttpResponse, what: str) -> Token:
     token_type = fields.get("token_type")
     if isinstance(token_type, str) and token_type.lower() != "bearer":
         sign_in_failed(f"{what} returned a token of the type {token_type[:40]!r} instead of a bearer token")
-    refresh = fields.get("refresh_token")
-    return Token(access, _seconds(fields.get("expires_in")), refresh if isinstance(refresh, str) else None)
+    return Token(access, _seconds(fields.get("expires_in")))
+
+
+def read_refresh_token(response: HttpResponse) -> str | None:
+    """Return the refresh token in a response of status 200, None for none. It may come without a token."""
+    try:
+        refresh = _fields(response).get("refresh_token")
+        return refresh if isinstance(refresh, str) and refresh.encode() else None
+    except (DecodeError, UnicodeEncodeError):  # the latter for a lone surrogate, which cannot be sent
+        return None
 
 
 def sign_in_failed(text: str) -> NoReturn:

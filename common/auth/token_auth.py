@@ -1,49 +1,61 @@
-"""Sign in for a bearer token, and keep it valid: one refresh, however many requests wait for it.
+"""Sign in for a bearer token, and keep it valid: one sign-in, however many requests wait for it.
 
-**One refresh is shared by all.** A source may have thousands of waits, and all of them need the same token.
-The first request that finds no fresh one becomes the leader: it signs in within its own task (there is no
-background task), and publishes a `_Refresh`. Every other request awaits that, and takes the leader's token,
-or a copy of its error. A refresh belongs to an event loop, since its `anyio.Event` does; a token does not.
+**One sign-in is shared by all.** A source may have thousands of waits, and all of them need the same token.
+The first request that finds no fresh one begins a sign-in, which runs in a task of the event loop (`Carried`
+of ``common.concurrency``). All requests that need the token wait for that task, the first like any other:
+each keeps its own deadline and can be cancelled at any moment, and each gets the token, or a copy of the
+error. A sign-in belongs to an event loop; a token does not.
+
+**What was sent is carried to its end.** A refresh token may be valid once: the server spends it when the
+request arrives, and its successor is in the response. Were that lost, only a person could sign in again. So
+the sign-in is cancelled when the last request that waits for it goes, but from sending the request until the
+successor is stored and ``on_rotate`` has been told, it is shielded. Each of the two takes at most the
+source's ``request_timeout``. A source that closes waits for the sign-in that uses its connections. Only what
+is not a cancellation can lose a token: a response that does not arrive, or a process that ends.
 
 **A token is refreshed ahead of its expiry**: `REFRESH_AHEAD` seconds before, or at half of a short
-lifetime, so that no request is sent with a token that expires on its way. Only the leader waits for this;
-until the old token has expired, all others go on with it. If such a refresh fails with a transient error,
-the old token is used and the refresh tried again `REFRESH_RETRY_DELAY` seconds later. A token that a server
-refuses with 401 is replaced at once, and never used again; a thousand requests that were refused with the
-same one cause a single refresh.
+lifetime, so that no request is sent with a token that expires on its way. Only the request that begins it
+waits for this; until the old token has expired, all others go on with it. If such a refresh fails with a
+transient error, the old token is used and the refresh tried again `REFRESH_RETRY_DELAY` seconds later.
 
-**The leader may be cancelled**, as any task may. Then one of the requests that wait finds neither a token
-nor an error, and becomes the next leader. With a password that is harmless. A refresh token, however, may
-be valid once: the server spends it when the request arrives, and its successor is in a response that nobody
-would read. Were it lost, only a person could sign in again. So a request that spends a refresh token is
-shielded from cancellation for `REFRESH_GRACE` seconds, which is enough for a response under way, and short
-enough for a shutdown. The shield includes storing the successor and calling ``on_rotate``.
+**A token that an API refuses with 401** is replaced at once and never used again; a thousand requests that
+were refused with the same one cause a single sign-in. If the new one is refused as well, another sign-in
+would not help either: for `REJECTION_KEPT` seconds, or until a request of this source succeeds, the source
+signs in no more because of a 401, and its requests end with the API's own error.
 
-**A rejection is remembered** for `REJECTION_KEPT` seconds: many servers lock an account after a few wrong
-passwords, and a thousand waits would send one each. Transient failures (no connection, 5xx, 429, a proxy's
-page) are retried by the leader, up to `MAX_TRIES` times, and are not remembered.
+**A refused sign-in is remembered** for `REJECTION_KEPT` seconds: many servers lock an account after a few
+wrong passwords, and a thousand waits would send one each. Transient failures (no connection, 5xx, 429, a
+proxy's page) are retried, up to `MAX_TRIES` times, and are not remembered.
 
-``tests/common/auth/test_token_auth.py`` tests each of these, among others by cancelling a refresh at every
-one of its awaits (``test_a_cancelled_sign_in_is_taken_over_whenever_it_is_cancelled``).
+``tests/common/auth/test_token_auth.py`` tests each of these, among others by cancelling a request at every
+one of its awaits; ``tests/faults/test_token_ledger.py`` keeps the issuer's books through random schedules.
 """
 
 from __future__ import annotations
 
 import abc
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from random import Random
 
 import anyio
-import attrs
+import anyio.lowlevel
 
-from common.auth.credentials import REMEMBERED, HeaderAuth
-from common.auth.oauth2 import Token, TokenHttp, TokenRequest, read_token, request_token, token_error
-from common.auth.token_cache import CachedToken, Rejection, running_loop
-from common.concurrency import shielded
+from common.auth.credentials import REMEMBERED
+from common.auth.oauth2 import (
+    Token,
+    TokenHttp,
+    TokenRequest,
+    read_refresh_token,
+    read_token,
+    request_token,
+    token_error,
+)
+from common.auth.rotation import OnRotate, tell_rotation
+from common.auth.token_cache import CachedToken, Rejection
+from common.concurrency import Carried, running_loop
 from common.model.errors import AuthenticationError, SourceError, UsageError
 from common.response.redaction import Unpicklable
-from common.telemetry.events import logger
 
 MAX_TRIES = 4
 """How often one sign-in is tried while its failures are transient."""
@@ -51,21 +63,14 @@ RETRY_DELAY = 0.5
 """Seconds before the second try, doubled for each one after it, less a random part of up to half of it."""
 MAX_RETRY_DELAY = 10.0
 """Seconds; a sign-in fails at once where the server asks for a longer delay than this."""
-REFRESH_GRACE = 1.0
-"""Seconds that a cancelled request with a refresh token is given: its successor may be in the response."""
-
-OnRotate = Callable[[str], object]
-"""Called with each refresh token that replaces the one before; may be async."""
 
 
-@attrs.define(eq=False, repr=False)
-class _Refresh:
-    """A sign-in under way on one event loop, and its result. Neither token nor error: it was cancelled."""
+class _SignIn(Carried[str]):
+    """A sign-in under way, over the connections of one source; its value is the access token."""
 
-    loop: object
-    done: anyio.Event = attrs.field(factory=anyio.Event)
-    token: str | None = None
-    error: SourceError | None = None
+    def __init__(self, http: TokenHttp) -> None:
+        super().__init__()
+        self.http = http
 
 
 class TokenAuth(Unpicklable, abc.ABC):
@@ -78,6 +83,8 @@ class TokenAuth(Unpicklable, abc.ABC):
     """What the user should do where the sign-in is refused."""
     can_reauthenticate: bool = True
     """Whether it can sign in again without a refresh token."""
+    keeps_refresh_token: bool = True
+    """Whether it uses the refresh tokens that it is given."""
 
     def __init__(self, *, refresh_token: str | None = None, on_rotate: OnRotate | None = None) -> None:
         if on_rotate is not None and not callable(on_rotate):
@@ -86,7 +93,7 @@ class TokenAuth(Unpicklable, abc.ABC):
         self._random = Random()
         self._refresh_token = refresh_token
         self._cached: CachedToken | None = None
-        self._refresh: _Refresh | None = None
+        self._sign_in: _SignIn | None = None
         self._rejection: Rejection | None = None
         self._former_secrets: tuple[str, ...] = ()
 
@@ -110,20 +117,12 @@ class TokenAuth(Unpicklable, abc.ABC):
         current = (self._refresh_token or "", self._cached.token.access if self._cached else "")
         return tuple(text for text in (*self.credential_secrets(), *self._former_secrets, *current) if text)
 
-    def bind(self, http: TokenHttp) -> HeaderAuth:
+    def bind(self, http: TokenHttp) -> TokenSigner:
         """Return this sign-in as a `HeaderAuth` that uses the connections of one source."""
-        return _Signer(self, http)
+        return TokenSigner(self, http)
 
-    async def on_token(self, token: Token) -> None:
-        """Store a new refresh token and call ``on_rotate`` with it. Called with each new token."""
-        if token.refresh is None or token.refresh == self._refresh_token:
-            return
-        self._remember(self._refresh_token)
-        self._refresh_token = token.refresh
-        if self._on_rotate is not None:
-            pending = self._on_rotate(token.refresh)
-            if inspect.isawaitable(pending):
-                await pending
+    def on_token(self, token: Token) -> None:
+        """Called with each new token, once it and a new refresh token are stored."""
 
     async def token(self, http: TokenHttp, *, refused: str | None = None) -> str:
         """Return a valid access token, other than ``refused``, which a server has answered with 401.
@@ -135,17 +134,33 @@ class TokenAuth(Unpicklable, abc.ABC):
             fresh = self._fresh_token(refused)
             if fresh is not None:
                 return fresh
-            refresh = self._refresh
-            if refresh is None or refresh.loop is not running_loop():
-                return await self._lead_refresh(http)
-            if self._cached is not None and self._cached.unexpired:
+            sign_in = self._sign_in
+            begins = sign_in is None or sign_in.done or sign_in.loop is not running_loop()
+            if sign_in is None or begins:
+                sign_in = self._sign_in = _SignIn(http)
+                sign_in.start(partial(self._run_sign_in, sign_in))
+            elif self._cached is not None and self._cached.unexpired:
                 return self._cached.token.access  # refreshed ahead of time: no need to wait for that
-            await refresh.done.wait()
-            if refresh.error is not None:
-                raise refresh.error.copy_for(None, None)
-            if refresh.token is not None:
-                return refresh.token
-            # The leader was cancelled: one of the requests that waited becomes the next leader.
+            await sign_in.wait()
+            if sign_in.value is not None:
+                return sign_in.value
+            if isinstance(sign_in.error, SourceError):
+                raise sign_in.error.copy_for(None, None)
+            if begins and sign_in.error is not None:
+                raise sign_in.error
+            # Its source was closed, or what failed was the request that began it: this one signs in itself.
+
+    def replaceable(self, token: str) -> bool:
+        """Whether this is the current token, and no API has refused it."""
+        cached = self._cached
+        return cached is not None and cached.token.access == token and not cached.rejected
+
+    async def end_sign_in(self, http: TokenHttp) -> None:
+        """Wait for the end of a sign-in over these connections, without what it has not sent yet."""
+        sign_in = self._sign_in
+        if sign_in is not None and sign_in.http is http and sign_in.loop is running_loop():
+            sign_in.drop()
+            await sign_in.ended()
 
     def _fresh_token(self, refused: str | None) -> str | None:
         cached = self._cached
@@ -166,25 +181,19 @@ class TokenAuth(Unpicklable, abc.ABC):
         if secret:
             self._former_secrets = (*self._former_secrets[-REMEMBERED:], secret)
 
-    async def _lead_refresh(self, http: TokenHttp) -> str:
-        refresh = self._refresh = _Refresh(running_loop())
+    async def _run_sign_in(self, sign_in: _SignIn) -> str:
         try:
-            refresh.token = await self._sign_in_with_retries(http)
+            return await self._sign_in_with_retries(sign_in.http)
         except SourceError as error:
             if error.transient and self._cached is not None and self._cached.unexpired:
                 # A refresh ahead of time failed, which can wait.
                 self._cached.postpone_refresh()
-                refresh.token = self._cached.token.access
-                return refresh.token
-            refresh.error = error
-            self._on_failure(error, http)
+                return self._cached.token.access
+            self._on_failure(error, sign_in.http)
             raise
-        else:
-            return refresh.token
         finally:
-            if self._refresh is refresh:
-                self._refresh = None
-            refresh.done.set()
+            if self._sign_in is sign_in:
+                self._sign_in = None
 
     def _on_failure(self, error: SourceError, http: TokenHttp) -> None:
         self.invalidate(http)
@@ -196,7 +205,7 @@ class TokenAuth(Unpicklable, abc.ABC):
         while True:
             tries += 1
             try:
-                return await self._sign_in(http)
+                return await self._try_sign_in(http)
             except SourceError as error:
                 delay = RETRY_DELAY * 2 ** (tries - 1) * (1 - self._random.random() / 2)
                 delay = max(delay, error.retry_after or 0.0)
@@ -204,18 +213,19 @@ class TokenAuth(Unpicklable, abc.ABC):
                     raise
             await anyio.sleep(delay)
 
-    async def _sign_in(self, http: TokenHttp) -> str:
+    async def _try_sign_in(self, http: TokenHttp) -> str:
         available = await self.cached_token()
         if available is not None:
             self._store(available)
             return available.access
-        if self._rejection is not None and self._rejection.active:
-            raise self._rejection.error.copy_for(None, None)
+        rejection = self._rejection
+        if rejection is not None and rejection.error is not None and rejection.active:
+            raise rejection.error.copy_for(None, None)
         refresh_token = self._refresh_token
         if refresh_token is not None:
             request = await self.token_request(http, refresh_token)
             try:
-                return await shielded(REFRESH_GRACE, lambda: self._request(http, request))
+                return await self._request(http, request)
             except AuthenticationError:
                 if not self.can_reauthenticate:
                     raise
@@ -225,6 +235,12 @@ class TokenAuth(Unpicklable, abc.ABC):
         return await self._request(http, await self.token_request(http, None))
 
     async def _request(self, http: TokenHttp, request: TokenRequest) -> str:
+        await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment at which it can be dropped
+        with anyio.CancelScope(shield=True):
+            return await self._exchange(http, request)
+        raise AssertionError("nobody cancels this shield")
+
+    async def _exchange(self, http: TokenHttp, request: TokenRequest) -> str:
         what = f"signing in at {request.url.partition('?')[0]}"
         form, json = (None, dict(request.fields)) if request.as_json else (request.fields, None)
         response = await request_token(
@@ -232,36 +248,58 @@ class TokenAuth(Unpicklable, abc.ABC):
         )
         if response.status != 200:
             raise token_error(response, what, self.hint, http)
-        token = read_token(response, what)
-        self._store(token)
+        rotated = read_refresh_token(response) if self.keeps_refresh_token else None
+        if rotated == self._refresh_token:
+            rotated = None
+        if rotated is not None:
+            # First of all, and also where the response has no access token that can be used.
+            self._remember(self._refresh_token)
+            self._refresh_token = rotated
         try:
-            await self.on_token(token)
-        except Exception as error:
-            reason = http.redact(f"{type(error).__name__}: {error}")
-            # Without its traceback: code that handles the token may quote it.
-            logger.error("on_rotate failed (%s); the new refresh token is kept in this process alone", reason)
+            token = read_token(response, what)
+            self._store(token)
+            self.on_token(token)
+        finally:
+            if rotated is not None and self._on_rotate is not None:
+                await tell_rotation(self._on_rotate, rotated, http)
         return token.access
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(****)"
 
 
-class _Signer:
+class TokenSigner:
     """`HeaderAuth` of a `TokenAuth` that uses the connections of one source."""
 
     def __init__(self, auth: TokenAuth, http: TokenHttp) -> None:
         self._auth = auth
         self._http = http
+        self._replaced: Rejection | None = None
 
     async def headers(self) -> Mapping[str, str]:
         """Return ``Authorization: Bearer …``. Raise as `TokenAuth.token` does."""
         return {"Authorization": f"Bearer {await self._auth.token(self._http)}"}
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:
-        """Obtain a new token in place of the refused one; return True. Raise as `TokenAuth.token` does."""
+        """Obtain a new token in place of the refused one. Raise as `TokenAuth.token` does.
+
+        Return False where it is such a new one itself, and nothing has succeeded since.
+        """
         token = refused.get("Authorization", "").removeprefix("Bearer ")
+        replaced = self._replaced
+        if replaced is not None and replaced.active and self._auth.replaceable(token):
+            return False
         await self._auth.token(self._http, refused=token)
+        self._replaced = Rejection.of(None)
         return True
+
+    def accepted(self) -> None:
+        """Called when a request has succeeded: the API accepts the token."""
+        self._replaced = None
+
+    async def aclose(self) -> None:
+        """Wait for the end of a sign-in that uses the connections of this source."""
+        await self._auth.end_sign_in(self._http)
 
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets of the sign-in."""

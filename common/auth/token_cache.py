@@ -10,9 +10,9 @@ import time
 
 import anyio
 import attrs
-from anyio.lowlevel import current_token
 
 from common.auth.oauth2 import Token
+from common.concurrency import running_loop
 from common.model.errors import AuthenticationError
 
 REFRESH_AHEAD = 60.0
@@ -21,11 +21,6 @@ REFRESH_RETRY_DELAY = 5.0
 """Seconds until a failed refresh is tried again while the cached token has not expired."""
 REJECTION_KEPT = 10.0
 """Seconds for which a refused sign-in is not tried again: a thousand waits must not lock an account."""
-
-
-def running_loop() -> object:
-    """Return the running event loop, of asyncio or trio. Raise `RuntimeError` where none runs."""
-    return current_token().native_token
 
 
 @attrs.define(eq=False, repr=False)
@@ -80,18 +75,21 @@ class CachedToken:
 
 @attrs.frozen(repr=False)
 class Rejection:
-    """A refused sign-in, which counts for `REJECTION_KEPT` seconds on the event loop that it happened on."""
+    """A refusal, which counts for `REJECTION_KEPT` seconds on the event loop that it happened on.
 
-    error: AuthenticationError
+    ``error`` is that of a refused sign-in, None where an API refused a token that replaced a refused one.
+    """
+
+    error: AuthenticationError | None
     loop: object
     until: float
 
     @classmethod
-    def of(cls, error: AuthenticationError) -> Rejection:
-        """Return the rejection of a sign-in that was refused just now."""
+    def of(cls, error: AuthenticationError | None) -> Rejection:
+        """Return a refusal that happened just now."""
         return cls(error, running_loop(), anyio.current_time() + REJECTION_KEPT)
 
     @property
     def active(self) -> bool:
-        """Whether the sign-in is not to be tried again yet."""
+        """Whether a sign-in is not to be tried again yet."""
         return self.loop is running_loop() and anyio.current_time() < self.until

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import anyio
@@ -12,6 +13,7 @@ import attrs
 
 from common.auth.argument import read_auth
 from common.auth.credentials import HeaderAuth
+from common.concurrency import finish
 from common.http.backend import HttpBackend, HttpFailure, HttpRequest
 from common.http.h11_backend import H11Backend
 from common.http.httpx_backend import HttpxBackend, library_of
@@ -24,6 +26,9 @@ from common.options import Options
 from common.response.body import ACCEPT_ENCODING
 from common.response.http_response import HttpResponse
 from common.response.redaction import proxy_secrets, secrets_in
+
+if TYPE_CHECKING:
+    from common.auth.token_auth import TokenSigner
 
 MIN_SECRET_LENGTH = 3
 """Characters: redacting anything shorter would destroy the text around it."""
@@ -73,9 +78,10 @@ class ApiClient:
         self._options = options
         self._auth = read_auth(auth)
         self._signer: HeaderAuth | None = None
+        self._token_signer: TokenSigner | None = None
         bind = getattr(self._auth, "bind", None)  # of a `TokenAuth`, which is imported only where it is used
         if bind is not None:
-            self._signer = bind(self)
+            self._signer = self._token_signer = bind(self)
         elif isinstance(self._auth, HeaderAuth):
             self._signer = self._auth
         self._keepalive = keepalive
@@ -136,14 +142,16 @@ class ApiClient:
                     signed = request.with_auth(await self._signer.headers())
                     sent = True
                     response = await self._send_retrying_dropped(state.backend, signed)
-                    if response.status != 401:
-                        return response
-                    sent = False  # what was refused was not carried out
-                    if not await self._signer.refresh(signed.auth_headers):
-                        return response
-                    signed = request.with_auth(await self._signer.headers())
-                    sent = True
-                    return await self._send_retrying_dropped(state.backend, signed)
+                    if response.status == 401:
+                        sent = False  # what was refused was not carried out
+                        if not await self._signer.refresh(signed.auth_headers):
+                            return response
+                        signed = request.with_auth(await self._signer.headers())
+                        sent = True
+                        response = await self._send_retrying_dropped(state.backend, signed)
+                    if response.ok and self._token_signer is not None:
+                        self._token_signer.accepted()
+                    return response
         except SourceError as error:
             error.sent = error.sent and sent
             raise
@@ -185,13 +193,31 @@ class ApiClient:
             return result.response
         raise TransportError(f"{method} {without_query}: no complete response within {seconds:g} s")
 
+    @property
+    def request_timeout(self) -> float:
+        """How long one request may take, in seconds."""
+        return self._options.request_timeout
+
     async def aclose(self) -> None:
-        """Close the client, unless it is the caller's. Safe to call twice."""
+        """Close the client, unless it is the caller's, once a sign-in that was sent has ended.
+
+        That takes at most the source's ``request_timeout``; a cancellation of the caller is raised only
+        after it. Safe to call twice.
+        """
         self._closed = True
         state, self._state = self._state, None
         if state and state.backend.on_current_loop:
+            await finish(partial(self._close, state))
+
+    async def _close(self, state: _LoopState) -> None:
+        try:
+            if self._token_signer is not None:
+                with anyio.move_on_after(self.request_timeout):
+                    await self._token_signer.aclose()
+        finally:
             for backend in (state.backend, *state.other_origins.values()):
-                await backend.aclose()
+                with anyio.move_on_after(self.request_timeout):
+                    await backend.aclose()
 
     def redact(self, text: str) -> str:
         """Return a text with the secrets that this client sends replaced by ``****``."""

@@ -150,8 +150,10 @@ class HttpSource(BaseSource):
 
     async def aclose(self) -> None:
         """End all waits with an error, and close the connections unless the client is the caller's own."""
-        await super().aclose()
-        await self._client.aclose()
+        try:
+            await super().aclose()
+        finally:
+            await self._client.aclose()
 
     def _adopt(self, response: HttpResponse, request: str) -> Adopted:
         started = self._driver.parse_started(response)

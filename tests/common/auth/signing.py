@@ -11,7 +11,8 @@ import anyio.lowlevel
 import attrs
 
 from common.auth.oauth2 import TokenHttp, TokenRequest
-from common.auth.token_auth import OnRotate, TokenAuth
+from common.auth.rotation import OnRotate
+from common.auth.token_auth import TokenAuth
 from common.response.http_response import HttpResponse
 
 PASSWORD = "correct-horse-battery"
@@ -50,6 +51,7 @@ class FakeTokenHttp:
     """
 
     endpoint = "https://api.example.org"
+    request_timeout = 30.0
 
     def __init__(self, *responses: ScriptedResponse, latency: float = 0.0) -> None:
         self.requests: list[SentRequest] = []

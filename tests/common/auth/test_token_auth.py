@@ -9,11 +9,13 @@ import logging
 import pickle
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
-from functools import partial
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
 import anyio.lowlevel
+import attrs
 import httpx
 import pytest
 import sniffio
@@ -31,8 +33,9 @@ from common import (
     UsageError,
 )
 from common.auth.client_credentials import ClientCredentials
-from common.auth.oauth2 import Token, TokenRequest
-from common.auth.token_auth import MAX_TRIES, TokenAuth
+from common.auth.oauth2 import Token, TokenHttp, TokenRequest
+from common.auth.rotation import OnRotate
+from common.auth.token_auth import MAX_TRIES
 from common.auth.token_cache import REJECTION_KEPT
 from common.model.errors import DecodeError
 from ontapjobs import OntapJobs
@@ -48,14 +51,7 @@ from tests.common.auth.signing import (
     response,
     token,
 )
-from tests.common.virtual import (
-    Backend,
-    cancelled_at,
-    count_awaits,
-    stepped,
-    virtual_asyncio,
-    virtual_trio,
-)
+from tests.common.virtual import Backend, virtual_asyncio, virtual_trio
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
@@ -418,89 +414,187 @@ def test_on_rotate_must_be_a_function() -> None:
 # --- cancellation
 
 
-async def two_requests(
-    http: FakeTokenHttp, auth: TokenAuth, first: Callable[[], Coroutine[Any, Any, Any]]
-) -> str:
-    """The token that a second request gets where the first one, which signs in, fails or is cancelled."""
-    results: list[str] = []
+@attrs.frozen
+class Moment:
+    """A time of a sign-in, and how many steps of the event loop after it."""
 
-    async def second() -> None:
-        await anyio.sleep(0.01)
-        results.append(await auth.token(http))
+    seconds: float
+    steps: int
 
-    with anyio.fail_after(1000):
+    async def reach(self) -> None:
+        await anyio.sleep(self.seconds)
+        for _ in range(self.steps):
+            await anyio.lowlevel.cancel_shielded_checkpoint()
+
+
+LATENCY = 0.8
+MOMENTS = [Moment(seconds, steps) for seconds in (0.0, 0.2, LATENCY / 2, 0.6, LATENCY) for steps in range(8)]
+"""Before, between and after the awaits of a sign-in: the request arrives at half of the latency."""
+
+Cancel = Callable[[Coroutine[Any, Any, Any], Moment], Coroutine[Any, Any, None]]
+
+
+async def by_scope(work: Coroutine[Any, Any, Any], moment: Moment) -> None:
+    """Cancel as anyio does."""
+    with suppress(Exception):
         async with anyio.create_task_group() as group:
-            group.start_soon(second)
-            await first()
-    return results[0]
+            group.start_soon(lambda: work)
+            await moment.reach()
+            group.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("refresh", [None, FIRST_REFRESH], ids=["password", "refresh token"])
-async def test_a_cancelled_sign_in_is_taken_over_whenever_it_is_cancelled(refresh: str | None) -> None:
-    def rig() -> tuple[FakeTokenHttp, RotatingServer, PasswordAuth]:
-        server = RotatingServer()
-        http = FakeTokenHttp(server, latency=0.8)
-        return http, server, PasswordAuth(http, refresh_token=refresh)
-
-    http, _, auth = rig()
-    awaits = await count_awaits(auth.token(http))
-    assert awaits >= 2
-    for number in range(1, awaits + 1):
-        http, server, auth = rig()
-        work = auth.token(http)
-        got = await two_requests(http, auth, partial(cancelled_at, number, work))
-        assert got.startswith("access-")
-        assert server.respent == []
-        assert auth._refresh is None
-        assert await auth.token(http) == got
+async def by_task(work: Coroutine[Any, Any, Any], moment: Moment) -> None:
+    """Cancel as asyncio does."""
+    task = asyncio.ensure_future(work)
+    await moment.reach()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
-@pytest.mark.parametrize("refresh", [None, FIRST_REFRESH], ids=["password", "refresh token"])
-async def test_a_task_that_asyncio_cancels_hands_its_sign_in_over(refresh: str | None) -> None:
-    if sniffio.current_async_library() != "asyncio":
+async def by_timeout(work: Coroutine[Any, Any, Any], moment: Moment) -> None:
+    """Cancel by the timeout of asyncio's own."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(moment.seconds):
+            await work
+
+
+async def by_wait_for(work: Coroutine[Any, Any, Any], moment: Moment) -> None:
+    """Cancel by ``wait_for``."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(work, moment.seconds)
+
+
+WAYS: dict[str, Cancel] = {"scope": by_scope, "task": by_task, "timeout": by_timeout, "wait_for": by_wait_for}
+ways = pytest.mark.parametrize("cancel", WAYS.values(), ids=WAYS)
+
+
+def needs_asyncio(cancel: Cancel) -> None:
+    if cancel is not by_scope and sniffio.current_async_library() != "asyncio":
         pytest.skip("trio has no such way")
 
-    def rig() -> tuple[FakeTokenHttp, RotatingServer, PasswordAuth]:
-        server = RotatingServer()
-        http = FakeTokenHttp(server, latency=0.8)
-        return http, server, PasswordAuth(http, refresh_token=refresh)
 
-    http, _, auth = rig()
-    awaits = await count_awaits(auth.token(http))
-    for number in range(1, awaits + 1):
-        http, server, auth = rig()
-
-        async def first(number: int = number, http: FakeTokenHttp = http, auth: PasswordAuth = auth) -> None:
-            async def run() -> None:
-                await stepped(auth.token(http), lambda count: count == number and task.cancel())
-
-            task = asyncio.ensure_future(run())
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-        got = await two_requests(http, auth, first)
-        assert got.startswith("access-")
-        assert server.respent == []
-        assert auth._refresh is None
-
-
-async def test_a_refresh_token_whose_response_is_under_way_is_not_spent_again() -> None:
+def rotating(
+    refresh: str | None = FIRST_REFRESH, *, latency: float = LATENCY, on_rotate: OnRotate | None = None
+) -> tuple[FakeTokenHttp, RotatingServer, PasswordAuth]:
     server = RotatingServer()
-    http = FakeTokenHttp(server, latency=1.6)
-    auth = PasswordAuth(http, refresh_token=FIRST_REFRESH, can_reauthenticate=False)
-    with anyio.move_on_after(1) as scope:
+    http = FakeTokenHttp(server, latency=latency)
+    return http, server, PasswordAuth(http, refresh_token=refresh, on_rotate=on_rotate)
+
+
+@ways
+@pytest.mark.parametrize("refresh", [None, FIRST_REFRESH], ids=["password", "refresh token"])
+async def test_others_get_the_token_whenever_the_request_that_began_is_cancelled(
+    refresh: str | None, cancel: Cancel
+) -> None:
+    needs_asyncio(cancel)
+    for moment in MOMENTS:
+        http, server, auth = rotating(refresh)
+        results: list[str] = []
+
+        async def second(auth: PasswordAuth = auth, http: FakeTokenHttp = http) -> None:
+            await anyio.lowlevel.checkpoint()
+            results.append(await auth.token(http))  # noqa: B023 - awaited before the next moment
+
+        with anyio.fail_after(1000):
+            async with anyio.create_task_group() as group:
+                group.start_soon(second)
+                await cancel(auth.token(http), moment)
+        assert (results, server.respent) == ([await auth.token(http)], [])
+        assert len(http.requests) == 1
+        assert auth._sign_in is None
+
+
+@ways
+async def test_a_refresh_token_is_kept_whenever_the_only_request_is_cancelled(cancel: Cancel) -> None:
+    needs_asyncio(cancel)
+    sent = 0
+    for moment in MOMENTS:
+        rotated: list[str] = []
+        http, server, auth = rotating(on_rotate=rotated.append)
+        start = anyio.current_time()
+        await cancel(auth.token(http), moment)
+        assert anyio.current_time() <= start + moment.seconds + 1e-6  # it did not wait for the sign-in
+        await anyio.sleep(2 * LATENCY)
+        assert auth._sign_in is None
+        assert auth._refresh_token == server.current
+        assert rotated == [server.current] * len(http.requests)
+        sent += len(http.requests)
         await auth.token(http)
-    assert scope.cancelled_caught
+        assert (len(http.requests), server.respent) == (1, [])
+    assert sent
+
+
+async def test_a_slow_sign_in_neither_holds_a_cancelled_request_up_nor_is_lost() -> None:
+    http, server, auth = rotating(latency=25)
+    start = anyio.current_time()
+    with anyio.move_on_after(5):
+        await auth.token(http)
+    assert anyio.current_time() == pytest.approx(start + 5)
     assert await auth.token(http) == "access-1"
+    assert anyio.current_time() == pytest.approx(start + 25)
     assert (len(http.requests), server.respent) == (1, [])
 
 
-async def test_a_cancelled_sign_in_is_shielded_for_a_second_only() -> None:
-    http = FakeTokenHttp(RotatingServer(), latency=1000)
-    start = anyio.current_time()
-    with anyio.move_on_after(5):
-        await PasswordAuth(http, refresh_token=FIRST_REFRESH).token(http)
-    assert anyio.current_time() == pytest.approx(start + 6)
+async def test_a_sign_in_that_nobody_waits_for_any_more_is_not_sent() -> None:
+    class Discovering(PasswordAuth):
+        async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+            await anyio.sleep(1)
+            return await super().token_request(http, refresh_token)
+
+    http = FakeTokenHttp(token("access"))
+    auth = Discovering(http)
+    with anyio.move_on_after(0.5):
+        await auth.token(http)
+    await anyio.sleep(10)
+    assert (http.requests, auth._sign_in) == ([], None)
+    assert await auth.token(http) == "access"
+
+
+async def test_a_failed_sign_in_that_nobody_waits_for_any_more_is_not_retried() -> None:
+    http = FakeTokenHttp(AWAY, latency=2)
+    auth = PasswordAuth(http)
+    with anyio.move_on_after(1):
+        await auth.token(http)
+    await anyio.sleep(60)
+    assert (len(http.requests), auth._sign_in) == (1, None)
+
+
+async def test_a_sign_in_whose_task_is_cancelled_itself_is_begun_anew() -> None:
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("trio lets nobody cancel another's task")
+    for steps in range(6):
+        http, _, auth = rotating(None)
+        mine = set(asyncio.all_tasks())
+        task = asyncio.ensure_future(auth.token(http))
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        for other in asyncio.all_tasks() - mine - {task}:
+            other.cancel()
+        with anyio.fail_after(1000):
+            assert (await task).startswith("access-")
+
+
+async def test_what_begins_a_sign_in_gives_it_its_context() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="nobody's")
+    seen: list[str] = []
+    http, _, auth = rotating(on_rotate=lambda _: seen.append(variable.get()))
+    variable.set("the caller's")
+    await auth.token(http)
+    assert seen == ["the caller's"]
+
+
+async def test_a_fault_of_a_sign_in_is_raised_to_the_request_that_began_it() -> None:
+    class Broken(PasswordAuth):
+        async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+            await anyio.sleep(1)
+            raise ZeroDivisionError
+
+    http = FakeTokenHttp(token("access"))
+    auth = Broken(http)
+    results = await outcomes(*(auth.token(http) for _ in range(3)))
+    assert [type(each) for each in results] == [ZeroDivisionError] * 3
+    assert len({id(each) for each in results}) == 3
 
 
 async def test_many_that_wait_for_a_sign_in_are_cancelled_without_harm() -> None:
@@ -511,7 +605,7 @@ async def test_many_that_wait_for_a_sign_in_are_cancelled_without_harm() -> None
             group.start_soon(auth.token, http)
         await anyio.sleep(1)
         group.cancel_scope.cancel()
-    assert (await auth.token(http), auth._refresh) == ("access", None)
+    assert (await auth.token(http), auth._sign_in) == ("access", None)
 
 
 # --- event loops and sources
@@ -688,8 +782,8 @@ async def test_tokens_and_sign_ins_show_nothing_and_are_not_pickled() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(auth.token, http)
         await anyio.sleep(0.1)
-        refresh = auth._refresh
-    stored = Token("access-1", 600.0, FIRST_REFRESH)
+        refresh = auth._sign_in
+    stored = Token("access-1", 600.0)
     request = TokenRequest(url="https://login", fields={"password": PASSWORD})
     things = [auth, auth.bind(http), refresh, auth._cached, stored, request]
     shown = [text for thing in things for text in (repr(thing), str(thing))]

@@ -15,7 +15,7 @@ from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs, UAAClientCredentials, UAAPassword, UAARefreshToken
 from cfjobs.simulator import CFSimulator
 from common import Bearer, Job, JobsError, JobState
-from common.auth.token_auth import REFRESH_GRACE, OnRotate
+from common.auth.rotation import OnRotate
 from common.simulator import Clock, Simulator
 from common.simulator.tokens import TokenDesk
 from common.sources.http import HttpSource
@@ -52,8 +52,6 @@ AUTH_METHODS: Mapping[str, Mapping[str, MakeAuth]] = {
     },
 }
 """The ways to authenticate, by system; the first is the default."""
-SHIELDED_AUTH = frozenset({"password", "refresh"})
-"""Those that may delay a cancelled wait: the new refresh token in the response must not be lost."""
 
 
 @attrs.frozen
@@ -126,11 +124,6 @@ class SystemUnderTest:
                     rotate=rotate, token_lifetime=token_lifetime, clock=clock, seed=seed, **options
                 )
         return cls(system, simulator, RecordingTransport(simulator), concurrency, seed, auth_method)
-
-    @property
-    def max_cancel_delay(self) -> float:
-        """Seconds by which a cancelled wait may be late, because a refresh token is being exchanged."""
-        return REFRESH_GRACE if self.auth_method in SHIELDED_AUTH else 0.0
 
     @property
     def can_reauthenticate(self) -> bool:
