@@ -27,9 +27,13 @@ STATES: Mapping[str, JobState] = {
     "paused": JobState.PAUSED,
     "completed": JobState.SUCCEEDED,
     "success": JobState.SUCCEEDED,
+    "succeeded": JobState.SUCCEEDED,
     "warning": JobState.PARTIAL,
     "failed": JobState.FAILED,
+    "timed_out": JobState.FAILED,
+    "canceling": JobState.RUNNING,
     "cancelled": JobState.CANCELLED,
+    "canceled": JobState.CANCELLED,
 }
 """The documented words, those of the sister API, and SUCCESS of some references; letter case varies."""
 
@@ -156,7 +160,8 @@ def _job(
     open_items = [item for item in items if not item.state.terminal]
     warnings: tuple[str, ...] = ()
     if state is JobState.SUCCEEDED:
-        if any(item.state in (JobState.FAILED, JobState.CANCELLED, JobState.PARTIAL) for item in items):
+        unsuccessful = (JobState.FAILED, JobState.CANCELLED, JobState.PARTIAL)
+        if record.error or any(item.state in unsuccessful for item in items):
             state = JobState.PARTIAL
         if open_items:
             names = ", ".join(f"{item.kind} {item.id}" for item in open_items)

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from common.model.errors import UsageError
 from common.model.states import JobState
-from ontapjobs.wire import STATES
+from ontapjobs.wire import REFERENCE_STATES
 
 FilterValue = str | int | JobState | datetime
 """A value to compare with. Text may have operators: ``!x``, ``a|b``, ``a*``, ``1..5``, ``>=x``, ``null``."""
@@ -139,10 +139,11 @@ def _values(name: str, value: object) -> str:
 
 def _value(name: str, value: object) -> list[str]:
     if isinstance(value, JobState):
-        words = [word for word, state in STATES.items() if state is value]
+        words = [word for word, state in REFERENCE_STATES.items() if state is value]
         if name != "state" or not words:
             raise UsageError(
-                f"{name}={value!s}: ONTAP has no such state to filter by: use one of {', '.join(STATES)}"
+                f"{name}={value!s}: ONTAP has no such state to filter by: use one of "
+                f"{', '.join(REFERENCE_STATES)}"
             )
         return words
     if isinstance(value, datetime):

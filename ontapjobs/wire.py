@@ -23,14 +23,35 @@ from ontapjobs.records import JobRecord, parse_record
 PROVIDER = "ontap"
 JOBS = "/api/cluster/jobs"
 
-STATES: Mapping[str, JobState] = {
+REFERENCE_STATES: Mapping[str, JobState] = {
     "queued": JobState.QUEUED,
     "running": JobState.RUNNING,
     "paused": JobState.PAUSED,
     "success": JobState.SUCCEEDED,
     "failure": JobState.FAILED,
 }
-"""The five words of every release. A cancelled job ends as success or failure: no word says "cancelled"."""
+"""The words of the REST reference, the only ones that a list can be filtered by."""
+
+STATES: Mapping[str, JobState] = {
+    **REFERENCE_STATES,
+    "initial": JobState.QUEUED,
+    "dormant": JobState.RUNNING,
+    "pausing": JobState.RUNNING,
+    "quitting": JobState.RUNNING,
+    "reschedule": JobState.RUNNING,
+    "restart": JobState.RUNNING,
+    "waiting": JobState.RUNNING,
+    "dead": JobState.FAILED,
+    "error": JobState.FAILED,
+    "quit": JobState.FAILED,
+    "expired": JobState.FAILED,
+    "cancelled": JobState.CANCELLED,
+}
+"""Beside the reference's, those of NetApp's ONTAPI-to-REST mapping and of the loop in its own Python client.
+
+Private CLI calls hand them through. CANCELLED is the server's word, never inferred: a job that was cancelled
+through the REST API ends as success or failure.
+"""
 
 TRANSIENT_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
 """Codes of transient errors: too many requests in progress, RPC failures, a node out of quorum."""

@@ -1,7 +1,7 @@
 """A connection of our own: a non-blocking socket, TLS on top where it is asked for, and nothing in between.
 
 A response answers the request that was sent before it on the same connection. To keep that, bytes that came
-behind a response must be noticed before the connection is used again, and the streams of an event loop hide
+behind a response must be seen before the connection is used again, and the streams of an event loop hide
 them: they read ahead into a buffer of their own. Here every byte is read from the socket when it is wanted,
 and `is_clean` asks the operating system for the rest.
 

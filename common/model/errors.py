@@ -19,6 +19,7 @@ JobsError
  +-- ActionUncertain         the response to an action or a write was lost: it may have been carried out
  +-- JobFailed               the job ended as FAILED or CANCELLED
  |    +-- JobPartiallyFailed the job ended as PARTIAL
+ +-- SourceClosed            the source was closed during the wait; says nothing of the job
  +-- WaitTimeout             the deadline passed first (also a TimeoutError); says nothing of the job
  +-- UnexpectedState         a state that the caller did not ask for, or UNKNOWN for too long
 
@@ -29,6 +30,7 @@ All of them pickle, whatever their signature, and none holds a secret or a type 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from copyreg import __newobj__  # type: ignore[attr-defined]  # typeshed does not have it
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -50,6 +52,8 @@ def _rebuild(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
 class JobsError(Exception):
     """Base class of all errors of this SDK. ``ref`` and ``job`` (last seen) where it is about a job."""
 
+    _final = False
+
     def __init__(self, message: str, *, ref: JobRef | None = None, job: Job | None = None) -> None:
         super().__init__(message)
         self.ref = ref
@@ -59,6 +63,11 @@ class JobsError(Exception):
     def job(self) -> Job | None:
         """The last observation of the job, None where there was none or the error is not about a job."""
         return self._job
+
+    @property
+    def final(self) -> bool:
+        """Whether the job's fate is settled, so that asking again later makes no sense."""
+        return self._final
 
     def about(self, ref: JobRef | None, job: Job | None = None) -> None:
         """Set the job that the error is about: the code that raised it may not have known."""
@@ -196,6 +205,8 @@ class DecodeError(SourceError):
 class JobNotFound(JobsError):
     """The API itself says that there is no such job. ``certain``: the id can never be one of a job."""
 
+    _final = True
+
     def __init__(
         self,
         message: str,
@@ -210,6 +221,8 @@ class JobNotFound(JobsError):
 
 class JobGone(JobsError):
     """The job was seen, and the API has since forgotten it. Whether it succeeded is not known."""
+
+    _final = True
 
 
 class Unsupported(JobsError):
@@ -248,6 +261,8 @@ class ActionUncertain(JobsError):
 class JobFailed(JobsError):
     """The job ended without success. The message has every error; ``job`` is the whole job."""
 
+    _final = True
+
     def __init__(self, job: Job) -> None:
         super().__init__(_failure_text(job), ref=job.ref, job=job)
         self._failed = job
@@ -262,12 +277,24 @@ class JobPartiallyFailed(JobFailed):
     """The job ended, and part of its work did not get done."""
 
 
+class SourceClosed(JobsError):
+    """The source was closed while the job was waited for. It says nothing about the job."""
+
+
 class WaitTimeout(JobsError, TimeoutError):
     """The deadline passed before the job ended. The job goes on; this never means that it failed."""
 
 
 class UnexpectedState(JobsError):
-    """The job is in a state with which the wait cannot go on."""
+    """The job is in a state with which the wait cannot go on.
+
+    It has ended in another state than was waited for (``final``), or its state has been UNKNOWN for too long.
+    """
+
+    @property
+    def final(self) -> bool:
+        """Whether the job has ended."""
+        return self._job is not None and self._job.done
 
 
 class JobsFailed(ExceptionGroup[JobsError]):
@@ -283,7 +310,9 @@ class JobsFailed(ExceptionGroup[JobsError]):
         """Return the group of the errors among all outcomes. If a job was named twice, an error counts."""
         pairs = list(outcomes)
         errors = [outcome for _, outcome in pairs if isinstance(outcome, JobsError)]
-        group = cls(f"{len(errors)} of {len(pairs)} jobs", errors)
+        kinds = Counter(_kind(error) for error in errors)
+        counts = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        group = cls(f"{len(errors)} of {len(pairs)} jobs: {counts}", errors)
         group.outcomes = dict(pairs)
         group.outcomes.update((ref, outcome) for ref, outcome in pairs if isinstance(outcome, JobsError))
         return group
@@ -296,6 +325,11 @@ class JobsFailed(ExceptionGroup[JobsError]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JobsFailed, (self.message, list(self.exceptions)), self.__dict__.copy()
+
+
+def _kind(error: JobsError) -> str:
+    """Return the state of a job that ended without success, otherwise the name of the exception."""
+    return error.job.state.name if isinstance(error, JobFailed) else type(error).__name__
 
 
 def job_failure(job: Job) -> JobFailed:

@@ -140,6 +140,11 @@ class Job(LazyFields):
     def __hash__(self) -> int:
         return hash(self.ref)
 
+    def __str__(self) -> str:
+        """One line for people: the ref, the state, the progress and the message."""
+        progress = f" {self.progress:.0%}" if self.progress is not None else ""
+        return f"{self.ref} {self.state.name}{progress}{f': {self.message}' if self.message else ''}"
+
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in _FIELDS}
         return {**state, "record": None} if too_deep(state["record"]) else state

@@ -33,17 +33,26 @@ TERMINAL = frozenset({JobState.SUCCEEDED, JobState.PARTIAL, JobState.FAILED, Job
 def read_state(
     word: str | None, table: Mapping[str, JobState], custom: Mapping[str, JobState] | None
 ) -> JobState:
-    """Return the state for a server's word, in any letter case; UNKNOWN for None and for an unknown word.
+    """Return the state for a server's word; UNKNOWN for None and for an unknown word.
 
-    ``custom`` are the caller's additions, which take precedence over the provider's ``table``.
+    Letter case does not matter, nor the difference between space, hyphen and underscore. ``custom`` are the
+    caller's additions, which take precedence over the provider's ``table``.
     """
     if word is None:
         return JobState.UNKNOWN
-    folded = word.lower()
+    folded = fold_word(word)
     for name, state in custom.items() if custom else ():
-        if name.lower() == folded:
+        if fold_word(name) == folded:
             return state
     return table.get(folded, JobState.UNKNOWN)
+
+
+def fold_word(word: str) -> str:
+    """Return the form in which words for states are compared."""
+    return word.casefold().translate(_SEPARATORS)
+
+
+_SEPARATORS = str.maketrans(" -", "__")
 
 
 class Action(enum.StrEnum):

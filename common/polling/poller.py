@@ -38,7 +38,7 @@ from operator import attrgetter
 import anyio
 
 from common.concurrency import parking
-from common.model.errors import UsageError
+from common.model.errors import SourceClosed, UsageError
 from common.polling.executor import PollExecutor
 from common.polling.pollable import Pollable
 from common.polling.schedule import Deadlines, PollQueue
@@ -104,7 +104,11 @@ class Poller:
             for waiter in job.waiters:
                 if not waiter.notified:
                     waiter.fail(
-                        UsageError(f"{waiter.ref}: the source was closed under this wait", ref=waiter.ref)
+                        SourceClosed(
+                            f"{waiter.ref}: the source was closed while this wait went on",
+                            ref=waiter.ref,
+                            job=waiter.last_observed,
+                        )
                     )
                     self._wake(waiter)
                 if waiter.request is not None and waiter.request.scope is not None:

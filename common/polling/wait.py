@@ -13,6 +13,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
+from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
@@ -184,7 +185,7 @@ async def cancel_remote(cancel: CancelJob, ref: JobRef) -> None:
         logger.warning("%s: no answer within %g s to cancelling it with its wait", ref, CANCEL_GRACE)
 
 
-class Watch(AsyncIterator[Job]):
+class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
     """The observations of one job: the first, then each change, until it ends.
 
     Made by ``source.watch(job)``; ``timeout`` counts from the first step. After the last observation the

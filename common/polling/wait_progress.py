@@ -1,6 +1,6 @@
 """What one wait makes of each answer: the semantics of waiting, without a clock or a socket.
 
-A `Tracker` is told what a poll gave and when, and says what to tell the watcher, when to ask again, and
+A `WaitProgress` is told what a poll gave and when, and says what to tell the watcher, when to ask again, and
 with which exception the wait ends. The shared poller has one for each wait.
 """
 
@@ -224,5 +224,7 @@ class WaitProgress:
     def _last_words(self) -> str:
         if self.last is None:
             return "never"
-        message = f" ({self.last.message})" if self.last.message else ""
-        return f"{self.last.state.name}{message}"
+        native, name = self.last.native_state, self.last.state.name
+        if native is not None and native.casefold() != name.casefold():
+            name = f"{name} {native!r}"
+        return f"{name} ({self.last.message})" if self.last.message else name

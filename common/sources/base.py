@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import anyio.lowlevel
 
+from common.model.async_only import AsyncContext
 from common.model.errors import JobNotFound, SourceError, Unsupported, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef, Scope
@@ -27,7 +28,7 @@ def _any_policy(policy: PollPolicy) -> PollPolicy:
     return policy
 
 
-class BaseSource:
+class BaseSource(AsyncContext):
     """A `JobSource` for one endpoint, over whatever reads its jobs.
 
     ``check_policy`` returns a policy that the source can work with, or raises `UsageError`; ``poll_delay`` is

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from common.model.async_only import AsyncContext
 from common.model.errors import JobsError, Unsupported, UsageError, WrongSource
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
@@ -18,7 +19,7 @@ from common.sources.base import BaseSource
 from common.sources.paging import Chain
 
 
-class Fleet:
+class Fleet(AsyncContext):
     """A `JobSource` over several: ``Fleet([ontap, foundation, backup])``.
 
     Jobs are named by a ref, its text or a `Job`; a bare id will do where there is one source only. As a

@@ -11,6 +11,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError, JobsFailed, UsageError, job_failure
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
@@ -141,7 +142,7 @@ def as_completed(
     return Completed(refs, wanted, wait, cancel if on_cancel == "cancel" else None)
 
 
-class Completed(AsyncIterator[Outcome]):
+class Completed(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     """The outcomes of many waits as they come; made by `as_completed`, entered with ``async with``.
 
     ``outcomes`` are those so far, in the order of the jobs, None for a wait that has not ended.

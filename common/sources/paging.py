@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Self
 
+from common.model.async_only import AsyncIteration
 from common.model.job import Job
 
 Fetch = Callable[[str], Awaitable[tuple[Iterable[Job], str | None]]]
 """One page's jobs, and where the next one is."""
 
 
-class Pages(AsyncIterator[Job]):
+class Pages(AsyncIteration, AsyncIterator[Job]):
     """The jobs of all pages. Not a generator: it may be left at any time, and leaves nothing behind."""
 
     def __init__(self, fetch: Fetch, first: str) -> None:
@@ -38,7 +39,7 @@ class Pages(AsyncIterator[Job]):
         self._jobs.clear()
 
 
-class Chain(AsyncIterator[Job]):
+class Chain(AsyncIteration, AsyncIterator[Job]):
     """The jobs of several lists, one list after another."""
 
     def __init__(self, lists: Iterable[AsyncIterator[Job]]) -> None:

@@ -119,10 +119,25 @@ def test_the_statuses_of_the_api_and_of_its_sister_are_known() -> None:
         "paused": JobState.PAUSED,
         "completed": JobState.SUCCEEDED,
         "success": JobState.SUCCEEDED,
+        "succeeded": JobState.SUCCEEDED,
         "warning": JobState.PARTIAL,
         "failed": JobState.FAILED,
+        "timed_out": JobState.FAILED,
+        "canceling": JobState.RUNNING,
         "cancelled": JobState.CANCELLED,
+        "canceled": JobState.CANCELLED,
     }
+
+
+@pytest.mark.parametrize("word", ["TIMED OUT", "timed-out", "Timed_Out"])
+def test_space_hyphen_and_underscore_are_one_in_a_status(word: str) -> None:
+    assert job(status=word).state is JobState.FAILED
+
+
+def test_a_success_with_an_error_text_of_its_own_is_partial() -> None:
+    parsed = job(status="COMPLETED", error="3 files were skipped")
+    assert parsed.state is JobState.PARTIAL
+    assert [error.message for error in parsed.errors] == ["3 files were skipped"]
 
 
 @pytest.mark.parametrize(

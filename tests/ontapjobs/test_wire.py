@@ -19,6 +19,7 @@ from common.response.http_response import HttpResponse
 from ontapjobs.actions import REFUSALS
 from ontapjobs.wire import (
     NO_REASON,
+    REFERENCE_STATES,
     STATES,
     TRANSIENT_CODES,
     parse_error,
@@ -68,19 +69,26 @@ def test_each_state_is_read_in_any_letter_case_and_kept_as_written(
     assert (parsed.state, parsed.native_state) == (state, case(word))
 
 
-def test_the_five_states_of_every_release_are_known() -> None:
-    assert STATES == {
+def test_the_states_of_the_reference_and_of_netapps_own_mapping_are_known() -> None:
+    reference = {
         "queued": JobState.QUEUED,
         "running": JobState.RUNNING,
         "paused": JobState.PAUSED,
         "success": JobState.SUCCEEDED,
         "failure": JobState.FAILED,
     }
+    assert reference == REFERENCE_STATES
+    running = ("dormant", "pausing", "quitting", "reschedule", "restart", "waiting")
+    assert {
+        **reference,
+        "initial": JobState.QUEUED,
+        **dict.fromkeys(running, JobState.RUNNING),
+        **dict.fromkeys(("dead", "error", "quit", "expired"), JobState.FAILED),
+        "cancelled": JobState.CANCELLED,
+    } == STATES
 
 
-@pytest.mark.parametrize(
-    "fields", [{}, {"state": None}, {"state": ""}, {"state": "error"}, {"state": "cancelled"}]
-)
+@pytest.mark.parametrize("fields", [{}, {"state": None}, {"state": ""}, {"state": "done"}, {"state": "ok"}])
 def test_no_state_or_a_word_of_no_table_is_unknown(fields: dict[str, Any]) -> None:
     parsed = job(code=0, message="Complete: Successful", end_time="2026-02-03T10:00:09Z", **fields)
     assert parsed.state is JobState.UNKNOWN

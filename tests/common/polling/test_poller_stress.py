@@ -28,6 +28,7 @@ from common import (
     JobsError,
     JobState,
     PollPolicy,
+    SourceClosed,
     TransportError,
     UsageError,
     WaitTimeout,
@@ -147,7 +148,7 @@ def check(lab: Lab, course: Course) -> None:
             assert plan.timeout == 0 or course.took >= plan.timeout - GRACE
         case JobGone() | JobNotFound():
             assert plan.id in lab.gone or plan.id not in lab.ends
-        case AuthenticationError() | UsageError():
+        case AuthenticationError() | UsageError() | SourceClosed():
             pass
         case _:
             raise AssertionError((plan, ended))

@@ -34,6 +34,7 @@ from common import (
     PollPolicy,
     RateLimited,
     ServerError,
+    SourceClosed,
     TransportError,
     UnexpectedState,
     UsageError,
@@ -984,7 +985,7 @@ async def test_closing_the_source_ends_its_waits_with_a_clear_error(answer: Answ
         return RUNNING
 
     *ended, _ = await outcomes(jobs.wait(JOB), jobs.wait(OTHER), close())
-    assert [type(each) for each in ended] == [UsageError, UsageError]
+    assert [type(each) for each in ended] == [SourceClosed, SourceClosed]
     assert all("closed" in str(each) for each in ended)
 
 

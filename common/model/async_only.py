@@ -1,0 +1,33 @@
+"""One sentence for those who forget ``async`` or put ``await`` where it does not belong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from common.model.errors import UsageError
+
+
+class AsyncIteration:
+    """Base of what is iterated over with ``async for``: ``for`` and ``await`` say so."""
+
+    _usage: ClassVar[str] = "async for job in …"
+
+    if not TYPE_CHECKING:  # a type checker says it by itself, and must not take this for an awaitable
+
+        def __iter__(self) -> NoReturn:
+            raise UsageError(f"this is iterated over asynchronously: {self._usage}")
+
+        def __await__(self) -> NoReturn:
+            raise UsageError(f"this is not awaited but iterated over: {self._usage}")
+
+
+class AsyncContext:
+    """Base of what is entered with ``async with``: ``with`` says so."""
+
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> NoReturn:
+            raise UsageError("this is entered asynchronously: async with …")
+
+        def __exit__(self, *_: object) -> None:
+            raise AssertionError("nothing was entered")

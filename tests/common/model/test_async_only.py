@@ -1,0 +1,30 @@
+"""What a caller reads who forgot ``async``, or put ``await`` where it does not belong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from common import Fleet, UsageError, as_completed
+from common.testing import ScriptedSource
+
+
+def make() -> Any:
+    return ScriptedSource({"job": ["succeeded"]})
+
+
+@pytest.mark.parametrize("source", [make(), Fleet([make()])], ids=["source", "fleet"])
+def test_what_is_entered_asynchronously_says_so(source: Any) -> None:
+    for thing in (source, as_completed(source, []), source.watch("job")):
+        with pytest.raises(UsageError, match="async with"), thing:
+            pass
+
+
+def test_what_is_iterated_over_asynchronously_says_so() -> None:
+    source = make()
+    for thing in (Fleet([source]).list(), source.watch("job"), as_completed(source, ["job"])):
+        with pytest.raises(UsageError, match="async for"):
+            next(iter(thing))
+        with pytest.raises(UsageError, match="async for"):
+            thing.__await__()
