@@ -16,14 +16,16 @@ def make() -> Any:
 
 @pytest.mark.parametrize("source", [make(), Fleet([make()])], ids=["source", "fleet"])
 def test_what_is_entered_asynchronously_says_so(source: Any) -> None:
-    for thing in (source, as_completed(source, []), source.watch("job")):
+    things: list[Any] = [source, as_completed(source, []), source.watch("job")]
+    for thing in things:
         with pytest.raises(UsageError, match="async with"), thing:
             pass
 
 
 def test_what_is_iterated_over_asynchronously_says_so() -> None:
     source = make()
-    for thing in (Fleet([source]).list(), source.watch("job"), as_completed(source, ["job"])):
+    things: list[Any] = [Fleet([source]).list(), source.watch("job"), as_completed(source, ["job"])]
+    for thing in things:
         with pytest.raises(UsageError, match="async for"):
             next(iter(thing))
         with pytest.raises(UsageError, match="async for"):

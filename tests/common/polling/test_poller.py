@@ -23,6 +23,7 @@ from common import (
     SourceClosed,
     SourceError,
     TransportError,
+    UsageError,
     WaitTimeout,
 )
 from common.model.errors import RateLimited
