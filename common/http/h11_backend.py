@@ -6,8 +6,8 @@ had from one, whatever its settings: that a natively cancelled task leaves no pl
 httpx and aiohttp). With a connection that is ours both are a few lines: a request has the connection to
 itself, and in the end it is either idle again, complete and clean, or closed.
 
-It is also the fastest way that there is without a parser in C: 125 µs of CPU a request where aiohttp takes
-114 and httpx 586 (Python 3.11, keep-alive, a body of 350 bytes; medians of one run).
+It is also quick: a whole ``get()`` takes 0.4 times the CPU that it takes over httpx (416 µs beside 1,026,
+Python 3.11; ``nox -s bench -- --only get``).
 
 httpx still sends where it has something that this has not: see `common.http.selection`.
 """
@@ -102,9 +102,11 @@ class H11Backend:
     def _take_idle(self) -> Connection | None:
         """Return the connection that was used last, if it can be used again; close those that cannot."""
         now = anyio.current_time()
+        while self._idle and self._idle[0].expires_at <= now:  # the first was used least recently
+            self._idle.pop(0).close()
         while self._idle:
             connection = self._idle.pop()
-            if now < connection.expires_at and connection.is_clean():
+            if connection.is_clean():
                 return connection
             connection.close()
         return None
