@@ -19,9 +19,9 @@ waits for this; until the old token has expired, all others go on with it. If su
 transient error, the old token is used and the refresh tried again `REFRESH_RETRY_DELAY` seconds later.
 
 **A token that an API refuses with 401** is replaced at once and never used again; a thousand requests that
-were refused with the same one cause a single sign-in. If the new one is refused as well, another sign-in
-would not help either: for `REJECTION_KEPT` seconds, or until a request of this source succeeds, the source
-signs in no more because of a 401, and its requests end with the API's own error.
+were refused with the same one cause a single sign-in. If the new one is refused as well, by an API that has
+not accepted it before, another would not help either: for `REJECTION_KEPT` seconds it is not replaced, and
+requests end with the API's own error.
 
 **A refused sign-in is remembered** for `REJECTION_KEPT` seconds: many servers lock an account after a few
 wrong passwords, and a thousand waits would send one each. Transient failures (no connection, 5xx, 429, a
@@ -150,10 +150,13 @@ class TokenAuth(Unpicklable, abc.ABC):
                 raise sign_in.error
             # Its source was closed, or what failed was the request that began it: this one signs in itself.
 
-    def replaceable(self, token: str) -> bool:
-        """Whether this is the current token, and no API has refused it."""
+    def replaces_refused(self, token: str) -> bool:
+        """Whether this is the current token, and has just replaced one that was refused."""
         cached = self._cached
-        return cached is not None and cached.token.access == token and not cached.rejected
+        if cached is None or cached.token.access != token or cached.rejected:
+            return False
+        cached.move_to(running_loop())
+        return not cached.settled
 
     async def end_sign_in(self, http: TokenHttp) -> None:
         """Wait for the end of a sign-in over these connections, without what it has not sent yet."""
@@ -174,7 +177,7 @@ class TokenAuth(Unpicklable, abc.ABC):
     def _store(self, token: Token) -> None:
         if self._cached is not None and self._cached.token.access != token.access:
             self._remember(self._cached.token.access)
-        self._cached = CachedToken.of(token)
+        self._cached = CachedToken.of(token, after=self._cached)
         self._rejection = None
 
     def _remember(self, secret: str | None) -> None:
@@ -218,9 +221,8 @@ class TokenAuth(Unpicklable, abc.ABC):
         if available is not None:
             self._store(available)
             return available.access
-        rejection = self._rejection
-        if rejection is not None and rejection.error is not None and rejection.active:
-            raise rejection.error.copy_for(None, None)
+        if self._rejection is not None and self._rejection.active:
+            raise self._rejection.error.copy_for(None, None)
         refresh_token = self._refresh_token
         if refresh_token is not None:
             request = await self.token_request(http, refresh_token)
@@ -274,7 +276,7 @@ class TokenSigner:
     def __init__(self, auth: TokenAuth, http: TokenHttp) -> None:
         self._auth = auth
         self._http = http
-        self._replaced: Rejection | None = None
+        self._accepted = ""
 
     async def headers(self) -> Mapping[str, str]:
         """Return ``Authorization: Bearer …``. Raise as `TokenAuth.token` does."""
@@ -283,19 +285,17 @@ class TokenSigner:
     async def refresh(self, refused: Mapping[str, str]) -> bool:
         """Obtain a new token in place of the refused one. Raise as `TokenAuth.token` does.
 
-        Return False where it is such a new one itself, and nothing has succeeded since.
+        Return False where it is such a new one itself, which the API has never accepted.
         """
         token = refused.get("Authorization", "").removeprefix("Bearer ")
-        replaced = self._replaced
-        if replaced is not None and replaced.active and self._auth.replaceable(token):
+        if token != self._accepted and self._auth.replaces_refused(token):
             return False
         await self._auth.token(self._http, refused=token)
-        self._replaced = Rejection.of(None)
         return True
 
-    def accepted(self) -> None:
-        """Called when a request has succeeded: the API accepts the token."""
-        self._replaced = None
+    def accepted(self, sent: Mapping[str, str]) -> None:
+        """Called when a request with these headers has succeeded: the API accepts their token."""
+        self._accepted = sent.get("Authorization", "").removeprefix("Bearer ")
 
     async def aclose(self) -> None:
         """Wait for the end of a sign-in that uses the connections of this source."""

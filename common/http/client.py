@@ -150,7 +150,7 @@ class ApiClient:
                         sent = True
                         response = await self._send_retrying_dropped(state.backend, signed)
                     if response.ok and self._token_signer is not None:
-                        self._token_signer.accepted()
+                        self._token_signer.accepted(signed.auth_headers)
                     return response
         except SourceError as error:
             error.sent = error.sent and sent
