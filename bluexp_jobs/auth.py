@@ -15,6 +15,7 @@ from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth, TokenSigner
 from common.model.errors import UsageError
+from common.model.tracebacks import without_frames
 
 ISSUER_URL = "https://netapp-cloud-account.auth0.com/oauth/token"
 """The token endpoint for users and service accounts, except in private mode."""
@@ -46,6 +47,7 @@ class RefreshToken(TokenAuth):
     )
     can_reauthenticate: bool = False
 
+    @without_frames
     def __init__(
         self,
         token: str,
@@ -88,6 +90,7 @@ class ServiceAccount(TokenAuth):
     hint: str = "check the client id, and that its secret or key is the one registered and has not expired"
     keeps_refresh_token: bool = False
 
+    @without_frames
     def __init__(
         self,
         client_id: str,
@@ -141,6 +144,7 @@ class AgentPassword(TokenAuth):
     hint: str = "check the user name and the password of this agent's local user"
     keeps_refresh_token: bool = False
 
+    @without_frames
     def __init__(self, user: str, password: str) -> None:
         super().__init__()
         self.user: str = read_text("user", user)

@@ -15,6 +15,7 @@ from common.model.errors import UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import encode_segment
 from common.model.states import Action, JobState
+from common.model.tracebacks import without_frames
 from common.options import SourceOptions
 from common.sources.http import HttpSource
 from common.sources.paging import Pages
@@ -32,6 +33,7 @@ class BlueXPJobs(HttpSource):
 
     provider: str = PROVIDER
 
+    @without_frames
     def __init__(
         self,
         *,

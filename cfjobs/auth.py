@@ -12,6 +12,7 @@ from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth
 from common.model.errors import UsageError
+from common.model.tracebacks import without_frames
 
 CF_CLIENT = "cf"
 """The client that every UAA has for the ``cf`` command; its secret is empty."""
@@ -99,6 +100,7 @@ class UAAPassword(UAA):
         "for some minutes after a few failures)"
     )
 
+    @without_frames
     def __init__(
         self,
         user: str,
@@ -142,6 +144,7 @@ class UAAClientCredentials(UAA):
     hint = "check the client id and its secret, and that UAA allows this client the grant client_credentials"
     keeps_refresh_token = False
 
+    @without_frames
     def __init__(self, client_id: str, client_secret: str, *, login_url: str | None = None) -> None:
         super().__init__(client_id, client_secret, token_url=read_login_url(login_url))
 
@@ -167,6 +170,7 @@ class UAARefreshToken(UAA):
     hint = "the refresh token has expired, was revoked, or is another client's: sign in again for a new one"
     can_reauthenticate = False
 
+    @without_frames
     def __init__(
         self,
         token: str,

@@ -16,6 +16,7 @@ from common.model.endpoints import is_loopback, origin
 from common.model.errors import AuthenticationError, DecodeError, UsageError
 from common.response.decoding import root_object
 from common.response.failures import api_error
+from common.response.http_response import MAX_MESSAGE
 
 LOGIN_PATH = "/oauth/token"
 LINKS = ("login", "uaa")
@@ -34,7 +35,10 @@ async def find_token_url(http: TokenHttp) -> str:
     what = f"asking {http.endpoint} where to sign in"
     response = await request_token(http, "GET", f"{http.endpoint}/", what=what)
     if response.status != 200:
-        raise api_error(attrs.evolve(response, body=b""), parse_error(response), request=what)
+        error_body = parse_error(response)
+        if error_body.message is not None:
+            error_body = attrs.evolve(error_body, message=http.redact(error_body.message, MAX_MESSAGE))
+        raise api_error(attrs.evolve(response, body=b""), error_body, request=what)
     try:
         links = root_object(response.body).get("links")
     except DecodeError as error:
@@ -93,7 +97,7 @@ def read_login_url(url: str | None) -> str | None:
         return None
     plain = isinstance(url, str) and not set("?#") & set(url)
     try:
-        return read_token_url(token_url_below(url) if plain else "", stacklevel=4)
+        return read_token_url(token_url_below(url) if plain else "", callers=4)
     except UsageError:
         raise UsageError(
             "login_url= must be the URL of the login server or UAA, such as 'https://login.example.org'"

@@ -11,6 +11,7 @@ from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
 from common.model.job import JobLike
 from common.model.states import Action
+from common.model.tracebacks import without_frames
 from common.options import SourceOptions
 from common.sources.http import HttpSource
 
@@ -26,6 +27,7 @@ class CFJobs(HttpSource):
 
     provider: str = PROVIDER
 
+    @without_frames
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
     ) -> None:

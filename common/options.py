@@ -9,13 +9,14 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from common.model.endpoints import is_loopback, origin
 from common.model.errors import UsageError
 from common.model.states import Action, JobState
+from common.model.tracebacks import stacklevel
 from common.polling.policy import LONGEST, PollPolicy
 
 if TYPE_CHECKING:
@@ -93,12 +94,21 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_proxy(proxy: object) -> bool:
-    try:
-        parts = urlsplit(proxy) if isinstance(proxy, str) else None
-        return parts is not None and parts.scheme in PROXY_SCHEMES and bool(parts.hostname)
-    except ValueError:
+def is_proxy(proxy: object) -> bool:
+    """Whether this is a proxy's URL, also for httpx, which raises several exceptions for what is none."""
+    if not isinstance(proxy, str) or not proxy.isprintable() or " " in proxy:
         return False
+    import httpx  # lazily: it takes long, but a proxy needs it in any case
+
+    try:
+        parts = urlsplit(proxy)
+        # A proxy's host is what an endpoint's is; name and password are for HTTP Basic, in UTF-8.
+        origin(f"http://{parts.netloc.rpartition('@')[2]}")
+        unquote(parts.netloc).encode()
+        httpx.Proxy(proxy)
+    except (ValueError, UsageError, httpx.InvalidURL):
+        return False
+    return parts.scheme in PROXY_SCHEMES and parts.path in ("", "/") and not (parts.query or parts.fragment)
 
 
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -123,7 +133,10 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: hasattr(value, "handle_async_request"),
         "an asynchronous httpx transport, such as a simulator's transport()",
     ),
-    "proxy": (_is_proxy, f"a proxy's URL, beginning with {' or '.join(PROXY_SCHEMES)}://"),
+    "proxy": (
+        is_proxy,
+        f"a proxy's URL, '[user:password@]host[:port]' behind {', '.join(PROXY_SCHEMES)} and '://'",
+    ),
 }
 """For each keyword: the test of its value, and what the error says that it must be.
 
@@ -136,10 +149,10 @@ class Options:
     """The values of `SourceOptions` after `read_options`, with the default of each that was left out."""
 
     verify: Any = True
-    cert: Any = None
-    http: Any = None
+    cert: Any = attrs.field(default=None, repr=False)
+    http: Any = attrs.field(default=None, repr=False)
     transport: Any = None
-    proxy: str | None = None
+    proxy: str | None = attrs.field(default=None, repr=False)
     request_timeout: float = 30.0
     concurrency: int = 8
     user_agent: str | None = None
@@ -193,7 +206,7 @@ def _warn_if_insecure(endpoint: str, verify: object) -> None:
     else:
         return
     # The caller of the source's class: above read_options, HttpSource.__init__ and that class's __init__.
-    warnings.warn(message, InsecureConnectionWarning, stacklevel=5)
+    warnings.warn(message, InsecureConnectionWarning, stacklevel=stacklevel(5))
 
 
 def read_timeout(timeout: object) -> float | None:

@@ -14,6 +14,7 @@ from common.model.errors import JobNotFound, SourceError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.model.states import Action, JobState
+from common.model.tracebacks import without_frames
 from common.options import SourceOptions, read_action
 from common.response.decoding import Fields, root_object
 from common.sources.http import HttpSource
@@ -38,6 +39,7 @@ class OntapJobs(HttpSource):
 
     provider: str = PROVIDER
 
+    @without_frames
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
     ) -> None:

@@ -273,7 +273,7 @@ def _keywords(parameter: inspect.Parameter, function: Any) -> list[str]:
     unpacked = re.fullmatch(r"Unpack\[(\w+)\]", _shown(parameter.annotation))
     if parameter.kind is not parameter.VAR_KEYWORD or not unpacked:
         return []
-    return [f"{line} = ..." for line in _typed_keys(function.__globals__[unpacked[1]])]
+    return [f"{line} = ..." for line in _typed_keys(inspect.unwrap(function).__globals__[unpacked[1]])]
 
 
 def _parameter(parameter: inspect.Parameter) -> str:

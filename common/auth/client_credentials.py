@@ -11,6 +11,7 @@ from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.token_auth import TokenAuth
 from common.model.endpoints import is_loopback, origin
 from common.model.errors import UsageError
+from common.model.tracebacks import stacklevel, without_frames
 from common.options import InsecureConnectionWarning
 
 
@@ -25,6 +26,7 @@ class ClientCredentials(TokenAuth):
     hint = "check the client id and its secret, and that this client may use the grant client_credentials"
     keeps_refresh_token = False  # with it, a refused secret would be sent twice
 
+    @without_frames
     def __init__(
         self,
         token_url: str,
@@ -77,7 +79,7 @@ def secret_forms(client_id: str, secret: str) -> tuple[str, ...]:
     return (secret, quote_plus(secret), _basic(client_id, secret)) if secret else ()
 
 
-def read_token_url(url: object, *, stacklevel: int = 3) -> str:
+def read_token_url(url: object, *, callers: int = 3) -> str:
     """Return a token endpoint that was checked. Raise `UsageError` for what is not an absolute http(s) URL.
 
     Emit `InsecureConnectionWarning` where secrets would be sent to it unencrypted.
@@ -91,7 +93,7 @@ def read_token_url(url: object, *, stacklevel: int = 3) -> str:
         raise UsageError("the token URL must be one such as 'https://login.example.com/oauth/token'")
     if parts.scheme == "http" and not is_loopback(host):
         message = f"{host} is plain http: credentials travel to the token endpoint in the clear"
-        warnings.warn(message, InsecureConnectionWarning, stacklevel=stacklevel)
+        warnings.warn(message, InsecureConnectionWarning, stacklevel=stacklevel(callers))
     return url
 
 

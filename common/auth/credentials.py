@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from common.model.errors import UsageError
+from common.model.tracebacks import without_frames
 from common.response.redaction import Unpicklable
 
 TokenSource = Callable[[], Awaitable[str]]
@@ -37,6 +38,7 @@ class Basic(Unpicklable):
 
     __slots__ = ("_header", "_secrets", "user")
 
+    @without_frames
     def __init__(self, user: str, password: str) -> None:
         if not isinstance(user, str) or not isinstance(password, str):
             raise UsageError("a user name and a password must be text")
@@ -84,6 +86,7 @@ class Bearer(Unpicklable):
 
     __slots__ = ("_sent", "_token")
 
+    @without_frames
     def __init__(self, token: str | TokenSource) -> None:
         if not isinstance(token, str) and not callable(token):
             raise UsageError("Bearer() takes the token as text, or an async function that returns it")

@@ -11,7 +11,7 @@ from common.auth.credentials import read_bearer_token
 from common.model.errors import DecodeError, SourceError, TransportError, UsageError
 from common.response.decoding import finite, read_json
 from common.response.failures import ErrorBody, api_error
-from common.response.http_response import EXCERPT, EXCERPT_SOURCE, HttpResponse
+from common.response.http_response import EXCERPT, HttpResponse
 from common.response.redaction import Unpicklable
 
 REFUSED = frozenset({400, 401, 403})
@@ -22,7 +22,7 @@ REFUSED = frozenset({400, 401, 403})
 class Token(Unpicklable):
     """The result of a sign-in. ``lifetime`` is in seconds, None where the server told none."""
 
-    access: str
+    access: str = attrs.field(repr=False)
     lifetime: float | None = None
 
 
@@ -31,8 +31,8 @@ class TokenRequest(Unpicklable):
     """One request for a token. ``fields`` are sent form-encoded, or as JSON."""
 
     url: str
-    fields: Mapping[str, str]
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    fields: Mapping[str, str] = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     as_json: bool = False
 
 
@@ -49,8 +49,11 @@ class TokenHttp(Protocol):
         """How long one request may take, in seconds."""
         ...
 
-    def redact(self, text: str) -> str:
-        """Return a text without the secrets that this source sends."""
+    def redact(self, text: str, limit: int | None = None) -> str:
+        """Return a text without the secrets that this source sends, or its first ``limit`` characters.
+
+        What is cut first cannot be redacted: half a secret is not recognised.
+        """
         ...
 
     async def request(
@@ -106,7 +109,8 @@ def read_token(response: HttpResponse, what: str) -> Token:
         sign_in_failed(f"{what} returned no token: the response has no access_token that a header can carry")
     token_type = fields.get("token_type")
     if isinstance(token_type, str) and token_type.lower() != "bearer":
-        sign_in_failed(f"{what} returned a token of the type {token_type[:40]!r} instead of a bearer token")
+        # Not quoted: a server may repeat in any field what it was sent.
+        sign_in_failed(f"{what} returned a token of another type instead of a bearer token")
     return Token(access, _seconds(fields.get("expires_in")))
 
 
@@ -145,9 +149,8 @@ def token_error(response: HttpResponse, what: str, hint: str, http: TokenHttp) -
     except DecodeError:
         fields = {}
     code, message = fields.get("error"), fields.get("error_description") or fields.get("message")
-    code = http.redact(code[:EXCERPT_SOURCE])[:EXCERPT] if isinstance(code, str) else None
-    # Redacted before it is cut: half a secret would not be recognised.
-    message = http.redact(message[:EXCERPT_SOURCE])[:EXCERPT] if isinstance(message, str) else None
+    code = http.redact(code, EXCERPT) if isinstance(code, str) else None
+    message = http.redact(message, EXCERPT) if isinstance(message, str) else None
     refused = response.status in REFUSED and (code is not None or response.status == 401)
     body = ErrorBody(code=code, message=message, from_api=code is not None, hint=hint if refused else None)
     # Without an excerpt of the body: a token endpoint may quote what it was sent.

@@ -19,6 +19,7 @@ from common.config.settings import Settings
 from common.config.targets import SystemAddress, read_address
 from common.model.errors import UsageError
 from common.model.refs import JobRef, Scope
+from common.model.tracebacks import without_frames
 from common.options import read_aliases
 from common.providers import Provider, get_provider, installed_providers
 from common.sources.base import BaseSource
@@ -29,6 +30,7 @@ else:
     AuthLike = Any  # names httpx, which must not be imported for hosts that read type hints
 
 
+@without_frames
 def connect(
     target: str | JobRef | None = None,
     *,

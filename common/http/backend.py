@@ -10,6 +10,7 @@ import attrs
 from common.model.errors import DecodeError
 from common.response.body import read_bounded
 from common.response.http_response import HttpResponse
+from common.response.redaction import secrets_in
 
 
 @attrs.frozen(repr=False)
@@ -24,6 +25,16 @@ class HttpRequest:
     """Those of ``headers`` that authenticate the request."""
     unauthenticated: bool = False
     """Send no secrets but those in ``headers``, whatever the caller's own client adds by itself."""
+    library_headers: list[Mapping[str, str]] = attrs.field(factory=list[Mapping[str, str]], init=False)
+    """The headers that an HTTP library sends instead, put here by a backend before it sends them.
+
+    An ``httpx.Auth`` sets secrets that nobody else knows, and what quotes them may be no response at all.
+    """
+
+    @property
+    def secrets(self) -> set[str]:
+        """The secrets in its headers, as far as they are recognised by their names."""
+        return set().union(*map(secrets_in, (self.headers, *self.library_headers)))
 
     def with_auth(self, auth_headers: Mapping[str, str]) -> HttpRequest:
         """Return the same request with the headers that authenticate it."""

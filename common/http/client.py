@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -22,16 +22,18 @@ from common.http.selection import needs_httpx
 from common.http.tls import tls_context
 from common.model.endpoints import origin
 from common.model.errors import SourceError, TransportError, UsageError
+from common.model.tracebacks import without_frames
 from common.options import Options
 from common.response.body import ACCEPT_ENCODING
 from common.response.http_response import HttpResponse
 from common.response.redaction import proxy_secrets, secrets_in
+from common.response.redactor import Redactor
 
 if TYPE_CHECKING:
     from common.auth.token_auth import TokenSigner
 
-MIN_SECRET_LENGTH = 3
-"""Characters: redacting anything shorter would destroy the text around it."""
+MAX_DETAIL = 300
+"""How many characters of an HTTP library's message are shown."""
 
 _IDEMPOTENT = frozenset({"GET", "HEAD"})
 
@@ -100,10 +102,12 @@ class ApiClient:
         self._sent_secrets: set[str] = set()
         self._connection_down = False
         self._proxy_secrets = proxy_secrets(options.proxy)
+        self._redactor = Redactor(())
         if options.http is None and options.transport is None and endpoint.startswith("https:"):
             # Now, so that a CA file that cannot be read is an error here and not in the middle of a wait.
             tls_context(options.verify, options.cert)
 
+    @without_frames
     async def send(
         self,
         method: str,
@@ -158,6 +162,7 @@ class ApiClient:
         what = "no complete response" if sent else "not signed in"
         raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=sent)
 
+    @without_frames
     async def request(
         self,
         method: str,
@@ -219,16 +224,16 @@ class ApiClient:
                 with anyio.move_on_after(self.request_timeout):
                     await backend.aclose()
 
-    def redact(self, text: str) -> str:
-        """Return a text with the secrets that this client sends replaced by ``****``."""
+    def redact(self, text: str, limit: int | None = None, *, also: Set[str] = frozenset()) -> str:
+        """Return a text, or its first ``limit`` characters, with ``****`` for secrets that are sent.
+
+        ``also`` are secrets that this client does not know of.
+        """
         secrets = set(self._signer.secrets()) if self._signer is not None else set[str]()
-        secrets |= self._sent_secrets | self._proxy_secrets
-        # Plain, and as JSON writes it; the longest first, since one may be a part of another.
-        forms = {form for secret in secrets for form in (secret, jsonlib.dumps(secret)[1:-1])}
-        for form in sorted(forms, key=len, reverse=True):
-            if len(form) >= MIN_SECRET_LENGTH:
-                text = text.replace(form, "****")
-        return text
+        secrets |= self._sent_secrets | self._proxy_secrets | also
+        if self._redactor.secrets != secrets:
+            self._redactor = Redactor(secrets)
+        return self._redactor.redact(text, limit)
 
     async def _send_retrying_dropped(self, backend: HttpBackend, request: HttpRequest) -> HttpResponse:
         send = logged(backend, self.redact)
@@ -244,6 +249,7 @@ class ApiClient:
             # A new one that is dropped too is an outage: until a response comes, nothing is sent twice.
             self._connection_down = isinstance(result, HttpFailure)
         if isinstance(result, HttpFailure):
+            self._sent_secrets = request.secrets
             raise self._transport_error(result, request.method, self.endpoint)
         self._connection_down = False
         if result.response.status >= 400:
@@ -252,14 +258,15 @@ class ApiClient:
 
     def _transport_error(self, failure: HttpFailure, method: str, url: str) -> TransportError:
         if failure.closed:
-            return TransportError(f"{method} {url}: the client was closed in the meantime ({failure.error})")
+            detail = self.redact(str(failure.error), MAX_DETAIL)
+            return TransportError(f"{method} {url}: the client was closed in the meantime ({detail})")
         chain: list[str] = []
         cause: BaseException | None = failure.error
         while cause is not None and len(chain) < 8:
             chain.append(str(cause))
             cause = cause.__cause__ or cause.__context__
         untrusted = any("CERTIFICATE_VERIFY_FAILED" in text for text in chain)
-        detail = self.redact(" ".join(next(filter(None, chain), "").split())[:300])
+        detail = " ".join(self.redact(next(filter(None, chain), ""), MAX_DETAIL).split())
         hint = "; pass verify='ca.pem', the certificate of the server's CA" if untrusted else ""
         return TransportError(
             f"{method} {url}: {type(failure.error).__name__}{': ' if detail else ''}{detail}{hint}",

@@ -94,9 +94,9 @@ class HttpxBackend:
 
     async def _send(self, request: HttpRequest) -> HttpResult | HttpFailure:
         try:
-            response = await self._client.send(
-                self._request(request), stream=True, follow_redirects=False, **self._auth
-            )
+            built = self._request(request)
+            request.library_headers.append(built.headers)
+            response = await self._client.send(built, stream=True, follow_redirects=False, **self._auth)
             try:
                 result = await _read_streamed(response)
             finally:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from contextvars import ContextVar
 from functools import partial
 from logging import DEBUG
+from typing import Protocol
 
 from common.http.backend import HttpBackend, HttpFailure, HttpRequest, HttpResult
 from common.response.redaction import redacted, redacted_url
@@ -20,7 +21,6 @@ from common.response.redaction import redacted, redacted_url
 logger: logging.Logger = logging.getLogger("jobsource.http")
 
 Send = Callable[[HttpRequest], Awaitable[HttpResult | HttpFailure]]
-Redact = Callable[[str], str]
 
 MAX_ID_LENGTH = 100
 """How many characters of a request id are logged."""
@@ -40,8 +40,27 @@ _PAIR = re.compile(
     r"""\((?P<name>b'[^']*'|b"[^"]*"), (?P<value>b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*")\)""", re.DOTALL
 )
 """A header as httpcore's loggers write it: the repr of a pair of bytes."""
-_active_redact: ContextVar[Redact | None] = ContextVar("jobsource_redact", default=None)
-"""The function that redacts, in the context of a request of ours."""
+_active: ContextVar[_Redaction | None] = ContextVar("jobsource_redaction", default=None)
+"""What redacts, in the context of a request of ours."""
+
+
+class Redact(Protocol):
+    """Removes from a text, or its first ``limit`` characters, the secrets that are known, and others."""
+
+    def __call__(self, text: str, limit: int | None = None, *, also: Set[str] = frozenset()) -> str:
+        """Return what may be shown."""
+        ...
+
+
+class _Redaction:
+    """Removes from a text all secrets of one request, those too that its HTTP library has added."""
+
+    def __init__(self, redact: Redact, request: HttpRequest) -> None:
+        self._redact = redact
+        self._request = request
+
+    def __call__(self, text: str, limit: int | None = None) -> str:
+        return self._redact(text, limit, also=self._request.secrets)
 
 
 def logged(client: HttpBackend, redact: Redact) -> Send:
@@ -54,10 +73,11 @@ def logged(client: HttpBackend, redact: Redact) -> Send:
     return client.send
 
 
-async def _send_logged(send: Send, redact: Redact, request: HttpRequest) -> HttpResult | HttpFailure:
+async def _send_logged(send: Send, known: Redact, request: HttpRequest) -> HttpResult | HttpFailure:
     for each in _LIBRARIES:
         each.addFilter(_redact_record)  # adds it once only
-    token, began = _active_redact.set(redact), time.perf_counter()
+    redact = _Redaction(known, request)
+    token, began = _active.set(redact), time.perf_counter()
     outcome: HttpResult | HttpFailure | str = ""
     try:
         result = outcome = await send(request)
@@ -65,20 +85,20 @@ async def _send_logged(send: Send, redact: Redact, request: HttpRequest) -> Http
         outcome = type(error).__name__
         raise
     finally:
-        _active_redact.reset(token)
+        _active.reset(token)
         if logger.isEnabledFor(DEBUG):
             milliseconds = round((time.perf_counter() - began) * 1000)
-            line = f"{request.method} {redacted_url(request.url)}: {_summary(outcome)}, {milliseconds} ms"
-            logger.debug("%s", redact(line))
+            line = f"{request.method} {redacted_url(request.url)}: {_summary(outcome, redact)}"
+            logger.debug("%s, %s ms", redact(line), milliseconds)
             logger.debug("%s", redact(_headers(request, outcome)))
     return result
 
 
-def _summary(outcome: HttpResult | HttpFailure | str) -> str:
+def _summary(outcome: HttpResult | HttpFailure | str, redact: _Redaction) -> str:
     if isinstance(outcome, HttpResult):
         response = outcome.response
         ids = [value for name, value in response.headers if _REQUEST_ID.search(name)]
-        id = f", request {ids[0][:MAX_ID_LENGTH]!r}" if ids else ""
+        id = f", request {redact(ids[0], MAX_ID_LENGTH)!r}" if ids else ""
         return f"{response.status}, {len(response.body)} bytes{id}"
     reason = type(outcome.error).__name__ if isinstance(outcome, HttpFailure) else outcome
     return f"no complete response ({reason})"
@@ -91,7 +111,7 @@ def _headers(request: HttpRequest, outcome: object) -> str:
 
 
 def _redact_record(record: logging.LogRecord) -> bool:
-    redact = _active_redact.get()
+    redact = _active.get()
     if redact is not None:
         record.msg, record.args = redact(_PAIR.sub(_redact_pair, record.getMessage())), ()
     return True

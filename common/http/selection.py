@@ -7,7 +7,7 @@ import sys
 from urllib.parse import urlsplit
 
 from common.model.errors import UsageError
-from common.options import Options
+from common.options import Options, is_proxy
 
 BACKEND_VARIABLE = "JOBSOURCE_HTTP"
 """An environment variable: ``httpx`` or ``direct``, the connections of our own."""
@@ -20,7 +20,7 @@ def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False)
 
     It must for the caller's own client or transport, for an ``httpx.Auth``, for proxies, those of the
     environment too, since it has rules for choosing one, and where it was asked for or is replaced in tests.
-    Raise `UsageError` for a value of ``JOBSOURCE_HTTP`` that is unknown.
+    Raise `UsageError` for a value of ``JOBSOURCE_HTTP`` that is unknown, and for a proxy that is none.
     """
     wanted = os.environ.get(BACKEND_VARIABLE, "").strip().lower()
     if wanted not in ("", "aiohttp", "direct", "httpx"):  # aiohttp: what was quicker before
@@ -30,7 +30,23 @@ def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False)
         )
     mocked = not wanted and any(name in sys.modules for name in MOCK_LIBRARIES)
     given = options.http is not None or options.transport is not None or options.proxy is not None
-    return wanted == "httpx" or mocked or given or auth_of_httpx or may_use_proxy(endpoint)
+    needed = wanted == "httpx" or mocked or given or auth_of_httpx or may_use_proxy(endpoint)
+    if needed and not given:
+        _check_environment()
+    return needed
+
+
+def _check_environment() -> None:
+    """Raise `UsageError` for proxies of the environment that httpx cannot use, whichever request is sent."""
+    from urllib.request import getproxies
+
+    proxies = getproxies()
+    for name in ("http", "https", "all"):
+        url = proxies.get(name)
+        if url and not is_proxy(url if "://" in url else f"http://{url}"):
+            raise UsageError(
+                f"the environment has a {name.upper()}_PROXY that is no proxy's URL: set or unset it"
+            )
 
 
 def may_use_proxy(endpoint: str) -> bool:

@@ -12,6 +12,7 @@ import attrs
 from common.model.endpoints import origin
 from common.model.errors import UsageError
 from common.model.lazy import Unchecked, unchecked
+from common.model.tracebacks import without_frames
 
 ACCOUNT = "account"
 """The part of a scope that is written in the path of a ref; all others go in its query."""
@@ -94,6 +95,7 @@ class JobRef(Unchecked):
         return sibling
 
     @classmethod
+    @without_frames
     def parse(cls, text: str) -> JobRef:
         """Return the ref whose ``str(ref)`` the text is. Raise `UsageError` for any other text."""
         match = _REF.fullmatch(text) if isinstance(text, str) else None

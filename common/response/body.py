@@ -12,6 +12,8 @@ MAX_BODY = 16 * 1024 * 1024
 ACCEPT_ENCODING = "gzip, deflate"
 """The content encodings that `read_bounded` can inflate."""
 
+_OTHERS = frozenset({"br", "compress", "dcb", "dcz", "exi", "x-compress", "zstd"})
+"""Content encodings that are registered (IANA, "HTTP Content Coding Registry"), but not accepted here."""
 _WINDOW = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
@@ -26,9 +28,9 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
     elif encoding in _WINDOW:
         inflate = _Inflate(_WINDOW[encoding])
     else:
-        raise DecodeError(
-            f"the response is encoded as {encoding[:40]!r}, which was not accepted", transient=True
-        )
+        # Quoted only where it is one: a server may repeat in any header what it was sent.
+        name = encoding if encoding in _OTHERS else "an unknown encoding"
+        raise DecodeError(f"the response is encoded as {name}, which was not accepted", transient=True)
     parts: list[bytes] = []
     left, received = limit, 0
     async for chunk in chunks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +16,13 @@ from common.model.refs import decode_segment
 
 EXCERPT = 500
 """How many characters of a body an exception shows."""
-EXCERPT_SOURCE = 20_000
-"""How many characters of an error response are searched for secrets before an excerpt of them is taken."""
+EXCERPT_SOURCE = 64 * 1024
+"""Bytes: an excerpt of a body is taken from its beginning."""
+MAX_MESSAGE = 4000
+"""How many characters of a server's message an exception shows."""
+
+Redact = Callable[[str, int | None], str]
+"""A function of a text and a limit: what its first so many characters are without secrets, None for all."""
 
 
 @attrs.frozen(repr=False)
@@ -25,8 +30,10 @@ class HttpResponse:
     """A complete response. Header names are in lower case; a header may occur more than once."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+    redact: Redact | None = attrs.field(default=None, eq=False, repr=False)
+    """What takes the secrets of the request out of an `excerpt`."""
 
     def __repr__(self) -> str:
         # Headers and bodies may hold cookies and tokens.
@@ -52,8 +59,10 @@ class HttpResponse:
 
     @property
     def excerpt(self) -> str:
-        """The first `EXCERPT` characters of the body, on one line."""
-        return " ".join(self.text[: EXCERPT * 2].split())[:EXCERPT]
+        """The first `EXCERPT` characters of the body, on one line, after `redact`."""
+        text, limit = self.body[:EXCERPT_SOURCE].decode("utf-8", "replace"), EXCERPT * 2
+        text = text[:limit] if self.redact is None else self.redact(text, limit)
+        return " ".join(text.split())[:EXCERPT]
 
     @property
     def date(self) -> datetime | None:

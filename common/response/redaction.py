@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from collections.abc import Mapping
 from typing import NoReturn, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_plus
 
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
 """Request headers whose values are secrets, whoever set them."""
@@ -25,13 +26,23 @@ PLAIN_HEADERS = frozenset(
 )
 """Headers whose values are never secrets, even if they look like a token."""
 
+MIN_SECRET_LENGTH = 3
+"""Characters: redacting anything shorter would destroy the text around it."""
+MIN_COOKIE_LENGTH = 6
+"""Characters: what is shorter among cookies is a flag or a number, not a session."""
+
 _SECRET_NAME = re.compile(
     r"auth|cookie|credential|passw|private|secret|session|signature|token|(api|access)[-_]?key", re.IGNORECASE
 )
 _TOKEN = re.compile(
-    r"(?i:bearer|basic|digest|negotiate)\s+\S|\beyJ[\w-]{8,}\.|(?=\w*\d)(?=\w*[A-Za-z])\w{32,}", re.ASCII
+    r"(?i:bearer|basic|digest|negotiate)\s+\S|\beyJ[\w-]{8}|\b(?=\w{32})(?=\w*\d)(?=\w*[A-Za-z])", re.ASCII
 )
-"""A scheme with its credentials, a JSON web token, or a word of at least 32 letters and digits."""
+"""A scheme with its credentials, a JSON web token, or a word of at least 32 letters and digits.
+
+Each part looks at a text once, however long it is: the look-aheads, for one, begin only where a word does.
+"""
+_PROOF = re.compile(r"""\b(?:response|signature|token|mac)=["']?([^\s"',]+)""", re.IGNORECASE)
+"""The parameter of ``Authorization`` that proves who signed: of Digest, of signatures, of other schemes."""
 
 
 class Unpicklable:
@@ -55,22 +66,35 @@ class Unpicklable:
 def secrets_in(headers: Mapping[str, str]) -> set[str]:
     """Return the secrets in a request's headers: values, tokens without scheme, passwords of HTTP Basic."""
     secrets: set[str] = set()
-    for name in SECRET_HEADERS:
-        value = headers.get(name)
-        if value:
+    for name, value in headers.items():
+        if name.lower() in SECRET_HEADERS or _SECRET_NAME.search(name):
             token = value.rpartition(" ")[2]
-            secrets |= {value, token} | _basic(token)
+            secrets |= {value, token, *_PROOF.findall(value)} | _basic(token)
+            if name.lower() == "cookie":
+                cookies = [pair.strip().partition("=")[2] for pair in value.split(";")]
+                secrets |= {cookie for cookie in cookies if len(cookie) >= MIN_COOKIE_LENGTH}
     return secrets
 
 
 def proxy_secrets(proxy: str | None) -> set[str]:
-    """Return the secrets in a proxy's URL: as written, decoded, and as the header that is made of them."""
-    login = urlsplit(proxy).netloc.rpartition("@")[0] if proxy else ""
+    """Return the secrets in a proxy's URL: as written, decoded, and as the header that is made of them.
+
+    For None, those in the proxies of the environment.
+    """
+    if proxy is None:
+        proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+        return set().union(*map(_login_secrets, proxies))
+    return _login_secrets(proxy)
+
+
+def _login_secrets(url: str) -> set[str]:
+    login = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[0]
     if not login:
         return set()
-    user, _, password = login.partition(":")
+    user, colon, password = login.partition(":")
     plain = f"{unquote(user)}:{unquote(password)}"
-    return {login, password, unquote(password), base64.b64encode(plain.encode()).decode("ascii")}
+    secrets = {login, plain, base64.b64encode(plain.encode()).decode("ascii")}
+    return secrets | ({password, unquote(password)} if colon else {unquote(user)})
 
 
 def _basic(token: str) -> set[str]:
@@ -78,7 +102,7 @@ def _basic(token: str) -> set[str]:
         user, colon, password = base64.b64decode(token, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         return set()
-    return {f"{user}:{password}", password} if colon else set()
+    return {f"{user}:{password}", password, unquote_plus(password)} if colon else set()
 
 
 def redacted(name: str, value: str) -> str:

@@ -18,6 +18,7 @@ from common.model.errors import (
 from common.model.job import unique
 from common.model.refs import JobRef
 from common.model.states import JobState
+from common.model.tracebacks import without_frames
 from common.options import read_options
 from common.polling.throttle import LoopThrottle
 from common.response.decoding import root_object
@@ -39,6 +40,7 @@ class HttpSource(BaseSource):
     ``options`` are the keywords of `common.options.SourceOptions`. Raise `UsageError`.
     """
 
+    @without_frames
     def __init__(
         self,
         make_driver: Callable[..., Driver],
@@ -81,6 +83,7 @@ class HttpSource(BaseSource):
             observer=checked.observer,
         )
 
+    @without_frames
     def adopt(
         self,
         response: object | None = None,
@@ -97,6 +100,7 @@ class HttpSource(BaseSource):
         """
         return self._adopt(response_of(response, status=status, headers=headers, body=body), "the write")
 
+    @without_frames
     async def start(
         self,
         method: str,

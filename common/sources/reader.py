@@ -12,10 +12,11 @@ from common.http.client import ApiClient
 from common.model.errors import DecodeError, JobNotFound, JobsError, SourceError
 from common.model.job import Job
 from common.model.refs import JobRef
+from common.model.tracebacks import without_frames
 from common.polling.pollable import BatchReading, Pollable, Reading
 from common.polling.throttle import LoopThrottle
 from common.response.failures import ErrorBody, api_error
-from common.response.http_response import EXCERPT_SOURCE, HttpResponse
+from common.response.http_response import MAX_MESSAGE, HttpResponse
 from common.sources.driver import Driver
 
 COMPARED = 64 * 1024
@@ -31,6 +32,7 @@ class HttpReader(Pollable):
         self._client = client
         self._throttle = throttle
 
+    @without_frames
     async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
         """Send one GET for one job. The same bytes as in ``last`` are the same job."""
         response = await self._client.send("GET", self._driver.job_path(ref))
@@ -48,6 +50,7 @@ class HttpReader(Pollable):
         """Return how many bytes of a batch request a job takes, as the driver says."""
         return self._driver.batch_cost(ref)
 
+    @without_frames
     async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
         """Send the driver's request for many jobs."""
         return await self._driver.read_batch(self, refs)
@@ -65,15 +68,14 @@ class HttpReader(Pollable):
 
         `JobNotFound` only if ``ref`` was asked for.
         """
+        response = attrs.evolve(response, redact=self._client.redact)
         error_body = self.error_body(response)
         if ref is not None and error_body.not_found:
             detail = f": {error_body.message}" if error_body.message else ""
             return JobNotFound(
                 f"{ref}: the server knows no such job{detail}", certain=error_body.never_existed, ref=ref
             )
-        # Redacted before it is cut: half a secret would not be recognised.
-        body = self._client.redact(response.text[:EXCERPT_SOURCE]).encode("utf-8", "replace")
-        error = api_error(attrs.evolve(response, body=body), error_body, request=request)
+        error = api_error(response, error_body, request=request)
         error.ref = ref
         return error
 
@@ -89,9 +91,9 @@ class HttpReader(Pollable):
 
         Texts of digits alone stay as they are: codes would be mistaken for secrets.
         """
-        error_body = self._driver.parse_error(response)
+        error_body = self._driver.parse_error(attrs.evolve(response, redact=self._client.redact))
         texts: dict[str, Any] = {
-            name: value if value.isdecimal() else self._client.redact(value)
+            name: value if value.isdecimal() else self._client.redact(value, MAX_MESSAGE)
             for name in ("code", "message", "request_id")
             if (value := getattr(error_body, name))
         }

@@ -125,7 +125,7 @@ async def test_a_refresh_token_that_does_not_rotate_is_good_for_ever() -> None:
         (lambda: ServiceAccount("svc", "s3cret", audience="urn:other"), "Service not found"),
         (lambda: ServiceAccount("svc", private_key=private_pem()), "Invalid client assertion"),
         (lambda: ServiceAccount("nobody", private_key=private_pem()), "Invalid client assertion"),
-        (lambda: AgentPassword("admin", "wrong"), "Wrong email or password.*this agent's local user"),
+        (lambda: AgentPassword("admin", "another-one"), "Wrong email or password.*this agent's local user"),
         (lambda: AgentPassword("nobody", "p4ssword"), "Wrong email or password"),
         (lambda: Bearer("made-up"), "401.*Invalid bearer token|401.*has expired"),
     ],

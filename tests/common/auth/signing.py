@@ -64,11 +64,11 @@ class FakeTokenHttp:
         """The times at which the requests were sent."""
         return [request.at for request in self.requests]
 
-    def redact(self, text: str) -> str:
+    def redact(self, text: str, limit: int | None = None) -> str:
         secrets = {secret for auth in self.auths for secret in auth.secrets()}
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "****")
-        return text
+        return text[:limit]
 
     async def request(
         self,

@@ -1,0 +1,163 @@
+"""Replace secrets in a text, whatever encoding they are written in.
+
+A server that repeats what it was sent writes it in the encoding of its own page or message: JSON, HTML, a
+URL, the ``repr`` of bytes, base64, in upper case, or one of these in another. So a text is decoded step by
+step, and the secrets are searched for in each step; what is replaced is the part of the text that they come
+from. All that belongs to any secret is replaced: no order of them matters where one is a part of another.
+
+A text must be redacted before it is cut, since half a secret is not recognised.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from common.response.redaction import MIN_SECRET_LENGTH
+
+MASK = "****"
+MAX_STEPS = 4
+"""How often a text is decoded at most: one encoding within the other."""
+MIN_BASE64_LENGTH = 5
+"""Characters: a shorter piece of base64 is found in many a word."""
+
+_ESCAPE = re.compile(
+    r"""(%[0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\["'\\/bfnrt]|&#?\w{1,31};?|\s+)""",
+    re.IGNORECASE | re.ASCII,
+)
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_SAME = str.maketrans({"-": "+", " ": "+", "_": "/"})
+"""A space is "+" in a form, and two letters of base64 are others in URLs."""
+
+
+class Redactor:
+    """Replaces some secrets in texts; those shorter than `MIN_SECRET_LENGTH` are left."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self.secrets: frozenset[str] = frozenset(secrets)
+        forms = {form for secret in self.secrets for form in _forms(secret)}
+        self._forms = {form: edges for form, edges in forms if len(form) >= MIN_SECRET_LENGTH}
+        longest = max(map(len, self._forms), default=0)
+        # One character may take twelve ("\\ud83d\\ude00"), but not each one of a long token.
+        self._margin = min(12 * longest, 2 * longest + 4000)
+
+    def redact(self, text: str, limit: int | None = None) -> str:
+        """Return a text, or what its first ``limit`` characters become, with ``****`` for each secret.
+
+        A secret that begins before the limit is recognised, although it may end behind it.
+        """
+        if limit is None:
+            limit = len(text)
+        else:
+            text = text[: limit + self._margin]
+        parts: list[str] = []
+        shown = 0
+        for start, end in _merged(self._spans(text)):
+            if start >= limit:
+                break
+            parts += [text[shown:start], MASK]
+            shown = end
+        return "".join([*parts, text[shown:limit]])
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Iterate over the parts of a text that hold a secret, in no order."""
+        view = text
+        origins: Sequence[int] = range(len(text) + 1)
+        for _ in range(MAX_STEPS + 1):
+            folded = _fold(view)
+            for form, (before, after) in self._forms.items():
+                start = folded.find(form)
+                while start >= 0:
+                    end = min(start + len(form) + after, len(view))
+                    # An escape may stand for two characters, of which the secret has one.
+                    while end < len(view) and origins[end] == origins[end - 1]:
+                        end += 1
+                    yield origins[max(start - before, 0)], origins[end]
+                    start = folded.find(form, start + 1)
+            decoded, origins = _decode(view, origins)
+            if decoded == view:
+                return
+            view = decoded
+
+
+def _decode(view: str, origins: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """Return a text with its escapes decoded, and where each character came from in the original."""
+    parts = _ESCAPE.split(view)
+    if len(parts) == 1:
+        return view, origins
+    came_from: list[int] = []
+    at = 0
+    for number, part in enumerate(parts):
+        if number % 2 == 0:
+            came_from += origins[at : at + len(part)]
+        else:
+            parts[number] = char = _unescape(part)
+            came_from += [origins[at]] * len(char)
+        at += len(part)
+    came_from.append(origins[at])
+    return "".join(parts), came_from
+
+
+@functools.lru_cache(maxsize=512)
+def _unescape(escape: str) -> str:
+    first = escape[0]
+    if first == "&":
+        return html.unescape(escape)
+    if first not in "%\\":
+        return " "
+    digits = escape.lstrip("%\\xuXU")
+    if digits and len(escape) > 2:
+        return chr(int(digits, 16))  # of one byte or UTF-16 unit: see `_forms`
+    return _CONTROLS.get(escape[1].lower(), escape[1])
+
+
+def _fold(text: str) -> str:
+    """Return a text without its differences in letter case, character by character."""
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = "".join([low if len(low := char.lower()) == 1 else char for char in text])
+    return lower.translate(_SAME)
+
+
+def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Iterate over what to search for, folded, and how many characters before and after belong to it too."""
+    forms = {secret, " ".join(secret.split())}
+    if not secret.isascii():
+        for text in (secret, secret.upper(), secret.lower()):
+            units = text.encode("utf-16-le", "surrogatepass")
+            forms |= {
+                text,
+                text.encode("utf-8", "surrogatepass").decode("latin-1"),  # the bytes, decoded one by one
+                text.encode("latin-1", "replace").decode("utf-8", "replace"),
+                "".join([chr(units[at] + 256 * units[at + 1]) for at in range(0, len(units), 2)]),
+            }
+    for form in forms:
+        decoded = form
+        for _ in range(MAX_STEPS):  # where a secret looks like an escape, it is decoded with the text
+            yield _fold(decoded), (0, 0)
+            decoded, _unused = _decode(decoded, range(len(decoded) + 1))
+    # In base64 of a longer text a secret looks in one of three ways, depending on how many bytes are before.
+    data = secret.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode("ascii")
+        begin, whole = (8 * before + 5) // 6, 8 * (before + len(data)) // 6
+        if whole - begin >= MIN_BASE64_LENGTH:
+            yield _fold(encoded[begin:whole]), (int(before > 0), int((before + len(data)) % 3 > 0))
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Iterate over spans in order, those that touch each other as one."""
+    current: tuple[int, int] | None = None
+    for start, end in sorted(spans):
+        if current is None:
+            current = start, end
+        elif start <= current[1]:
+            current = current[0], max(current[1], end)
+        else:
+            yield current
+            current = start, end
+    if current is not None:
+        yield current
