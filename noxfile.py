@@ -63,6 +63,15 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *PARALLEL, *session.posargs)
 
 
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Run the test suite with the lowest versions that pyproject.toml allows, on the oldest Python."""
+    session.install("uv")  # pip cannot
+    lowest = ("--resolution", "lowest-direct")
+    session.run("uv", "pip", "install", *lowest, "-e", ".[all,keyring]", *group("test"), silent=True)
+    session.run("pytest", *PARALLEL, *session.posargs)
+
+
 @nox.session(reuse_venv=True)
 def quick(session: nox.Session) -> None:
     """Run all but the tests that are marked slow, within a minute: what to run while writing."""
@@ -133,3 +142,10 @@ def clients(session: nox.Session) -> None:
     session.install("-e", ".[all]", *group("test"), *group("clients"))
     session.run("python", "-c", "import cloudfoundry_client, netapp_ontap")  # without them, pytest would skip
     session.run("pytest", "tests/clients", *session.posargs)
+
+
+@nox.session
+def mutations(session: nox.Session) -> None:
+    """Mutation tests: a test must notice each small change of what decides (-- --seconds 600: a sample)."""
+    session.install("-e", ".[all]", *group("test"))
+    session.run("python", "-m", "tests.mutations", *session.posargs)
