@@ -141,3 +141,46 @@ def test_as_many_failures_as_may_be_under_way_are_an_outage_and_its_end_is_known
     assert throttle.recovered_at == 20.0
     throttle.on_failure(RateLimited("busy", status=429, retry_after=20.0), 30.0)
     assert throttle.recovered_at == 50.0
+
+
+def test_the_first_request_leaves_at_once_after_each_outage_however_small_the_ids_are() -> None:
+    back = RecoverySpread()
+    for recovered in (100.0, 200.0):
+        assert back.due(entry(1, seat=1), recovered, 2) == recovered
+        assert back.due(entry(2, seat=2), recovered, 2) > recovered
+
+
+def test_those_without_a_place_in_a_request_for_many_come_back_one_by_one() -> None:
+    back = RecoverySpread()
+    assert len({back.due(entry(number), 100.0, 10 * UUID) for number in range(20)}) == 20
+
+
+def test_one_that_goes_alone_does_not_part_those_that_go_together() -> None:
+    queue, alone = PollQueue(), entry(1, seat=UUID)
+    alone.single_until = 150.0
+    together = [entry(0, seat=UUID), entry(2, seat=UUID)]
+    for at, job in enumerate([together[0], alone, together[1]]):
+        queue.put(job, 40.0 + at)
+    queue.next_batch(10 * UUID, 50.0, recovered_at=100.0)
+    assert together[0].due == together[1].due == 100.0
+    assert alone.due > 100.0
+
+
+def test_one_that_went_alone_until_now_goes_with_the_others() -> None:
+    queue, before = PollQueue(), entry(1, seat=UUID)
+    before.single_until = 50.0
+    other = entry(0, seat=UUID)
+    queue.put(other, 40.0)
+    queue.put(before, 41.0)
+    queue.next_batch(10 * UUID, 50.0, recovered_at=100.0)
+    assert before.due == other.due
+
+
+def test_a_job_that_is_asked_often_comes_back_as_soon() -> None:
+    back = RecoverySpread()
+    assert all(back.due(entry(number, delay=0.5), 100.0, 0) < 100.5 for number in range(100))
+
+
+def test_a_job_whose_deadline_has_passed_is_asked_about_at_once() -> None:
+    back = RecoverySpread()
+    assert {back.due(entry(number, deadline=90.0), 100.0, 0) for number in range(20)} == {100.0}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.model.errors import RateLimited
-from common.polling.throttle import Budget, Throttle
+from common.model.errors import RateLimited, TransportError
+from common.polling.throttle import Budget, LoopThrottle, Throttle
 
 
 def rate_limited(retry_after: float | None = None) -> RateLimited:
@@ -75,3 +76,107 @@ def test_a_retry_after_is_capped() -> None:
     throttle, error = Throttle(8, retry_after_cap=50.0), rate_limited(9000.0)
     throttle.on_failure(error, 10.0)
     assert (throttle.retry_after_until, error.retry_after) == (60.0, 50.0)
+
+
+def test_a_full_round_of_good_replies_adds_one_to_the_limit() -> None:
+    throttle = Throttle(8)
+    throttle.on_failure(rate_limited(), 0.0)
+    for _ in range(4):
+        throttle.on_success(float)
+    assert throttle.limit == 4
+    throttle.on_success(float)
+    assert throttle.limit == 5
+    for _ in range(4):
+        throttle.on_success(float)
+    assert throttle.limit == 5
+    throttle.on_success(float)
+    assert throttle.limit == 6
+
+
+def test_failures_with_good_replies_between_them_are_no_outage() -> None:
+    throttle = Throttle(2)
+    for _ in range(5):
+        throttle.on_failure(TransportError("down"), 0.0)
+        throttle.on_success(lambda: 9.0)
+    assert throttle.recovered_at == -math.inf
+
+
+def test_polls_keep_the_budgets_distance_from_the_last_one() -> None:
+    throttle = Throttle(8)
+    throttle.update_budget(Budget(100, 10, 50.0), now=0.0)
+    assert throttle.paced
+    throttle.request_sent(0.0)
+    assert throttle.next_send_at(3.0, 0) == 10.0
+    throttle.request_sent(50.0)
+    assert throttle.next_send_at(51.0, 0) == 60.0
+
+
+def test_a_budget_that_allows_more_shortens_the_distance_at_once() -> None:
+    throttle = Throttle(8)
+    throttle.update_budget(Budget(100, 2, 100.0), now=0.0)
+    throttle.request_sent(0.0)
+    assert throttle.next_send_at(5.0, 0) == 100.0
+    throttle.update_budget(Budget(100, 50, 25.0), now=5.0)
+    assert throttle.next_send_at(5.0, 0) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("budget", "paced"),
+    [(Budget(100, 99, 9.0), False), (Budget(100, 50, 1.0), True), (Budget(100, 5, 0.0), False)],
+)
+def test_requests_are_counted_while_a_budget_keeps_them_apart(budget: Budget, paced: bool) -> None:
+    throttle = Throttle(8)
+    throttle.update_budget(budget, now=0.0)
+    assert throttle.paced is paced
+    assert throttle.next_send_at(0.0, 0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("remaining", "seconds", "interval"),
+    [
+        (0, 9.0, 9.0),
+        (1, 9.0, 9.0),
+        (2, 9.0, 9.0),
+        (4, 9.0, 4.5),
+        (10, 1.0, 0.2),
+        (10, 0.0, 0.0),
+        (10, -0.5, 0.0),
+    ],
+)
+def test_the_last_requests_of_a_budget_are_spread_to_its_end(
+    remaining: int, seconds: float, interval: float
+) -> None:
+    assert Budget(100, remaining, seconds).interval() == pytest.approx(interval)
+
+
+def test_each_event_loop_has_limits_of_its_own() -> None:
+    limits = LoopThrottle(1, 50.0)
+    before = limits.current
+
+    async def fill() -> Throttle:
+        now = anyio.current_time()
+        limits.on_failure(rate_limited(9000.0))
+        limits.on_success()
+        limits.update_budget(Budget(100, 50, 1000.0))
+        current = limits.current()
+        assert before() is current
+        assert current.retry_after_until == pytest.approx(now + 50.0, abs=5.0)
+        assert current.paced
+        return current
+
+    async def look() -> Throttle:
+        current = limits.current()
+        assert (current.retry_after_until, current.paced) == (-math.inf, False)
+        return current
+
+    assert anyio.run(fill) is not anyio.run(look)
+
+
+def test_a_good_reply_ends_an_outage_of_the_running_loop() -> None:
+    async def main() -> None:
+        limits = LoopThrottle(1, 50.0)
+        limits.on_failure(TransportError("down"))
+        limits.on_success()
+        assert limits.current().recovered_at == pytest.approx(anyio.current_time(), abs=5.0)
+
+    anyio.run(main)
