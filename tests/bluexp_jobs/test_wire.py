@@ -495,8 +495,22 @@ def test_the_requested_id_selects_one_of_several_jobs() -> None:
 
 @pytest.mark.parametrize("id", ["", "another"])
 def test_among_several_none_is_guessed(id: str) -> None:
-    with pytest.raises(DecodeError, match="2 jobs"):
+    with pytest.raises(DecodeError, match="2 jobs") as caught:
         parse_job({"job": [{"id": OTHER}, {"id": ID}]}, id=id)
+    assert (caught.value.path, caught.value.transient) == ("$.job", True)
+
+
+def test_of_two_records_with_the_requested_id_the_first_counts() -> None:
+    same = [{"id": ID, "status": "FAILED"}, {"id": ID, "status": "COMPLETED"}]
+    assert parse_job({"job": [{"id": OTHER}, *same]}, id=ID).state is JobState.FAILED
+    with pytest.raises(DecodeError) as caught:
+        parse_job({"job": [{"id": ID, "status": 5}, same[0]]}, id=ID)
+    assert caught.value.path == "$.job[0].status"
+
+
+@pytest.mark.parametrize("key", ["status", "type", "data"])
+def test_one_key_of_a_job_makes_a_job(key: str) -> None:
+    assert parse_job({"job": {key: {} if key == "data" else "RESTORE"}}, id=ID).id == ID
 
 
 def test_the_path_names_the_job_that_was_picked() -> None:
@@ -519,14 +533,23 @@ def test_a_job_without_any_id_is_refused() -> None:
 def test_an_empty_or_null_job_is_the_word_that_there_is_none(nothing: object) -> None:
     with pytest.raises(NoJob) as caught:
         parse_job({"job": nothing}, id=ID)
+    assert caught.value.transient
     again = pickled(caught.value)
     assert (type(again), again.path, str(again)) == (NoJob, "$.job", str(caught.value))
 
 
 @pytest.mark.parametrize("nothing", [{}, [{}], {"message": "no such job"}])
 def test_an_object_with_no_key_of_a_job_is_no_job(nothing: object) -> None:
-    with pytest.raises(DecodeError):
+    with pytest.raises(DecodeError) as caught:
         parse_job({"job": nothing}, id=ID)
+    assert caught.value.transient
+
+
+@pytest.mark.parametrize("sent", ["text", 5, [None]])
+def test_what_is_no_job_is_named_by_its_key(sent: object) -> None:
+    with pytest.raises(DecodeError) as caught:
+        parse_job({"job": sent}, id=ID)
+    assert caught.value.path == "$.job"
 
 
 @pytest.mark.parametrize(
@@ -652,6 +675,10 @@ def test_a_location_is_not_looked_at() -> None:
 def test_errors_in_json_are_read_in_each_shape(body: Any, message: str | None) -> None:
     error_body = parse_error(response(400, body))
     assert (error_body.message, error_body.from_api, error_body.not_found) == (message, True, False)
+
+
+def test_the_code_of_an_error_is_kept() -> None:
+    assert parse_error(response(400, {"message": "no", "code": "BXP-7"})).code == "BXP-7"
 
 
 def test_a_404_in_json_is_the_word_that_the_job_is_gone() -> None:

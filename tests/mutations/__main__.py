@@ -23,6 +23,7 @@ import pytest
 from tests.mutations.forks import Task, answers
 from tests.mutations.operators import Mutant, mutants
 from tests.mutations.runner import (
+    LATER,
     ROOT,
     SURVIVED,
     TIMED_OUT,
@@ -63,7 +64,7 @@ class Run:
             end = answer if isinstance(answer, str) else TIMED_OUT
             if end in {SURVIVED, UNREACHED} and mutant.key in self.known:
                 end = "equivalent"
-            elif end == SURVIVED and mutant.function is None and again is not None:
+            elif again is not None and (end == LATER or (end == SURVIVED and mutant.function is None)):
                 again.append(mutant)
                 continue
             ends[end] += 1

@@ -37,6 +37,8 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitAnd: ast.BitOr,
 }
+LONGEST = 200
+"""Characters that are shown of a piece of code."""
 FUNCTIONS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 OPTIONS = {"eq", "frozen", "hash", "init", "kw_only", "order", "repr", "slots"}
 """Of classes and of their fields: whoever turns one over changes no decision."""
@@ -85,8 +87,14 @@ class Place:
     function: str | None
     statement: ast.AST | None
     names: tuple[str, ...] = ()
+    parent: ast.AST | None = None
     block: list[Any] | None = None
     index: int = 0
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing follows in the same block."""
+        return self.block is None or self.index == len(self.block) - 1
 
 
 def mutants(path: str, source: str) -> list[Mutant]:
@@ -121,7 +129,7 @@ def _places(tree: ast.Module) -> Iterator[Place]:
                     if place.statement is None or _skips(node, field, child):
                         statement = None
                     block = children if isinstance(child, ast.stmt) else None
-                    todo.append(Place(child, function, statement, names, block, index))
+                    todo.append(Place(child, function, statement, names, node, block, index))
 
 
 def _skips(parent: ast.AST, field: str, child: ast.AST) -> bool:
@@ -167,13 +175,17 @@ def _texts(mutant: Mutant, source: str) -> tuple[str, str]:
 
 def _text(node: ast.AST) -> str:
     text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 200 else f"{text[:120]} […] {text[-75:]}"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 80]} […] {text[-75:]}"
+
+
+def _fits(node: ast.AST) -> bool:
+    return len(ast.unparse(node)) <= LONGEST
 
 
 def _changes(place: Place) -> Iterator[tuple[ast.AST, Edit]]:
     """Yield what can be changed at a node: what to show of it, and the edit."""
     node = place.node
-    if place.block is not None and _droppable(node, place.function is not None):
+    if place.block is not None and _droppable(place):
         yield node, _put(place.block, place.index, ast.Pass())
     match node:
         case ast.Compare(ops=ops):
@@ -189,8 +201,10 @@ def _changes(place: Place) -> Iterator[tuple[ast.AST, Edit]]:
         case ast.BinOp(op=op) if type(op) in ARITHMETIC:
             yield node, _set(node, "op", ARITHMETIC[type(op)]())
         case ast.Constant(value=value):
+            # Shown with what is around it: there is more than one 0.
+            around = place.parent if isinstance(place.parent, ast.expr | ast.keyword) else node
             for other in _others(value):
-                yield node, _set(node, "value", other)
+                yield (around if _fits(around) else node), _set(node, "value", other)
         case ast.Call(func=ast.Name(id=name) as func) if name in FUNCTIONS:
             yield node, _set(func, "id", FUNCTIONS[name])
         case ast.comprehension(ifs=ifs):
@@ -204,14 +218,15 @@ def _changes(place: Place) -> Iterator[tuple[ast.AST, Edit]]:
             pass
 
 
-def _droppable(statement: ast.AST, in_function: bool) -> bool:
-    match statement:
-        case ast.Expr(value=ast.Constant()):
+def _droppable(place: Place) -> bool:
+    match place.node:
+        case ast.Expr(value=ast.Constant()) | ast.Delete(targets=[ast.Name()]):
             return False
         case ast.Return(value=None | ast.Constant(value=None)):
-            return True
+            # At the end of a function nothing would change.
+            return not (isinstance(place.parent, Function) and place.last)
         case ast.Assign() | ast.AugAssign():
-            return in_function
+            return place.function is not None
         case ast.Expr() | ast.Raise() | ast.Continue() | ast.Break() | ast.Delete() | ast.Assert():
             return True
         case _:

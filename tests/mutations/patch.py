@@ -17,17 +17,22 @@ def compiled(mutant: Mutant, root: Path) -> CodeType:
     return compile(mutant.tree(path.read_text(encoding="utf-8")), str(path), "exec")
 
 
-def put_in(mutant: Mutant, root: Path) -> None:
-    """Change the functions of this process, or what their module computes when it is imported."""
+def put_in(mutant: Mutant, root: Path) -> bool:
+    """Change the functions of this process, or what their module computes when it is imported.
+
+    Return whether something was changed: a function cannot be if the mutant uses other variables of what is
+    around it.
+    """
     code = compiled(mutant, root)
     if mutant.function is not None:
-        _replace_functions(code)
-    else:
-        _replace_values(mutant.path.removesuffix(".py").replace("/", "."), code)
+        return _replace_functions(code)
+    _replace_values(mutant.path.removesuffix(".py").replace("/", "."), code)
+    return True
 
 
-def _replace_functions(code: CodeType) -> None:
+def _replace_functions(code: CodeType) -> bool:
     """Give each function the code that has its name and its place; closures and caches around it stay."""
+    replaced = False
     live: dict[tuple[str, str, int], list[FunctionType]] = {}
     for each in gc.get_objects():
         if type(each) is FunctionType:
@@ -36,6 +41,8 @@ def _replace_functions(code: CodeType) -> None:
         for function in live.get(_place(new), ()):
             if function.__code__ != new and len(function.__code__.co_freevars) == len(new.co_freevars):
                 function.__code__ = new
+                replaced = True
+    return replaced
 
 
 def _place(code: CodeType) -> tuple[str, str, int]:

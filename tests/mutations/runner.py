@@ -1,9 +1,9 @@
 """Runs the nearest tests against each mutant, in a process that is forked where they have been collected.
 
 A mutant is put into the modules that are there, so that it costs a fork and the tests that reach its lines.
-One of what runs at import that survives there is tried once more, in a process that has not imported the
-project yet, with all of the nearest tests: whoever holds something that was made of a module's values before
-the fork is not found.
+One that cannot be put in, or is of what runs at import and survives, is tried in a process that has not
+imported the project yet, with all of the nearest tests: whoever holds something that was made of a module's
+values before the fork is not found.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ ARGUMENTS = (
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # its plugins are imported before it begins
 )
 KILLED, SURVIVED, TIMED_OUT, UNREACHED = "killed", "SURVIVED", "timed out", "UNREACHED"
+LATER = "to be tried in a process of its own"
 
 
 @attrs.frozen
@@ -145,7 +146,8 @@ def live(
         def work(mutant: Mutant = mutant, tests: list[str] = tests) -> str:
             if not tests:
                 return UNREACHED
-            put_in(mutant, ROOT)
+            if not put_in(mutant, ROOT):
+                return LATER
             for _ in plugin.run(by_id[test] for test in tests):
                 if plugin.failed:
                     return KILLED

@@ -504,3 +504,73 @@ def test_what_is_no_terminal_state_is_no_answer_of_a_probe(nonsense: object) -> 
         one.resolve(nonsense)
     assert (caught.value.ref, caught.value.job) == (REF, job())
     assert not one.ended
+
+
+# --- the clock, and what is asked for too early
+
+
+def test_all_times_go_along_to_another_clock() -> None:
+    one = tracker(timeout=60, deadline=BEGAN + 60, policy=POLICY)
+    assert one.observe(job(JobState.UNKNOWN), sent_at=BEGAN)
+    assert fail(one, BEGAN + 1) is None
+    due = one.due
+    one.shift_clock(500)
+    assert (one.began, one.deadline, one.due) == (BEGAN + 500, BEGAN + 560, due + 500)
+    with pytest.raises(UnexpectedState):
+        one.observe(job(JobState.UNKNOWN), sent_at=BEGAN + 500 + POLICY.unknown_limit)
+    one = tracker()
+    assert fail(one, BEGAN) is None
+    one.shift_clock(500)
+    assert fail(one, BEGAN + 500 + POLICY.outage_limit - 1) is None
+    assert fail(one, BEGAN + 500 + POLICY.outage_limit) is not None
+
+
+def test_a_clock_that_is_changed_before_any_trouble_begins_none() -> None:
+    one = tracker()
+    one.shift_clock(500)
+    assert fail(one, BEGAN + 600) is None
+    assert fail(one, BEGAN + 600 + POLICY.outage_limit - 1) is None
+    assert fail(one, BEGAN + 600 + POLICY.outage_limit) is not None
+
+
+def test_a_deadline_at_infinity_is_a_deadline_and_bears_with_any_outage() -> None:
+    one = tracker(timeout=math.inf)
+    assert fail(one, BEGAN) is None
+    assert fail(one, BEGAN + 10 * POLICY.outage_limit) is None
+
+
+def test_the_end_of_a_long_outage_says_how_long_it_was() -> None:
+    one = tracker()
+    fail(one, BEGAN)
+    final = fail(one, BEGAN + 61)
+    assert final is not None
+    assert final.__notes__ == ["no good reply for 61 s; without a deadline a wait gives up then"]
+
+
+def test_an_error_has_the_job_as_of_the_last_reply_that_showed_it_unchanged() -> None:
+    one, seen = tracker(), job(observed_at=NOON)
+    one.observe(seen, sent_at=BEGAN)
+    one.observe(seen, sent_at=BEGAN + 1, at=NOON + timedelta(seconds=1))
+    assert one.last_observed == attrs.evolve(seen, observed_at=NOON + timedelta(seconds=1))
+    one.observe(seen, sent_at=BEGAN + 2)
+    assert one.last_observed is seen
+
+
+@pytest.mark.parametrize("last", [None, job(JobState.SUCCEEDED)])
+def test_a_wait_that_has_not_ended_has_no_result(last: Job | None) -> None:
+    with pytest.raises(AssertionError, match="before it ended"):
+        tracker(last=last).result(check=True)
+
+
+@pytest.mark.parametrize(
+    ("native", "words"),
+    [
+        (None, "last seen RUNNING."),
+        ("running", "last seen RUNNING."),
+        ("in_progress", "last seen RUNNING 'in_progress'."),
+    ],
+)
+def test_a_timeout_has_the_servers_own_word_where_it_is_another(native: str | None, words: str) -> None:
+    one = tracker(timeout=5)
+    one.observe(job(native_state=native), sent_at=BEGAN)
+    assert words in str(one.timeout_error())
