@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, get_args
+from urllib.parse import quote
 
 from bluexp_jobs.auth import AUDIENCE
 from bluexp_jobs.simulator.tokens import BlueXPTokenDesk
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Missing = Literal["empty", "null", "404"]
 
+ANY_ACCOUNT = "account-sim"
+ANY_AGENT = "agent-sim"
 AGENT_SUFFIX = "clients"
 TOKEN_PATHS = frozenset({("oauth", "token"), ("auth", "oauth", "token")})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -58,6 +61,12 @@ NO_SUCH_JOB: Mapping[Missing, Response] = MappingProxyType(
     }
 )
 
+VOCABULARY = (
+    *("PENDING", "QUEUED", "IN_PROGRESS", "RUNNING", "CANCELING", "PAUSED"),
+    *("COMPLETED", "SUCCESS", "SUCCEEDED", "WARNING", "FAILED", "TIMED_OUT", "CANCELLED", "CANCELED"),
+)
+"""The words of the BlueXP backup and recovery reference ("job"), of its sister API, and of the platform's
+job-monitor APIs; their letter case varies."""
 DEFAULT_TYPE = "backup-working-environment"
 SPECIAL_FIELDS = frozenset({"volumes", "batches", "restore", "data"})
 """Fields that a record has below ``data``."""
@@ -66,9 +75,10 @@ SPECIAL_FIELDS = frozenset({"volumes", "batches", "restore", "data"})
 class BlueXPSimulator(Simulator):
     """The jobs of BlueXP backup and recovery, as an ASGI application.
 
-    Calls need a bearer token and the header ``x-agent-id: <agent>clients``. ``missing`` is how the
-    response for a job that does not exist reads. Jobs are kept for ``retention`` seconds. Tokens come from
-    ``POST /oauth/token`` (also below ``/auth``) and live for ``token_lifetime`` seconds.
+    Calls need a bearer token and the header ``x-agent-id: <agent>clients``. Any account and any agent will
+    do, unless ``account`` or ``agent`` names the one that there is. ``missing`` is how the response for a job
+    that does not exist reads. Jobs are kept for ``retention`` seconds. Tokens come from ``POST /oauth/token``
+    (also below ``/auth``) and live for ``token_lifetime`` seconds.
 
     By default whoever asks gets a token, and any token is accepted. ``users``, ``clients``,
     ``refresh_tokens``, ``rotate``, ``audience`` and ``strict`` are those of `BlueXPTokenDesk`, which is
@@ -76,14 +86,31 @@ class BlueXPSimulator(Simulator):
     are those of `System`.
     """
 
+    vocabulary: ClassVar[tuple[str, ...]] = VOCABULARY
     default_job: ClassVar[NewJob] = NewJob([("PENDING", 0.1), ("IN_PROGRESS", 0.5), ("COMPLETED", None)])
     features: ClassVar[frozenset[Feature]] = frozenset({"filters", "tokens"})
+    option_help: ClassVar[MappingProxyType[str, str]] = MappingProxyType(
+        {
+            "account": "the one account that there is; null: any",
+            "agent": "the one agent that there is; null: any",
+            "missing": "empty, null or 404: how the response for a job that does not exist reads",
+            "retention": "seconds for which a job is kept",
+            "token_lifetime": "seconds for which a token is good",
+            "users": "passwords by user name; null: whoever asks gets a token",
+            "clients": "secrets or public keys of service accounts by client id; null: as above",
+            "refresh_tokens": "the refresh tokens that are good; null: all",
+            "rotate": "whether a refresh token is good once, and another comes with the reply",
+            "strict": "whether tokens from elsewhere, and whoever is not known, are refused",
+            "audience": "the audience that a sign-in asks for",
+            "users_only": "whether service accounts are refused where they ask for jobs",
+        }
+    )
 
     def __init__(
         self,
         *,
-        account: str = "account-sim",
-        agent: str = "agent-sim",
+        account: str | None = None,
+        agent: str | None = None,
         missing: Missing = "empty",
         retention: float = 15 * 86_400.0,
         token_lifetime: float = 86_400.0,
@@ -99,8 +126,8 @@ class BlueXPSimulator(Simulator):
         super().__init__(**options)
         if missing not in get_args(Missing):
             raise ValueError(f"missing is one of {', '.join(get_args(Missing))}, not {missing!r}")
-        self.account = account
-        self.agent = agent
+        self._account = account
+        self._agent = agent
         self.missing: Missing = missing
         self.retention = retention
         self.users_only = users_only
@@ -116,9 +143,27 @@ class BlueXPSimulator(Simulator):
         )
 
     @property
+    def account(self) -> str:
+        """The one account that there is, or one that will do where any does; setting it makes it the one."""
+        return self._account or ANY_ACCOUNT
+
+    @account.setter
+    def account(self, account: str) -> None:
+        self._account = account
+
+    @property
+    def agent(self) -> str:
+        """The one agent that there is, or one that will do where any does; setting it makes it the one."""
+        return self._agent or ANY_AGENT
+
+    @agent.setter
+    def agent(self, agent: str) -> None:
+        self._agent = agent
+
+    @property
     def prefix(self) -> str:
-        """The path that the calls of this account begin with."""
-        return f"/account/{self.account}/providers/cloudmanager_cbs/api/v1"
+        """The path that the calls of `account` begin with."""
+        return f"/account/{quote(self.account, safe='')}/providers/cloudmanager_cbs/api/v1"
 
     def add_job(
         self,
@@ -166,10 +211,10 @@ class BlueXPSimulator(Simulator):
                 return UNKNOWN_ROUTE
 
     def _guard(self, request: Request, account: str) -> Response | None:
-        if account != self.account:
+        if account != (self._account or account):
             return WRONG_ACCOUNT
-        expected = self.agent.removesuffix(AGENT_SUFFIX) + AGENT_SUFFIX
-        if request.headers.get("x-agent-id") != expected:
+        agent, suffix, rest = request.headers.get("x-agent-id", "").rpartition(AGENT_SUFFIX)
+        if not (agent and suffix) or rest or agent != (self._agent or agent).removesuffix(AGENT_SUFFIX):
             return WRONG_AGENT
         about_jobs = request.segments[6:7] == ("job",)
         service = self.tokens.is_service(request.headers.get("authorization", ""))

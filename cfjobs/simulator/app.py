@@ -64,8 +64,22 @@ class CFSimulator(Simulator):
     from it), and any other key of the record.
     """
 
+    vocabulary: ClassVar[tuple[str, ...]] = ("PROCESSING", "POLLING", "COMPLETE", "FAILED")
     default_job: ClassVar[NewJob] = NewJob([("PROCESSING", 0.5), ("COMPLETE", None)])
     features: ClassVar[frozenset[Feature]] = frozenset({"tokens"})
+    option_help: ClassVar[MappingProxyType[str, str]] = MappingProxyType(
+        {
+            "rate_limit": "requests allowed in an hour; null: any number",
+            "korifi": "whether to play a Korifi",
+            "location": "absolute or relative: how a write's response names its job",
+            "token_lifetime": "seconds for which a token is good",
+            "users": "passwords by user name; null: whoever asks gets a token",
+            "clients": "secrets by client id; null: as above",
+            "rotate": "whether a refresh token is good once, and another comes with the reply",
+            "refresh_lifetime": "seconds for which a refresh token is good; null: for ever",
+            "strict": "whether tokens from elsewhere, and whoever is not known, are refused",
+        }
+    )
 
     def __init__(
         self,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
+import logging
 import sys
+import textwrap
+from collections import ChainMap
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -15,7 +19,12 @@ from common.model.errors import UsageError
 from common.providers import get_provider, provider_names
 from common.simulator.clock import parse_clock
 from common.simulator.server.serve import LOOPBACK
-from common.simulator.simulator import Simulator
+from common.simulator.simulator import LOGGER, Simulator
+
+WIDTH = 100
+"""Characters in a line of the help."""
+BY_FLAG = frozenset({"clock", "seed", "on_write"})
+"""Options of a simulator that `--set` does not take: they have a flag, or a part below /_sim/."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,18 +35,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         simulator = _simulator(options)
     except (UsageError, ImportError, ValueError, TypeError) as error:
         parser.error(str(error))
+    if options.verbose:
+        _log_requests()
     try:
         anyio.run(_serve, simulator, options.host, options.port)
     except KeyboardInterrupt:
         return 0
     except (ImportError, OSError) as error:
-        sys.stderr.write(f"{parser.prog}: {error}\n")
+        sys.stderr.write(f"{parser.prog}: {getattr(error, 'strerror', None) or error}\n")
         return 1
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def format_help(self) -> str:
+        """Return the help, with the options of each system, which is imported for that alone."""
+        systems = "\n".join(_help_of(name) for name in sorted(provider_names()))
+        return f"{super().format_help()}\n{systems}"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m common.simulator",
         description="Serve a simulated job system. Below /_sim/ it takes jobs, faults and steps of time.",
     )
@@ -49,14 +67,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="make ids and improbable faults repeatable")
     parser.add_argument("--clock", default="loop", help="loop (real time), scaled:60 or stepped")
+    parser.add_argument("--verbose", action="store_true", help="write a line for each request to stderr")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of the simulator, its value as JSON or text, such as retention=30; may be repeated",
+        help="an option of the system, its value as JSON or text, such as retention=30; may be repeated",
     )
     return parser
+
+
+def _help_of(name: str) -> str:
+    """Return the options of a provider's simulator, one a line."""
+    try:
+        kind = _class(name)
+    except (UsageError, ImportError) as error:
+        return f"{name}: {error}\n"
+    about = ChainMap(*(vars(each).get("option_help", {}) for each in kind.__mro__))
+    lines = [f"options of {name} for --set, with their defaults:"]
+    for option, default in _options_of(kind).items():
+        text = f"{option}={json.dumps(default)}"
+        lines += textwrap.wrap(
+            f"{text:<24} {about.get(option, '')}", WIDTH, initial_indent="  ", subsequent_indent=" " * 27
+        )
+    return "\n".join([*lines, ""])
+
+
+def _options_of(kind: type[Simulator]) -> dict[str, Any]:
+    """Return the options that `--set` takes, with their defaults: the system's own first."""
+    options: dict[str, Any] = {}
+    for each in kind.__mro__:
+        own = inspect.signature(vars(each)["__init__"]) if "__init__" in vars(each) else inspect.Signature()
+        for parameter in own.parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in BY_FLAG:
+                options.setdefault(parameter.name, parameter.default)
+    return options
 
 
 def _simulator(options: argparse.Namespace) -> Simulator:
@@ -87,6 +133,14 @@ def _setting(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _log_requests() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s at %(message)s"))
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 async def _serve(simulator: Simulator, host: str, port: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from common.simulator.clock import Clock
@@ -19,6 +20,7 @@ from common.simulator.messages import json_response
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from common.simulator.counts import Counts
     from common.simulator.faults.injection import Injection
     from common.simulator.messages import Request, Response
     from common.simulator.script import OnWrite, Script, ScriptedJob
@@ -28,11 +30,15 @@ class _Simulator(Protocol):
     """What control needs of a simulator."""
 
     clock: Clock
-    on_write: OnWrite
     jobs: dict[str, ScriptedJob]
     journal: list[Request]
     faults: list[Injection]
+    counts: Counts
 
+    @property
+    def on_write(self) -> OnWrite: ...
+    @on_write.setter
+    def on_write(self, on_write: OnWrite) -> None: ...
     def add_job(self, script: Script, *, id: str | None = None, **fields: Any) -> str: ...
     def inject(self, *args: Any, **options: Any) -> Injection: ...
     def wall(self, at: float) -> datetime: ...
@@ -40,7 +46,7 @@ class _Simulator(Protocol):
 
 
 FAULT_KEYS = ("match", "faults", *TRIGGER_KEYS)
-PARTS = ("jobs", "writes", "faults", "clock", "journal", "reset", "verify")
+PARTS = ("jobs", "writes", "faults", "clock", "journal", "counts", "reset", "verify")
 LONGEST = 250
 """Characters in the sentence of an error, which quotes what was sent."""
 SECRET = frozenset({"authorization", "proxy-authorization", "cookie"})
@@ -113,6 +119,8 @@ def _route(simulator: _Simulator, request: Request) -> tuple[int, dict[str, Any]
         case "DELETE", "journal":
             simulator.journal.clear()
             return 200, {}
+        case "GET", "counts":
+            return 200, _counts(simulator)
         case "POST", "reset":
             simulator.reset()
             return 200, {}
@@ -146,6 +154,17 @@ def _set_clock(simulator: _Simulator, request: Request) -> None:
 def _clock(simulator: _Simulator) -> dict[str, Any]:
     now = simulator.clock.now()
     return {"now": now, "date": simulator.wall(now).isoformat(), "scale": simulator.clock.scale}
+
+
+def _counts(simulator: _Simulator) -> dict[str, Any]:
+    """Return how many requests there were, how many met each fault, and how many jobs are in each state."""
+    moments = [job.at(simulator.clock.now()) for job in simulator.jobs.values()]
+    states = Counter("gone" if moment is None else str(moment.state) for moment in moments)
+    return {
+        **simulator.counts.as_data(),
+        "faults": {str(each.id): len(each.met) for each in simulator.faults},
+        "jobs": dict(states.most_common()),
+    }
 
 
 def _job(simulator: _Simulator, job: ScriptedJob) -> dict[str, Any]:

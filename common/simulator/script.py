@@ -19,7 +19,7 @@ def _no_changes() -> Mapping[str, Any]:
 class Step:
     """One state of a scripted job, its seconds (None: for ever), and the fields that change with it.
 
-    The state is in the provider's own vocabulary and not checked; None leaves it out of the record.
+    The state is a word of the system's own, checked where the job is added; None leaves it out of the record.
     """
 
     state: str | None
@@ -39,6 +39,21 @@ class Step:
         if not isinstance(seconds, int | float) or not 0 <= seconds <= sys.float_info.max:
             raise ValueError(f"a step's seconds are 0 or more, or None for ever: {result}")
         return result
+
+
+def fold(word: str) -> str:
+    """Return a word for a state without what sources ignore: letter case, and which separator it has."""
+    return word.lower().replace(" ", "_").replace("-", "_")
+
+
+class Words(Container[str | None]):
+    """Words for states, in any spelling that `fold` makes the same."""
+
+    def __init__(self, *words: str) -> None:
+        self._folded = frozenset(map(fold, words))
+
+    def __contains__(self, word: object) -> bool:
+        return isinstance(word, str) and fold(word) in self._folded
 
 
 StepLike = tuple[str | None, float | None] | tuple[str | None, float | None, Mapping[str, Any]] | Step

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from email.utils import format_datetime
 from random import Random
 from typing import TYPE_CHECKING, Unpack
 
 import anyio.lowlevel
 
+from common.response.redaction import redacted_url
+from common.simulator.counts import LEFT, LOST, Counts
 from common.simulator.faults import Fault
 from common.simulator.faults.injection import Injection, Trigger, first_triggered, unmet
 from common.simulator.faults.match import MatchLike, match_of
@@ -22,20 +25,26 @@ if TYPE_CHECKING:
 
     import httpx
 
+LOGGER = "jobsource.simulator"
+"""The logger that is told of each request, at INFO, once it is answered or its connection is lost."""
 CONTROL = "_sim"
 """The first segment of the paths by which a simulator is controlled over HTTP."""
+
+_logger = logging.getLogger(LOGGER)
 
 
 class Simulator(System):
     """An ASGI application that plays a system with jobs.
 
-    `faults` are the injected ones, in order. The options are those of `System`. A simulator belongs to one
+    `faults` are the injected ones, in order; `counts` is how many requests there were, and what became of
+    them, since the start or the last `reset`. The options are those of `System`. A simulator belongs to one
     event loop. Below ``/_sim/`` clients in any language can do over HTTP what its methods do.
     """
 
     def __init__(self, **options: Unpack[SimulatorOptions]) -> None:
         super().__init__(**options)
         self.faults: list[Injection] = []
+        self.counts: Counts = Counts()
         self._injected = 0
 
     def inject(
@@ -73,18 +82,22 @@ class Simulator(System):
         return injection
 
     def verify(self) -> None:
-        """Raise `AssertionError`, with a sentence for each, where an injected fault was never met."""
+        """Raise `AssertionError`, with a sentence for each, where an injected fault was never met.
+
+        A fault with a probability counts only where no request matched, for which of them meet it is chance.
+        """
         sentences = unmet(self.faults)
         if sentences:
             raise AssertionError("\n".join(sentences))
 
     def reset(self) -> None:
-        """Forget jobs, faults and their effects, and the journal, and begin again with the seed.
+        """Forget jobs, faults and their effects, journal and counts, and begin again with the seed.
 
         The clock goes on. Connections are accepted again, and so are tokens that a fault made expire.
         """
         super().reset()
         self.faults.clear()
+        self.counts = Counts()
         self._injected = 0
 
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -116,7 +129,9 @@ class Simulator(System):
         await anyio.lowlevel.checkpoint()  # as a socket would, let others go on, and notice a cancellation
         request = Request.from_scope(scope, body, at=self.clock.now())
         if request.segments[0] == CONTROL:
-            return self._with_server_headers(self._control(request))
+            response = self._with_server_headers(self._control(request))
+            self._log(request, str(response.status))
+            return response
         if self._outage is not None and self._outage.lasts(request.at):
             raise ConnectionLost("refused")
         self.journal.append(request)
@@ -124,10 +139,26 @@ class Simulator(System):
             del self.journal[: max(0, len(self.journal) - self.journal_limit)]
         self._begin_jobs(request.at)
         injection = first_triggered(self.faults, self, request)
-        answer = self.respond(request) if injection is None else injection.apply(self, request)
-        response = self._with_server_headers(await answer)
+        counts, outcome = self.counts, LEFT
+        counts.received(request, self.jobs)
+        try:
+            answer = self.respond(request) if injection is None else injection.apply(self, request)
+            response = self._with_server_headers(await answer)
+            outcome = str(response.status)
+        except ConnectionLost:
+            outcome = LOST
+            raise
+        finally:
+            counts.ended(outcome)
+            self._log(request, outcome, injection)
         request.response = response
         return response
+
+    def _log(self, request: Request, outcome: str, injection: Injection | None = None) -> None:
+        if _logger.isEnabledFor(logging.INFO):
+            fault = f" (fault {injection.id}: {injection})" if injection else ""
+            target = redacted_url(request.target)
+            _logger.info("%.3f s %s %s %s%s", request.at, request.method, target, outcome, fault)
 
     def _control(self, request: Request) -> Response:
         from common.simulator.control import control  # only once somebody asks for it

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import abc
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 from uuid import UUID
 
 from common.simulator.clock import Clock
 from common.simulator.messages import Request, Response
 from common.simulator.outage import Outage
-from common.simulator.script import NewJob, OnWrite, Script, ScriptedJob, ScriptedLife
+from common.simulator.script import NewJob, OnWrite, Script, ScriptedJob, ScriptedLife, Step, Words
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
 Feature = Literal["filters", "pages", "tokens"]
@@ -28,6 +30,7 @@ class SimulatorOptions(TypedDict, total=False):
     clock: Clock | None
     seed: int | None
     journal_limit: int | None
+    states: Collection[str]
 
 
 class System(abc.ABC):
@@ -36,7 +39,9 @@ class System(abc.ABC):
     ``on_write`` is the job that a write starts, or a function that returns it; it may be replaced at any
     time. ``clock`` is the system's clock (default: the event loop's). ``seed`` makes ids, and which requests
     meet an improbable fault, repeatable. ``journal_limit`` is the most requests that the journal keeps, the
-    latest (default: all). Raises `ValueError` for a ``journal_limit`` below 0.
+    latest (default: all). ``states`` are words for states that its jobs may have beside the system's own
+    (`vocabulary`), for tests of words that nobody knows; the attribute is a set, to which words may be added
+    at any time. Raises `ValueError` for a ``journal_limit`` below 0.
 
     `jobs` holds the jobs by id; delete one, and the system has forgotten it. `journal` is every request in
     the order received, also those whose answer is outstanding or was lost.
@@ -44,6 +49,15 @@ class System(abc.ABC):
 
     default_job: ClassVar[NewJob] = NewJob([("running", None)])
     """The job that a write starts unless ``on_write`` is given."""
+    vocabulary: ClassVar[tuple[str, ...]] = ()
+    """The words that this system has for states, as it writes them; none: its jobs may have any."""
+    option_help: ClassVar[MappingProxyType[str, str]] = MappingProxyType(
+        {
+            "journal_limit": "the most requests that the journal keeps; null: all",
+            "states": "words for states that jobs may have beside the system's own",
+        }
+    )
+    """A line for each option of this class, which ``python -m common.simulator --help`` shows."""
     features: ClassVar[frozenset[Feature]] = frozenset()
     """What the lists and the sign-in of this system have that a fault can break."""
     id_filter: ClassVar[str | None] = None
@@ -56,11 +70,13 @@ class System(abc.ABC):
         clock: Clock | None = None,
         seed: int | None = None,
         journal_limit: int | None = None,
+        states: Collection[str] = (),
     ) -> None:
         if journal_limit is not None and journal_limit < 0:
             raise ValueError(f"journal_limit is 0 or more, or None for no limit, not {journal_limit}")
         self.journal_limit = journal_limit
-        self.on_write: OnWrite = on_write or self.default_job
+        self.states: set[str] = {states} if isinstance(states, str) else set(states)
+        self.on_write = on_write or self.default_job
         self.clock: Clock = clock or Clock()
         self.jobs: dict[str, ScriptedJob] = {}
         self.journal: list[Request] = []
@@ -70,6 +86,20 @@ class System(abc.ABC):
         self._random = Random(seed)
         self._not_begun: list[ScriptedJob] = []
 
+    @property
+    def on_write(self) -> OnWrite:
+        """The job that a write starts, or a function that returns it.
+
+        Setting it raises `ValueError` for a job with a state that this system does not have.
+        """
+        return self._on_write
+
+    @on_write.setter
+    def on_write(self, on_write: OnWrite) -> None:
+        if isinstance(on_write, NewJob):
+            self._check_states(ScriptedLife.of(on_write.script).steps)
+        self._on_write = on_write
+
     @abc.abstractmethod
     async def respond(self, request: Request) -> Response:
         """Return the system's answer to a request."""
@@ -77,11 +107,12 @@ class System(abc.ABC):
     def add_job(self, script: Script, *, id: str | None = None, **fields: Any) -> str:
         """Add a job that follows ``script`` from now on, and return its id.
 
-        A step is ``(state, seconds)`` or ``(state, seconds, changes)``: the state in the system's own
-        vocabulary (not checked), the seconds on the simulator's clock, and the fields that change from that
-        step on. Seconds may be None, for ever, in the last step; after a last step with seconds the job is
-        gone. Outside an event loop, the script begins with the first request. Raises `ValueError` for a
-        script that makes no sense, and for an id that is taken.
+        A step is ``(state, seconds)`` or ``(state, seconds, changes)``: the state, a word of the system's
+        `vocabulary` or of `states` (None: none is sent), the seconds on the simulator's clock, and the fields
+        that change from that step on. Seconds may be None, for ever, in the last step; after a last step with
+        seconds the job is gone. Outside an event loop, the script begins with the first request. Raises
+        `ValueError` for a script that makes no sense, a state that the system does not have, and an id that
+        is taken.
         """
         return self._put(script, id, fields).id
 
@@ -156,7 +187,9 @@ class System(abc.ABC):
         *,
         refuses: frozenset[str] = frozenset(),
     ) -> ScriptedJob:
-        job = ScriptedJob(id or self.new_id(), ScriptedLife.of(script), fields, refuses)
+        life = ScriptedLife.of(script)
+        self._check_states(life.steps)
+        job = ScriptedJob(id or self.new_id(), life, fields, refuses)
         if job.id in self.jobs:
             raise ValueError(f"there is a job {job.id!r} already")
         self.jobs[job.id] = job
@@ -165,6 +198,16 @@ class System(abc.ABC):
         if now is not None:
             self._begin_jobs(now)
         return job
+
+    def _check_states(self, steps: Iterable[Step]) -> None:
+        known = Words(*self.vocabulary, *self.states)
+        for step in steps if self.vocabulary else ():
+            if step.state is not None and step.state not in known:
+                words = ", ".join((*self.vocabulary, *sorted(self.states)))
+                raise ValueError(
+                    f"{type(self).__name__} has no state {f'{step.state!r:.60}'}; "
+                    f"it has {words} (states= adds others)"
+                )
 
     def _now(self) -> float | None:
         try:

@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 
 Batch = Literal["accept", "refuse", "ignore"]
 
+VOCABULARY = (
+    *("queued", "initial"),
+    *("running", "dormant", "pausing", "quitting", "reschedule", "restart", "waiting"),
+    *("paused", "success"),
+    *("failure", "dead", "error", "quit", "expired", "cancelled"),
+)
+"""The five words of the reference ("Cluster jobs", 9.6 to 9.19), and those of the older API, which private
+CLI calls hand through: NetApp's ONTAPI-to-REST mapping of job states, and the loop of its Python client."""
 RECHECK = 0.25
 """Seconds after which a write that waits for its job looks again, since a cancel may have ended it."""
 ENDED_STATUS: Mapping[str, int] = MappingProxyType({"POST": 201, "PATCH": 200, "DELETE": 200})
@@ -68,9 +76,23 @@ class OntapSimulator(Simulator):
     issues good ones again, while listed ones must be replaced by hand. Passwords never expire.
     """
 
+    vocabulary: ClassVar[tuple[str, ...]] = VOCABULARY
     default_job: ClassVar[NewJob] = NewJob([("queued", 0.1), ("running", 0.5), ("success", None)])
     features: ClassVar[frozenset[Feature]] = frozenset({"filters", "pages"})
     id_filter: ClassVar[str | None] = "uuid"
+    option_help: ClassVar[MappingProxyType[str, str]] = MappingProxyType(
+        {
+            "retention": "seconds for which a job that ended is kept",
+            "page_size": "the most records on a page",
+            "short_pages": "whether pages end early, as they do at return_timeout",
+            "batch": "accept, refuse or ignore: what becomes of a uuid filter",
+            "settle": "seconds for which a job still reads running after a pause or a cancel",
+            "version": "the release, which decides which fields exist",
+            "url_limit": "bytes of path and query beyond which a request gets a 414; null: none",
+            "users": "passwords by user name, for HTTP Basic; null: anybody may call",
+            "tokens": "the bearer tokens that are good; null: anybody may call",
+        }
+    )
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from common.simulator.messages import json_response
+from common.simulator.script import Words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,9 @@ ACTION_TEXTS: Mapping[int, str] = MappingProxyType(
 UNSUPPORTED: Mapping[str, int] = MappingProxyType({"pause": 458783, "cancel": 458784})
 """The code for an action that this job does not support. The reference names none for resume."""
 
-TERMINAL = frozenset({"success", "failure"})
+TERMINAL = Words("success", "failure", "dead", "error", "quit", "expired", "cancelled")
+FAILED = Words("failure", "dead", "error", "quit", "expired")
+NOT_BEGUN = Words("queued", "initial")
 
 ALLOWED_FROM: Mapping[str, frozenset[str | None] | None] = MappingProxyType(
     {"pause": frozenset({"running"}), "resume": frozenset({"paused"}), "cancel": None}

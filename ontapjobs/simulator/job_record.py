@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ontapjobs.simulator.errors import TERMINAL
+from ontapjobs.simulator.errors import FAILED, NOT_BEGUN, TERMINAL
 from ontapjobs.simulator.fields import Version, selectable
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ def render(
     }
     if moment.state == "success":
         fields.setdefault("message", "success")
-    if moment.state == "failure" and "error" not in fields and fields.get("message"):
+    if moment.state in FAILED and "error" not in fields and fields.get("message"):
         fields["error"] = {"message": fields["message"], "code": str(fields["code"])}
     old = {"svm", "error", "node"} - names
     return {key: value for key, value in fields.items() if value is not None and key not in old}
 
 
 def _times(job: ScriptedJob, now: float, wall: Callable[[float], datetime]) -> dict[str, str]:
-    moments = {"start_time": job.life.left({"queued"}), "end_time": job.life.entered(TERMINAL)}
+    moments = {"start_time": job.life.left(NOT_BEGUN), "end_time": job.life.entered(TERMINAL)}
     return {
         name: wall(at).isoformat(timespec="seconds")
         for name, at in moments.items()

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from bluexp_jobs import BlueXPJobs, PermissionDenied
 from bluexp_jobs.simulator import BlueXPSimulator
+from common import Bearer
 from common.simulator.clock import Clock
 from common.simulator.messages import Response
 from common.simulator.script import NewJob
@@ -66,7 +68,7 @@ async def test_a_job_is_the_one_record_of_an_array() -> None:
 
 
 async def test_both_success_words_and_unknown_ones_come_from_the_script() -> None:
-    rig = Rig()
+    rig = Rig(states=["FLORBED"])
     jobs = [rig.simulator.add_job([(status, None)]) for status in ("SUCCESS", "Completed", "FLORBED", None)]
     assert [(await rig.get(f"job/{job}"))[0].get("status") for job in jobs] == [
         "SUCCESS",
@@ -163,9 +165,40 @@ async def test_a_call_without_a_bearer_token_is_a_problem_of_status_401() -> Non
         assert reply.json()["status"] == "401"
 
 
+async def test_any_account_and_agent_will_do_unless_told_otherwise() -> None:
+    simulator = BlueXPSimulator()
+    job = simulator.add_job([("COMPLETED", None)])
+    options: dict[str, Any] = {"auth": Bearer("t"), "transport": simulator.transport()}
+    async with BlueXPJobs(account="account-x1", agent="agent-id", **options) as jobs:
+        assert (await jobs.wait(job)).succeeded
+    simulator.account, simulator.agent = "account-x1", "another"
+    async with BlueXPJobs(account="account-x1", agent="agent-id", **options) as jobs:
+        with pytest.raises(PermissionDenied, match="agent= may be wrong"):
+            await jobs.wait(job)
+    async with BlueXPJobs(account="account-x2", agent="another", **options) as jobs:
+        with pytest.raises(PermissionDenied, match="account= may be"):
+            await jobs.wait(job)
+
+
+async def test_what_the_simulator_says_its_account_and_agent_are_will_do() -> None:
+    simulator = BlueXPSimulator()
+    job = simulator.add_job([("COMPLETED", None)])
+    auth, transport = Bearer("t"), simulator.transport()
+    async with BlueXPJobs(
+        account=simulator.account, agent=simulator.agent, auth=auth, transport=transport
+    ) as jobs:
+        assert (await jobs.wait(job)).succeeded
+
+
+@pytest.mark.parametrize("agent", ["", "clients", "agent-sim", "agent-simclientsx"])
+async def test_an_agent_without_its_suffix_is_refused(agent: str) -> None:
+    reply = await Rig().http.get(f"{PREFIX}/job", headers={"x-agent-id": agent})
+    assert (reply.status_code, reply.text) == (403, "User is not allowed to do operation")
+
+
 @pytest.mark.parametrize("agent", ["", "agent-sim", "agent-otherclients"])
 async def test_a_wrong_agent_is_refused_in_plain_text(agent: str) -> None:
-    reply = await Rig().http.get(f"{PREFIX}/job", headers={"x-agent-id": agent})
+    reply = await Rig(agent="agent-sim").http.get(f"{PREFIX}/job", headers={"x-agent-id": agent})
     assert (reply.status_code, reply.text) == (403, "User is not allowed to do operation")
     assert reply.headers["content-type"].startswith("text/plain")
 
@@ -175,7 +208,8 @@ async def test_an_agent_named_with_its_suffix_is_the_same_agent() -> None:
 
 
 async def test_a_wrong_account_is_refused_in_plain_text() -> None:
-    reply = await Rig().http.get(f"{PREFIX.replace('account-sim', 'My Account')}/job")
+    rig = Rig(account="account-sim")
+    reply = await rig.http.get(f"{PREFIX.replace('account-sim', 'My Account')}/job")
     assert (reply.status_code, reply.text) == (403, "Action not allowed for user")
 
 

@@ -101,7 +101,7 @@ async def test_warnings_are_repeated_on_each_poll() -> None:
 
 
 async def test_unknown_states_and_other_fields_are_sent_as_scripted() -> None:
-    rig = Rig()
+    rig = Rig(states=["FLORBING"])
     guid = rig.simulator.add_job([("FLORBING", None)], links={"self": {"href": "/x"}}, extra=1)
     record = await rig.job(guid)
     assert (record["state"], record["links"], record["extra"]) == ("FLORBING", {"self": {"href": "/x"}}, 1)

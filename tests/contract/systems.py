@@ -128,6 +128,7 @@ class Rig:
 
     def job(self, *life: Life, id: str | None = None, **fields: Any) -> str | JobRef:
         """Start a job that lives like this, and say how the source is asked for it."""
+        self.simulator.states |= {word for word, *_ in life if not isinstance(word, JobState | None)}
         script = [
             Step(self.system.words[state] if isinstance(state, JobState) else state, seconds, *changes)
             for state, seconds, *changes in life

@@ -35,7 +35,15 @@ ORDERS: dict[str, Any] = {
     },
     "PUT clock": {"step": 60, "scale": 2},
 }
-PATHS = ["/_sim", "/_sim/jobs", "/_sim/faults", "/_sim/clock", "/_sim/journal", "/_sim/verify"]
+PATHS = [
+    "/_sim",
+    "/_sim/jobs",
+    "/_sim/faults",
+    "/_sim/clock",
+    "/_sim/journal",
+    "/_sim/counts",
+    "/_sim/verify",
+]
 WORDS = [
     *listed("kind match faults times after probability step scale script state seconds changes fields id j"),
     *(*KINDS, "type", "after_bytes", "records", "name", "GET", "GET /api/*", "*", "(", "a\nb", "é"),
@@ -44,7 +52,7 @@ WORDS = [
 
 async def obeyed(kind: type[Simulator], order: str, body: bytes) -> None:
     method, what = order.split(" ")
-    sim = kind(clock=Clock.stepped(), seed=1)
+    sim = kind(clock=Clock.stepped(), seed=1, states=["running", "success"])
     async with httpx.AsyncClient(transport=sim.transport(), base_url="http://sim", timeout=5) as http:
         reply = await http.request(method, f"/_sim/{what}", content=body)
         said = reply.json()
@@ -82,7 +90,7 @@ def test_any_body(kind: type[Simulator], order: str, body: bytes) -> None:
 
 
 async def met(kind: type[Simulator], fault: Any) -> None:
-    sim = kind()
+    sim = kind(states=["running"])
     sim.add_job([("running", None)], id="j")
     async with httpx.AsyncClient(transport=sim.transport(), base_url="http://sim", timeout=5) as http:
         told = await http.post("/_sim/faults", json={"faults": fault, "times": None})

@@ -102,8 +102,21 @@ async def test_an_old_release_has_neither_svm_nor_error_nor_node() -> None:
     assert seen == [set(), {"svm"}, {"svm", "error"}, {"svm", "error", "node"}]
 
 
-async def test_an_unknown_state_and_no_state_are_sent_as_scripted() -> None:
+@pytest.mark.parametrize("word", ["dead", "error", "quit", "expired", "cancelled", "Failure"])
+async def test_a_word_of_the_older_api_ends_a_job_too(word: str) -> None:
     rig = Rig()
+    uuid = rig.simulator.add_job([("dormant", 1), (word, None)])
+    assert await rig.state(uuid) == "dormant"
+    assert "end_time" not in (await rig.get(uuid)).json()
+    rig.clock.time += 1
+    assert await rig.state(uuid) == word
+    assert "end_time" in (await rig.get(uuid)).json()
+    rig.clock.time += 300
+    assert (await rig.get(uuid)).json()["error"]["code"] == "4"
+
+
+async def test_an_unknown_state_and_no_state_are_sent_as_scripted() -> None:
+    rig = Rig(states=["florbing"])
     odd = rig.simulator.add_job([("florbing", None)])
     none = rig.simulator.add_job([(None, None)])
     assert await rig.state(odd) == "florbing"

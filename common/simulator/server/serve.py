@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from contextlib import asynccontextmanager, contextmanager
@@ -103,8 +104,25 @@ async def _uvicorn(handle: Handle, listener: socket.socket) -> AsyncGenerator[No
 def _listening(host: str, port: int) -> Generator[socket.socket, None, None]:
     from common.simulator.server.uvicorn import bound
 
-    with bound((host, port)) as listener:  # bound here because uvicorn exits the process for a port taken
+    try:
+        listener = bound((host, port))  # bound here because uvicorn exits the process for a port taken
+    except (OSError, OverflowError) as error:
+        number = errno.EINVAL if isinstance(error, OverflowError) else error.errno
+        raise OSError(number, _why_not_bound(error, host, port)) from None
+    with listener:
         yield listener
+
+
+def _why_not_bound(error: OSError | OverflowError, host: str, port: int) -> str:
+    if isinstance(error, OverflowError):
+        return f"there is no port {port}: ports are 0 (any free one) to 65535"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"there is no IPv4 address {host!r} here to listen on"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of the address {host} is in use: choose another, or 0 for any free one"
+    if error.errno == errno.EACCES:
+        return f"port {port} is reserved for the system: choose one above 1023, or 0 for any free one"
+    return f"cannot listen on port {port} of the address {host}: {error.strerror}"
 
 
 @contextmanager

@@ -157,6 +157,55 @@ async def test_the_journal_keeps_secrets_and_orders_are_not_in_it() -> None:
     assert sim.journal == []
 
 
+async def test_counts_tell_what_became_of_each_request_beyond_the_journal() -> None:
+    sim = Echo(journal_limit=1)
+    tell = near(sim)
+    id = sim.add_job([("a", None)], id="j1")
+    sim.add_job([("a", 0)])
+    await tell("POST /_sim/faults", {"match": "GET /lost", "faults": {"kind": "Reset"}})
+    await tell("POST /_sim/faults", {"match": "GET /slow", "faults": {"kind": "Hang"}})
+    for path in (f"/jobs/{id}", "/jobs/6a3f7e0c-5d0f-4f0e-9c31-005056a1b2c3", "/jobs/space.delete~s1"):
+        await tell.http.get(path)
+    with pytest.raises(httpx.ReadError):
+        await tell.http.get("/lost")
+    async with anyio.create_task_group() as group:
+        group.start_soon(tell.http.get, "/slow")
+        await anyio.wait_all_tasks_blocked()
+        assert (await tell("GET /_sim/counts"))[1]["under_way"] == 1
+        group.cancel_scope.cancel()
+    assert await tell("GET /_sim/counts") == (
+        200,
+        {
+            "requests": 5,
+            "under_way": 0,
+            "calls": {"GET /jobs/*": 3, "GET /lost": 1, "GET /slow": 1},
+            "statuses": {"200": 3, "lost": 1, "left": 1},
+            "faults": {"1": 1, "2": 1},
+            "jobs": {"a": 1, "gone": 1},
+        },
+    )
+    assert sim.counts.requests == 5
+    await tell("POST /_sim/reset")
+    assert (await tell("GET /_sim/counts"))[1]["requests"] == 0
+
+
+async def test_each_request_is_logged_with_what_became_of_it_and_no_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "jobsource.simulator")
+    tell = near(Echo())
+    await tell("POST /_sim/faults", {"match": "GET /lost", "faults": {"kind": "Reset"}})
+    await tell.http.get("/x?a=1&token=s3cret", headers={"Authorization": "Bearer s3cret"})
+    with pytest.raises(httpx.ReadError):
+        await tell.http.get("/lost")
+    lines = [each.getMessage().partition(" s ")[2] for each in caplog.records if "simulator" in each.name]
+    assert lines == [
+        "POST /_sim/faults 201",
+        "GET /x?a=1&token=**** 200",
+        "GET /lost lost (fault 1: Reset() on GET /lost (1x))",
+    ]
+
+
 WRONG = [
     ("POST /_sim/jobs", [], "the body must be a JSON object"),
     ("POST /_sim/jobs", {}, "a job needs a script"),

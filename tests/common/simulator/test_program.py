@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -19,7 +22,7 @@ import anyio.to_thread
 import attrs
 import pytest
 
-from common.providers import GROUP
+from common.providers import GROUP, get_provider
 from common.simulator.__main__ import main
 from common.simulator.faults import KINDS
 from tests.common.simulator.asking import ask, fetch
@@ -292,9 +295,58 @@ def test_a_wrong_call_is_explained(
 
 
 @pytest.mark.anyio
-async def test_a_port_that_is_taken_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     async with Echo().serve() as url:
         port = url.rpartition(":")[2]
-        arguments = [*ECHO, "--port", port]
-        assert await anyio.to_thread.run_sync(main, arguments) == 1
-    assert "ddress" in capsys.readouterr().err
+        sentence = f"port {port} of the address 127.0.0.1 is in use: choose another, or 0 for any free one"
+        assert await anyio.to_thread.run_sync(main, [*ECHO, "--port", port]) == 1
+        with pytest.raises(OSError, match=re.escape(sentence)) as caught:
+            async with Echo().serve(port=int(port)):
+                pytest.fail("not reached")
+    assert caught.value.errno == errno.EADDRINUSE
+    assert capsys.readouterr().err == f"python -m common.simulator: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--port", "70000"], "there is no port 70000: ports are 0 (any free one) to 65535"),
+        (["--host", "192.0.2.1"], "there is no IPv4 address '192.0.2.1' here to listen on"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ECHO, *arguments]) == 1
+    assert capsys.readouterr().err == f"python -m common.simulator: {sentence}\n"
+
+
+def test_help_lists_the_options_of_each_system(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for name in POINTS:
+        simulator = get_provider(name).simulator
+        assert simulator is not None
+        *_, section = text.partition(f"options of {name} for --set, with their defaults:\n")
+        told = re.findall(r"^  (\w+)=\S+ +\S", section.partition("\n\n")[0], re.MULTILINE)
+        own = inspect.signature(simulator()).parameters.values()
+        names = [each.name for each in own if each.kind is each.KEYWORD_ONLY]
+        assert told == [*names, "journal_limit", "states"]
+    assert "seconds for which a job that ended is kept" in text
+
+
+@pytest.mark.slow
+def test_verbose_writes_a_line_for_each_request(installed: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "common.simulator", *ECHO, "--verbose"]
+    with subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=installed, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            ask(f"{process.stdout.readline().strip()}/x?token=s3cret")
+            line = process.stderr.readline()
+        finally:
+            process.kill()
+    assert line.endswith(" s GET /x?token=**** 200\n")
