@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import attrs
 
 from bluexp_jobs.wire import PROVIDER, NoJob, parse_error, parse_job, parse_started
-from common.model.errors import JobNotFound, UsageError
+from common.model.errors import DecodeError, JobNotFound, UsageError
 from common.model.job import Job
 from common.model.refs import ACCOUNT, JobRef, Scope, encode_segment
 from common.model.states import Capability, JobState
@@ -74,11 +74,16 @@ class BlueXPDriver(Driver):
     def parse_job(self, body: bytes, ref: JobRef) -> Job:
         """Return the job in the response to one GET. An empty array or null is the API's "no such job"."""
         try:
-            return parse_job(body, endpoint=self.endpoint, scope=self.scope, id=ref.id, states=self.states)
+            job = parse_job(body, endpoint=self.endpoint, scope=self.scope, id=ref.id, states=self.states)
         except NoJob:
             raise JobNotFound(
                 f"{ref}: the server knows no such job (it answered without one)", ref=ref
             ) from None
+        if not job.record.id:
+            raise DecodeError(
+                "a job without its id, which cannot be told from another", path="$.job", transient=True
+            )
+        return job
 
     def parse_error(self, response: HttpResponse) -> ErrorBody:
         """Return what the platform's error body says, in any of its shapes.

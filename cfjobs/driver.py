@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from cfjobs.delay import cf_delay
 from cfjobs.wire import PROVIDER, parse_budget, parse_error, parse_job, parse_started
+from common.model.errors import DecodeError
 from common.model.job import Job
 from common.model.refs import JobRef, encode_segment
 from common.polling.policy import PollPolicy
@@ -31,8 +32,13 @@ class CFDriver(Driver):
         return f"{JOBS}/{encode_segment(ref.id)}"
 
     def parse_job(self, body: bytes, ref: JobRef) -> Job:
-        """Return the job in the response to one GET."""
-        return parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
+        """Return the job in the response to one GET. The Cloud Controller and Korifi always name it."""
+        job = parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
+        if not job.record.guid:
+            raise DecodeError(
+                "a job without its guid, which cannot be told from another", path="$.guid", transient=True
+            )
+        return job
 
     def parse_error(self, response: HttpResponse) -> ErrorBody:
         """Return what the Cloud Controller's error body says."""

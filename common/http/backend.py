@@ -104,6 +104,16 @@ async def read_response(
         return HttpResponse(status, headers)
 
 
+def length_disputed(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether headers, their names in lower case, tell the length of a body by two rules at once.
+
+    Who reads such a response by the other rule finds its end elsewhere (RFC 9112, section 6.3): what comes
+    behind it on the same connection proves nothing.
+    """
+    names = {name for name, _ in headers}
+    return b"transfer-encoding" in names and b"content-length" in names
+
+
 def header_texts(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     """Return headers as `HttpResponse` has them: names in lower case, values as text."""
     return tuple((name.decode("latin-1").lower(), _text(value)) for name, value in raw)

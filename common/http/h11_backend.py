@@ -24,7 +24,7 @@ import anyio.lowlevel
 import h11
 from anyio.lowlevel import current_token
 
-from common.http.backend import HttpFailure, HttpRequest, HttpResult, read_response
+from common.http.backend import HttpFailure, HttpRequest, HttpResult, length_disputed, read_response
 from common.http.connection import Connection
 from common.http.tls import tls_context
 from common.options import Options
@@ -134,6 +134,7 @@ class _Exchange:
         self._data = (head or b"") + content
         self._connection: Connection | None = None
         self._events = 0
+        self._length_disputed = False
         self.reusable = False
         """Whether the response was complete, with nothing behind it, on a connection that stays open."""
 
@@ -146,6 +147,7 @@ class _Exchange:
         while True:
             event = await self._next_event()
             if isinstance(event, h11.Response):
+                self._length_disputed = length_disputed(event.headers)
                 return event
             if not isinstance(event, h11.InformationalResponse):
                 raise h11.RemoteProtocolError("the server closed the connection without a response")
@@ -159,7 +161,7 @@ class _Exchange:
             return bytes(event.data)
         protocol = self._protocol
         done = protocol.our_state is h11.DONE and protocol.their_state is h11.DONE
-        self.reusable = done and protocol.trailing_data == (b"", False)
+        self.reusable = done and protocol.trailing_data == (b"", False) and not self._length_disputed
         raise StopAsyncIteration
 
     async def _next_event(self) -> object:

@@ -18,13 +18,17 @@ _MAX_LAYERS = 8
 
 
 def end_if_leftovers(response: Any) -> None:
-    """Let the connection of a response that was read to its end be closed, if anything came behind it."""
+    """Let the connection of a response that was read to its end be closed, if anything came behind it.
+
+    So it is too where the end itself is in dispute (see `length_disputed`).
+    """
     connection = _h11_connection(response.stream)
     if connection is None:
         return
     state = connection._h11_state
     network = response.extensions.get("network_stream")
-    if state.trailing_data[0] or (network is not None and _has_unread(network)):
+    disputed = "transfer-encoding" in response.headers and "content-length" in response.headers
+    if disputed or state.trailing_data[0] or (network is not None and _has_unread(network)):
         # As after a failure: with this state httpcore closes the connection instead of keeping it.
         state.send_failed()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -177,6 +178,7 @@ class Job(LazyFields):
 
 
 _FIELDS = tuple(attrs.fields_dict(Job))
+_SLOTS = (*_FIELDS, "_readers", "_source")
 
 
 def _observable(job: Job) -> tuple[object, ...]:
@@ -193,6 +195,17 @@ def _observable(job: Job) -> tuple[object, ...]:
 
 UncheckedJob: Any = unchecked(Job)
 """For decoders of many jobs: a `Job` whose values are not checked (see `common.model.lazy`)."""
+
+
+def observed_again(job: Job, at: datetime) -> Job:
+    """Return the same observation, made again at another time. What was not read of it stays unread."""
+    draft = UncheckedJob()
+    for name in _SLOTS:
+        with suppress(AttributeError):  # without a value it is read on access, here and there
+            setattr(draft, name, object.__getattribute__(job, name))
+    draft.observed_at = at
+    draft.__class__ = Job
+    return cast("Job", draft)
 
 
 JobLike = JobRef | Job | str

@@ -165,6 +165,6 @@ class PollExecutor:
 
     def _wake_if_done(self, waiter: Waiter) -> None:
         if waiter.single_read and not waiter.notified:
-            waiter.fail(waiter.timeout_error())
+            waiter.expire()
         if waiter.notified:
             self._wake(waiter)

@@ -63,7 +63,7 @@ class Wait(Waiter):
                 await pending
 
     It is entered once for each thing to be told: a change, the end, or the exception that is raised on
-    leaving it.
+    leaving it. What was not told because the task was cancelled is told the next time.
     """
 
     spec: WaitSpec
@@ -115,7 +115,6 @@ class Wait(Waiter):
         return anyio.lowlevel.checkpoint()
 
     async def __aenter__(self) -> Wait:
-        self.notified = False
         return self
 
     async def __aexit__(
@@ -127,42 +126,53 @@ class Wait(Waiter):
         if error is not None:
             await self._abandoned(error)
             return
+        if self.expired:
+            raise self._ended_with(self.timeout_error())
         if self.error is not None:
             try:
-                await self._failed()
+                await self._failed(self.error)
             except BaseException as late:
                 await self._abandoned(late)
                 raise
+        self.notified = False
         observer = self.poller.observer
         if self.ended and (observer is not None or logger.isEnabledFor(logging.DEBUG)):
             tell(observer, EventKind.ENDED, self.ref, self.last)
 
-    async def _failed(self) -> None:
-        error, self.error = self.error, None
-        if error is None:
-            return
-        if not self.not_found or self.spec.resolve_gone is None:
-            raise error
+    async def _failed(self, error: JobsError) -> None:
+        probe = self.spec.resolve_gone
+        if not self.not_found or probe is None:
+            self.error = None
+            try:
+                raise error
+            finally:
+                del error  # its traceback has this frame: what is in a cycle is left to the collector
         # The probe of a single read, which has no deadline, is bounded too.
         limit = self.began + PROBE_LIMIT if self.single_read else self.deadline
         with anyio.CancelScope(deadline=limit) as scope:
             try:
-                state = await self.spec.resolve_gone(self.ref, self.last)
+                state = await probe(self.ref, self.last)
             except StopAsyncIteration as stop:
                 # As it is, it would be taken for the end of the watch.
                 raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
             self.resolve(state)
         if scope.cancelled_caught:
             raise self.timeout_error()
+        self.error = None  # only now: a probe that is cancelled is asked again at the next step of a watch
 
     async def _abandoned(self, error: BaseException) -> None:
         if isinstance(error, JobsError):
-            self.ended = self.notified = True
-            tell(self.poller.observer, EventKind.ENDED, self.ref, self.last, error)
+            self._ended_with(error)
             return
         tell(self.poller.observer, EventKind.ABANDONED, self.ref, self.last)
-        if self.spec.cancel is not None and not self.ended and is_cancellation(error):
+        over = self.last is not None and self.last.done
+        if self.spec.cancel is not None and not over and is_cancellation(error):
             await cancel_remote(self.spec.cancel, self.ref)
+
+    def _ended_with(self, error: JobsError) -> JobsError:
+        self.ended = self.notified = True
+        tell(self.poller.observer, EventKind.ENDED, self.ref, self.last, error)
+        return error
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -189,7 +199,8 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
     """The observations of one job: the first, then each change, until it ends.
 
     Made by ``source.watch(job)``; ``timeout`` counts from the first step. After the last observation the
-    iteration stops; every other end is an exception. Holds no task, timer or connection between steps.
+    iteration stops; every other end is an exception. A step that is cancelled ends nothing: the next one
+    goes on, and tells what this one would have told. Holds no task, timer or connection between steps.
     """
 
     def __init__(self, poller: Callable[[], Poller], ref: JobRef, seen: Job | None, spec: WaitSpec) -> None:
@@ -200,6 +211,8 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
         self._wait: Wait | None = None
         self._finished = False
         self._paused = 0.0, 0.0
+        self._stepping = False
+        self._step_over: anyio.Event | None = None
 
     @property
     def last(self) -> Job | None:
@@ -210,22 +223,37 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
         return self
 
     async def __anext__(self) -> Job:
+        while self._stepping:  # in another task, perhaps a cancelled one that is still on its way out
+            self._step_over = self._step_over or anyio.Event()
+            await self._step_over.wait()
         if self._finished:
             raise StopAsyncIteration
         poller = self._poller()
         if self._wait is None:
             self._wait = Wait.begin(poller, self.ref, self._seen, self._spec, terminal_only=False)
-        wait, self._finished = self._wait, True
-        if poller is not wait.poller:  # the event loop is another one than at the last step
-            then, when = self._paused
-            wait.move(poller, poller.now() - then - (time.monotonic() - when))
-        async with wait:
-            while (pending := wait.next_step()) is not None:
-                await pending
+        wait, self._stepping = self._wait, True
+        try:
+            if poller is not wait.poller:  # the event loop is another one than at the last step
+                then, when = self._paused
+                wait.move(poller, poller.now() - then - (time.monotonic() - when))
+            async with wait:
+                while (pending := wait.next_step()) is not None:
+                    await pending
+        except Exception:
+            self._finished = True
+            raise
+        except BaseException:  # a cancellation, as a rule
+            self._paused = wait.poller.now(), time.monotonic()
+            raise
+        finally:
+            self._stepping = False
+            if self._step_over is not None:
+                self._step_over.set()
+                self._step_over = None
         self._paused = wait.poller.now(), time.monotonic()
         if wait.last is None:
             raise AssertionError("a watch was told of nothing")
-        self._finished = wait.ended
+        self._finished = self._finished or wait.ended
         return wait.last
 
     async def aclose(self) -> None:

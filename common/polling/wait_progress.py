@@ -23,7 +23,7 @@ from common.model.errors import (
     WaitTimeout,
     job_failure,
 )
-from common.model.job import Job
+from common.model.job import Job, observed_again
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
 from common.polling.policy import PollPolicy, backoff, healthy_delay, run_time
@@ -206,7 +206,7 @@ class WaitProgress:
         """The last observation, with the time of the last reply also if nothing had changed."""
         if self.last is None or self._seen_at is None:
             return self.last
-        return attrs.evolve(self.last, observed_at=self._seen_at)
+        return observed_again(self.last, self._seen_at)
 
     def _bound_unknown(self, job: Job, sent_at: float) -> None:
         if self._unknown_since is None:

@@ -41,6 +41,13 @@ class Waiter(WaitProgress):
     error: JobsError | None = attrs.field(default=None, init=False)
     not_found: bool = attrs.field(default=False, init=False)
     """``error`` is the API's word that there is no such job: the caller's probe may know better."""
+    expired: bool = attrs.field(default=False, init=False)
+    """The deadline has passed. The exception is made by the wait's own task: they expire by the thousand."""
+
+    def expire(self) -> None:
+        """End the wait at its deadline."""
+        self.expired = True
+        self.notified = True
 
     def fail(self, error: JobsError) -> None:
         """End the wait with an exception of its own."""

@@ -24,6 +24,7 @@ from common import (
     JobsFailed,
     JobState,
     PollPolicy,
+    SourceClosed,
     Unsupported,
     UsageError,
     WaitTimeout,
@@ -441,7 +442,7 @@ async def test_closing_the_source_ends_all_with_an_error_in_each_place() -> None
         return Job(lab.ref("x"), SUCCEEDED)
 
     await outcomes(gather(), close())
-    assert [type(each) for each in found] == [UsageError, Job, UsageError]
+    assert [type(each) for each in found] == [SourceClosed, Job, SourceClosed]
     assert found[0] is not found[2]
 
 
