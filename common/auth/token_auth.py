@@ -39,7 +39,6 @@ from functools import partial
 from random import Random
 
 import anyio
-import anyio.lowlevel
 
 from common.auth.credentials import REMEMBERED
 from common.auth.oauth2 import (
@@ -237,7 +236,6 @@ class TokenAuth(Unpicklable, abc.ABC):
         return await self._request(http, await self.token_request(http, None))
 
     async def _request(self, http: TokenHttp, request: TokenRequest) -> str:
-        await anyio.lowlevel.checkpoint_if_cancelled()  # the last moment at which it can be dropped
         with anyio.CancelScope(shield=True):
             return await self._exchange(http, request)
         raise AssertionError("nobody cancels this shield")

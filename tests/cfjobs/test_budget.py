@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import anyio
 import pytest
 
@@ -32,6 +34,10 @@ def test_the_budget_is_read_from_the_headers_against_the_servers_own_clock() -> 
         {},
         {"limit": "5"},
         {"limit": "x", "remaining": "1", "reset": "1"},
+        {"remaining": "1", "reset": "9"},
+        {"limit": "9", "reset": "9"},
+        {"limit": "9", "remaining": "1"},
+        {"limit": "-1", "remaining": "1", "reset": "9"},
         {"limit": "0", "remaining": "0", "reset": "9"},
         {"limit": "9", "remaining": "1", "reset": "9" * 400},
         {"limit": "9", "remaining": "1", "reset": "-" + "9" * 400},
@@ -41,6 +47,32 @@ def test_the_budget_is_read_from_the_headers_against_the_servers_own_clock() -> 
 )
 def test_a_budget_that_is_not_told_whole_is_none(values: dict[str, str]) -> None:
     assert parse_budget(HttpResponse(200, headers(**values))) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "budget"),
+    [
+        (("1", "1", "1700000100"), Budget(1, 1, 100.0)),
+        (("9", "0", "1700000100"), Budget(9, 0, 100.0)),
+        (("9", "-3", "1700000100"), Budget(9, 0, 100.0)),
+        (("9", "1", "1699999999"), Budget(9, 1, 0.0)),
+        (("9", "1", "1700086400"), Budget(9, 1, 86_400.0)),
+        (("9", "1", "1800000000"), Budget(9, 1, 86_400.0)),
+        (("1" + "0" * 15, "1", "1700000100"), Budget(10**15, 1, 100.0)),
+        (("1" + "0" * 14 + "1", "1", "1700000100"), None),
+    ],
+)
+def test_a_budget_lies_within_what_can_be(sent: tuple[str, str, str], budget: Budget | None) -> None:
+    date = ("date", "Tue, 14 Nov 2023 22:13:20 GMT")
+    values = headers(limit=sent[0], remaining=sent[1], reset=sent[2])
+    assert parse_budget(HttpResponse(200, (date, *values))) == budget
+
+
+def test_without_the_servers_clock_the_reset_is_held_to_this_machines() -> None:
+    values = headers(limit="9", remaining="1", reset=str(int(time.time()) + 100))
+    budget = parse_budget(HttpResponse(200, values))
+    assert budget is not None
+    assert budget.seconds == pytest.approx(100.0, abs=30.0)
 
 
 @pytest.mark.slow

@@ -309,6 +309,32 @@ def test_the_requested_id_replaces_a_missing_guid() -> None:
     assert parse_job({"state": "COMPLETE"}, id="asked").id == "asked"
 
 
+@pytest.mark.parametrize("key", ["state", "operation"])
+def test_one_key_of_a_job_makes_a_job(key: str) -> None:
+    assert parse_job({key: "PROCESSING"}, id=GUID).id == GUID
+
+
+@pytest.mark.parametrize(
+    ("data", "what"), [({"errors": []}, "an error body:"), ({"error": 1}, "no job in the response:")]
+)
+def test_what_came_in_place_of_a_job_is_said(data: Any, what: str) -> None:
+    with pytest.raises(DecodeError, match=what):
+        parse_job(data, id=GUID)
+
+
+def test_what_was_left_of_an_unreadable_field_keeps_its_name() -> None:
+    odd = {"warnings": [{"detail": "w", "more": 1}], "links": {"self": 5, "ok": "/x"}}
+    extra = job(**odd).record.extra
+    assert (extra["warnings"], extra["links"]) == (odd["warnings"], {"self": 5})
+
+
+def test_an_error_without_a_word_says_so_and_keeps_its_code() -> None:
+    assert job(state="FAILED", errors=[{"code": 5}]).errors == (
+        ErrorDetail("the server gave no reason", code="5"),
+    )
+    assert job(state="FAILED", errors=[{"code": "A5"}]).errors[0].code == "A5"
+
+
 def test_a_job_without_any_id_is_refused() -> None:
     with pytest.raises(DecodeError) as caught:
         parse_job({"state": "COMPLETE"})

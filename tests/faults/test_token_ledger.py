@@ -18,7 +18,7 @@ import httpx
 import pytest
 import sniffio
 
-from common import AuthenticationError, PollPolicy, SourceClosed, WaitTimeout
+from common import AuthenticationError, PollPolicy, SourceClosed, UsageError, WaitTimeout
 from tests.common.virtual import VIRTUAL
 from tests.faults.ledger.__main__ import socket_run, virtual_run
 from tests.faults.ledger.issuer import Issuer
@@ -205,9 +205,10 @@ async def test_closing_that_is_cancelled_itself_goes_on_to_its_end(
 
 
 @pytest.mark.anyio
-async def test_closing_waits_no_longer_than_a_request_may_take(tmp_path: Path) -> None:
-    rig = Rig(WAYS[0], tmp_path)
-    rig.issuer.latency = 1e6
+@pytest.mark.parametrize("latency", [1e6, 5.0], ids=["the issuer hangs", "on_rotate hangs"])
+async def test_closing_waits_no_longer_than_a_request_may_take(latency: float, tmp_path: Path) -> None:
+    rig = Rig(WAYS[0], tmp_path, hangs)
+    rig.issuer.latency = latency
     transport = ClosingTransport(rig.world)
     source = rig.connect(transport=transport, request_timeout=7)
     with anyio.move_on_after(1):
@@ -216,6 +217,30 @@ async def test_closing_waits_no_longer_than_a_request_may_take(tmp_path: Path) -
     await source.aclose()
     assert anyio.current_time() <= start + 7
     assert transport.closed
+
+
+@pytest.mark.anyio
+async def test_closing_does_not_wait_for_another_try_of_a_sign_in(tmp_path: Path) -> None:
+    rig = Rig(WAYS[1], tmp_path)
+    source = rig.connect(transport=httpx.MockTransport(failing_slowly))
+    start = anyio.current_time()
+    async with anyio.create_task_group() as group:
+
+        async def get() -> None:
+            with pytest.raises(UsageError, match="closed"):
+                await source.get(JOB)
+
+        group.start_soon(get)
+        await anyio.sleep(3)
+        await source.aclose()
+        assert anyio.current_time() == pytest.approx(start + 4)
+
+
+async def failing_slowly(request: httpx.Request) -> httpx.Response:
+    if request.method == "POST":
+        await anyio.sleep(4)
+        return httpx.Response(503)
+    return httpx.Response(200, json={"links": {"login": {"href": LOGIN}}})
 
 
 @pytest.mark.anyio

@@ -74,6 +74,7 @@ TARGETS = (
         ("cfjobs/wire.py", "cfjobs/driver.py"),
         (
             "tests/cfjobs/test_wire.py",
+            "tests/cfjobs/test_budget.py",
             "tests/cfjobs/test_source.py",
             "tests/cfjobs/test_faults.py",
             "tests/cfjobs/test_delay.py",

@@ -536,12 +536,18 @@ async def test_a_slow_sign_in_neither_holds_a_cancelled_request_up_nor_is_lost()
     assert (len(http.requests), server.respent) == (1, [])
 
 
-async def test_a_sign_in_that_nobody_waits_for_any_more_is_not_sent() -> None:
-    class Discovering(PasswordAuth):
-        async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
-            await anyio.sleep(1)
-            return await super().token_request(http, refresh_token)
+class Discovering(PasswordAuth):
+    """A sign-in that takes a second before it sends anything."""
 
+    discovered = 0
+
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        self.discovered += 1
+        await anyio.sleep(1)
+        return await super().token_request(http, refresh_token)
+
+
+async def test_a_sign_in_that_nobody_waits_for_any_more_is_not_sent() -> None:
     http = FakeTokenHttp(token("access"))
     auth = Discovering(http)
     with anyio.move_on_after(0.5):
@@ -549,6 +555,18 @@ async def test_a_sign_in_that_nobody_waits_for_any_more_is_not_sent() -> None:
     await anyio.sleep(10)
     assert (http.requests, auth._sign_in) == ([], None)
     assert await auth.token(http) == "access"
+
+
+async def test_a_sign_in_goes_on_while_anybody_waits_for_it() -> None:
+    http = FakeTokenHttp(token("access"))
+    auth = Discovering(http)
+    start = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        group.start_soon(auth.token, http)
+        with anyio.move_on_after(0.5):
+            await auth.token(http)
+    assert anyio.current_time() == pytest.approx(start + 1)
+    assert (auth.discovered, len(http.requests)) == (1, 1)
 
 
 async def test_a_failed_sign_in_that_nobody_waits_for_any_more_is_not_retried() -> None:

@@ -260,7 +260,7 @@ def test_a_waiter_that_left_is_let_go_of_at_once() -> None:
 
 def test_a_waiter_that_ended_by_itself_is_let_go_of_when_it_comes_to_the_top() -> None:
     made = Deadlines()
-    ended = waiter("a", 1.0)
+    ended = waiter("a", 7.5)
     made.put(ended)
     seen = weakref.ref(ended.ref)
     ended.active = False
