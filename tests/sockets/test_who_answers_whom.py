@@ -46,12 +46,15 @@ class Stage:
     """What is made of the next answer."""
     early: Shape | None = None
     """What answers the head of a POST."""
+    answered: set[int] = attrs.Factory(set[int])
+    """The connections on which it has been answered, while the body is still to come."""
 
     def script(self, request: Request) -> Iterable[Piece]:
         if WARM in request.target and self.behind is not None:
             return self.behind(self.system)
-        if self.early is not None and request.method == "POST":
-            return []  # it has been answered
+        if request.connection in self.answered:
+            self.answered.discard(request.connection)
+            return []
         status, data = self.system.answer(request)
         shape, self.shape = self.shape, None
         return [whole(data, status)] if shape is None else shape(status, json.dumps(data).encode())
@@ -59,6 +62,7 @@ class Stage:
     def early_script(self, request: Request) -> Iterable[Piece]:
         if self.early is None or request.method != "POST":
             return []
+        self.answered.add(request.connection)
         status, data = self.system.answer(request)
         return self.early(status, json.dumps(data).encode())
 

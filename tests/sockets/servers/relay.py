@@ -60,12 +60,14 @@ class Relay(LoopThread):
         with self._lock:
             self._readers.append(log)
         tls = Tls(self._context) if self._context else None
+        ended: list[bool] = []
 
         async def requests() -> None:
             while data := await reader.read(2**18):
                 if tls is not None:
                     data, answer = tls.take(data)
-                    writer.write(answer)
+                    if answer and not ended:
+                        writer.write(answer)
                 if data:
                     with self._lock:
                         log.request_bytes(data, next(self._order))
@@ -94,8 +96,8 @@ class Relay(LoopThread):
             with self._lock:
                 log.end()
             writer.write(tls.end() if tls else b"")
-            if writer.can_write_eof():
-                writer.write_eof()
+            ended.append(True)
+            writer.write_eof()
 
         both = [asyncio.ensure_future(way) for way in (requests(), replies())]
         try:
