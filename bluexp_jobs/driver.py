@@ -56,7 +56,7 @@ class BlueXPDriver(Driver):
     ) -> None:
         scope = canonical_scope(((ACCOUNT, account), (AGENT, agent)))
         super().__init__(endpoint, scope=scope, states=states)
-        self.headers = {"x-agent-id": agent.removesuffix(AGENT_SUFFIX) + AGENT_SUFFIX}
+        self.headers: Mapping[str, str] = {"x-agent-id": agent.removesuffix(AGENT_SUFFIX) + AGENT_SUFFIX}
         self._account = account
         self._by_service = by_service
         self._api = api_path(account)

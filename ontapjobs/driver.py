@@ -54,7 +54,10 @@ class OntapDriver(Driver):
     def __init__(self, endpoint: str, *, states: Mapping[str, JobState], app: str) -> None:
         super().__init__(endpoint, states=states)
         # The server keeps statistics by the first of these headers.
-        self.headers = {"X-Dot-Client-App": app, "Accept": "application/hal+json, application/json"}
+        self.headers: Mapping[str, str] = {
+            "X-Dot-Client-App": app,
+            "Accept": "application/hal+json, application/json",
+        }
 
     @classmethod
     def default_policy(cls) -> PollPolicy:

@@ -32,7 +32,7 @@ class Connection:
     """A connected socket, and the TLS session on it if there is one."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.expires_at = math.inf
+        self.expires_at: float = math.inf
         """When it has been idle for too long, on the loop's clock."""
         self._socket = sock
         self._tls: ssl.SSLObject | None = None
@@ -168,7 +168,6 @@ async def _connect(host: str, port: int) -> socket.socket:
         else:
             group.cancel_scope.cancel()
 
-    winner: socket.socket | None = None
     try:
         async with anyio.create_task_group() as group:
             for family, address in addresses:
@@ -178,11 +177,13 @@ async def _connect(host: str, port: int) -> socket.socket:
                     await failed.wait()
         if not connected:
             raise errors[0]
-        winner = connected[0]
-    finally:
+    except BaseException:
         for sock in connected:
-            if sock is not winner:
-                sock.close()
+            sock.close()
+        raise
+    winner, *others = connected  # more than one where two were connected in the same turn of the loop
+    for sock in others:
+        sock.close()
     return winner
 
 

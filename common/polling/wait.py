@@ -107,7 +107,7 @@ class Wait(Waiter):
         if self.notified:
             return None
         if self.ended:
-            self.notified = True
+            self.notify()
         else:
             self.poller.add(self)
             self.entered = True
@@ -134,7 +134,7 @@ class Wait(Waiter):
             except BaseException as late:
                 await self._abandoned(late)
                 raise
-        self.notified = False
+        self.rearm()
         observer = self.poller.observer
         if self.ended and (observer is not None or logger.isEnabledFor(logging.DEBUG)):
             tell(observer, EventKind.ENDED, self.ref, self.last)
@@ -142,7 +142,7 @@ class Wait(Waiter):
     async def _failed(self, error: JobsError) -> None:
         probe = self.spec.resolve_gone
         if not self.not_found or probe is None:
-            self.error = None
+            self.clear_error()
             try:
                 raise error
             finally:
@@ -158,7 +158,7 @@ class Wait(Waiter):
             self.resolve(state)
         if scope.cancelled_caught:
             raise self.timeout_error()
-        self.error = None  # only now: a probe that is cancelled is asked again at the next step of a watch
+        self.clear_error()  # only now: a probe that is cancelled is asked again at the next step of a watch
 
     async def _abandoned(self, error: BaseException) -> None:
         if isinstance(error, JobsError):
@@ -170,7 +170,7 @@ class Wait(Waiter):
             await cancel_remote(self.spec.cancel, self.ref)
 
     def _ended_with(self, error: JobsError) -> JobsError:
-        self.ended = self.notified = True
+        self.finish()
         tell(self.poller.observer, EventKind.ENDED, self.ref, self.last, error)
         return error
 

@@ -49,6 +49,22 @@ class Waiter(WaitProgress):
         self.expired = True
         self.notified = True
 
+    def notify(self) -> None:
+        """There is something to tell."""
+        self.notified = True
+
+    def rearm(self) -> None:
+        """Wait for the next thing to tell."""
+        self.notified = False
+
+    def finish(self) -> None:
+        """There is nothing more to wait for."""
+        self.ended = self.notified = True
+
+    def clear_error(self) -> None:
+        """Forget the exception: it has been raised, or a probe knew better."""
+        self.error = None
+
     def fail(self, error: JobsError) -> None:
         """End the wait with an exception of its own."""
         self.error = error

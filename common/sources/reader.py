@@ -27,7 +27,7 @@ class HttpReader(Pollable):
     """One GET for one job, the driver's batch request for many, and the exceptions for what they bring."""
 
     def __init__(self, driver: Driver, client: ApiClient, throttle: LoopThrottle) -> None:
-        self.batch_limit = driver.batch_limit
+        self.batch_limit: int = driver.batch_limit
         self._driver = driver
         self._client = client
         self._throttle = throttle
