@@ -17,7 +17,7 @@ from common.exports.api import *
 from common.exports.set_module import set_module as _set_module
 from common.model.job import FrozenMap as _FrozenMap
 from common.options import SourceOptions
-from common.polling.wait import Watch
+from common.polling.watch import Watch
 from common.sources.fleet import Fleet
 from common.sources.protocol import JobSource
 from common.telemetry.events import Observer

@@ -1,11 +1,10 @@
-"""Watching one job, and waiting for its end: what a caller holds of the shared poller."""
+"""Waiting for one job: what a caller's task holds of the shared poller."""
 
 from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Literal
 
@@ -13,7 +12,6 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
@@ -193,77 +191,3 @@ async def cancel_remote(cancel: CancelJob, ref: JobRef) -> None:
             logger.warning("%s: could not be cancelled with its wait: %s", ref, error)
     if scope.cancelled_caught:
         logger.warning("%s: no answer within %g s to cancelling it with its wait", ref, CANCEL_GRACE)
-
-
-class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
-    """The observations of one job: the first, then each change, until it ends.
-
-    Made by ``source.watch(job)``; ``timeout`` counts from the first step. After the last observation the
-    iteration stops; every other end is an exception. A step that is cancelled ends nothing: the next one
-    goes on, and tells what this one would have told. Holds no task, timer or connection between steps.
-    """
-
-    def __init__(self, poller: Callable[[], Poller], ref: JobRef, seen: Job | None, spec: WaitSpec) -> None:
-        self.ref = ref
-        self._poller = poller
-        self._seen = seen
-        self._spec = spec
-        self._wait: Wait | None = None
-        self._finished = False
-        self._paused = 0.0, 0.0
-        self._stepping = False
-        self._step_over: anyio.Event | None = None
-
-    @property
-    def last(self) -> Job | None:
-        """The last observation so far."""
-        return self._wait.last if self._wait else self._seen
-
-    def __aiter__(self) -> Watch:
-        return self
-
-    async def __anext__(self) -> Job:
-        while self._stepping:  # in another task, perhaps a cancelled one that is still on its way out
-            self._step_over = self._step_over or anyio.Event()
-            await self._step_over.wait()
-        if self._finished:
-            raise StopAsyncIteration
-        poller = self._poller()
-        if self._wait is None:
-            self._wait = Wait.begin(poller, self.ref, self._seen, self._spec, terminal_only=False)
-        wait, self._stepping = self._wait, True
-        try:
-            if poller is not wait.poller:  # the event loop is another one than at the last step
-                then, when = self._paused
-                wait.move(poller, poller.now() - then - (time.monotonic() - when))
-            async with wait:
-                while (pending := wait.next_step()) is not None:
-                    await pending
-        except Exception:
-            self._finished = True
-            raise
-        except BaseException:  # a cancellation, as a rule
-            self._paused = wait.poller.now(), time.monotonic()
-            raise
-        finally:
-            self._stepping = False
-            if self._step_over is not None:
-                self._step_over.set()
-                self._step_over = None
-        self._paused = wait.poller.now(), time.monotonic()
-        if wait.last is None:
-            raise AssertionError("a watch was told of nothing")
-        self._finished = self._finished or wait.ended
-        return wait.last
-
-    async def aclose(self) -> None:
-        """Stop watching. The remote job is left alone."""
-        self._finished = True
-
-    async def __aenter__(self) -> Watch:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

@@ -18,8 +18,9 @@ from common.polling.policy import PollPolicy
 from common.polling.pollable import Pollable, Reading
 from common.polling.poller import Poller
 from common.polling.throttle import LoopThrottle
-from common.polling.wait import OnCancel, Probe, Wait, WaitSpec, Watch
+from common.polling.wait import OnCancel, Probe, Wait, WaitSpec
 from common.polling.wait_progress import DelayRule, plain_delay
+from common.polling.watch import Watch
 from common.sources.ref_resolver import RefResolver
 from common.telemetry.events import Observer
 

@@ -13,7 +13,8 @@ from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
 from common.polling.policy import PollPolicy
-from common.polling.wait import OnCancel, Probe, Watch
+from common.polling.wait import OnCancel, Probe
+from common.polling.watch import Watch
 from common.providers import is_ref
 from common.sources.base import BaseSource
 from common.sources.paging import Chain

@@ -40,7 +40,7 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 LONGEST = 200
 """Characters that are shown of a piece of code."""
 FUNCTIONS = {"min": "max", "max": "min", "any": "all", "all": "any"}
-OPTIONS = {"eq", "frozen", "hash", "init", "kw_only", "order", "repr", "slots"}
+OPTIONS = {"eq", "frozen", "hash", "init", "kw_only", "order", "repr", "slots", "weakref_slot"}
 """Of classes and of their fields: whoever turns one over changes no decision."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -66,7 +66,7 @@ class Mutant:
     @property
     def key(self) -> str:
         """What names it in every version of the file in which the changed piece of code is the same."""
-        return f"{self.path} {self.function or '<module>'}: {self.before} -> {self.after}"
+        return f"{self.path} {self.function or 'the module'}: {self.before} -> {self.after}"
 
     def tree(self, source: str) -> ast.Module:
         """Return the module with the change made."""

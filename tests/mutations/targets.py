@@ -46,7 +46,7 @@ TARGETS = (
     Target(
         "auth",
         ("common/auth/token_auth.py", "common/auth/token_cache.py"),
-        ("tests/common/auth", "tests/bluexp_jobs/test_auth.py", "tests/cfjobs/test_auth.py"),
+        ("tests/common/auth", "tests/faults/test_token_ledger.py"),
     ),
     Target(
         "ontap",

@@ -384,6 +384,27 @@ async def test_an_unchanged_refresh_token_is_not_reported() -> None:
     assert rotated == []
 
 
+@pytest.mark.parametrize("value", ["", "\ud800", 7, ["r2"], None], ids=repr)
+async def test_what_is_no_refresh_token_replaces_none(value: Any) -> None:
+    http = FakeTokenHttp(token("a", refresh_token=value))
+    auth = PasswordAuth(http, refresh_token="r")
+    for _ in range(2):
+        assert await auth.token(http) == "a"
+        await anyio.sleep(600)
+    assert [request.form for request in http.requests] == [{"refresh_token": "r"}] * 2
+
+
+async def test_a_refresh_token_is_kept_though_the_access_token_beside_it_is_of_no_use() -> None:
+    rotated: list[str] = []
+    http = FakeTokenHttp(
+        response({"token_type": "mac", "access_token": "m", "refresh_token": "r2"}), token("a")
+    )
+    auth = PasswordAuth(http, refresh_token="r1", on_rotate=rotated.append)
+    assert await auth.token(http) == "a"
+    assert [request.form["refresh_token"] for request in http.requests] == ["r1", "r2"]
+    assert rotated == ["r2"]
+
+
 async def fails_later(refresh: str) -> None:
     await anyio.lowlevel.checkpoint()
     raise OSError(f"no space left for {refresh}")

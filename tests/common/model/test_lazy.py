@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import weakref
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 import pytest
 
-from common.model.job import Job, UncheckedJob
+from common.model.job import Job, UncheckedJob, observed_again
 from common.model.lazy import LazyFields, Unchecked, unchecked
 from common.model.refs import JobRef, UncheckedRef
 from common.model.states import JobState
@@ -101,3 +102,28 @@ def test_what_no_object_has_is_an_attribute_error(name: str) -> None:
         assert not hasattr(one, name)
         with pytest.raises(AttributeError, match=name):
             getattr(one, name)
+
+
+def test_an_observation_made_again_is_equal_and_as_unread_as_before() -> None:
+    read = []
+
+    def record(source: Any) -> Any:
+        read.append(source)
+        return source
+
+    first: Any = UncheckedJob()
+    for name in attrs.fields_dict(Job):
+        if name != "record":
+            setattr(first, name, getattr(Job(REF, JobState.RUNNING, message="so far"), name))
+    first._source, first._readers = {"uuid": "job-1"}, {"record": record}
+    first.__class__ = Job
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    again = observed_again(first, at)
+    assert not read
+    assert type(again) is Job
+    assert again == first
+    assert (again.observed_at, again.message) == (at, "so far")
+    assert again.record == {"uuid": "job-1"}
+    assert first.observed_at != at
+    plain = Job(REF, JobState.FAILED)
+    assert observed_again(plain, at) == plain

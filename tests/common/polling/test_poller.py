@@ -27,7 +27,7 @@ from common import (
     WaitTimeout,
 )
 from common.model.errors import RateLimited
-from common.polling import wait as waiting
+from common.polling import watch as watching
 from common.polling.pollable import BatchRefused
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import ENDPOINT, JOB, TOKEN, Script, about, never, outcome, outcomes
@@ -351,7 +351,7 @@ def test_a_watch_goes_on_in_another_event_loop_at_its_own_pace(
     lab = Lab("job", "other")
     watch = lab.watch("job", timeout=50)
     machine = iter([100.0, 105.0])  # the clock that both loops share: 5 s between the two
-    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: next(machine)))
+    monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=lambda: next(machine)))
 
     async def begins() -> None:
         lab.end("other", 1e3 + 100)

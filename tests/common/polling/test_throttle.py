@@ -180,3 +180,15 @@ def test_a_good_reply_ends_an_outage_of_the_running_loop() -> None:
         assert limits.current().recovered_at == pytest.approx(anyio.current_time(), abs=5.0)
 
     anyio.run(main)
+
+
+def test_without_a_word_of_the_server_nothing_keeps_requests_apart() -> None:
+    throttle = Throttle(2)
+    throttle.request_sent(5.0)
+    assert (throttle.paced, throttle.next_send_at(5.0, 1), throttle.next_send_at(0.0, 0)) == (False, 5.0, 5.0)
+
+
+def test_an_hour_of_silence_is_kept_unless_the_system_is_known_to_need_less() -> None:
+    throttle = Throttle(2)
+    throttle.on_failure(rate_limited(1e6), 0.0)
+    assert throttle.retry_after_until == 3600.0

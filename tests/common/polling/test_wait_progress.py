@@ -516,6 +516,7 @@ def test_all_times_go_along_to_another_clock() -> None:
     due = one.due
     one.shift_clock(500)
     assert (one.began, one.deadline, one.due) == (BEGAN + 500, BEGAN + 560, due + 500)
+    one.observe(job(JobState.UNKNOWN), sent_at=BEGAN + 500 + POLICY.unknown_limit - 1)
     with pytest.raises(UnexpectedState):
         one.observe(job(JobState.UNKNOWN), sent_at=BEGAN + 500 + POLICY.unknown_limit)
     one = tracker()
@@ -551,7 +552,8 @@ def test_an_error_has_the_job_as_of_the_last_reply_that_showed_it_unchanged() ->
     one, seen = tracker(), job(observed_at=NOON)
     one.observe(seen, sent_at=BEGAN)
     one.observe(seen, sent_at=BEGAN + 1, at=NOON + timedelta(seconds=1))
-    assert one.last_observed == attrs.evolve(seen, observed_at=NOON + timedelta(seconds=1))
+    assert one.last_observed is not None
+    assert one.last_observed.observed_at == NOON + timedelta(seconds=1)
     one.observe(seen, sent_at=BEGAN + 2)
     assert one.last_observed is seen
 
@@ -574,3 +576,19 @@ def test_a_timeout_has_the_servers_own_word_where_it_is_another(native: str | No
     one = tracker(timeout=5)
     one.observe(job(native_state=native), sent_at=BEGAN)
     assert words in str(one.timeout_error())
+
+
+def test_a_job_that_was_seen_without_times_has_run_since_the_wait_began() -> None:
+    one = tracker(last=job())
+    one.observe(job(), sent_at=BEGAN + 20)
+    assert one.due == pytest.approx(BEGAN + 22)
+
+
+def test_after_the_apis_word_that_it_is_missing_three_undecodable_records_end_it_again() -> None:
+    one = tracker(PollPolicy(start_grace=60))
+    for _ in range(2):
+        assert fail(one, BEGAN, error=undecodable()) is None
+    one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN)
+    for _ in range(2):
+        assert fail(one, BEGAN, error=undecodable()) is None
+    assert isinstance(fail(one, BEGAN, error=undecodable()), DecodeError)
