@@ -153,7 +153,7 @@ class ApiClient:
                         signed = request.with_auth(await self._signer.headers())
                         sent = True
                         response = await self._send_retrying_dropped(state.backend, signed)
-                    if response.ok and self._token_signer is not None:
+                    if 200 <= response.status < 300 and self._token_signer is not None:
                         self._token_signer.accepted(signed.auth_headers)
                     return response
         except SourceError as error:

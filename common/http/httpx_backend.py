@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from types import ModuleType
 from typing import Any, Self
 
@@ -47,6 +47,7 @@ class HttpxBackend:
         # A native cancellation (``task.cancel()``, ``asyncio.timeout``) in httpcore 1.0 leaves a place of its
         # pool occupied for good, since it breaks a shielded checkpoint of httpcore's lock. In a child task
         # only anyio's own cancellation arrives, which does no harm. It costs some 25 µs a request.
+        self._in_memory = in_memory
         self._in_child_task = not in_memory and current_async_library() == "asyncio"
 
     @classmethod
@@ -98,7 +99,7 @@ class HttpxBackend:
             request.library_headers.append(built.headers)
             response = await self._client.send(built, stream=True, follow_redirects=False, **self._auth)
             try:
-                result = await _read_streamed(response)
+                result = await (_read_in_memory if self._in_memory else _read_streamed)(response)
             finally:
                 await response.aclose()
         except self._library.HTTPStatusError as error:
@@ -166,6 +167,13 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
         )
     take_no_cookies(client)
     return client
+
+
+async def _read_in_memory(response: Any) -> HttpResponse:
+    if response.is_stream_consumed:  # a mock transport's response, read and inflated when it was made
+        return _buffered_response(response, await response.aread())
+    async with aclosing(aiter(response.stream)) as chunks:
+        return await read_response(response.status_code, response.headers.raw, chunks)
 
 
 async def _read_streamed(response: Any) -> HttpResponse:

@@ -105,7 +105,7 @@ class Wait(Waiter):
         if self.notified:
             return None
         if self.ended:
-            self.notify()
+            _set_notified(self, notified=True)
         else:
             self.poller.add(self)
             self.entered = True
@@ -132,7 +132,7 @@ class Wait(Waiter):
             except BaseException as late:
                 await self._abandoned(late)
                 raise
-        self.rearm()
+        _set_notified(self, notified=False)
         observer = self.poller.observer
         if self.ended and (observer is not None or logger.isEnabledFor(logging.DEBUG)):
             tell(observer, EventKind.ENDED, self.ref, self.last)
@@ -171,6 +171,10 @@ class Wait(Waiter):
         self.finish()
         tell(self.poller.observer, EventKind.ENDED, self.ref, self.last, error)
         return error
+
+
+def _set_notified(wait: Wait, *, notified: bool) -> None:
+    wait.notified = notified
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -49,14 +49,6 @@ class Waiter(WaitProgress):
         self.expired = True
         self.notified = True
 
-    def notify(self) -> None:
-        """There is something to tell."""
-        self.notified = True
-
-    def rearm(self) -> None:
-        """Wait for the next thing to tell."""
-        self.notified = False
-
     def finish(self) -> None:
         """There is nothing more to wait for."""
         self.ended = self.notified = True

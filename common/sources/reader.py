@@ -12,7 +12,6 @@ from common.http.client import ApiClient
 from common.model.errors import DecodeError, JobNotFound, JobsError, SourceError
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.model.tracebacks import without_frames
 from common.polling.pollable import BatchReading, Pollable, Reading
 from common.polling.throttle import LoopThrottle
 from common.response.failures import ErrorBody, api_error
@@ -32,7 +31,6 @@ class HttpReader(Pollable):
         self._client = client
         self._throttle = throttle
 
-    @without_frames
     async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
         """Send one GET for one job. The same bytes as in ``last`` are the same job."""
         response = await self._client.send("GET", self._driver.job_path(ref))
@@ -50,7 +48,6 @@ class HttpReader(Pollable):
         """Return how many bytes of a batch request a job takes, as the driver says."""
         return self._driver.batch_cost(ref)
 
-    @without_frames
     async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
         """Send the driver's request for many jobs."""
         return await self._driver.read_batch(self, refs)

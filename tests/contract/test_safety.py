@@ -367,7 +367,7 @@ def locals_of(error: BaseException) -> str:
                     for name, value in (frame.locals or {}).items()
                 ]
         seen = seen.__cause__ or seen.__context__
-    assert said
+    assert error.__traceback__ is not None  # ours may have no frames in it: see `common.model.tracebacks`
     return "\n".join(said)
 
 

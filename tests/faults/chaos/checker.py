@@ -134,7 +134,8 @@ def check_wait_end(sut: SystemUnderTest, run: WaitRun, end: WaitEnd, history: Hi
             assert abs(at - started_at - timeout) <= max_delay or timeout == 0, context
         case AuthenticationError():
             if sut.can_reauthenticate:
-                assert history.rejected_twice(id, started_at, at) or history.sign_in_rejected(at), context
+                rejected = history.rejected_twice(id, started_at, at) or history.rejected_untried(id, at)
+                assert rejected or history.sign_in_rejected(at), context
             else:
                 assert history.rejected(id, at), context
         case PermissionDenied():

@@ -148,6 +148,15 @@ class History:
             for first, second in itertools.pairwise(own)
         )
 
+    def rejected_untried(self, id: str, at: float) -> bool:
+        """Whether the server rejected, at this moment, a token that it had not accepted for this job before.
+
+        Such a token, if it replaced a rejected one, is not replaced again at once.
+        """
+        accepted = {reply.token for reply in self.delivered(id, at) if not reply.unauthorized}
+        now = self.delivered(id, at, since=at)
+        return any(reply.unauthorized and reply.token not in accepted for reply in now)
+
     def rejected(self, id: str, at: float) -> bool:
         """Whether the server rejected a token at this moment, which is enough if there is no other token."""
         return any(reply.unauthorized for reply in self.delivered(id, at, since=at))
