@@ -1,7 +1,7 @@
 """How much of the matrices is run, and how much that was.
 
-By default it is a share, for seconds; with ``JOBSOURCE_SOCKETS=all`` (``nox -s sockets``) it is everything,
-for most of an hour.
+By default it is a share, for seconds; with ``JOBSOURCE_SOCKETS=all`` it is everything, for most of an hour:
+``JOBSOURCE_SOCKETS=all pytest tests/sockets``.
 """
 
 from __future__ import annotations
