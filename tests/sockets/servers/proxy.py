@@ -27,10 +27,10 @@ class Proxy(LoopThread):
             await asyncio.wait(both[:1])
             both[0].result()
         finally:
+            downstream.transport.abort()  # before anything is awaited, which may be cancelled
             for way in both:
                 way.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-            downstream.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -105,10 +105,10 @@ class Relay(LoopThread):
             await asyncio.wait(both[:1])
             both[0].result()
         finally:
+            downstream.transport.abort()  # before anything is awaited, which may be cancelled
             for way in both:
                 way.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-            downstream.transport.abort()
 
 
 class Tls:
