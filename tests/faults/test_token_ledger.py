@@ -20,7 +20,7 @@ import sniffio
 
 from common import AuthenticationError, PollPolicy, SourceClosed, UsageError, WaitTimeout
 from tests.common.virtual import VIRTUAL
-from tests.faults.ledger.__main__ import virtual_run
+from tests.faults.ledger.__main__ import socket_run, virtual_run
 from tests.faults.ledger.issuer import Issuer
 from tests.faults.ledger.run import by_scope, by_task, by_timeout, by_wait_for
 from tests.faults.ledger.sign_ins import WAYS, Place, Way
@@ -54,6 +54,15 @@ def test_our_refresh_token_is_the_issuers_on_many_schedules(
 ) -> None:
     for seed in range(first, first + 10):
         virtual_run(seed, way, loop, tmp_path)
+
+
+@pytest.mark.slow
+@loops
+@rotating_ways
+def test_our_refresh_token_is_the_issuers_over_sockets_in_real_time(
+    way: Way, loop: str, tmp_path: Path
+) -> None:
+    assert socket_run(1, way, loop, tmp_path)["checks"] > 20
 
 
 # --- single events
