@@ -13,7 +13,9 @@ from anyio.lowlevel import current_token
 from sniffio import current_async_library
 
 from common.http.backend import HttpFailure, HttpRequest, HttpResult, header_texts, read_response
+from common.http.handshakes import ConnectionTrace
 from common.http.leftovers import end_if_leftovers, on_h11
+from common.http.request_body import request_body
 from common.http.tls import tls_context
 from common.model.errors import UsageError
 from common.options import Options
@@ -97,7 +99,7 @@ class HttpxBackend:
         try:
             built = self._request(request)
             request.library_headers.append(built.headers)
-            response = await self._client.send(built, stream=True, follow_redirects=False, **self._auth)
+            response = await self._response(built)
             try:
                 result = await (_read_in_memory if self._in_memory else _read_streamed)(response)
             finally:
@@ -123,7 +125,22 @@ class HttpxBackend:
             return HttpFailure(error, closed=True)
         return HttpResult(result, response.request.headers)
 
+    async def _response(self, built: Any) -> Any:
+        # A client of ours always has a place for the request, and waits for nothing before it connects.
+        with anyio.CancelScope(
+            shield=self._owned and not self._in_memory and not self._auth.get("auth")
+        ) as scope:
+            if not self._in_memory:
+                built.extensions["trace"] = ConnectionTrace(self._client, scope).follow
+            return await self._client.send(built, stream=True, follow_redirects=False, **self._auth)
+        raise AssertionError("nobody cancels this scope")
+
     def _request(self, request: HttpRequest) -> Any:
+        built = self._build_request(request)
+        built.stream = request_body(self._library, request.content)
+        return built
+
+    def _build_request(self, request: HttpRequest) -> Any:
         if self._owned:
             # Without ``build_request``: merging the client's headers and parameters, of which ours has none,
             # takes longer than all of the rest.

@@ -1,12 +1,14 @@
 """How much of the matrices is run, and how much that was.
 
-By default it is a share, for seconds; with ``JOBSOURCE_SOCKETS=all`` it is everything, for most of an hour:
+By default it is a share, for seconds, and another one on each Python; with ``JOBSOURCE_SOCKETS=all`` it is
+everything, for most of an hour:
 ``JOBSOURCE_SOCKETS=all pytest tests/sockets``.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -27,7 +29,7 @@ def share(request: pytest.FixtureRequest, record_property: Callable[[str, object
     """Choose and count the cases of a test: others for each of its parameters. ``all_of`` takes all."""
 
     def chosen(cases: Iterable[_T], what: str, *, all_of: bool = False, every: int = EVERY) -> list[_T]:
-        begin = zlib.crc32(request.node.name.encode()) % every
+        begin = zlib.crc32(f"{sys.version_info[:2]} {request.node.name}".encode()) % every
         found = list(cases) if ALL or all_of else list(cases)[begin::every]
         record_property("sockets", (what, len(found)))
         return found

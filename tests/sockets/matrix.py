@@ -88,6 +88,7 @@ class Bench:
     api: Peer
     tokens: Peer
     proxy: Proxy
+    system: System
 
     def deserted(self) -> bool:
         """Whether all clients have gone, after time to go."""
@@ -135,7 +136,7 @@ def bench(stack: Stack, ca: str, key: str, *, slow: bool) -> Generator[Bench, No
         Peer(token, tls=tls) as tokens,
         Proxy() as proxy,
     ):
-        yield Bench(ca, key, api, tokens, proxy)
+        yield Bench(ca, key, api, tokens, proxy, system)
     assert not api.errors + tokens.errors + proxy.errors
 
 
@@ -178,7 +179,7 @@ async def _run(case: Case, servers: Bench, stepper: Stepper, first: int, every: 
         async with _source(case, servers) as source:
             tasks = living_tasks()
             if not case.new:
-                await source.get(System().uuid())
+                await source.get(servers.system.uuid())
             while step is not None and step < ENDLESS and len(case.found) < 5:
                 done = await _one(case, servers, source, stepper, step, tasks)
                 step = None if done else step + every
@@ -205,7 +206,7 @@ async def _one(
     case: Case, servers: Bench, source: HttpSource, stepper: Stepper, step: int, tasks: int
 ) -> bool:
     """Whether the call was over before this step of it."""
-    uuid = System().uuid()
+    uuid = servers.system.uuid()
     _interrupted.clear()
     outcome = await case.kind.run(stepper, lambda: STEPPED[case.call](source, uuid), step, case.when)
     over = stepper.disarm()
@@ -224,7 +225,7 @@ async def _one(
         with anyio.fail_after(PROMPT):
             async with anyio.create_task_group() as group:
                 for _ in range(CONCURRENCY + 1):
-                    group.start_soon(source.get, System().uuid())
+                    group.start_soon(source.get, servers.system.uuid())
     except* (TimeoutError, JobsError) as errors:
         case.found.append(f"{about}: afterwards {errors.exceptions[0]!r}")
     return over

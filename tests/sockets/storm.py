@@ -49,7 +49,7 @@ def run_storm(stack: Stack, loop: str, seeds: Iterable[int], ca: str, key: str) 
                 for seed in seeds:
                     group.start_soon(one, seed)
             calm.append(True)
-            servers = Bench(ca, key, api, api, proxy)
+            servers = Bench(ca, key, api, api, proxy, system)
             found.extend(await servers.busy(source, tasks))
             for _ in range(3 * CONCURRENCY):
                 try:

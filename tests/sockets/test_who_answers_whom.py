@@ -163,10 +163,8 @@ async def test_a_reply_of_any_shape_answers_its_own_request_or_none(
 @on_each_stack
 @pytest.mark.slow
 async def test_a_reply_may_come_before_all_of_the_request_was_sent(
-    stack: Stack, share: Share, ca: str, key: str, anyio_backend_name: str
+    stack: Stack, share: Share, ca: str, key: str
 ) -> None:
-    if anyio_backend_name == "trio" and not name_of(stack).startswith("direct"):
-        pytest.skip("httpx leaves the generator of a request's body to the collector, and trio warns of it")
     found: list[str] = []
     with staged(stack, ca, key) as stage:
         for early in share(EARLY, "early replies", all_of=True):
