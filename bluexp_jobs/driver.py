@@ -47,6 +47,7 @@ class BlueXPDriver(Driver):
 
     provider: ClassVar[str] = PROVIDER
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.LIST})
+    job_id_header: ClassVar[str | None] = "job-id"
     lost_write_hint: ClassVar[str] = (
         "look for its job: list() has those of the account, by working environment, type and time"
     )

@@ -119,13 +119,20 @@ def parse_error(response: HttpResponse) -> ErrorBody:
 
 
 def parse_started(response: HttpResponse) -> StartedJobs:
-    """Return the job that a write started: its body names it, whatever the status; there is no Location."""
+    """Return the job that a write started: its body names it, whatever the status; there is no Location.
+
+    A 202 without one has started a job that nobody can wait for, unless the request named it.
+    """
+    accepted = response.status == 202
     try:
         root = root_object(response.body)
     except DecodeError:
-        return StartedJobs()
+        return StartedJobs(unnamed=accepted)
     ids = [text(root.get(key)) for key in _JOB_ID_KEYS]
-    return StartedJobs(tuple(id for id in ids if id)[:1])
+    refs = tuple(JobRef(PROVIDER, "", id) for id in ids if id)[:1]
+    error = text(root.get("error"))
+    errors = (ErrorDetail(error, code=text(root.get("code"))),) if error else ()
+    return StartedJobs(refs, errors=errors, unnamed=accepted and not refs)
 
 
 def _records(data: bytes | str | Object) -> list[Object]:

@@ -6,6 +6,7 @@ traffic.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +45,8 @@ TRANSIENT_CODES = frozenset({"10013", "10014", "10016", "20004"})
 """Codes of transient errors: rate limits of the platform, a user and a broker; UAA is unavailable."""
 
 _KEYS = frozenset({"guid", "state", "operation"})
+_JOB_LOCATION = re.compile(r"/jobs(/[^/?#]*)?/*([?#]|$)")
+"""The Location of a job, also where its guid cannot be read."""
 
 
 @attrs.frozen
@@ -160,10 +163,25 @@ def parse_error(response: HttpResponse) -> ErrorBody:
 def parse_started(response: HttpResponse) -> StartedJobs:
     """Return the job of a write: that of a 202 with a Location whose last segment but one is ``jobs``.
 
-    204 and 200 mean that there is none. ``X-Cf-Warnings`` has the write's own warnings in either case.
+    204 and 200 mean that there is none, and so does a 202 without such a Location (a task is no job).
+    ``X-Cf-Warnings`` has the write's own warnings in either case.
     """
-    id = last_segment(response.header("location"), parent="jobs") if response.status == 202 else None
-    return StartedJobs((id,) if id else (), warnings=parse_warnings(response.header_values("x-cf-warnings")))
+    location = response.header("location") if response.status == 202 else None
+    id = last_segment(location, parent="jobs")
+    return StartedJobs(
+        (JobRef(PROVIDER, "", id),) if id else (),
+        warnings=parse_warnings(response.header_values("x-cf-warnings")),
+        errors=_errors_beside(response) if id else (),
+        unnamed=id is None and bool(_JOB_LOCATION.search(location or "")),
+    )
+
+
+def _errors_beside(response: HttpResponse) -> tuple[ErrorDetail, ...]:
+    try:
+        fields = Fields(root_object(response.body))
+    except DecodeError:
+        return ()
+    return tuple(_detail(_error(item)) for item in _array(fields, "errors"))
 
 
 def parse_budget(response: HttpResponse) -> Budget | None:

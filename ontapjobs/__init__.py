@@ -23,7 +23,7 @@ from common.exports.api import *
 from common.exports.set_module import set_module as _set_module
 from ontapjobs.actions import REFUSALS
 from ontapjobs.provider import PROVIDER
-from ontapjobs.records import JobError, JobRecord, Named
+from ontapjobs.records import JobError, JobRecord, Named, SubJob
 from ontapjobs.source import OntapJobs
 from ontapjobs.wire import STATES, parse_job, parse_jobs
 
@@ -35,6 +35,7 @@ __all__ = [
     "JobRecord",
     "Named",
     "OntapJobs",
+    "SubJob",
     "parse_job",
     "parse_jobs",
 ]

@@ -10,7 +10,7 @@ import attrs
 
 from common.model.errors import DecodeError, SourceError, UsageError
 from common.model.job import Job
-from common.model.refs import JobRef, encode_segment
+from common.model.refs import DONE, RESULTS, JobRef, Scope, encode_segment
 from common.model.states import Capability, JobState
 from common.polling.policy import PollPolicy
 from common.polling.pollable import BatchReading, BatchRefused
@@ -18,9 +18,13 @@ from common.response.failures import ErrorBody, is_transient
 from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
 from common.sources.driver import Driver, DriverHttp
+from ontapjobs.data_engine import PATH
+from ontapjobs.links import JOBS, is_jobs_path, results_target
 from ontapjobs.paging import MAX_PAGES, next_page_path
 from ontapjobs.query import inlined
-from ontapjobs.wire import JOBS, PROVIDER, parse_error, parse_started, raw_page, read_job
+from ontapjobs.results import read_results, results_path
+from ontapjobs.started import DONE_STATUSES, parse_started
+from ontapjobs.wire import PROVIDER, parse_error, raw_page, read_job
 
 FORGOTTEN_AFTER = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""
@@ -43,6 +47,7 @@ class OntapDriver(Driver):
     provider: ClassVar[str] = PROVIDER
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
     batch_limit: ClassVar[int] = BATCH_LIMIT
+    job_scope: ClassVar[frozenset[str]] = frozenset({PATH})
     # The server closes idle connections after 5 s ("Keep-Alive: timeout=5, max=100").
     keepalive: ClassVar[float] = 3.0
     # A later time would come too near the 300 s after which finished jobs are gone.
@@ -73,9 +78,24 @@ class OntapDriver(Driver):
             )
         return policy
 
+    @classmethod
+    def canonical_scope(cls, scope: Scope) -> Scope:
+        """Return the same scope without the path of the cluster's jobs: they need none."""
+        return tuple(pair for pair in scope if pair != (PATH, JOBS))
+
+    def check_ref(self, ref: JobRef) -> None:
+        """Refuse a ref whose parts are not what a write told. Raise `UsageError`."""
+        path, done, results = dict(ref.scope).get(PATH), ref.hint(DONE), ref.hint(RESULTS)
+        if path is not None and not is_jobs_path(path):
+            raise UsageError("the ref's path is no place of jobs: pass the ref as adopt() or start() gave it")
+        if done is not None and (not done.isdecimal() or int(done) not in DONE_STATUSES):
+            raise UsageError("the ref's hint 'done' is no status that says so, such as 200")
+        if results is not None and results_target(results, ref.id) is None:
+            raise UsageError("the ref's hint 'results' is no path of the API, such as /api/storage/luns")
+
     def job_path(self, ref: JobRef) -> str:
         """Ask for all common fields: the names of later releases would be an error on earlier ones."""
-        return f"{JOBS}/{encode_segment(ref.id)}?fields=*"
+        return f"{_jobs_of(ref)}/{encode_segment(ref.id)}?fields=*"
 
     def parse_job(self, body: bytes, ref: JobRef) -> Job:
         """Return the job in the response to one GET."""
@@ -94,8 +114,21 @@ class OntapDriver(Driver):
         return inlined(path, inline)
 
     def batch_cost(self, ref: JobRef) -> int:
-        """Let only ids of UUID shape join a batch request: ``*`` or ``a|b`` would be operators there."""
-        return len(ref.id) + len(SEPARATOR) if UUID_SHAPE.fullmatch(ref.id) else 0
+        """Let only the cluster's jobs, with ids of UUID shape, join a batch request.
+
+        ``*`` or ``a|b`` would be operators there.
+        """
+        if not UUID_SHAPE.fullmatch(ref.id) or _jobs_of(ref) != JOBS:
+            return 0
+        return len(ref.id) + len(SEPARATOR)
+
+    def results_path(self, job: Job) -> str | None:
+        """Return where the results of a write of many records are, once its job has ended."""
+        return results_path(job)
+
+    async def read_results(self, http: DriverHttp, job: Job) -> Job:
+        """Return an ended job with what became of each record of its write."""
+        return await read_results(http, job)
 
     async def read_batch(self, http: DriverHttp, refs: Sequence[JobRef]) -> BatchReading:
         """Send one request for many jobs, ``uuid=a|b|…``, paged to the end before any counts as absent.
@@ -140,7 +173,7 @@ class OntapDriver(Driver):
         """Return the job in one record of a batch."""
         job = read_job(record, ref, self.states)
         # The server writes uuids in lower case, whatever it was asked for.
-        return job if job.ref == ref else attrs.evolve(job, ref=ref)
+        return job if job.ref is ref else attrs.evolve(job, ref=ref)
 
     def _batch_failure(self, http: DriverHttp, response: HttpResponse, size: int) -> Exception:
         if response.status in TOO_LONG:
@@ -149,3 +182,7 @@ class OntapDriver(Driver):
         if response.status == 401 or is_transient(response.status, parse_error(response)):
             return http.failure(response, f"GET {JOBS}")
         return BatchRefused()
+
+
+def _jobs_of(ref: JobRef) -> str:
+    return dict(ref.scope).get(PATH, JOBS) if ref.scope else JOBS

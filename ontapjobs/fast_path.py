@@ -30,7 +30,7 @@ from common.model.job import Job, UncheckedJob
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import moment
-from ontapjobs.records import JobRecord, Named, parse_record, read_links, read_named
+from ontapjobs.records import DATA_ENGINE_KEYS, JobRecord, Named, parse_record, read_links, read_named
 
 _SHARED_KEYS = ("svm", "node")
 
@@ -54,6 +54,7 @@ class FastReader:
         intern: bool = False,
     ) -> None:
         self._origin = provider, endpoint, scope
+        self._known = known
         self._first_ref = known
         self._tables = table, custom
         self._states: dict[str, tuple[JobState, bool]] = {}
@@ -76,6 +77,9 @@ class FastReader:
             and get("error") is None
         ):
             return None
+        for key in DATA_ENGINE_KEYS:
+            if key in data:
+                return None
         state, terminal = self._states.get(word) or self._state(word)
         if state is JobState.FAILED:
             return None
@@ -83,7 +87,12 @@ class FastReader:
             if key in data:
                 self._intern(data, key)
         job = UncheckedJob()
-        job.ref = (self._first_ref or self._checked_ref(id)).sibling(id)
+        known = self._known
+        job.ref = (
+            known
+            if known is not None and known.id == id
+            else (self._first_ref or self._checked_ref(id)).sibling(id)
+        )
         job.state = state
         job.native_state = word
         job.operation = operation

@@ -12,7 +12,8 @@ from common.model.states import JobState
 from common.response.http_response import HttpResponse
 from common.sources.driver import DriverHttp
 from common.sources.paging import Pages
-from ontapjobs.wire import JOBS, parse_page
+from ontapjobs.links import JOBS
+from ontapjobs.wire import parse_page
 
 MAX_PAGES = 10_000
 """A list with more pages than this is taken for one without an end."""

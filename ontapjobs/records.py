@@ -11,9 +11,9 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from common.model.job import NO_LINKS, ErrorArgument, FrozenMap
+from common.model.job import NO_LINKS, ErrorArgument, ErrorDetail, FrozenMap
 from common.model.lazy import Unchecked, unchecked
-from common.response.decoding import Fields, Object, integer, moment, only, text, word
+from common.response.decoding import Fields, Object, finite, integer, moment, objects, only, text, word
 
 
 @attrs.frozen
@@ -38,8 +38,24 @@ class JobError:
 
 
 @attrs.frozen
+class SubJob:
+    """A direct child of a job of the data engine: often no more than a reference."""
+
+    uuid: str | None = None
+    name: str | None = None
+    state: str | None = None
+    error: JobError | None = None
+    links: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+@attrs.frozen
 class JobRecord(Unchecked):
-    """One job as ONTAP sent it. ``code`` is an integer here, whatever type it was on the wire."""
+    """One job as ONTAP sent it. ``code`` is an integer here, whatever type it was on the wire.
+
+    ``create_time``, ``update_time``, ``percent_complete``, ``parent_job`` and ``sub_jobs`` are those of the
+    data engine's jobs alone.
+    """
 
     uuid: str | None = None
     description: str | None = None
@@ -53,15 +69,26 @@ class JobRecord(Unchecked):
     svm: Named | None = None
     node: Named | None = None
     error: JobError | None = None
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+    percent_complete: float | None = None
+    parent_job: Named | None = None
+    sub_jobs: tuple[SubJob, ...] = ()
     links: Mapping[str, str] = attrs.field(factory=dict[str, str])
     extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-    """Unknown keys, and known ones whose value could not be read."""
+    """Unknown keys, and known ones whose value could not be read; ``results`` once those were read."""
 
 
 UncheckedRecord: Any = unchecked(JobRecord)
 """For the decoder: a `JobRecord` whose values are not checked (see `common.model.lazy`)."""
 
+NO_MESSAGE = "the server gave no reason"
+
+DATA_ENGINE_KEYS = ("percent_complete", "sub_jobs", "parent_job", "create_time", "update_time")
+"""What jobs of the data engine have, and those of the cluster do not."""
+
 _NAMED = frozenset({"name", "uuid", "_links"})
+_SUB_JOB = frozenset({"uuid", "name", "state", "error", "_links"})
 _KNOWN = frozenset(field.name for field in attrs.fields(JobRecord)) - {"links", "extra"} | {"_links"}
 _T = TypeVar("_T")
 
@@ -79,7 +106,12 @@ def parse_record(data: Object, path: str = "$") -> JobRecord:
     record.end_time = _read(data, "end_time", moment, extra)
     record.svm = _read(data, "svm", read_named, extra)
     record.node = _read(data, "node", read_named, extra)
-    record.error = _read(data, "error", _error, extra)
+    record.error = _read(data, "error", read_error, extra)
+    record.create_time = _read(data, "create_time", moment, extra)
+    record.update_time = _read(data, "update_time", moment, extra)
+    record.percent_complete = _read(data, "percent_complete", finite, extra)
+    record.parent_job = _read(data, "parent_job", read_named, extra)
+    record.sub_jobs = _read(data, "sub_jobs", _sub_jobs, extra) or ()
     record.links = _take_links(data, extra)
     record.extra = extra
     record.__class__ = JobRecord
@@ -100,7 +132,8 @@ def _read(data: Object, key: str, reader: Callable[[Any], _T | None], extra: dic
     return result
 
 
-def _error(value: Any) -> JobError | None:
+def read_error(value: Any) -> JobError | None:
+    """Return an error, also one that is text alone; None for none, and for anything else."""
     if isinstance(value, str):
         return JobError(message=value) if value else None
     error = only(value)
@@ -126,6 +159,17 @@ def _error(value: Any) -> JobError | None:
     )
 
 
+def error_detail(error: JobError, *, target: str | None = None, title: str | None = None) -> ErrorDetail:
+    """Return an error in the form of every system; ``target`` counts where the error names none."""
+    return ErrorDetail(
+        error.message or NO_MESSAGE,
+        code=error.code,
+        title=title,
+        target=error.target or target,
+        arguments=error.arguments,
+    )
+
+
 def read_named(value: Any) -> Named | None:
     """Return an SVM or a node, also one that was read already; None for anything else."""
     if type(value) is Named:
@@ -140,6 +184,29 @@ def read_named(value: Any) -> Named | None:
         _take_links(data, extra),
         extra,
     )
+
+
+def _sub_jobs(value: Any) -> tuple[SubJob, ...] | None:
+    members = objects(value)
+    if isinstance(value, list) and len(members) < len(value):
+        return None
+    return tuple(map(_sub_job, members)) if isinstance(value, list | Mapping) else None
+
+
+def _sub_job(data: Object) -> SubJob:
+    extra = _unknown(data, _SUB_JOB)
+    return SubJob(
+        uuid=_read(data, "uuid", text, extra),
+        name=_read(data, "name", text, extra),
+        state=_read(data, "state", _text_only, extra),
+        error=_read(data, "error", read_error, extra),
+        links=_take_links(data, extra),
+        extra=extra,
+    )
+
+
+def _text_only(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _take_links(data: Object, extra: dict[str, Any]) -> FrozenMap:

@@ -10,7 +10,7 @@ import anyio
 
 from common.auth.argument import AuthLike
 from common.http.client import user_agent
-from common.model.errors import JobNotFound, SourceError
+from common.model.errors import JobNotFound, SourceError, Unsupported
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.model.states import Action, JobState
@@ -20,9 +20,10 @@ from common.response.decoding import Fields, root_object
 from common.sources.http import HttpSource
 from ontapjobs.actions import send_action
 from ontapjobs.driver import OntapDriver
+from ontapjobs.links import JOBS
 from ontapjobs.paging import get_list, list_jobs
 from ontapjobs.query import Filters, encode, filter_query, option_query
-from ontapjobs.wire import JOBS, PROVIDER
+from ontapjobs.wire import PROVIDER
 
 REREADS = 3
 """How often a job is read again after an action, before its state is left open."""
@@ -94,10 +95,13 @@ class OntapJobs(HttpSource):
 
         Raise `AlreadyFinished` if the job has ended, `ActionRefused` with the server's ``code``
         (``retryable`` for one that passes), `ActionUncertain` if the response was lost, `JobNotFound`,
-        `SourceError`; `UsageError` for what is no action. The request is never sent twice.
+        `SourceError`; before any request `UsageError` for what is no action, and `Unsupported` for a job of
+        another kind than the cluster's (the data engine's). The request is never sent twice.
         """
         ref = self.ref(job)
         action = read_action(action)
+        if ref.scope:
+            raise Unsupported(f"{ref}: only the cluster's own jobs can be acted on, others are read alone")
         await send_action(self._reader, ref, action)
         return await self._read_after(ref, action)
 

@@ -1,4 +1,4 @@
-"""Decode ONTAP's responses, without I/O: jobs, pages, error bodies, and the jobs that a write started.
+"""Decode ONTAP's responses, without I/O: jobs, pages and error bodies.
 
 Facts are from the ONTAP REST reference, "Cluster jobs" (9.6 to 9.19), and recorded traffic.
 """
@@ -15,13 +15,12 @@ from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import Fields, Object, objects, root_object, text
 from common.response.failures import ErrorBody
-from common.response.http_response import HttpResponse, last_segment
-from common.response.writes import StartedJobs
+from common.response.http_response import HttpResponse
+from ontapjobs import data_engine
 from ontapjobs.fast_path import FastReader
-from ontapjobs.records import JobRecord, parse_record
+from ontapjobs.records import NO_MESSAGE, JobRecord, parse_record
 
 PROVIDER = "ontap"
-JOBS = "/api/cluster/jobs"
 
 REFERENCE_STATES: Mapping[str, JobState] = {
     "queued": JobState.QUEUED,
@@ -58,8 +57,9 @@ TRANSIENT_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
 
 NO_REASON = "the job failed, and the server gave no reason"
 
-
+_DATA_ENGINE_STATES = {**STATES, **data_engine.MORE_STATES}
 _KEYS = frozenset({"uuid", "state"})
+_UNSUCCESSFUL = (JobState.FAILED, JobState.CANCELLED, JobState.PARTIAL)
 
 
 def parse_job(
@@ -88,16 +88,18 @@ def parse_job(
     if not _KEYS & root.keys():
         what = "an error body" if "error" in root else "no job in the response"
         raise DecodeError(f"{what}: neither uuid nor state", transient=True)
-    return _job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
+    return build_job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
 
 
 def read_job(data: bytes | Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job:
     """Return what `parse_job` would for the job with this ref, which is complete and is not checked anew."""
     root = root_object(data)
-    job = FastReader(PROVIDER, ref.endpoint, ref.scope, STATES, states, known=ref).read(root)
+    job = FastReader(PROVIDER, ref.endpoint, ref.scope, _table(ref.scope), states, known=ref).read(root)
     if job is not None:
         return job
-    return parse_job(root, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states)
+    job = parse_job(root, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states)
+    # With what a write told of it, which the record does not.
+    return job if not ref.hints or job.ref != ref else attrs.evolve(job, ref=ref)
 
 
 def parse_jobs(
@@ -139,16 +141,16 @@ def parse_page(
     reader = None if root is data else _fast_reader(endpoint, (), states, intern=True)
     jobs = [
         (reader and reader.read(record))
-        or _job(record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]")
+        or build_job(record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]")
         for index, record in enumerate(members)
     ]
-    return Page(jobs, _links(root).get("next"), count)
+    return Page(jobs, read_hrefs(root).get("next"), count)
 
 
 def raw_page(data: bytes | str | Object) -> tuple[list[Object], str | None]:
     """Return a page's records undecoded, without those that are no objects, and the link to the next page."""
     root = root_object(data)
-    return objects(root.get("records")), _links(root).get("next")
+    return objects(root.get("records")), read_hrefs(root).get("next")
 
 
 def parse_error(response: HttpResponse) -> ErrorBody:
@@ -179,36 +181,18 @@ def parse_error(response: HttpResponse) -> ErrorBody:
     )
 
 
-def parse_started(
-    response: HttpResponse, *, endpoint: str, states: Mapping[str, JobState] | None = None
-) -> StartedJobs:
-    """Return the jobs in a write's response: ``job`` or ``jobs``, each with a uuid, a link, or complete."""
-    try:
-        root = root_object(response.body)
-    except DecodeError:
-        return StartedJobs()
-    ids: list[str] = []
-    jobs: list[Job] = []
-    for record in (*objects(root.get("job")), *objects(root.get("jobs"))):
-        id = text(record.get("uuid")) or _id_of(_links(record).get("self"))
-        if not id or id in ids:
-            continue
-        ids.append(id)
-        if record.get("state") is not None:
-            try:
-                jobs.append(_job(record, endpoint=endpoint, scope=(), id=id, states=states, path="$.job"))
-            except DecodeError:
-                continue  # its state cannot be read: the ref alone is returned
-    return StartedJobs(tuple(ids), tuple(jobs))
-
-
 def _fast_reader(
     endpoint: str, scope: Scope, states: Mapping[str, JobState] | None, *, intern: bool = False
 ) -> FastReader:
-    return FastReader(PROVIDER, endpoint, scope, STATES, states, intern=intern)
+    return FastReader(PROVIDER, endpoint, scope, _table(scope), states, intern=intern)
 
 
-def _job(
+def _table(scope: Scope) -> Mapping[str, JobState]:
+    elsewhere = any(name == data_engine.PATH for name, _ in scope)
+    return _DATA_ENGINE_STATES if elsewhere else STATES
+
+
+def build_job(
     data: Object,
     *,
     endpoint: str,
@@ -217,21 +201,36 @@ def _job(
     states: Mapping[str, JobState] | None,
     path: str,
 ) -> Job:
+    """Return the job in one record, wherever that was. Raise `DecodeError` with its ``path``."""
     record = parse_record(data, path)
     known_id = record.uuid or id
     if not known_id:
         raise DecodeError("the job has no uuid, and the request named none", path=f"{path}.uuid")
-    state = read_state(record.state, STATES, states)
+    table = _table(scope)
+    state = read_state(record.state, table, states)
+    items = data_engine.items(record, table, states)
+    warnings: tuple[str, ...] = ()
+    if state is JobState.SUCCEEDED:
+        if any(item.state in _UNSUCCESSFUL for item in items):
+            state = JobState.PARTIAL
+        going_on = [item.id for item in items if item.native_state is not None and not item.state.terminal]
+        if going_on:
+            warnings = (f"the job ended while {len(going_on)} of its jobs had not: {', '.join(going_on)}",)
     return Job(
         JobRef(PROVIDER, endpoint, known_id, scope),
         state,
         native_state=record.state,
         operation=record.description,
         message=record.message,
+        progress=data_engine.progress(record),
+        created_at=record.create_time,
         started_at=record.start_time,
+        updated_at=record.update_time,
         finished_at=record.end_time if state.terminal else None,
-        errors=_errors(record, state),
-        links=record.links,
+        errors=_errors(record, state) + tuple(error for item in items for error in item.errors),
+        warnings=warnings,
+        items=items,
+        links=data_engine.links(record),
         record=record,
     )
 
@@ -247,7 +246,7 @@ def _errors(record: JobRecord, state: JobState) -> tuple[ErrorDetail, ...]:
     message = (error and error.message) or (record.message if failed else None)
     return (
         ErrorDetail(
-            message or (NO_REASON if failed else "the server gave no reason"),
+            message or (NO_REASON if failed else NO_MESSAGE),
             code=code,
             target=error.target if error else None,
             arguments=error.arguments if error else (),
@@ -255,14 +254,10 @@ def _errors(record: JobRecord, state: JobState) -> tuple[ErrorDetail, ...]:
     )
 
 
-def _links(data: Object) -> dict[str, str]:
+def read_hrefs(data: Object) -> dict[str, str]:
+    """Return the links of any object, by name."""
     links = data.get("_links")
     if not isinstance(links, Mapping):
         return {}
     hrefs = {name: link.get("href") for name, link in links.items() if isinstance(link, Mapping)}
     return {name: href for name, href in hrefs.items() if isinstance(href, str)}
-
-
-def _id_of(href: str | None) -> str | None:
-    # Only the id is taken from a link: its host may be that of a proxy.
-    return last_segment(href, parent="jobs")

@@ -25,8 +25,9 @@ ENDPOINTS: SearchStrategy[str] = st.just("") | st.builds(
     "{}://{}{}".format, st.sampled_from(["https", "http"]), _HOSTS, _PORTS
 )
 SCOPES = st.dictionaries(st.sampled_from(["account", "agent"]) | TEXTS, TEXTS, max_size=3)
+HINTS = st.dictionaries(st.sampled_from(["done", "results"]), TEXTS)
 REFS: SearchStrategy[JobRef] = st.builds(
-    JobRef, st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True), ENDPOINTS, IDS, SCOPES
+    JobRef, st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True), ENDPOINTS, IDS, SCOPES, HINTS
 )
 
 _MAYBE = st.none() | TEXTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -13,6 +13,8 @@ from common.model.lazy import LazyFields, unchecked
 from common.model.nesting import too_deep
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
+
+_T = TypeVar("_T")
 
 
 class FrozenMap(Mapping[str, str]):
@@ -212,6 +214,15 @@ JobLike = JobRef | Job | str
 """Wherever a job is asked for: a ref, its text, a bare id, or a job that was seen before."""
 
 
-def unique(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the texts in their order, without repeats."""
-    return tuple(dict.fromkeys(texts))
+def unique(members: Iterable[_T]) -> tuple[_T, ...]:
+    """Return texts, refs or the like in their order, without repeats."""
+    return tuple(dict.fromkeys(members))
+
+
+UNREAD_RESULTS = "what became of the records of its write could not be read"
+"""How the warning begins of a job whose results are not known."""
+
+
+def with_warning(job: Job, warning: str) -> Job:
+    """Return the same observation with one more warning."""
+    return attrs.evolve(job, warnings=unique((*job.warnings, warning)), observed_at=job.observed_at)

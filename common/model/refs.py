@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -16,6 +16,12 @@ from common.model.tracebacks import without_frames
 
 ACCOUNT = "account"
 """The part of a scope that is written in the path of a ref; all others go in its query."""
+DONE = "done"
+"""The hint that the write's own status said that its work is done: that status, such as "200"."""
+RESULTS = "results"
+"""The hint where the results of a write of many records are: a path of the endpoint."""
+HINTS = frozenset({DONE, RESULTS})
+"""The names of hints, which no part of a scope may have."""
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*")
 _REF = re.compile(
@@ -24,6 +30,7 @@ _REF = re.compile(
 )
 
 Scope = tuple[tuple[str, str], ...]
+Hints = tuple[tuple[str, str], ...]
 
 
 def encode_segment(text: str) -> str:
@@ -36,18 +43,32 @@ def decode_segment(text: str) -> str:
     return unquote(text, errors="surrogatepass")
 
 
-def _scope(value: Any) -> Scope:
-    if value == ():
-        return ()
+def _query(pairs: Iterable[tuple[str, str]], *, safe: str = "") -> str:
+    return urlencode(list(pairs), safe=safe, quote_via=quote, errors="surrogatepass")
+
+
+def _pairs(what: str, example: str, value: Any) -> tuple[tuple[str, str], ...]:
     pairs = value.items() if isinstance(value, Mapping) else value
     try:
         named = {str(name): str(part) for name, part in pairs}
     except (TypeError, ValueError):
-        raise UsageError(
-            "a scope must be pairs of name and value, such as (('account', 'account-x1'),)"
-        ) from None
-    # In one order, so that refs with equal scopes are equal, whether they came as text or as arguments.
+        raise UsageError(f"{what} must be pairs of name and value, such as {example}") from None
+    # In one order, so that refs with equal pairs are equal, whether they came as text or as arguments.
     return tuple(sorted(named.items(), key=lambda pair: (pair[0] != ACCOUNT, pair)))
+
+
+def _scope(value: Any) -> Scope:
+    scope = value if value == () else _pairs("a scope", "(('account', 'account-x1'),)", value)
+    if any(name in HINTS for name, _ in scope):
+        raise UsageError(f"a scope has no part {' or '.join(sorted(HINTS))}: these are hints of a ref")
+    return scope
+
+
+def _hints(value: Any) -> Hints:
+    hints = value if value == () else _pairs("hints", "(('done', '200'),)", value)
+    if any(name not in HINTS for name, _ in hints):
+        raise UsageError(f"the hints of a ref are {' and '.join(sorted(HINTS))}, and no others")
+    return hints
 
 
 def _origin_or_none(value: Any) -> str:
@@ -59,15 +80,17 @@ class JobRef(Unchecked):
     """The reference of one job of one server. It contains no secret, and can be hashed and pickled.
 
     ``endpoint`` is an origin such as ``https://cluster1.example.com``, or "" for the source's own.
-    ``scope`` narrows an endpoint to a tenant: pairs of name and value (BlueXP: account and agent).
-    ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, which `JobRef.parse` reads.
-    Raise `UsageError` for an empty id or an endpoint that is not an origin.
+    ``scope`` narrows an endpoint to a tenant, or to one kind of jobs: pairs of name and value (BlueXP:
+    account and agent). ``hints`` are what a write told beside the id: pairs too, which no comparison looks at
+    (see `DONE` and `RESULTS`). ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, which
+    `JobRef.parse` reads. Raise `UsageError` for an empty id or an endpoint that is not an origin.
     """
 
     provider: str
     endpoint: str = attrs.field(converter=_origin_or_none)
     id: str
     scope: Scope = attrs.field(default=(), converter=_scope)
+    hints: Hints = attrs.field(default=(), converter=_hints, eq=False)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.provider, str) or not _PROVIDER.fullmatch(self.provider):
@@ -79,9 +102,14 @@ class JobRef(Unchecked):
         secure, _, host = self.endpoint.rpartition("://")
         scheme = f"{self.provider}+http" if secure == "http" else self.provider
         path = [part for name, part in self.scope if name == ACCOUNT]
-        query = [pair for pair in self.scope if pair[0] != ACCOUNT]
         text = f"{scheme}://{host}/{'/'.join(map(encode_segment, [*path, self.id]))}"
-        return f"{text}?{urlencode(query, quote_via=quote, errors='surrogatepass')}" if query else text
+        scope = _query([pair for pair in self.scope if pair[0] != ACCOUNT])
+        query = "&".join(filter(None, (scope, _query(self.hints, safe="/"))))
+        return f"{text}?{query}" if query else text
+
+    def hint(self, name: str) -> str | None:
+        """Return what a write told under this name, None where it told nothing."""
+        return next((value for key, value in self.hints if key == name), None) if self.hints else None
 
     def sibling(self, id: str) -> JobRef:
         """Return the ref of another job of this server and scope; ``id``, not empty, is not checked."""
@@ -90,6 +118,7 @@ class JobRef(Unchecked):
         draft.endpoint = self.endpoint
         draft.id = id
         draft.scope = self.scope
+        draft.hints = ()
         draft.__class__ = JobRef
         sibling: JobRef = draft
         return sibling
@@ -114,7 +143,9 @@ class JobRef(Unchecked):
         if len(segments) > 2 or "#" in match["rest"] or ACCOUNT in names or len(set(names)) < len(names):
             raise UsageError("not a job reference: the path must be the id, or an account and the id")
         scope = [(ACCOUNT, segments[0])] if len(segments) == 2 else []
-        return cls(match["provider"], f"{scheme}://{host}" if host else "", segments[-1], (*scope, *pairs))
+        scope += [pair for pair in pairs if pair[0] not in HINTS]
+        hints = [pair for pair in pairs if pair[0] in HINTS]
+        return cls(match["provider"], f"{scheme}://{host}" if host else "", segments[-1], scope, hints)
 
 
 UncheckedRef: Any = unchecked(JobRef)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from random import Random
 
 from common.model.errors import DecodeError, JobNotFound, SourceError, UnexpectedState
+from common.model.job import Job
 from common.polling.pollable import BatchReading, BatchRefused, Pollable, Reading
 from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, PollRequest, Waiter
@@ -56,7 +57,7 @@ class PollExecutor:
             return
         job = request.jobs[0]
         try:
-            reading = job.reading = await self._pollable.read(job.ref, job.reading)
+            reading = await self._read(job)
         except JobNotFound as error:
             self._throttle.on_success(self._now)
             self._deliver_not_found(request, error)
@@ -70,6 +71,28 @@ class PollExecutor:
                 # while.
                 job.single_until = request.sent_at + BATCH_AGAIN
             self._deliver(request, job, reading)
+
+    async def _read(self, polled: PolledJob) -> Reading:
+        """Return what one request tells of one job; two, if it has ended and has results to be read."""
+        ended, date = polled.unread, None
+        if ended is None:
+            ref = polled.ref
+            reading = polled.reading = await self._pollable.read(ref, polled.reading)
+            if polled.ref is ref:
+                polled.ref = reading.job.ref  # without a hint that the job contradicts
+            if not self._has_unread_results(polled, reading.job):
+                return reading
+            ended, date = reading.job, reading.date
+        return Reading(await self._pollable.read_results(ended), date)
+
+    def _has_unread_results(self, polled: PolledJob, job: Job) -> bool:
+        """Whether a job has ended, and has results that its waiters wait for. Then they are read next."""
+        if not job.done or not self._pollable.has_unread_results(job):
+            return False
+        polled.unread = job
+        for waiter in polled.waiters:
+            waiter.end_seen(job, now=self._now())
+        return True
 
     async def _read_batch(self, request: PollRequest) -> None:
         try:
@@ -101,13 +124,16 @@ class PollExecutor:
             return False
         at = None
         try:
-            if job.job is None or record != job.record:
+            if job.job is None or record != job.record or job.job.ref.hints != job.ref.hints:
                 job.job = self._pollable.decode_batch_record(job.ref, record)
-                job.record = record
+                job.record, job.ref = record, job.job.ref
             else:
                 at = now
         except DecodeError:
             job.single_until = math.inf
+            return True
+        if self._has_unread_results(job, job.job):
+            job.single_until = math.inf  # it is still due: its results are asked for alone
         else:
             self._deliver(request, job, Reading(job.job, batch.date, at=at))
         return True
@@ -159,6 +185,8 @@ class PollExecutor:
                 outcome = waiter.request_failed(error, sent_at=request.sent_at, now=now, jitter=jitter)
                 if outcome is not None:
                     waiter.fail(outcome)
+                elif waiter.ended:
+                    waiter.finish()
                 else:
                     tell(self._observer, EventKind.TROUBLE, waiter.ref, waiter.last, error)
                 self._wake_if_done(waiter)

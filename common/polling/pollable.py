@@ -62,6 +62,18 @@ class Pollable(abc.ABC):
         ``last`` is the reply before, if there was one.
         """
 
+    def has_unread_results(self, job: Job) -> bool:
+        """Whether a job that has ended has results that are to be read, once, before anybody is told."""
+        del job
+        return False
+
+    async def read_results(self, job: Job) -> Job:
+        """Return such a job with its results.
+
+        Raise `SourceError` where another try may succeed. Of any other failure the job says so in a warning.
+        """
+        return job
+
     def batch_cost(self, ref: JobRef) -> int:
         """Return how many bytes of a batch request a job takes; 0 for an id that must be asked for alone."""
         del ref

@@ -39,12 +39,17 @@ import anyio
 
 from common.concurrency import parking
 from common.model.errors import SourceClosed, UsageError
+from common.model.job import Job
+from common.model.refs import JobRef, Scope
 from common.polling.executor import PollExecutor
 from common.polling.pollable import Pollable
 from common.polling.schedule import Deadlines, PollQueue
 from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, PollRequest, Waiter
 from common.telemetry.events import Observer
+
+_Key = str | tuple[str, Scope]
+"""A job's id, with its scope where it has one: there may be jobs of several kinds with equal ids."""
 
 EXPIRED_AT_ONCE = 1000
 """So many waits are ended by their deadline in one turn of the event loop, which takes them 15 to 25 ms."""
@@ -60,7 +65,7 @@ class Poller:
         self._parking = parking()
         self.now: Callable[[], float] = self._parking.now
         self._executor = PollExecutor(pollable, throttle, observer, now=self.now, wake=self._wake)
-        self._jobs: dict[str, PolledJob] = {}
+        self._jobs: dict[_Key, PolledJob] = {}
         self._queue = PollQueue()
         self._deadlines = Deadlines()
         self._parked: dict[Waiter, None] = {}
@@ -79,6 +84,10 @@ class Poller:
         waiters = len(self._parked) + len(self._single_reads) + len(self._expired)
         held = len(self._jobs) + len(self._queue) + len(self._deadlines) + waiters
         return not held and self._timer is None and not self._in_flight and not self._active
+
+    def has_ended(self, job: Job | None) -> bool:
+        """Whether nothing is left to ask about a job: it has ended, and so has the reading of its results."""
+        return job is not None and job.done and not self._pollable.has_unread_results(job)
 
     def next_step(self, waiter: Waiter) -> Awaitable[object] | None:
         """Return what this waiter's task is to await next, None once it has been notified.
@@ -122,12 +131,17 @@ class Poller:
         """Begin a wait: from now on its task takes steps. Raise `UsageError` once the source is closed."""
         if self._closed:
             raise UsageError("the source is closed: make a new one, or close it later", ref=waiter.ref)
-        job = self._jobs.get(waiter.ref.id)
+        key = _key(waiter.ref)
+        job = self._jobs.get(key)
         if job is None:
             job = PolledJob(waiter.ref, [waiter], self._pollable.batch_cost(waiter.ref))
-            self._jobs[waiter.ref.id] = job
+            self._jobs[key] = job
         else:
             job.waiters.append(waiter)
+        if waiter.ref.hints:
+            job.take_hints(waiter)
+        if waiter.last is not None and waiter.last.done:
+            job.unread = waiter.last  # its end was seen: only the results are read
         waiter.sequence = waiter.sequence or next(self._sequence)
         waiter.active = True
         self._active += 1
@@ -146,7 +160,7 @@ class Poller:
         self._expired.discard(waiter)
         waiter.active = False
         self._active -= 1
-        job = self._jobs[waiter.ref.id]
+        job = self._jobs[_key(waiter.ref)]
         job.waiters.remove(waiter)
         request, waiter.request = waiter.request, None
         if request is not None:
@@ -160,8 +174,9 @@ class Poller:
 
     def _drop(self, job: PolledJob) -> None:
         job.due = math.inf  # makes its items in the queue stale
-        if self._jobs.get(job.ref.id) is job:
-            del self._jobs[job.ref.id]
+        key = _key(job.ref)
+        if self._jobs.get(key) is job:
+            del self._jobs[key]
 
     def _wake(self, waiter: Waiter) -> None:
         self._parked.pop(waiter, None)
@@ -238,7 +253,7 @@ class Poller:
             # timeout=0 makes one read: it waits for a place in flight, but for no Retry-After.
             if not now < throttle.next_send_at(now, self._in_flight) < math.inf:
                 break
-            job = self._jobs[waiter.ref.id]
+            job = self._jobs[_key(waiter.ref)]
             if not waiter.notified and not job.in_flight:
                 self._assign([job], now)
 
@@ -289,3 +304,7 @@ class Poller:
             self._wake_timer(
                 self._next_wake(now)
             )  # it may sleep until a request completes, as this one just did
+
+
+def _key(ref: JobRef) -> _Key:
+    return (ref.id, ref.scope) if ref.scope else ref.id

@@ -89,7 +89,7 @@ class Wait(Waiter):
             single_read=timeout == 0,
         )
         # An end is an end, whoever saw it: a finished job that was adopted costs no request.
-        wait.ended = seen is not None and seen.done
+        wait.ended = poller.has_ended(seen)
         return wait
 
     def move(self, poller: Poller, ahead: float) -> None:
@@ -124,7 +124,7 @@ class Wait(Waiter):
         if error is not None:
             await self._abandoned(error)
             return
-        if self.expired:
+        if self.expired and not self.end_without_results():
             raise self._ended_with(self.timeout_error())
         if self.error is not None:
             try:

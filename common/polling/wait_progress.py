@@ -23,7 +23,7 @@ from common.model.errors import (
     WaitTimeout,
     job_failure,
 )
-from common.model.job import Job, observed_again
+from common.model.job import UNREAD_RESULTS, Job, observed_again, with_warning
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
 from common.polling.policy import PollPolicy, backoff, healthy_delay, run_time
@@ -134,12 +134,35 @@ class WaitProgress:
             self._outage_since = sent_at
         outage = now - self._outage_since
         if self.timeout is None and self.deadline == math.inf and outage >= self.policy.outage_limit:
+            if self.last is not None and self.last.done:
+                self._give_up_results(f"no good reply for {outage:.0f} s")
+                return None
             final = error.copy_for(self.ref, self.last_observed)
             final.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
             return final
         wait = backoff(self.policy, outage, jitter)
         self.due = max(sent_at + wait, now + (error.retry_after or 0.0), now)
         return None
+
+    def end_seen(self, job: Job, *, now: float) -> None:
+        """Take the end of a job whose results are still to be read, from now on: nobody is told before."""
+        self.last, self._seen, self._seen_at, self.due = job, True, None, now
+        self.last_error = self._outage_since = None
+
+    def end_without_results(self) -> bool:
+        """End with the job as it was seen to end, its results unread, where that is no success.
+
+        Return whether the wait has ended. Of a success it is not known whether it was one for each record.
+        """
+        if self.last is None or not self.last.done or self.last.state is JobState.SUCCEEDED:
+            return False
+        self._give_up_results("the time was over")
+        return True
+
+    def _give_up_results(self, reason: str) -> None:
+        if self.last is not None:
+            self.last = with_warning(self.last, f"{UNREAD_RESULTS}: {self.last_error or reason}")
+        self.ended = self._told = True
 
     def shift_clock(self, seconds: float) -> None:
         """Change to another clock, which is ahead by so many seconds."""
@@ -176,10 +199,20 @@ class WaitProgress:
     def timeout_error(self) -> WaitTimeout:
         """Return the exception for a deadline that has passed."""
         allowed = f"{self.timeout:g} s" if self.timeout is not None else "the time allowed"
+        if self.last is not None and self.last.done:
+            return self._results_timeout(allowed)
         text = f"{self.ref}: not ended within {allowed}; last seen {self._last_words()}"
         if self.last_error is not None:
             text += f"; the last poll failed: {self.last_error}"
         error = WaitTimeout(f"{text}. The job may still be running.", ref=self.ref, job=self.last_observed)
+        error.__cause__ = self.last_error
+        return error
+
+    def _results_timeout(self, allowed: str) -> WaitTimeout:
+        text = f"{self.ref}: ended {self._last_words()}, but {UNREAD_RESULTS} within {allowed}"
+        if self.last_error is not None:
+            text += f"; the last try failed: {self.last_error}"
+        error = WaitTimeout(f"{text}. Wait again for them.", ref=self.ref, job=self.last)
         error.__cause__ = self.last_error
         return error
 

@@ -10,7 +10,7 @@ import attrs
 
 from common.model.errors import JobsError
 from common.model.job import Job
-from common.model.refs import JobRef
+from common.model.refs import DONE, JobRef
 from common.polling.pollable import Reading
 from common.polling.wait_progress import WaitProgress
 
@@ -86,6 +86,15 @@ class PolledJob:
     """What the last batch had of it: an unchanged record is not decoded again."""
     job: Job | None = None
     """What ``record`` was decoded to."""
+    unread: Job | None = None
+    """The job that has ended, where its results are still to be read."""
+
+    def take_hints(self, waiter: Waiter) -> None:
+        """Keep what a waiter's ref says beside the id, but not that a job is done that was seen to go on."""
+        hints = {**dict(waiter.ref.hints), **dict(self.ref.hints)}
+        if waiter.last is not None or self.reading is not None or self.job is not None:
+            hints.pop(DONE, None)
+        self.ref = attrs.evolve(self.ref, hints=tuple(hints.items()))
 
 
 @attrs.define(eq=False, weakref_slot=False)

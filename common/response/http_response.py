@@ -149,6 +149,18 @@ def response_of(
     return HttpResponse(status, _lower(pairs), body)
 
 
+def request_header(response: object, name: str | None) -> str | None:
+    """Return a header of the request that another library's response answers, None if that is not known."""
+    if name is None or response is None:
+        return None
+    try:
+        headers: Any = getattr(getattr(response, "request", None), "headers", None)
+        value = None if headers is None else headers.get(name)
+    except (RuntimeError, AttributeError, TypeError):  # httpx: no request has been set
+        return None
+    return _header(value) if isinstance(value, str | bytes) else None
+
+
 def _lower(pairs: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
     return tuple((_header(name).lower(), _header(value)) for name, value in pairs)
 

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 import attrs
 
-from common.model.errors import UsageError
-from common.model.job import Job
-from common.model.refs import JobRef
+from common.model.errors import DecodeError, UsageError
+from common.model.job import ErrorDetail, Job
+from common.model.refs import RESULTS, JobRef
 from common.response.redaction import SECRET_HEADERS
 
 
@@ -19,30 +19,58 @@ from common.response.redaction import SECRET_HEADERS
 class Adopted:
     """The jobs of a write: ``refs`` of all of them, ``jobs`` for those whose state the response tells.
 
-    ``warnings`` are the write's own. All three are empty for a write that started no job.
+    ``warnings`` are the write's own, ``errors`` what the response says beside a job, and ``status`` is its
+    HTTP status. Refs and jobs are empty for a write that started no job.
     """
 
     refs: tuple[JobRef, ...] = ()
     jobs: tuple[Job, ...] = ()
     warnings: tuple[str, ...] = ()
+    errors: tuple[ErrorDetail, ...] = ()
+    status: int | None = None
+    _unnamed: str | None = attrs.field(default=None, alias="unnamed", eq=False, repr=False)
+    """The beginning of a response that says that a job goes on, but names none that is known here."""
 
     @property
     def waitable(self) -> tuple[JobRef | Job, ...]:
         """What to wait for, one for each of ``refs``: the job itself if it has ended, which costs no request.
 
-        ``await wait_all(source, adopted.waitable)`` works for any write, also for one without a job.
+        A job with results that are still to be read is named by its ref (ONTAP's writes of many records).
+        ``await wait_all(source, adopted.waitable)`` works for any write, also for one without a job. Raise
+        `DecodeError`, with what the server sent, where it accepted work (202) without a job that is known
+        here: it may go on, and nobody can wait for it.
         """
-        ended = {job.ref: job for job in self.jobs if job.state.terminal}
-        return tuple(ended.get(ref, ref) for ref in self.refs)
+        if self._unnamed is not None:
+            raise DecodeError(
+                f"the write was answered {self.status}, so its work goes on, but without a job that is known "
+                f"here: look at the resource; the reply {_quoted(self._unnamed)}"
+            )
+        ended = {job.ref: job for job in self.jobs if job.done}
+        return tuple(ref if ref.hint(RESULTS) else ended.get(ref, ref) for ref in self.refs)
+
+
+def _quoted(excerpt: str) -> str:
+    return f"was {excerpt!r}" if excerpt else "had no body"
 
 
 @attrs.frozen
 class StartedJobs:
-    """The jobs in the response to a write, read by the provider: all ids, and the complete jobs."""
+    """The jobs in the response to a write, read by the provider.
 
-    ids: tuple[str, ...] = ()
+    ``refs`` name no endpoint; ``jobs`` are the complete ones. ``unnamed`` is True where the response says
+    that a job goes on, and names none, or not all of them.
+    """
+
+    refs: tuple[JobRef, ...] = ()
     jobs: tuple[Job, ...] = ()
     warnings: tuple[str, ...] = ()
+    errors: tuple[ErrorDetail, ...] = ()
+    unnamed: bool = False
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the jobs, in order."""
+        return tuple(ref.id for ref in self.refs)
 
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE")

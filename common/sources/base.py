@@ -7,10 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio.lowlevel
+import attrs
 
 from common.model.async_only import AsyncContext
 from common.model.errors import JobNotFound, SourceError, Unsupported, UsageError
-from common.model.job import Job, JobLike
+from common.model.job import UNREAD_RESULTS, Job, JobLike, with_warning
 from common.model.refs import JobRef, Scope
 from common.model.states import Action, Capability, JobState
 from common.options import read_timeout, read_until
@@ -77,8 +78,9 @@ class BaseSource(AsyncContext):
     async def get(self, job: JobLike) -> Job:
         """Return one observation of one job, made by one request.
 
-        Raise `JobNotFound` if the API says that there is no such job, `SourceError` for anything that went
-        wrong on the way, `WrongSource` for another source's job. A failed job is no error here.
+        One more reads what became of each record, where a write of many has ended (ONTAP). Raise
+        `JobNotFound` if the API says that there is no such job, `SourceError` for anything that went wrong on
+        the way, `WrongSource` for another source's job. A failed job is no error here.
         """
         ref = self._refs.resolve(job)
         try:
@@ -186,9 +188,14 @@ class BaseSource(AsyncContext):
         return f"<{type(self).__name__} {self.endpoint!r}{scope}>"
 
     async def _read(self, ref: JobRef) -> Reading:
-        """Send one request for one job, outside the poller. The throttle learns what came of it."""
+        """Send one request for one job, outside the poller. The throttle learns what came of it.
+
+        One more reads the results of a job that has ended and has any; where that fails, a warning says so.
+        """
         try:
             reading = await self._pollable.read(ref)
+            if self._pollable.has_unread_results(reading.job):
+                reading = attrs.evolve(reading, job=await self._read_results(reading.job))
         except SourceError as error:
             self._throttle.on_failure(error)
             raise
@@ -197,6 +204,13 @@ class BaseSource(AsyncContext):
             raise
         self._throttle.on_success()
         return reading
+
+    async def _read_results(self, job: Job) -> Job:
+        try:
+            return await self._pollable.read_results(job)
+        except SourceError as error:
+            self._throttle.on_failure(error)
+            return with_warning(job, f"{UNREAD_RESULTS}: {error}")
 
     def _current_poller(self) -> Poller:
         """Return the poller of the running event loop: nothing of it can be carried to another."""

@@ -9,7 +9,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from common.model.errors import DecodeError, JobsError, Unsupported
+from common.model.errors import DecodeError, JobsError, Unsupported, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef, Scope
 from common.model.states import Capability, JobState
@@ -57,6 +57,10 @@ class Driver(abc.ABC):
     """At most so many seconds of a ``Retry-After`` are kept."""
     lost_write_hint: ClassVar[str] = "look at the resource"
     """How to find out whether a write was carried out whose reply was lost; for the error that says so."""
+    job_scope: ClassVar[frozenset[str]] = frozenset()
+    """The names of the parts of a scope that belong to a job, and not to the source."""
+    job_id_header: ClassVar[str | None] = None
+    """The header in which a write may say what its job is called, in lower case."""
     headers: Mapping[str, str] = {}
     """What each request carries beside ``Accept: application/json``, which may be replaced."""
 
@@ -95,6 +99,14 @@ class Driver(abc.ABC):
         """Return the one form of a scope that can be written in several."""
         return scope
 
+    def check_ref(self, ref: JobRef) -> None:
+        """Check the hints of a ref, and the parts of its scope that are a job's.
+
+        Raise `UsageError` for one that means nothing to this provider.
+        """
+        if ref.hints:
+            raise UsageError(f"{ref}: {self.provider} writes give no hints about their jobs", ref=ref)
+
     def check_policy(self, policy: PollPolicy) -> PollPolicy:
         """Return the policy if this provider can work with it. Raise `UsageError` otherwise."""
         return policy
@@ -120,6 +132,19 @@ class Driver(abc.ABC):
         """Return the rate budget that a response tells, None if it tells none."""
         del response
         return None
+
+    def results_path(self, job: Job) -> str | None:
+        """Return where the results of a job that has ended are, None if there are none that were not read."""
+        del job
+        return None
+
+    async def read_results(self, http: DriverHttp, job: Job) -> Job:
+        """Return a job that has ended with its results.
+
+        Raise `SourceError` where another try may succeed. Of any other failure the job says so in a warning.
+        """
+        del http
+        return job
 
     def batch_cost(self, ref: JobRef) -> int:
         """Return how many bytes of a batch request a job takes; 0 for an id that must be asked for alone."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from common.http.client import ApiClient, needs_auth
 from common.model.endpoints import origin
 from common.model.errors import (
@@ -15,7 +17,7 @@ from common.model.errors import (
     TransportError,
     UsageError,
 )
-from common.model.job import unique
+from common.model.job import ErrorDetail, unique
 from common.model.refs import JobRef
 from common.model.states import JobState
 from common.model.tracebacks import without_frames
@@ -23,7 +25,7 @@ from common.options import read_options
 from common.polling.throttle import LoopThrottle
 from common.response.decoding import root_object
 from common.response.failures import write_outcome_unknown
-from common.response.http_response import HttpResponse, response_of
+from common.response.http_response import MAX_MESSAGE, HttpResponse, request_header, response_of
 from common.response.writes import Adopted, check_body, check_headers, check_method, check_path
 from common.sources.base import BaseSource
 from common.sources.driver import Driver
@@ -74,6 +76,8 @@ class HttpSource(BaseSource):
                 scope=driver.scope,
                 aliases=checked.aliases,
                 canonical_scope=driver.canonical_scope,
+                job_scope=driver.job_scope,
+                check_ref=driver.check_ref,
             ),
             throttle=throttle,
             capabilities=driver.capabilities,
@@ -95,10 +99,13 @@ class HttpSource(BaseSource):
         """Return the jobs that a write's response hands over, bound to this source's own endpoint. No I/O.
 
         Takes an httpx or requests response, or ``status=``, ``headers=`` and ``body=`` of any other. Of a
-        link only the id is used: proxies name other hosts. Raise `ApiError` if the write failed and
-        hands over nothing, `DecodeError` for an id that can be no job's.
+        link only the id is used, and the path where jobs are in several places: proxies name other hosts.
+        Raise `ApiError` if the write failed and hands over nothing, `DecodeError` for an id that can be no
+        job's.
         """
-        return self._adopt(response_of(response, status=status, headers=headers, body=body), "the write")
+        read = response_of(response, status=status, headers=headers, body=body)
+        sent = request_header(response, self._driver.job_id_header)
+        return self._adopt(read, "the write", self._named(sent))
 
     @without_frames
     async def start(
@@ -129,6 +136,9 @@ class HttpSource(BaseSource):
         body = check_body(json, content)
         if json is not None and "content-type" not in map(str.lower, sent_headers):
             sent_headers["Content-Type"] = "application/json"
+        named = self._named(
+            next((v for k, v in sent_headers.items() if k.lower() == self._driver.job_id_header), None)
+        )
         request = f"{method} {target.partition('?')[0][:MAX_PATH_SHOWN]}"
         try:
             response = await self._client.send(
@@ -137,18 +147,18 @@ class HttpSource(BaseSource):
         except (TransportError, DecodeError) as error:
             if not error.sent:
                 raise
-            raise self._uncertain(request, error) from error
+            raise self._uncertain(request, error, named) from error
         self._reader.update_budget(response)
         try:
-            adopted = self._adopt(response, request)
+            adopted = self._adopt(response, request, named)
             if response.body.strip() and not adopted.refs:
                 root_object(response.body)  # what is not the API's reply says nothing about the write
         except DecodeError as error:
-            raise self._uncertain(request, error) from error
+            raise self._uncertain(request, error, named) from error
         except SourceError as error:
             self._throttle.on_failure(error)
             if write_outcome_unknown(response.status, self._driver.parse_error(response)):
-                raise self._uncertain(request, error) from error
+                raise self._uncertain(request, error, named) from error
             raise
         return adopted
 
@@ -159,23 +169,47 @@ class HttpSource(BaseSource):
         finally:
             await self._client.aclose()
 
-    def _adopt(self, response: HttpResponse, request: str) -> Adopted:
+    def _adopt(self, response: HttpResponse, request: str, named: JobRef | None) -> Adopted:
         started = self._driver.parse_started(response)
-        ids = unique(started.ids)
-        if not ids and not response.ok:
+        refs = started.refs or ((named,) if named and response.ok else ())
+        if not refs and not response.ok:
             raise self._reader.failure(response, request)
         try:
-            refs = tuple(self._refs.resolve(JobRef(self.provider, "", id)) for id in ids)
+            refs = tuple(map(self._refs.resolve, unique(refs)))
         except UsageError as error:  # the server's fault, not the caller's
             problem = str(error)
         else:
-            return Adopted(refs, started.jobs, started.warnings)
+            unnamed = started.unnamed and not (named and not started.refs)
+            excerpt = attrs.evolve(response, redact=self._client.redact).excerpt if unnamed else None
+            errors = started.errors or (() if response.ok else (self._error_of(response),))
+            return Adopted(
+                refs,
+                started.jobs,
+                started.warnings,
+                tuple(map(self._redacted, errors)),
+                response.status,
+                unnamed=excerpt,
+            )
         raise DecodeError(f"the reply to the write names a job that cannot be one: {problem}")
 
-    def _uncertain(self, request: str, error: JobsError) -> ActionUncertain:
+    def _named(self, id: str | None) -> JobRef | None:
+        """Return the ref of the job that the write itself named in a header, None where it named none."""
+        return None if id is None else self._refs.resolve(JobRef(self.provider, "", id))
+
+    def _error_of(self, response: HttpResponse) -> ErrorDetail:
+        body = self._reader.error_body(response)
+        return ErrorDetail(body.message or f"the write was answered {response.status}", code=body.code)
+
+    def _redacted(self, error: ErrorDetail) -> ErrorDetail:
+        redact = self._client.redact
+        arguments = tuple(attrs.evolve(each, message=redact(each.message)) for each in error.arguments)
+        return attrs.evolve(error, message=redact(error.message, MAX_MESSAGE), arguments=arguments)
+
+    def _uncertain(self, request: str, error: JobsError, named: JobRef | None) -> ActionUncertain:
         return ActionUncertain(
             self._client.redact(
                 f"{request}: the reply was lost ({error}); the work may have begun, and nothing is sent "
                 f"again: before you start it once more, {self._driver.lost_write_hint}"
-            )
+            ),
+            ref=named,
         )

@@ -9,9 +9,10 @@ from typing import Any
 import attrs
 
 from common.http.client import ApiClient
-from common.model.errors import DecodeError, JobNotFound, JobsError, SourceError
+from common.model.errors import DecodeError, JobNotFound, JobsError, PermissionDenied, SourceError
 from common.model.job import Job
-from common.model.refs import JobRef
+from common.model.refs import DONE, RESULTS, JobRef
+from common.model.states import JobState
 from common.polling.pollable import BatchReading, Pollable, Reading
 from common.polling.throttle import LoopThrottle
 from common.response.failures import ErrorBody, api_error
@@ -32,17 +33,30 @@ class HttpReader(Pollable):
         self._throttle = throttle
 
     async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
-        """Send one GET for one job. The same bytes as in ``last`` are the same job."""
+        """Send one GET for one job. The same bytes as in ``last`` are the same job.
+
+        Where the write's own status said that its work is done, a job that may not be read, or that there is
+        none of, has succeeded.
+        """
         response = await self._client.send("GET", self._driver.job_path(ref))
         self.update_budget(response)
         if response.status != 200:
-            raise self.failure(response, f"GET job {ref.id}", ref)
+            failure = self.failure(response, f"GET job {ref.id}", ref)
+            return Reading(_done_with_its_write(failure, ref), response.date)
         body: bytes | None = response.body
-        if last is not None and body == last.body:
+        if last is not None and body == last.body and last.job.ref.hints == ref.hints:
             return Reading(last.job, response.date, body, datetime.now(UTC))
         if len(response.body) > COMPARED:
             body = None
         return Reading(self._parse(response.body, ref), response.date, body)
+
+    def has_unread_results(self, job: Job) -> bool:
+        """Whether the driver knows where results of a job are that were not read yet."""
+        return self._driver.results_path(job) is not None
+
+    async def read_results(self, job: Job) -> Job:
+        """Return an ended job with its results, as the driver reads them."""
+        return await self._driver.read_results(self, job)
 
     def batch_cost(self, ref: JobRef) -> int:
         """Return how many bytes of a batch request a job takes, as the driver says."""
@@ -54,7 +68,7 @@ class HttpReader(Pollable):
 
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         """Return the job in one record of a batch, as the driver reads it."""
-        return self._driver.decode_batch_record(ref, record)
+        return _with_hints(self._driver.decode_batch_record(ref, record))
 
     async def send(self, method: str, path: str) -> HttpResponse:
         """Send one request, signed in, and return the whole response, whatever its status."""
@@ -108,10 +122,40 @@ class HttpReader(Pollable):
         except DecodeError as error:
             error.ref = ref
             raise
-        if job.ref.id == ref.id:
-            return job
+        if job.ref.id == ref.id and job.ref.hints == ref.hints:
+            return _with_hints(job)
         if job.ref.id.casefold() != ref.id.casefold():
             raise DecodeError(
                 "the reply is about another job than the one asked for", transient=True, ref=ref
             )
-        return attrs.evolve(job, ref=ref)
+        return _with_hints(attrs.evolve(job, ref=ref))
+
+
+def _done_with_its_write(failure: JobsError, ref: JobRef) -> Job:
+    """Return the job of a write whose status said that its work is done. Raise any other failure."""
+    status = ref.hint(DONE)
+    if status is None or not isinstance(failure, JobNotFound | PermissionDenied):
+        raise failure
+    warning = (
+        f"the write was answered {status}, which says that its work is done; the job itself could not be "
+        f"read: {failure}"
+    )
+    return _with_hints(Job(ref, JobState.SUCCEEDED, warnings=(warning,)))
+
+
+def _with_hints(job: Job) -> Job:
+    """Return a job with what the hints of its ref mean to it.
+
+    One that has not ended contradicts the hint that its write's work is done. One that has ended has the link
+    to its results, which the server may not repeat.
+    """
+    ref = job.ref
+    if not ref.hints:
+        return job
+    if not job.done:
+        hints = tuple(pair for pair in ref.hints if pair[0] != DONE)
+        return job if hints == ref.hints else attrs.evolve(job, ref=attrs.evolve(ref, hints=hints))
+    results = ref.hint(RESULTS)
+    if results is None or RESULTS in job.links:
+        return job
+    return attrs.evolve(job, links={**job.links, RESULTS: results})

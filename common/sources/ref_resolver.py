@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+
+import attrs
 
 from common.model.errors import UsageError, WrongSource
 from common.model.job import Job, JobLike
@@ -19,7 +21,9 @@ MAX_ID = 1024
 class RefResolver:
     """What belongs to a source: the jobs of one provider and endpoint, by any of its names, in one scope.
 
-    ``canonical_scope`` returns the one form of a scope that can be written in several.
+    ``canonical_scope`` returns the one form of a scope that can be written in several. ``job_scope`` are the
+    names of its parts that belong to a job, and not to the source. ``check_ref`` raises `UsageError` for such
+    a part, or a hint, that means nothing to the provider.
     """
 
     def __init__(
@@ -30,12 +34,16 @@ class RefResolver:
         scope: Scope = (),
         aliases: Iterable[str] = (),
         canonical_scope: Callable[[Scope], Scope] = tuple,
+        job_scope: Collection[str] = (),
+        check_ref: Callable[[JobRef], None] | None = None,
     ) -> None:
         self.provider = provider
         self.endpoint = endpoint
         self.scope = scope
         self.aliases: frozenset[str] = read_aliases(aliases)
         self._canonical_scope = canonical_scope
+        self._job_scope = job_scope
+        self._check_ref = check_ref
         self._any = JobRef(provider, endpoint, "any", scope)
 
     def resolve(self, job: JobLike) -> JobRef:
@@ -57,7 +65,17 @@ class RefResolver:
             )
         if job.provider != self.provider or job.endpoint != self.endpoint or job.scope != self.scope:
             self._check_owner(job)
-        return self._complete(job.id)
+        ref = self._complete(job.id)
+        if job.hints or (self._job_scope and job.scope != self.scope):
+            return self._with_hints(ref, job)
+        return ref
+
+    def _with_hints(self, ref: JobRef, job: JobRef) -> JobRef:
+        own = [pair for pair in self._canonical_scope(job.scope) if pair[0] in self._job_scope]
+        ref = attrs.evolve(ref, scope=(*self.scope, *own), hints=job.hints)
+        if self._check_ref is not None:
+            self._check_ref(ref)
+        return ref
 
     def _complete(self, id: str) -> JobRef:
         if not 0 < len(id) <= MAX_ID or id in (".", ".."):
@@ -76,7 +94,11 @@ class RefResolver:
                 ref=ref,
             )
         local = dict(self._canonical_scope(self.scope))
-        foreign = [name for name, part in self._canonical_scope(ref.scope) if local.get(name) != part]
+        foreign = [
+            name
+            for name, part in self._canonical_scope(ref.scope)
+            if name not in self._job_scope and local.get(name) != part
+        ]
         if foreign:
             raise WrongSource(f"{_shortened(ref)}: a job of another {' and '.join(foreign)}", ref=ref)
 

@@ -7,15 +7,18 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
 import respx
 
 from bluexp_jobs import (
     Action,
+    ActionUncertain,
     ApiError,
     Bearer,
     BlueXPJobs,
     Capability,
     DecodeError,
+    ErrorDetail,
     JobNotFound,
     JobRef,
     JobState,
@@ -304,3 +307,83 @@ async def test_a_write_hands_over_its_job_by_any_of_its_names(key: str, status: 
     assert adopted.refs == (source.ref(ID),)
     assert (await source.wait(adopted.refs[0])).succeeded
     assert wire.lines == [f"GET {API}/job/{ID}"]
+
+
+# --- a write that names its job itself
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+@pytest.mark.parametrize("name", ["job-id", "Job-Id"])
+async def test_a_job_that_the_request_names_is_adopted(status: int, name: str) -> None:
+    source, wire = bluexp(reply({} if status != 204 else b"", status), reply({"job": [record("COMPLETED")]}))
+    started = await source.start("POST", "/object-storage", headers={name: ID}, json={})
+    assert started.waitable == (source.ref(ID),)
+    assert (await source.wait(started.waitable[0])).succeeded
+    assert wire.sent("job-id")[0] == ID
+
+
+async def test_the_job_that_the_response_names_comes_first() -> None:
+    source, _ = bluexp(reply({"job-id": ID}, 202))
+    started = await source.start("PUT", "/object-storage", headers={"job-id": "mine"}, json={})
+    assert started.refs == (source.ref(ID),)
+
+
+async def test_a_response_of_httpx_or_requests_tells_what_its_request_named() -> None:
+    source, _ = bluexp()
+    request = httpx.Request("POST", "https://h/object-storage", headers={"job-id": ID})
+    assert source.adopt(httpx.Response(202, request=request)).refs == (source.ref(ID),)
+    prepared = requests.Request("PUT", "https://h/object-storage", headers={"Job-ID": ID}).prepare()
+    response = requests.Response()
+    response.status_code, response.request = 200, prepared
+    assert source.adopt(response).refs == (source.ref(ID),)
+    assert source.adopt(httpx.Response(200)).refs == ()
+
+
+async def test_a_refused_write_has_no_job_whatever_it_named() -> None:
+    source, _ = bluexp(reply({"message": "no such bucket"}, 400))
+    with pytest.raises(ApiError, match="no such bucket"):
+        await source.start("POST", "/object-storage", headers={"job-id": ID}, json={})
+
+
+async def test_where_the_reply_is_lost_the_error_names_the_job() -> None:
+    source, _ = bluexp(httpx.ReadError("reset"))
+    with pytest.raises(ActionUncertain) as caught:
+        await source.start("POST", "/object-storage", headers={"job-id": ID}, json={})
+    assert caught.value.ref == source.ref(ID)
+
+
+@pytest.mark.parametrize("id", ["", "..", "x" * 2000])
+async def test_a_name_that_is_no_jobs_is_refused_before_any_request(id: str) -> None:
+    source, wire = bluexp()
+    with pytest.raises(UsageError, match="id"):
+        await source.start("POST", "/object-storage", headers={"job-id": id}, json={})
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize(
+    "body", [{}, b"", {"id": ID}, {"job": {"id": ID}}, {"job-id": [ID]}, {"job-id": ""}, b"<html>"], ids=str
+)
+async def test_accepted_work_without_a_known_job_cannot_be_waited_for(body: Any) -> None:
+    source, _ = bluexp()
+    adopted = source.adopt(status=202, body=body)
+    with pytest.raises(DecodeError, match="without a job that is known here") as caught:
+        _ = adopted.waitable
+    assert ID in str(caught.value) or ID not in str(body)
+    assert source.adopt(status=200, body=body).waitable == ()
+
+
+@pytest.mark.parametrize("status", [202, 400])
+async def test_an_error_beside_a_job_is_kept(status: int) -> None:
+    source, _ = bluexp()
+    adopted = source.adopt(
+        status=status, body={"job-id": ID, "error": "one volume was left out", "code": "7"}
+    )
+    assert adopted.errors == (ErrorDetail("one volume was left out", code="7"),)
+    assert (adopted.status, adopted.waitable) == (status, (source.ref(ID),))
+
+
+async def test_no_write_gives_hints() -> None:
+    source, wire = bluexp()
+    with pytest.raises(UsageError, match="no hints"):
+        await source.wait(f"bluexp:///{ID}?done=200")
+    assert wire.requests == []

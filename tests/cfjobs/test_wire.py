@@ -434,7 +434,24 @@ def test_an_odd_guid_survives_its_location(guid: str) -> None:
     ],
 )
 def test_a_location_of_another_kind_is_no_job(location: str) -> None:
-    assert parse_started(response(202, b"", ("location", location))).ids == ()
+    parsed = parse_started(response(202, b"", ("location", location)))
+    assert (parsed.ids, parsed.unnamed) == ((), location in NAMELESS)
+
+
+NAMELESS = ("/v3/jobs", "/v3/jobs/", "/v3/jobs/%FF", "https://[broken/v3/jobs/x")
+"""The Location of a job, without a guid that could be read."""
+
+
+def test_an_error_beside_a_job_is_kept() -> None:
+    body = {"errors": [{"code": 10008, "title": "CF-Unprocessable", "detail": "a route was left"}]}
+    parsed = parse_started(response(202, body, ("location", f"/v3/jobs/{GUID}")))
+    assert [error.message for error in parsed.errors] == ["a route was left"]
+    assert parsed.ids == (GUID,)
+
+
+def test_a_task_is_accepted_and_is_no_job() -> None:
+    parsed = parse_started(response(202, {"guid": GUID, "state": "RUNNING"}))
+    assert (parsed.ids, parsed.unnamed) == ((), False)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 302, 422])

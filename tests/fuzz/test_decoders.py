@@ -25,6 +25,7 @@ from common.response.decoding import read_json
 from common.response.failures import api_error
 from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
+from ontapjobs.started import parse_started
 from tests.fuzz.payloads import bodies, check_job, listed, tried
 from tests.ontaprecords import FULL as ONTAP
 from tests.ontaprecords import UUID
@@ -258,7 +259,7 @@ def test_a_reply_to_a_write(
     reply = HttpResponse(status, headers, body)
     with reading(quick):
         told: list[StartedJobs | JobsError] = [
-            tried(lambda: ontap.parse_started(reply, endpoint="https://h")),
+            tried(lambda: parse_started(reply, endpoint="https://h")),
             tried(lambda: cf.parse_started(reply)),
             tried(lambda: bluexp.parse_started(reply)),
         ]

@@ -17,6 +17,7 @@ from common.model.refs import JobRef
 from common.model.states import JobState
 from common.response.http_response import HttpResponse
 from ontapjobs.actions import REFUSALS
+from ontapjobs.started import parse_started
 from ontapjobs.wire import (
     NO_REASON,
     REFERENCE_STATES,
@@ -26,7 +27,6 @@ from ontapjobs.wire import (
     parse_job,
     parse_jobs,
     parse_page,
-    parse_started,
 )
 from tests.examples import at_least
 from tests.jsonvalues import (

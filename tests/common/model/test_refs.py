@@ -48,6 +48,7 @@ def test_any_ref_survives_the_trip_through_text(ref: JobRef) -> None:
     assert text.isascii()
     assert text.isprintable()
     assert JobRef.parse(text) == ref
+    assert JobRef.parse(text).hints == ref.hints
     assert str(JobRef.parse(text)) == text
 
 
@@ -149,6 +150,31 @@ def test_an_endpoint_that_is_no_origin_is_refused(endpoint: Any) -> None:
 def test_a_text_that_is_no_ref_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         JobRef.parse(text)
+
+
+HINTED = JobRef("ontap", "https://h", "1", (("path", "/api/x/jobs"),), {"results": "/api/storage/luns"})
+
+
+def test_hints_are_in_the_text_and_in_no_comparison() -> None:
+    plain = JobRef("ontap", "https://h", "1", HINTED.scope)
+    assert (HINTED, hash(HINTED)) == (plain, hash(plain))
+    assert str(HINTED) == "ontap://h/1?path=%2Fapi%2Fx%2Fjobs&results=/api/storage/luns"
+    for again in (JobRef.parse(str(HINTED)), pickled(HINTED), copy.copy(HINTED), attrs.evolve(HINTED)):
+        assert (again, again.hints) == (HINTED, HINTED.hints)
+    assert (HINTED.hint("results"), HINTED.hint("done")) == ("/api/storage/luns", None)
+    assert HINTED.sibling("2").hints == ()
+
+
+@pytest.mark.parametrize("hints", [None, 5, "done", [("done",)], {"agent": "a1"}, (("secret", "x"),)])
+def test_hints_that_are_none_are_refused(hints: Any) -> None:
+    with pytest.raises(UsageError, match="hints"):
+        JobRef("ontap", "", "1", (), hints)
+
+
+@pytest.mark.parametrize("name", ["done", "results"])
+def test_no_part_of_a_scope_is_called_as_a_hint(name: str) -> None:
+    with pytest.raises(UsageError, match="hints of a ref"):
+        JobRef("ontap", "", "1", {name: "x"})
 
 
 def test_a_ref_names_its_account_once() -> None:

@@ -1,0 +1,100 @@
+"""Decode the response to a write, without I/O: the jobs that it started, and what else it says.
+
+Facts are from the ONTAP REST reference, "Asynchronous processing" of NetApp's automation guide, and NetApp's
+Python client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from common.model.errors import DecodeError
+from common.model.job import ErrorDetail, Job
+from common.model.refs import DONE, RESULTS, JobRef
+from common.model.states import JobState
+from common.response.decoding import Object, as_json, objects, root_object, text
+from common.response.http_response import HttpResponse, last_segment
+from common.response.writes import StartedJobs
+from ontapjobs.data_engine import PATH
+from ontapjobs.links import jobs_path, results_hint
+from ontapjobs.records import error_detail, read_error
+from ontapjobs.wire import PROVIDER, build_job, read_hrefs
+
+ACCEPTED = 202
+DONE_STATUSES = frozenset({200, 201})
+"""By these the server says that the work is done: with ``return_timeout``, that it was within that time.
+
+"You do not need to retrieve the job state", says NetApp's guide of the 200; a POST answers 201.
+"""
+
+
+def parse_started(
+    response: HttpResponse, *, endpoint: str, states: Mapping[str, JobState] | None = None
+) -> StartedJobs:
+    """Return the jobs in a write's response: ``job`` or ``jobs``, each with a uuid, a link, or complete.
+
+    What the response tells beside an id is kept in the ref's hints: the link to the results of a write of
+    many records, and that its status says that the work is done. Of a link only what is below the endpoint is
+    used: its host may be that of a proxy. Jobs elsewhere than below ``/api/cluster/jobs`` have their path in
+    the ref's scope.
+    """
+    accepted = response.status == ACCEPTED
+    try:
+        root = root_object(response.body)
+    except DecodeError:
+        return StartedJobs(unnamed=accepted)
+    errors = (*read_errors(root.get("error")), *read_errors(root.get("errors")))
+    done = str(response.status) if response.status in DONE_STATUSES and not errors else None
+    refs: dict[JobRef, None] = {}
+    jobs: list[Job] = []
+    nameless = False
+    for record in (*objects(root.get("job")), *objects(root.get("jobs"))):
+        ref = _ref(record, endpoint)
+        if ref is None:
+            nameless = True
+            continue
+        if ref in refs:
+            continue
+        job = _told(record, ref, states)
+        if done and (record.get("state") is None or (job is not None and job.succeeded)):
+            ref = attrs.evolve(ref, hints=((DONE, done), *ref.hints))
+        refs[ref] = None
+        if job is not None:
+            jobs.append(attrs.evolve(job, ref=ref))
+    return StartedJobs(tuple(refs), tuple(jobs), errors=errors, unnamed=accepted and (nameless or not refs))
+
+
+def read_errors(value: object, *, title: str | None = None) -> Iterator[ErrorDetail]:
+    """Iterate over the errors in a list, or the one that is alone; one of an unknown form is JSON text."""
+    for member in value if isinstance(value, list) else [value]:
+        if member is None or member in ("", {}):
+            continue
+        inner = member.get("error") if isinstance(member, Mapping) else None
+        error = read_error(inner or member)
+        if error is None:
+            yield ErrorDetail(text(member) or as_json(member), title=title)
+        else:
+            yield error_detail(error, title=title)
+
+
+def _ref(record: Object, endpoint: str) -> JobRef | None:
+    links = read_hrefs(record)
+    id = text(record.get("uuid")) or last_segment(links.get("self"), parent="jobs")
+    if not id:
+        return None
+    path, results = jobs_path(links.get("self")), results_hint(links.get("results"), id)
+    scope = ((PATH, path),) if path else ()
+    return JobRef(PROVIDER, endpoint, id, scope, ((RESULTS, results),) if results else ())
+
+
+def _told(record: Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job | None:
+    if record.get("state") is None:
+        return None
+    try:
+        return build_job(
+            record, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states, path="$.job"
+        )
+    except DecodeError:
+        return None  # its state cannot be read: the ref alone is returned
