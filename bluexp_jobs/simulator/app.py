@@ -53,6 +53,9 @@ FORBIDDEN = json_response(403, {"statusCode": 403, "error": "Forbidden", "messag
 UNKNOWN_ROUTE = json_response(
     404, {"statusCode": 404, "error": "Not Found", "message": "Cannot find this path"}
 )
+NO_JOB_ID = json_response(
+    400, {"statusCode": 400, "error": "Bad Request", "message": "The header job-id must be a new id"}
+)
 NO_SUCH_JOB: Mapping[Missing, Response] = MappingProxyType(
     {
         "empty": json_response(200, {"job": []}),
@@ -67,6 +70,8 @@ VOCABULARY = (
 )
 """The words of the BlueXP backup and recovery reference ("job"), of its sister API, and of the platform's
 job-monitor APIs; their letter case varies."""
+NAMED_BY_CALLER = ["object-storage"]
+"""The path of the write whose caller names the job, in the header ``job-id``."""
 DEFAULT_TYPE = "backup-working-environment"
 SPECIAL_FIELDS = frozenset({"volumes", "batches", "restore", "data"})
 """Fields that a record has below ``data``."""
@@ -76,7 +81,8 @@ class BlueXPSimulator(Simulator):
     """The jobs of BlueXP backup and recovery, as an ASGI application.
 
     Calls need a bearer token and the header ``x-agent-id: <agent>clients``. Any account and any agent will
-    do, unless ``account`` or ``agent`` names the one that there is. ``missing`` is how the response for a job
+    do, unless ``account`` or ``agent`` names the one that there is. A write to ``/object-storage`` names its
+    job itself, in the header ``job-id``, and its response does not. ``missing`` is how the response for a job
     that does not exist reads. Jobs are kept for ``retention`` seconds. Tokens come from ``POST /oauth/token``
     (also below ``/auth``) and live for ``token_lifetime`` seconds.
 
@@ -249,7 +255,13 @@ class BlueXPSimulator(Simulator):
         if isinstance(new, Response):
             return new
         fields: dict[str, Any] = {**_fields_of_path(path), **new.fields}
-        return json_response(202, {"job-id": self.add_job(new.script, id=new.id, **fields)})
+        if path != NAMED_BY_CALLER:
+            return json_response(202, {"job-id": self.add_job(new.script, id=new.id, **fields)})
+        named = request.headers.get("job-id", "")
+        if not named or named in self.jobs:
+            return NO_JOB_ID
+        self.add_job(new.script, id=named, **fields)
+        return json_response(202, {})
 
     def _render(self, job: ScriptedJob, now: float) -> dict[str, Any] | None:
         """Return a job's record; None once it is gone."""

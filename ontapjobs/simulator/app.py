@@ -25,9 +25,10 @@ from ontapjobs.simulator.errors import (
     reply,
 )
 from ontapjobs.simulator.fields import ALL, parse_version, pick
-from ontapjobs.simulator.job_record import JOBS, has_ended, is_gone, link, render
+from ontapjobs.simulator.job_record import JOBS, has_ended, is_gone, jobs_path, link, render
 from ontapjobs.simulator.list_query import ListQuery, next_href, parse_fields, parse_query, parse_timeout
 from ontapjobs.simulator.pages import after, cut_page, short_page, whole_page
+from ontapjobs.simulator.results import PARAMETER, fields_of_write, render_results, results_link
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -135,7 +136,9 @@ class OntapSimulator(Simulator):
 
         Fields are those of the record (``description``, ``message``, ``code``, ``svm``, ``node``,
         ``error``, …; None leaves one out). By default, a failure with a message has an ``error``
-        made from it, and the times follow the script.
+        made from it, and the times follow the script. With ``path`` the job is in another collection than the
+        cluster's jobs, such as ``/api/data-engine/jobs``. ``results`` (``records``, ``errors``,
+        ``rollback_errors``) are those of a write that starts it; a POST of many records has some without.
         """
         refuses = {"pause": not pausable, "cancel": not cancellable}
         refused = frozenset(action for action, refuse in refuses.items() if refuse)
@@ -193,8 +196,10 @@ class OntapSimulator(Simulator):
         match request.method, request.segments:
             case "GET", ("api", "cluster", "jobs"):
                 return self._collection(request)
-            case "GET", ("api", "cluster", "jobs", uuid):
+            case "GET", ("api", *_, "jobs", uuid):
                 return self._single(request, uuid)
+            case "GET", ("api", _, *_) if PARAMETER in request.query:
+                return reply(200, render_results(self.jobs, request, self.retention))
             case "PATCH", ("api", "cluster", "jobs", uuid):
                 return self._act(request, uuid)
             case _, ("api", "cluster", "jobs", *_):
@@ -216,8 +221,10 @@ class OntapSimulator(Simulator):
         good = set(self.tokens or ()) - self._expired
         return scheme.lower() == "bearer" and token.strip() in good
 
-    def _find(self, uuid: str, now: float) -> ScriptedJob:
+    def _find(self, uuid: str, now: float, path: str = JOBS) -> ScriptedJob:
         job = self.jobs.get(uuid)
+        if job is not None and jobs_path(job) != path:
+            job = None
         if job is None and not _is_uuid(uuid):
             raise malformed_id(uuid)
         if job is None or is_gone(job, now, self.retention):
@@ -228,7 +235,8 @@ class OntapSimulator(Simulator):
         return render(job, now, self.version, self.wall)
 
     def _single(self, request: Request, uuid: str) -> Response:
-        record = self._render(self._find(uuid, request.at), request.at)
+        path = f"/{'/'.join(request.segments[:-1])}"
+        record = self._render(self._find(uuid, request.at, path), request.at)
         fields = parse_fields(request.query.get("fields", ""), self.version)
         return reply(200, record if not fields or fields & ALL else pick(record, fields))
 
@@ -255,12 +263,14 @@ class OntapSimulator(Simulator):
         new = self.job_for_write(request)
         if isinstance(new, Response):
             return new
-        fields: dict[str, Any] = {"description": f"{request.method} {request.path}", **new.fields}
+        fields = fields_of_write(request, {"description": f"{request.method} {request.path}", **new.fields})
         job = self.jobs[self.add_job(new.script, id=new.id, **fields)]
         if timeout and await self._ended(job, request.at + timeout):
-            record = self._render(job, self.clock.now())
-            return reply(ENDED_STATUS[request.method], {"job": record})
-        return reply(202, {"job": link(job.id)})
+            named = self._render(job, self.clock.now())
+            status = ENDED_STATUS[request.method]
+        else:
+            named, status = link(job), 202
+        return reply(status, {"job": {**named, "_links": {**named["_links"], **results_link(job)}}})
 
     async def _ended(self, job: ScriptedJob, deadline: float) -> bool:
         """Wait for a job's end, or until the deadline; return whether it has ended and is still kept."""
@@ -298,7 +308,7 @@ class OntapSimulator(Simulator):
         """Return the records that match, in order, from the start of the page on."""
         ids = self.jobs if query.ids is None else self.jobs.keys() & query.ids
         jobs = [self.jobs[uuid] for uuid in ids]
-        alive = [job for job in jobs if not is_gone(job, now, self.retention)]
+        alive = [job for job in jobs if jobs_path(job) == JOBS and not is_gone(job, now, self.retention)]
         records = query.sorted([self._render(job, now) for job in alive])
         rest = after(records, query.start, by_uuid=not query.order)
         return [record for record in rest if query.matches(record)]

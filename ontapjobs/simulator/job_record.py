@@ -16,9 +16,19 @@ if TYPE_CHECKING:
 JOBS = "/api/cluster/jobs"
 
 
-def link(uuid: str) -> dict[str, Any]:
+HIDDEN = frozenset({"path", "results", "results_path"})
+"""The fields that say where a job is and what its results are. They are in no record."""
+
+
+def link(job: ScriptedJob) -> dict[str, Any]:
     """Return how other responses name a job: its uuid and its link."""
-    return {"uuid": uuid, "_links": {"self": {"href": f"{JOBS}/{uuid}"}}}
+    return {"uuid": job.id, "_links": {"self": {"href": f"{jobs_path(job)}/{job.id}"}}}
+
+
+def jobs_path(job: ScriptedJob) -> str:
+    """Return the path of the collection that a job is in: the cluster's jobs, unless it says otherwise."""
+    path: str = job.fields.get("path") or JOBS
+    return path
 
 
 def is_gone(job: ScriptedJob, now: float, retention: float) -> bool:
@@ -42,7 +52,7 @@ def render(
         raise ValueError(f"the script of job {job.id} has run out")
     names = selectable(version)
     fields: dict[str, Any] = {
-        **link(job.id),
+        **link(job),
         "state": moment.state,
         "code": 0,
         **_times(job, now, wall),
@@ -52,7 +62,7 @@ def render(
         fields.setdefault("message", "success")
     if moment.state in FAILED and "error" not in fields and fields.get("message"):
         fields["error"] = {"message": fields["message"], "code": str(fields["code"])}
-    old = {"svm", "error", "node"} - names
+    old = HIDDEN | ({"svm", "error", "node"} - names)
     return {key: value for key, value in fields.items() if value is not None and key not in old}
 
 

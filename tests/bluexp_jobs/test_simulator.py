@@ -260,3 +260,14 @@ async def test_it_serves_a_real_socket() -> None:
     async with simulator.serve() as url, httpx.AsyncClient(base_url=url, headers=HEADERS) as http:
         reply = await http.get(f"{simulator.prefix}/job/{job}")
     assert reply.json()["job"][0]["status"] == "PENDING"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_the_caller_names_the_job_of_an_object_storage(method: str) -> None:
+    rig = Rig()
+    path = f"{rig.simulator.prefix}/object-storage"
+    reply = await rig.http.request(method, path, headers={"job-id": "mine"})
+    assert (reply.status_code, reply.json()) == (202, {})
+    assert list(rig.simulator.jobs) == ["mine"]
+    for headers in ({}, {"job-id": "mine"}):  # without one, and with one that is taken
+        assert (await rig.http.request(method, path, headers=headers)).status_code == 400
