@@ -23,20 +23,20 @@ MORE_STATES: Mapping[str, JobState] = {
 """The words that only these jobs have."""
 
 
-def progress(record: JobRecord) -> float | None:
+def read_progress(record: JobRecord) -> float | None:
     """Return ``percent_complete`` as a fraction, None for what is no percentage."""
     percent = record.percent_complete
     return None if percent is None or not 0 <= percent <= 100 else percent / 100
 
 
-def items(
+def sub_job_items(
     record: JobRecord, table: Mapping[str, JobState], custom: Mapping[str, JobState] | None
 ) -> tuple[JobItem, ...]:
     """Return the children of a job. One that is only referred to is UNKNOWN."""
     return tuple(_item(index, child, table, custom) for index, child in enumerate(record.sub_jobs, 1))
 
 
-def links(record: JobRecord) -> Mapping[str, str]:
+def links_with_parent(record: JobRecord) -> Mapping[str, str]:
     """Return the links of a job, with its parent's as ``parent_job``."""
     parent = record.parent_job.links.get("self") if record.parent_job else None
     return {**record.links, "parent_job": parent} if parent else record.links

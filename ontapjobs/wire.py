@@ -16,7 +16,7 @@ from common.model.states import JobState, read_state
 from common.response.decoding import Fields, Object, objects, root_object, text
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
-from ontapjobs import data_engine
+from ontapjobs.data_engine import MORE_STATES, PATH, links_with_parent, read_progress, sub_job_items
 from ontapjobs.fast_path import FastReader
 from ontapjobs.records import NO_MESSAGE, JobRecord, parse_record
 
@@ -57,7 +57,7 @@ TRANSIENT_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
 
 NO_REASON = "the job failed, and the server gave no reason"
 
-_DATA_ENGINE_STATES = {**STATES, **data_engine.MORE_STATES}
+_DATA_ENGINE_STATES = {**STATES, **MORE_STATES}
 _KEYS = frozenset({"uuid", "state"})
 _UNSUCCESSFUL = (JobState.FAILED, JobState.CANCELLED, JobState.PARTIAL)
 
@@ -188,7 +188,7 @@ def _fast_reader(
 
 
 def _table(scope: Scope) -> Mapping[str, JobState]:
-    elsewhere = any(name == data_engine.PATH for name, _ in scope)
+    elsewhere = any(name == PATH for name, _ in scope)
     return _DATA_ENGINE_STATES if elsewhere else STATES
 
 
@@ -208,7 +208,7 @@ def build_job(
         raise DecodeError("the job has no uuid, and the request named none", path=f"{path}.uuid")
     table = _table(scope)
     state = read_state(record.state, table, states)
-    items = data_engine.items(record, table, states)
+    items = sub_job_items(record, table, states)
     warnings: tuple[str, ...] = ()
     if state is JobState.SUCCEEDED:
         if any(item.state in _UNSUCCESSFUL for item in items):
@@ -222,7 +222,7 @@ def build_job(
         native_state=record.state,
         operation=record.description,
         message=record.message,
-        progress=data_engine.progress(record),
+        progress=read_progress(record),
         created_at=record.create_time,
         started_at=record.start_time,
         updated_at=record.update_time,
@@ -230,7 +230,7 @@ def build_job(
         errors=_errors(record, state) + tuple(error for item in items for error in item.errors),
         warnings=warnings,
         items=items,
-        links=data_engine.links(record),
+        links=links_with_parent(record),
         record=record,
     )
 

@@ -9,7 +9,7 @@ import attrs
 from common.model.endpoints import origin
 from common.model.errors import UsageError
 from common.model.refs import JobRef, Scope
-from common.providers import provider_names
+from common.providers import get_provider, provider_names
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]*)(\+http)?://")
 _NO_JOB = "any"
@@ -65,4 +65,10 @@ def read_address(target: object) -> SystemAddress:
 
 
 def _address(named: JobRef, ref: JobRef | None) -> SystemAddress:
-    return SystemAddress(named.provider, named.endpoint, named.scope, ref)
+    scope = named.scope
+    if scope and ref is not None:
+        # What belongs to the job alone says nothing about its system.
+        driver = get_provider(named.provider).driver
+        own = driver().job_scope if driver is not None else ()
+        scope = tuple(pair for pair in scope if pair[0] not in own)
+    return SystemAddress(named.provider, named.endpoint, scope, ref)

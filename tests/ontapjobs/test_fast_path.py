@@ -72,6 +72,9 @@ def described(read: Any) -> str:
 @example({**PLAIN, "error": {"message": "retried"}})
 @example({**PLAIN, "error": {}})
 @example({**PLAIN, "uuid": 5})
+@example({**PLAIN, "percent_complete": 40})
+@example({**PLAIN, "sub_jobs": [{"uuid": "1", "state": "failure"}]})
+@example({**PLAIN, "create_time": "2026-02-03T10:00:00+01:00"})
 @example({**PLAIN, "state": ["success"]})
 def test_both_ways_give_the_same_job_or_the_same_error(record: Any) -> None:
     if not isinstance(record, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -31,9 +32,11 @@ from common import (
 )
 from ontapjobs import OntapJobs, parse_job
 from ontapjobs.simulator import NewJob, OntapSimulator
-from tests.recording import Answer, Recorder, in_turn, reply
+from tests.recording import Recorder, in_turn, reply
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
+
+Answer = Callable[[httpx.Request], httpx.Response]
 
 UUID = "b5145e1d-b53b-11ec-8252-005056bbd1a5"
 LINK = {"uuid": UUID, "_links": {"self": {"href": f"/api/cluster/jobs/{UUID}"}}}

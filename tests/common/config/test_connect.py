@@ -85,6 +85,8 @@ def filed(user_env: UserEnv) -> UserEnv:
         ("ontap+http://[::1]:8080/", "http://[::1]:8080"),
         (f"ontap://cluster1/{ID}", "https://cluster1"),
         (JobRef("ontap", "cluster1", ID), "https://cluster1"),
+        (f"ontap://cluster1/{ID}?results=/api/storage/luns", "https://cluster1"),
+        (JobRef("ontap", "cluster1", ID, {"path": "/api/data-engine/jobs"}), "https://cluster1"),
     ],
 )
 def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, user_env: UserEnv) -> None:
