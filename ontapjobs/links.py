@@ -55,6 +55,12 @@ def results_target(href: str | None, id: str) -> str | None:
     return f"{base}?{query}{'&' if query else ''}{RESULTS_QUERY}={id}"
 
 
+def id_in_results(href: str | None) -> str | None:
+    """Return the id of the job whose results a link has, None where it names none."""
+    query = (own_path(href) or "").partition("?")[2]
+    return dict(parse_qsl(query)).get(RESULTS_QUERY)
+
+
 def jobs_path(href: str | None) -> str | None:
     """Return the path of the collection that a job's link is in; None where that is the cluster's jobs.
 

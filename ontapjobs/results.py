@@ -98,7 +98,8 @@ def _merged(job: Job, found: Mapping[str, list[Any]], *, unread: str | None = No
     records = [_item(index, record, listed) for index, record in enumerate(found["records"], 1)]
     items = (*job.items, *records, *_failed_items(errors))
     errors += tuple(error for item in records for error in item.errors)
-    warnings = job.warnings
+    # An earlier try may have failed.
+    warnings = tuple(text for text in job.warnings if not text.startswith(UNREAD_RESULTS))
     if unread is not None:
         warnings = unique((*warnings, f"{UNREAD_RESULTS}: {unread}"))
     record = job.record

@@ -100,14 +100,17 @@ class OntapJobs(HttpSource):
         """
         ref = self.ref(job)
         action = read_action(action)
-        if ref.scope:
-            raise Unsupported(f"{ref}: only the cluster's own jobs can be acted on, others are read alone")
+        self._check_action(ref)
         await send_action(self._reader, ref, action)
         return await self._read_after(ref, action)
 
     async def cancel(self, job: JobLike) -> Job:
         """`act` with CANCEL. A cancelled job ends as SUCCEEDED or FAILED: ONTAP has no third end."""
         return await super().cancel(job)
+
+    def _check_action(self, ref: JobRef) -> None:
+        if ref.scope:
+            raise Unsupported(f"{ref}: only the cluster's own jobs can be acted on, others are read alone")
 
     def _list(self, query: str) -> AsyncIterator[Job]:
         return list_jobs(self._reader, f"{JOBS}?{query}", endpoint=self.endpoint, states=self.states)

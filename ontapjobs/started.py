@@ -18,7 +18,7 @@ from common.response.decoding import Object, as_json, objects, root_object, text
 from common.response.http_response import HttpResponse, last_segment
 from common.response.writes import StartedJobs
 from ontapjobs.data_engine import PATH
-from ontapjobs.links import jobs_path, results_hint
+from ontapjobs.links import id_in_results, jobs_path, results_hint
 from ontapjobs.records import error_detail, read_error
 from ontapjobs.wire import PROVIDER, build_job, read_hrefs
 
@@ -81,10 +81,11 @@ def read_errors(value: object, *, title: str | None = None) -> Iterator[ErrorDet
 
 def _ref(record: Object, endpoint: str) -> JobRef | None:
     links = read_hrefs(record)
-    id = text(record.get("uuid")) or last_segment(links.get("self"), parent="jobs")
+    own, results = links.get("self"), links.get(RESULTS)
+    id = text(record.get("uuid")) or last_segment(own, parent="jobs") or id_in_results(results)
     if not id:
         return None
-    path, results = jobs_path(links.get("self")), results_hint(links.get("results"), id)
+    path, results = jobs_path(own), results_hint(results, id)
     scope = ((PATH, path),) if path else ()
     return JobRef(PROVIDER, endpoint, id, scope, ((RESULTS, results),) if results else ())
 

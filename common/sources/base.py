@@ -123,10 +123,10 @@ class BaseSource(AsyncContext):
 
         The arguments are those of `wait`. A failed job is the last observation, not an exception.
         """
-        spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
-        return Watch(
-            self._current_poller, self._refs.resolve(job), job if isinstance(job, Job) else None, spec
-        )
+        spec, ref = self._spec(timeout, until, on_cancel, resolve_gone, policy), self._refs.resolve(job)
+        if spec.cancel is not None:
+            self._check_action(ref)
+        return Watch(self._current_poller, ref, job if isinstance(job, Job) else None, spec)
 
     async def wait(
         self,
@@ -153,6 +153,8 @@ class BaseSource(AsyncContext):
         """
         spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
         ref, seen = self._refs.resolve(job), job if isinstance(job, Job) else None
+        if spec.cancel is not None:
+            self._check_action(ref)
         async with Wait.begin(self._current_poller(), ref, seen, spec, terminal_only=True) as wait:
             while (pending := wait.next_step()) is not None:
                 await pending
@@ -186,6 +188,9 @@ class BaseSource(AsyncContext):
     def __repr__(self) -> str:
         scope = "".join(f", {name}={value!r}" for name, value in self.scope)
         return f"<{type(self).__name__} {self.endpoint!r}{scope}>"
+
+    def _check_action(self, ref: JobRef) -> None:
+        """Raise `Unsupported` for a job that cannot be acted on, where others of the source can."""
 
     async def _read(self, ref: JobRef) -> Reading:
         """Send one request for one job, outside the poller. The throttle learns what came of it.

@@ -187,6 +187,33 @@ async def test_a_write_of_theirs_waits_for_its_job_and_a_failure_is_raised(inlin
     assert str(theirs) == f"Job failed: {failed.message}" == "Job failed: the aggregate is full"
 
 
+@pytest.mark.parametrize("errors", [(), ("duplicate entry",)])
+@pytest.mark.parametrize("end", ["success", "failure"])
+async def test_what_became_of_each_record_of_a_write_of_many_is_the_same_for_both(
+    errors: tuple[str, ...], end: str
+) -> None:
+    results = {"errors": [{"message": text, "code": "1", "target": "records[1]"} for text in errors]}
+    life: Script = [("running", 0.2), (end, None, FULL if end == "failure" else {})]
+    simulator = OntapSimulator(users=USERS, on_write=NewJob(life, {"results": results}))
+    names = ["lun1", "lun2"]
+
+    def create() -> Any:
+        with signed_in(url):
+            return resources.Lun.post_collection([resources.Lun(name=name) for name in names])
+
+    async def wait() -> Any:
+        body = {"records": [{"name": name} for name in names]}
+        started = await jobs.start("POST", "/api/storage/luns", json=body)
+        return await jobs.wait(started.refs[0], check=False)
+
+    async with simulator.serve() as url, ours(url) as jobs:
+        theirs, job = await beside(create, wait)
+    told = {"success": errors, "failure": errors or (FULL["message"],)}[end]
+    assert [error.message for error in job.errors][-len(told) or 9 :] == list(told)
+    assert ("One or more jobs failed" in str(theirs)) == bool(told)
+    assert all(text in str(theirs) for text in told)
+
+
 async def test_the_record_that_they_read_has_what_ours_has() -> None:
     simulator = OntapSimulator(users=USERS, version="9.15")
     fields: dict[str, Any] = {

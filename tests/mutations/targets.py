@@ -50,9 +50,11 @@ TARGETS = (
     ),
     Target(
         "ontap",
-        ("ontapjobs/wire.py", "ontapjobs/driver.py"),
+        ("ontapjobs/wire.py", "ontapjobs/driver.py", "ontapjobs/started.py", "ontapjobs/results.py"),
         (
             "tests/ontapjobs/test_wire.py",
+            "tests/ontapjobs/test_started.py",
+            "tests/ontapjobs/test_results.py",
             "tests/ontapjobs/test_fast_path.py",
             "tests/ontapjobs/test_source.py",
             "tests/ontapjobs/test_faults.py",

@@ -416,6 +416,8 @@ async def test_get_reads_them_too_and_says_where_it_could_not() -> None:
         assert (job.state, len(job.warnings)) == (JobState.SUCCEEDED, 1)
         way.intercept = lambda _: None
         assert (await source.get(job)).state is JobState.PARTIAL
+        again = await source.wait(job, check=False)  # it costs one request: that it had failed is forgotten
+        assert (again.state, again.warnings) == (JobState.PARTIAL, ())
 
 
 async def test_a_named_state_counts_once_the_results_are_known() -> None:

@@ -158,6 +158,12 @@ async def test_jobs_of_one_batch_are_done_each_by_its_own_write() -> None:
     assert all(outcome.succeeded for outcome in outcomes if isinstance(outcome, Job))
 
 
+async def test_a_link_to_results_names_the_job_too() -> None:
+    links = {"results": {"href": f"/api/storage/luns?job_results_uuid={UUID}"}}
+    [ref] = ontap()[0].adopt(status=202, body={"job": {"_links": links}}).refs
+    assert (ref.id, ref.hints) == (UUID, (("results", "/api/storage/luns"),))
+
+
 async def test_a_write_of_many_records_that_is_done_has_results_all_the_same() -> None:
     results = {"records": [], "errors": [{"message": "duplicate entry"}]}
     source, wire = ontap(failing(403, "6"), reply(results))
@@ -349,6 +355,11 @@ async def test_a_path_that_no_link_gave_is_refused(path: str) -> None:
 
 async def test_other_kinds_of_jobs_can_be_read_alone() -> None:
     source, wire = ontap()
+    ref = JobRef("ontap", "", UUID, (("path", ENGINE),))
     with pytest.raises(Unsupported):
-        await source.cancel(JobRef("ontap", "", UUID, (("path", ENGINE),)))
+        await source.cancel(ref)
+    with pytest.raises(Unsupported):
+        await source.wait(ref, on_cancel="cancel")
+    with pytest.raises(Unsupported):
+        source.watch(ref, on_cancel="cancel")
     assert wire.requests == []
