@@ -130,8 +130,8 @@ def parse_started(response: HttpResponse) -> StartedJobs:
         return StartedJobs(unnamed=accepted)
     ids = [text(root.get(key)) for key in _JOB_ID_KEYS]
     refs = tuple(JobRef(PROVIDER, "", id) for id in ids if id)[:1]
-    error = text(root.get("error"))
-    errors = (ErrorDetail(error, code=text(root.get("code"))),) if error else ()
+    error, message = text(root.get("error")), text(root.get("message"))
+    errors = (ErrorDetail(message or error, code=text(root.get("code")), title=error),) if error else ()
     return StartedJobs(refs, errors=errors, unnamed=accepted and not refs)
 
 

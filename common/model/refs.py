@@ -81,9 +81,11 @@ class JobRef(Unchecked):
 
     ``endpoint`` is an origin such as ``https://cluster1.example.com``, or "" for the source's own.
     ``scope`` narrows an endpoint to a tenant, or to one kind of jobs: pairs of name and value (BlueXP:
-    account and agent). ``hints`` are what a write told beside the id: pairs too, which no comparison looks at
-    (see `DONE` and `RESULTS`). ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, which
-    `JobRef.parse` reads. Raise `UsageError` for an empty id or an endpoint that is not an origin.
+    account and agent; ONTAP: the path of jobs that are not the cluster's). ``hints`` are what a write told
+    beside the id: pairs too, which no comparison looks at. ONTAP's are ``results``, the path at which the
+    results of a write of many records are, and ``done``, the write's status if that said that its work is
+    done. ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, which `JobRef.parse` reads.
+    Raise `UsageError` for an empty id or an endpoint that is not an origin.
     """
 
     provider: str

@@ -79,7 +79,7 @@ class PollExecutor:
             ref = polled.ref
             reading = polled.reading = await self._pollable.read(ref, polled.reading)
             if polled.ref is ref:
-                polled.ref = reading.job.ref  # without a hint that the job contradicts
+                polled.keep_hints_of(reading.job)
             if not self._has_unread_results(polled, reading.job):
                 return reading
             ended, date = reading.job, reading.date
@@ -126,7 +126,8 @@ class PollExecutor:
         try:
             if job.job is None or record != job.record or job.job.ref.hints != job.ref.hints:
                 job.job = self._pollable.decode_batch_record(job.ref, record)
-                job.record, job.ref = record, job.job.ref
+                job.record = record
+                job.keep_hints_of(job.job)
             else:
                 at = now
         except DecodeError:

@@ -96,6 +96,11 @@ class PolledJob:
             hints.pop(DONE, None)
         self.ref = attrs.evolve(self.ref, hints=tuple(hints.items()))
 
+    def keep_hints_of(self, job: Job) -> None:
+        """Keep the hints that an observation has, which lacks those that it contradicts."""
+        if job.ref.hints != self.ref.hints:
+            self.ref = attrs.evolve(self.ref, hints=job.ref.hints)
+
 
 @attrs.define(eq=False, weakref_slot=False)
 class PollRequest:

@@ -105,7 +105,7 @@ class Driver(abc.ABC):
         Raise `UsageError` for one that means nothing to this provider.
         """
         if ref.hints:
-            raise UsageError(f"{ref}: {self.provider} writes give no hints about their jobs", ref=ref)
+            raise UsageError(f"the ref has hints, and {self.provider} writes give none about their jobs")
 
     def check_policy(self, policy: PollPolicy) -> PollPolicy:
         """Return the policy if this provider can work with it. Raise `UsageError` otherwise."""

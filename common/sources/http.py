@@ -151,7 +151,7 @@ class HttpSource(BaseSource):
         self._reader.update_budget(response)
         try:
             adopted = self._adopt(response, request, named)
-            if response.body.strip() and not adopted.refs:
+            if response.body.strip() and {*adopted.refs} <= {named}:
                 root_object(response.body)  # what is not the API's reply says nothing about the write
         except DecodeError as error:
             raise self._uncertain(request, error, named) from error
@@ -202,8 +202,9 @@ class HttpSource(BaseSource):
 
     def _redacted(self, error: ErrorDetail) -> ErrorDetail:
         redact = self._client.redact
+        texts = {name: redact(text) for name in ("title", "target") if (text := getattr(error, name))}
         arguments = tuple(attrs.evolve(each, message=redact(each.message)) for each in error.arguments)
-        return attrs.evolve(error, message=redact(error.message, MAX_MESSAGE), arguments=arguments)
+        return attrs.evolve(error, message=redact(error.message, MAX_MESSAGE), arguments=arguments, **texts)
 
     def _uncertain(self, request: str, error: JobsError, named: JobRef | None) -> ActionUncertain:
         return ActionUncertain(

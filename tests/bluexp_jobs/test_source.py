@@ -345,8 +345,9 @@ async def test_a_refused_write_has_no_job_whatever_it_named() -> None:
         await source.start("POST", "/object-storage", headers={"job-id": ID}, json={})
 
 
-async def test_where_the_reply_is_lost_the_error_names_the_job() -> None:
-    source, _ = bluexp(httpx.ReadError("reset"))
+@pytest.mark.parametrize("answer", [httpx.ReadError("reset"), reply(b"<html>"), reply(b"<html>", 504)])
+async def test_where_the_reply_is_lost_the_error_names_the_job(answer: Answer) -> None:
+    source, _ = bluexp(answer)
     with pytest.raises(ActionUncertain) as caught:
         await source.start("POST", "/object-storage", headers={"job-id": ID}, json={})
     assert caught.value.ref == source.ref(ID)
@@ -376,14 +377,15 @@ async def test_accepted_work_without_a_known_job_cannot_be_waited_for(body: Any)
 async def test_an_error_beside_a_job_is_kept(status: int) -> None:
     source, _ = bluexp()
     adopted = source.adopt(
-        status=status, body={"job-id": ID, "error": "one volume was left out", "code": "7"}
+        status=status,
+        body={"job-id": ID, "error": "Conflict", "message": "one volume was left out", "code": "7"},
     )
-    assert adopted.errors == (ErrorDetail("one volume was left out", code="7"),)
+    assert adopted.errors == (ErrorDetail("one volume was left out", code="7", title="Conflict"),)
     assert (adopted.status, adopted.waitable) == (status, (source.ref(ID),))
 
 
 async def test_no_write_gives_hints() -> None:
     source, wire = bluexp()
-    with pytest.raises(UsageError, match="no hints"):
+    with pytest.raises(UsageError, match="has hints"):
         await source.wait(f"bluexp:///{ID}?done=200")
     assert wire.requests == []
