@@ -19,7 +19,7 @@ from common.model.states import JobState
 from common.response.decoding import Object, kind, root_object, text
 from common.sources.driver import DriverHttp
 from ontapjobs.links import results_target
-from ontapjobs.paging import MAX_PAGES, next_page_path
+from ontapjobs.paging import MAX_PAGES, NEXT, next_page_path
 from ontapjobs.records import JobRecord
 from ontapjobs.started import read_errors
 from ontapjobs.wire import read_hrefs
@@ -44,7 +44,9 @@ async def read_results(http: DriverHttp, job: Job) -> Job:
     found: dict[str, list[Any]] = {key: [] for key in KEYS}
     path, seen = results_path(job), set[str]()
     try:
-        while path is not None and path not in seen and len(seen) < MAX_PAGES:
+        while path is not None and path not in seen:  # the last page may name itself
+            if len(seen) >= MAX_PAGES:
+                raise DecodeError(f"the results have more than {MAX_PAGES} pages", path=NEXT)
             seen.add(path)
             root = await _page(http, path, job)
             for key in KEYS:

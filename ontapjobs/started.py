@@ -97,5 +97,5 @@ def _told(record: Object, ref: JobRef, states: Mapping[str, JobState] | None) ->
         return build_job(
             record, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states, path="$.job"
         )
-    except DecodeError:
-        return None  # its state cannot be read: the ref alone is returned
+    except DecodeError:  # its state cannot be read: the ref alone is returned
+        return None

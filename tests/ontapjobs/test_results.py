@@ -12,6 +12,7 @@ import attrs
 import httpx
 import pytest
 
+import ontapjobs.results
 from common import (
     Adopted,
     ErrorDetail,
@@ -172,6 +173,52 @@ async def test_a_record_with_an_error_of_its_own_is_a_failed_item() -> None:
     assert job.errors == job.items[1].errors == (ErrorDetail("no space", target="2"),)
 
 
+@pytest.mark.parametrize(
+    ("record", "id"),
+    [
+        ({"name": "lun1", "uuid": "u1", "path": "/vol/lun1"}, "u1"),
+        ({"name": "lun1", "path": "/vol/lun1"}, "lun1"),
+        ({"path": "/vol/lun1", "uuid": None}, "/vol/lun1"),
+        ({"svm": {"name": "vs1"}}, "1"),
+    ],
+)
+async def test_a_record_is_called_by_the_best_that_it_has(record: dict[str, Any], id: str) -> None:
+    way = cluster(records=[record])
+    async with way.source() as source:
+        job = await source.wait((await written(way)).refs[0], check=False)
+    assert [item.id for item in job.items] == [id]
+
+
+async def test_only_an_error_that_names_a_record_of_the_write_makes_an_item() -> None:
+    errors = [{"message": "a", "target": target} for target in ("records[0].name", "records", "name", None)]
+    undone = [{"message": "b", "target": "records[2]"}]
+    way = cluster(*errors, records=[], rollback_errors=undone)
+    async with way.source() as source:
+        job = await source.wait((await written(way)).refs[0], check=False)
+    assert [(item.id, len(item.errors)) for item in job.items] == [("records[0]", 1)]
+    assert len(job.errors) == 5
+
+
+async def test_a_list_that_goes_round_in_circles_ends_and_one_without_an_end_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ontapjobs.results, "MAX_PAGES", 3)
+    way = cluster()
+
+    def page(number: int) -> httpx.Response:
+        link = {"next": {"href": f"{LUNS}?job_results_uuid=1&page={number}"}}
+        return httpx.Response(200, json={"records": [{"name": "a"}], "_links": link})
+
+    async with way.source() as source:
+        way.intercept = lambda _: page(len(way.results) % 2)
+        job = await source.wait((await written(way)).refs[0])
+        assert (len(job.items), job.warnings, len(way.results)) == (3, (), 3)
+        way.intercept = lambda _: page(len(way.results))
+        job = await source.wait((await written(way)).refs[0])
+    assert len(job.items) == 3
+    assert job.warnings[0].endswith("the results have more than 3 pages")
+
+
 async def test_results_are_read_to_their_last_page() -> None:
     way = cluster()
     following = [{"next": {"href": f"{LUNS}?job_results_uuid=1&start.index={index}"}} for index in range(2)]
@@ -317,11 +364,29 @@ async def test_passing_trouble_is_waited_out_and_the_job_is_not_asked_about_any_
     assert way.lines[way.lines.index(way.results[0]) :] == way.results
 
 
+PASSING: dict[str, httpx.Response] = {
+    "a router": httpx.Response(404, text="<html>no route</html>"),
+    "overload": httpx.Response(400, json={"error": {"message": "too many requests", "code": "262160"}}),
+    "a page": httpx.Response(200, text="<html>sign in</html>"),
+    "half a reply": httpx.Response(200, text='{"records": ['),
+}
+
+
+@pytest.mark.parametrize("answer", PASSING.values(), ids=PASSING)
+async def test_what_is_not_the_apis_word_is_passing_trouble(answer: httpx.Response) -> None:
+    way = cluster(DUPLICATE)
+    way.intercept = lambda _: answer if len(way.results) < 4 else None
+    async with way.source() as source:
+        job = await source.wait((await written(way)).refs[0], check=False)
+    assert (job.state, job.warnings, len(way.results)) == (JobState.PARTIAL, (), 4)
+
+
 LASTING: dict[str, httpx.Response] = {
     "forbidden": FORBIDDEN,
     "gone": httpx.Response(404, json={"error": {"message": "entry doesn't exist", "code": "4"}}),
     "no such API": httpx.Response(404, json={"error": {"message": "API not found", "code": "3"}}),
     "refused": httpx.Response(400, json={"error": {"message": "unknown field", "code": "262197"}}),
+    "refused without a word": httpx.Response(403, json={"error": {}}),
     "no results": httpx.Response(200, json={"name": "something else"}),
     "of another form": httpx.Response(200, json={"records": [], "errors": True}),
 }
@@ -341,6 +406,7 @@ async def test_any_other_failure_leaves_the_state_and_adds_a_warning(
         [warning] = job.warnings
         assert warning.startswith("what became of the records of its write could not be read: ")
         assert "access to /api/cluster/jobs" not in warning
+        assert ("answered 403: not authorized for that command (code 6)" in warning) == (answer is FORBIDDEN)
         assert (await source.wait(job, check=False)) is job
     assert len(way.results) == 1
 
