@@ -132,11 +132,11 @@ class PollExecutor:
                 at = now
         except DecodeError:
             job.single_until = math.inf
-            return True
-        if self._has_unread_results(job, job.job):
-            job.single_until = math.inf  # it is still due: its results are asked for alone
         else:
-            self._deliver(request, job, Reading(job.job, batch.date, at=at))
+            if self._has_unread_results(job, job.job):
+                job.single_until = math.inf  # it is still due: its results are asked for alone
+            else:
+                self._deliver(request, job, Reading(job.job, batch.date, at=at))
         return True
 
     # Telling the waiters. Each method skips those who have been told, and those who came after the request

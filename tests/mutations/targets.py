@@ -41,7 +41,12 @@ TARGETS = (
     Target(
         "poller",
         ("common/polling/executor.py", "common/polling/poller.py"),
-        ("tests/common/polling", "tests/ontapjobs/test_sweeping.py"),
+        (
+            "tests/common/polling",
+            "tests/ontapjobs/test_sweeping.py",
+            "tests/ontapjobs/test_results.py",
+            "tests/ontapjobs/test_started.py",
+        ),
     ),
     Target(
         "auth",
