@@ -90,10 +90,12 @@ def read_config(file: Path) -> CfCliConfig:
     secret = _text(data, "UAAOAuthClientSecret")
     access = _text(data, "AccessToken")
     refresh = _text(data, "RefreshToken")
+    korifi = data.get("CFOnK8s")
+    if isinstance(korifi, Mapping) and korifi.get("Enabled") is True:
+        raise UsageError(
+            f"{file} is for Korifi, which has no UAA: pass a client certificate (cert=) or auth=Bearer(token)"
+        )
     if not (access or refresh or (as_client and secret)):
-        korifi = data.get("CFOnK8s")
-        if isinstance(korifi, Mapping) and korifi.get("Enabled") is True:
-            raise UsageError(f"{file} is for Korifi, which has no UAA: pass auth=Bearer(token) or cert=")
         raise UsageError(f"{file} has no login at {target}: log in first (cf login)")
     try:
         access = read_bearer_token(access) if access else ""

@@ -21,6 +21,9 @@ from common.response.http_response import MAX_MESSAGE
 LOGIN_PATH = "/oauth/token"
 LINKS = ("login", "uaa")
 """The links of ``GET /`` that name a login server, the preferred one first; either may be null."""
+KORIFI = "cf_on_k8s"
+"""The root document of a Korifi says true here, unless it was set up with a UAA. Its ``links.login`` then is
+the API itself, for the ``cf`` command's sake (Korifi, ``api/presenter/root.go``): no place for a password."""
 
 _PATH = re.compile(r"[\w/.~%!$&'()*+,;=:@-]*", re.ASCII)
 
@@ -29,8 +32,8 @@ async def find_token_url(http: TokenHttp) -> str:
     """Return the token endpoint that the API itself names, by a request without a token.
 
     From ``GET /`` (Cloud Controller v3 API reference, "Root": ``links.login`` and ``links.uaa``). Raise
-    `AuthenticationError` where it names none, or one that is not trusted; `TransportError` and `ApiError`
-    where the request fails for now.
+    `AuthenticationError` where it names none, or one that is not trusted, and for a Korifi without a UAA;
+    `TransportError` and `ApiError` where the request fails for now.
     """
     what = f"asking {http.endpoint} where to sign in"
     response = await request_token(http, "GET", f"{http.endpoint}/", what=what)
@@ -40,9 +43,15 @@ async def find_token_url(http: TokenHttp) -> str:
             error_body = attrs.evolve(error_body, message=http.redact(error_body.message, MAX_MESSAGE))
         raise api_error(attrs.evolve(response, body=b""), error_body, request=what)
     try:
-        links = root_object(response.body).get("links")
+        root = root_object(response.body)
     except DecodeError as error:
         sign_in_failed(f"{what} failed: the response cannot be read: {error}")
+    if root.get(KORIFI) not in (None, False):
+        refuse_sign_in(
+            f"{http.endpoint} is a Korifi ({KORIFI}), which has no UAA: nothing was sent to its login link, which "
+            "names the API itself; sign in with a client certificate (cert=) or with auth=Bearer(token)"
+        )
+    links = root.get("links")
     if not isinstance(links, Mapping):
         sign_in_failed(f"{what} failed: the response has no links, so it is not that of a Cloud Foundry API")
     hrefs = [href for name in LINKS if (href := _href(links.get(name))) is not None]

@@ -189,6 +189,33 @@ async def test_an_api_without_a_uaa_says_what_to_pass_instead(links: Links) -> N
     assert (wire.lines, caught.value.transient) == ([f"GET {API}/"], False)
 
 
+@pytest.mark.parametrize(
+    "auth",
+    [
+        lambda: UAAPassword("admin", PASSWORD),
+        lambda: UAAClientCredentials("svc", SECRET),
+        lambda: UAARefreshToken(REFRESH),
+    ],
+)
+@pytest.mark.parametrize("said", [True, "true", 1, {}])
+async def test_no_credential_of_a_uaa_is_sent_to_a_korifi(auth: Callable[[], TokenAuth], said: Any) -> None:
+    wire = Foundation({"login": {"href": API}, "uaa": None})  # Korifi names itself, as the cf command expects
+    wire.root = lambda: httpx.Response(200, json={"links": wire.links, "cf_on_k8s": said})
+    async with wire.jobs(auth()) as jobs:
+        with pytest.raises(AuthenticationError, match=r"Korifi.*cert=.*Bearer\(token\)") as caught:
+            await jobs.wait("j")
+    assert (wire.lines, caught.value.transient) == ([f"GET {API}/"], False)
+
+
+@pytest.mark.parametrize("said", [False, None])
+async def test_a_korifi_with_a_uaa_is_signed_in_to_like_any_other(said: Any) -> None:
+    wire = Foundation()
+    wire.root = lambda: httpx.Response(200, json={"links": wire.links, "cf_on_k8s": said})
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        assert (await jobs.get("j")).succeeded
+    assert wire.lines[1] == f"POST {LOGIN}/oauth/token"
+
+
 TRUSTED = [
     (API, "https://another.example"),
     (API, "https://127.0.0.1:8443"),

@@ -200,6 +200,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a future version": ({"ConfigVersion": 99}, "version"),
     "no version": ({"ConfigVersion": "four"}, "version"),
     "a broken token": ({"AccessToken": f"bearer {SECRET}\nx"}, "cf login"),
+    "a korifi, and tokens of an older login": ({"CFOnK8s": {"Enabled": True}}, "cert="),
     "a korifi": ({"AccessToken": "", "RefreshToken": "", "CFOnK8s": {"Enabled": True}}, "Korifi"),
     "plain http": ({"AuthorizationEndpoint": "http://login.example.org"}, "http://login.example.org"),
     "a login with a password": ({"AuthorizationEndpoint": f"https://u:{SECRET}@x"}, "user name"),
