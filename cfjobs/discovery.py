@@ -48,8 +48,8 @@ async def find_token_url(http: TokenHttp) -> str:
         sign_in_failed(f"{what} failed: the response cannot be read: {error}")
     if root.get(KORIFI) not in (None, False):
         refuse_sign_in(
-            f"{http.endpoint} is a Korifi ({KORIFI}), which has no UAA: nothing was sent to its login link, which "
-            "names the API itself; sign in with a client certificate (cert=) or with auth=Bearer(token)"
+            f"{http.endpoint} is a Korifi ({KORIFI}), which has no UAA, so nothing was sent: sign in with a "
+            "client certificate (cert=) or with auth=Bearer(token)"
         )
     links = root.get("links")
     if not isinstance(links, Mapping):

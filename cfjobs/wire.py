@@ -35,6 +35,8 @@ STATES: Mapping[str, JobState] = {
 """POLLING is work that was queued again, mostly while the controller polls a service broker."""
 
 LIMITS = ("limit", "remaining", "reset")
+TENTHS = 10
+"""In how many steps the Cloud Controller counts down what is left."""
 MAX_COUNT = 10**15
 """A larger number in a header is no count and no time, but what a proxy made of one."""
 MAX_WINDOW = 86_400.0
@@ -187,13 +189,16 @@ def _errors_beside(response: HttpResponse) -> tuple[ErrorDetail, ...]:
 def parse_budget(response: HttpResponse) -> Budget | None:
     """Return the budget of ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (epoch seconds), or None.
 
-    It is None where one of them is missing. The remaining count is an estimate, and may jump.
+    It is None where one of them is missing. The Cloud Controller floors the remaining count to tenths of the
+    limit (``middleware/base_rate_limiter.rb``, ``estimate_remaining``), so that 0 stands for up to a tenth
+    left; the middle of that tenth is returned. Each of its processes counts for itself: counts may jump.
     """
     limit, remaining, reset = (_count(response.header(f"x-ratelimit-{name}")) for name in LIMITS)
     if limit is None or remaining is None or reset is None or limit <= 0:
         return None
     now = (response.date or datetime.now(UTC)).timestamp()
-    return Budget(limit, max(0, remaining), min(max(0.0, reset - now), MAX_WINDOW))
+    middle = min(limit, max(0, remaining) + limit / TENTHS / 2)
+    return Budget(limit, middle, min(max(0.0, reset - now), MAX_WINDOW))
 
 
 def _count(value: str | None) -> int | None:

@@ -51,7 +51,8 @@ def error_response(error: Error, *, content_type: str = CONTENT_TYPE) -> Respons
 class CFSimulator(Simulator):
     """Cloud Foundry's v3 jobs, as an ASGI application.
 
-    ``rate_limit`` is the requests allowed in an hour (None: any number, and no headers about it).
+    ``rate_limit`` is the requests allowed in an hour (None: any number, and no headers about it). The headers
+    tell what is left in tenths of it, and each of the ``rate_limit_processes`` counts for itself, by turns.
     With ``korifi``, jobs have no times, ids read ``<operation>~<resource>``, warnings in headers are
     not encoded, and discovery names no login. ``location`` is how a write's response names its job. Tokens
     come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. By default anybody gets one, and
@@ -70,6 +71,7 @@ class CFSimulator(Simulator):
     option_help: ClassVar[MappingProxyType[str, str]] = MappingProxyType(
         {
             "rate_limit": "requests allowed in an hour; null: any number",
+            "rate_limit_processes": "processes that count them, each for itself, by turns",
             "korifi": "whether to play a Korifi",
             "location": "absolute or relative: how a write's response names its job",
             "token_lifetime": "seconds for which a token is good",
@@ -85,6 +87,7 @@ class CFSimulator(Simulator):
         self,
         *,
         rate_limit: int | None = None,
+        rate_limit_processes: int = 1,
         korifi: bool = False,
         location: Location = "absolute",
         token_lifetime: float = 600.0,
@@ -96,7 +99,9 @@ class CFSimulator(Simulator):
         **options: Unpack[SimulatorOptions],
     ) -> None:
         super().__init__(**options)
-        self.rate_limit: RateLimit | None = None if rate_limit is None else RateLimit(rate_limit)
+        self.rate_limit: RateLimit | None = (
+            None if rate_limit is None else RateLimit(rate_limit, processes=rate_limit_processes)
+        )
         if location not in get_args(Location):
             raise ValueError(f"location is one of {', '.join(get_args(Location))}, not {location!r}")
         self.korifi = korifi
@@ -165,7 +170,7 @@ class CFSimulator(Simulator):
     def _refusal(self, request: Request, limits: Mapping[str, str]) -> Response | None:
         authorization = request.headers.get("authorization")
         if "Retry-After" in limits:
-            return error_response(RATE_LIMITED, content_type="text/plain")
+            return error_response(RATE_LIMITED, content_type="text/plain; charset=utf-8")
         if authorization is None:
             return error_response(NOT_AUTHENTICATED)
         return None if self.tokens.accepts(authorization) else error_response(INVALID_TOKEN)

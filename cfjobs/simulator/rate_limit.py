@@ -1,6 +1,8 @@
-"""A limit on the requests in a window of time."""
+"""A limit on the requests in a window of time, counted as the Cloud Controller counts."""
 
 from __future__ import annotations
+
+import math
 
 import attrs
 
@@ -15,17 +17,30 @@ class Allowance:
 
 
 class RateLimit:
-    """Allows ``limit`` requests in each ``window`` of seconds; a window opens with a request."""
+    """Allows ``limit`` requests in each ``window`` of seconds; a window opens with a request.
 
-    def __init__(self, limit: int, window: float = 3600.0) -> None:
+    Each of the ``processes`` counts the requests that it gets, by turns, and allows its part of the limit.
+    What is told is an estimate: the part that this process has left, floored to a tenth, of the whole limit
+    (Cloud Controller, ``middleware/base_rate_limiter.rb``).
+    """
+
+    def __init__(self, limit: int, window: float = 3600.0, *, processes: int = 1) -> None:
+        if processes < 1:
+            raise ValueError(f"rate_limit_processes is 1 or more, not {processes}")
         self.limit = limit
         self.window = window
-        self._used = 0
+        self._used = [0] * processes
+        self._requests = 0
         self._reset: float | None = None
 
     def spend(self, now: float) -> Allowance:
         """Count one request made now (seconds on the simulator's clock), and return what is left."""
+        processes = len(self._used)
         if self._reset is None or now >= self._reset:
-            self._reset, self._used = now + self.window, 0
-        self._used += 1
-        return Allowance(max(0, self.limit - self._used), self._reset, self._used > self.limit)
+            self._reset, self._used = now + self.window, [0] * processes
+        process = self._requests % processes
+        self._requests += 1
+        self._used[process] += 1
+        allowed, used = math.ceil(self.limit / processes), self._used[process]
+        tenths = 10 * (allowed - used) // allowed if allowed else 0
+        return Allowance(max(0, tenths) * self.limit // 10, self._reset, used > allowed)

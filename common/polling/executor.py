@@ -144,12 +144,16 @@ class PollExecutor:
 
     def _deliver(self, request: PollRequest, polled: PolledJob, reading: Reading) -> None:
         job, delay = reading.job, math.inf
+        # The rate budget is shared by the requests that it takes to ask about every job once.
+        spacing = self._throttle.interval(request.sent_at) * request.polled / len(request.jobs)
         observed = self._observer is not None or logger.isEnabledFor(logging.DEBUG)
         for waiter in polled.waiters:
             if waiter.notified or (waiter.sequence > request.sequence and not job.done):
                 continue  # a newcomer needs a state newer than itself, unless it is an end
             try:
-                news = waiter.observe(job, sent_at=request.sent_at, date=reading.date, at=reading.at)
+                news = waiter.observe(
+                    job, sent_at=request.sent_at, date=reading.date, at=reading.at, spacing=spacing
+                )
             except UnexpectedState as error:
                 waiter.fail(error)
                 news = False

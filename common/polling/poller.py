@@ -246,8 +246,6 @@ class Poller:
             )
             if not jobs:
                 break
-            if throttle.paced:
-                throttle.request_sent(now)
             self._assign(jobs, now)
         for waiter in self._single_reads:
             # timeout=0 makes one read: it waits for a place in flight, but for no Retry-After.
@@ -267,7 +265,9 @@ class Poller:
         for job in jobs:
             job.in_flight = True
         self._in_flight += 1
-        leader.request = PollRequest(next(self._sequence), jobs, leader, self._pollable.batch_limit)
+        leader.request = PollRequest(
+            next(self._sequence), jobs, leader, self._pollable.batch_limit, len(self._jobs)
+        )
         self._wake(leader)
 
     async def _send(self, request: PollRequest) -> None:

@@ -1,10 +1,11 @@
-"""When the next request of a source may be sent, and how many may be in flight.
+"""When the next request of a source may be sent, how many may be in flight, and how far polls are apart.
 
 Pure arithmetic on the event loop's clock, in seconds. A healthy server without a request count is asked
 ``max_in_flight`` at a time. A 429 halves that number; each full round of good replies adds one again. Of a
-rate budget that is half used up, polls take half of what is left and leave the rest to everybody else: a wait
-slows down, but never exhausts a foundation's hour. Polls that piled up while the server asked for silence, or
-was unreachable, are spread over time afterwards (see `common.polling.schedule`).
+rate budget that is half used up, polls take half of what is left and leave the rest to everybody else: each
+job is asked about less often, down to its policy's ``maximum`` and no further, for only a 429 says stop.
+Polls that piled up while the server asked for silence, or was unreachable, are spread over time afterwards
+(see `common.polling.schedule`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ BUDGET_SHARE = 0.5
 """The part of a server's remaining budget that polls may use until the budget is renewed."""
 PLENTY = 0.5
 """Above this part of its budget a server is asked as often as the policy says."""
+SMOOTHING = 0.25
+"""How much one reply counts in the mean of what is left: a server's processes may count each for itself."""
+SAME_WINDOW = 5.0
+"""Seconds: a window that ends so much earlier or later is another one, and its budget a new one."""
 
 
 @attrs.frozen
@@ -29,7 +34,7 @@ class Budget:
     """A server's rate budget: ``remaining`` of ``limit`` requests, for ``seconds`` more."""
 
     limit: int
-    remaining: int
+    remaining: float
     seconds: float
 
     def interval(self) -> float:
@@ -54,10 +59,9 @@ class Throttle:
     """How many polls may be in flight now."""
     _exact_limit: float = attrs.field(init=False)
     _failures: int = attrs.field(default=0, init=False)
-    paced: bool = attrs.field(default=False, init=False)
-    """Whether a rate budget keeps requests apart, so that each must be counted by `request_sent`."""
     _interval: float = attrs.field(default=0.0, init=False)
-    _next: float = attrs.field(default=0.0, init=False)
+    _left: float = attrs.field(default=1.0, init=False)
+    _window_ends: float = attrs.field(default=-math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._set_limit(float(self.max_in_flight))
@@ -67,11 +71,11 @@ class Throttle:
 
         Infinity means "once one of them has been answered".
         """
-        return math.inf if in_flight >= self.limit else max(now, self.retry_after_until, self._next)
+        return math.inf if in_flight >= self.limit else max(now, self.retry_after_until)
 
-    def request_sent(self, now: float) -> None:
-        """Count a poll that is sent now; needed only while `paced`."""
-        self._next = max(now, self._next) + self._interval
+    def interval(self, now: float) -> float:
+        """Return how many seconds the rate budget wants two polls of this source to be apart; 0 for none."""
+        return self._interval if now < self._window_ends else 0.0
 
     def on_success(self, now: Callable[[], float]) -> None:
         """Note a reply of the API's own.
@@ -100,10 +104,12 @@ class Throttle:
             self.recovered_at = max(self.recovered_at, self.retry_after_until)
 
     def update_budget(self, budget: Budget, now: float) -> None:
-        """Take over the rate budget that a reply told."""
-        self._interval = budget.interval()
-        self.paced = self._interval > 0
-        self._next = min(self._next, now + self._interval) if self._interval else 0.0
+        """Take the rate budget that a reply told into the mean of what this window's replies told."""
+        ends, left = now + budget.seconds, budget.remaining / budget.limit
+        if abs(ends - self._window_ends) <= SAME_WINDOW:
+            left = self._left + (left - self._left) * SMOOTHING
+        self._left, self._window_ends = left, ends
+        self._interval = attrs.evolve(budget, remaining=left * budget.limit).interval()
 
     def _set_limit(self, exact: float) -> None:
         self._exact_limit, self.limit = exact, int(exact)

@@ -77,12 +77,20 @@ class WaitProgress:
             self._head_start = run_time(self.last, self.last.observed_at, 0.0)
 
     def observe(
-        self, job: Job, *, sent_at: float, date: datetime | None = None, at: datetime | None = None
+        self,
+        job: Job,
+        *,
+        sent_at: float,
+        date: datetime | None = None,
+        at: datetime | None = None,
+        spacing: float = 0.0,
     ) -> bool:
         """Take a good reply to a request sent at ``sent_at``. Return whether the watcher is to be told.
 
-        ``at`` is when it came by this machine's clock, if ``job`` is the one of an earlier reply. Raise
-        `UnexpectedState` if the state was UNKNOWN for too long.
+        ``at`` is when it came by this machine's clock, if ``job`` is the one of an earlier reply.
+        ``spacing`` is how many seconds the server's rate budget wants polls of this job to be apart: they
+        are, but by no more than the policy's ``maximum``. Raise `UnexpectedState` if the state was UNKNOWN
+        for too long.
         """
         self.last_error = self._outage_since = None
         self._bad_records = 0
@@ -94,7 +102,8 @@ class WaitProgress:
             self.ended = True
             return True
         waited = self._head_start + sent_at - self.began
-        self.due = sent_at + self.delay(self.policy, job, run_time(job, date, waited))
+        delay = self.delay(self.policy, job, run_time(job, date, waited))
+        self.due = sent_at + max(delay, min(spacing, self.policy.maximum))
         if job.state is JobState.UNKNOWN:
             self._bound_unknown(job, sent_at)
         else:

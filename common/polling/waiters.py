@@ -111,6 +111,8 @@ class PollRequest:
     leader: Waiter
     batch_limit: int
     """The source's when it was sent: a refusal that asks for less must have made it smaller."""
+    polled: int
+    """How many jobs the source asked about when it was sent."""
     sent_at: float = math.nan
     """On the loop's clock."""
     scope: anyio.CancelScope | None = None

@@ -219,16 +219,33 @@ async def test_a_used_up_rate_limit_is_429_until_the_hour_is_over() -> None:
         replies.append(await rig.http.get("/v3/jobs/x"))
         rig.clock.time += 10
     assert [reply.status_code for reply in replies] == [404, 404, 429]
-    assert [reply.headers["x-ratelimit-remaining"] for reply in replies] == ["1", "0", "0"]
+    assert [reply.headers["x-ratelimit-remaining"] for reply in replies] == ["1", "0", "0"]  # half of 2, none
     assert {reply.headers["x-ratelimit-limit"] for reply in replies} == {"2"}
     assert {reply.headers["x-ratelimit-reset"] for reply in replies} == {str(int(NOON.timestamp()) + 3600)}
     assert "retry-after" not in replies[1].headers
     refused = replies[2]
     assert refused.headers["retry-after"] == "3580"
-    assert refused.headers["content-type"] == "text/plain"
+    assert refused.headers["content-type"] == "text/plain; charset=utf-8"
     assert refused.json()["errors"][0]["code"] == 10013
     rig.clock.time += 3570
     assert (await rig.http.get("/v3/jobs/x")).status_code == 404
+
+
+async def test_what_is_left_is_told_in_tenths_of_the_limit() -> None:
+    rig = Rig(rate_limit=30)
+    told = [(await rig.http.get("/v3/jobs/x")).headers["x-ratelimit-remaining"] for _ in range(31)]
+    assert told == [
+        str(3 * tenth) for tenth in (9, 9, 9, *(n for n in range(8, 0, -1) for _ in "abc"), 0, 0, 0, 0)
+    ]
+
+
+async def test_each_process_counts_for_itself_and_refuses_for_itself() -> None:
+    rig = Rig(rate_limit=20, rate_limit_processes=2)
+    replies = [await rig.http.get("/v3/jobs/x") for _ in range(21)]
+    assert [r.headers["x-ratelimit-remaining"] for r in replies[:5]] == ["18", "18", "16", "16", "14"]
+    assert [r.status_code for r in replies[18:]] == [404, 404, 429]
+    with pytest.raises(ValueError, match="1 or more"):
+        CFSimulator(rate_limit=20, rate_limit_processes=0)
 
 
 async def test_without_a_limit_no_headers_tell_of_one() -> None:

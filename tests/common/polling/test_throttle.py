@@ -53,21 +53,42 @@ def test_of_a_budget_that_is_half_used_up_half_of_the_rest_is_left_to_others() -
 def test_a_budget_that_begins_anew_ends_the_spacing() -> None:
     throttle = Throttle(8)
     throttle.update_budget(Budget(100, 10, 500), now=0.0)
-    throttle.request_sent(0.0)
-    assert throttle.next_send_at(0.0, 0) == 100.0
-    throttle.update_budget(Budget(100, 99, 3600), now=1.0)
-    assert throttle.next_send_at(1.0, 0) == 1.0
+    assert throttle.interval(0.0) == 100.0
+    throttle.update_budget(Budget(100, 99, 3600), now=501.0)
+    assert throttle.interval(501.0) == 0.0
+
+
+def test_what_a_budget_said_counts_until_its_window_ends() -> None:
+    throttle = Throttle(8)
+    throttle.update_budget(Budget(100, 10, 50.0), now=5.0)
+    assert [throttle.interval(now) for now in (5.0, 54.9, 55.0)] == [10.0, 10.0, 0.0]
+
+
+def test_what_several_processes_count_is_taken_on_average() -> None:
+    throttle, seen = Throttle(8), []
+    for second, left in enumerate((0, 30, 20) * 20):
+        throttle.update_budget(Budget(100, left, 3600.0 - second), now=float(second))
+        seen.append(throttle.interval(second) * 100 / (3600 - second))
+    assert seen[0] == 100.0
+    assert all(5 < interval < 20 for interval in seen[20:])  # 12 where a mean of 16.7 were exact
+
+
+@pytest.mark.parametrize(("later", "interval"), [(5.0, 99.5 / 14), (5.1, 99.6 / 20), (-6.0, 88.5 / 20)])
+def test_another_window_is_another_budget(later: float, interval: float) -> None:
+    throttle = Throttle(8)
+    throttle.update_budget(Budget(100, 24, 100.0), now=0.0)
+    throttle.update_budget(Budget(100, 40, 94.5 + later), now=5.5)
+    assert throttle.interval(5.5) == pytest.approx(interval)
 
 
 @given(st.integers(1, 10_000), st.floats(1, 7200), st.integers(0, 10_000))
-def test_polls_alone_never_use_a_budget_up(limit: int, window: float, used: int) -> None:
+def test_polls_this_far_apart_never_use_a_budget_up(limit: int, window: float, used: int) -> None:
     throttle, now, left = Throttle(8), 0.0, max(1, limit - used)
     for _ in range(300):
         throttle.update_budget(Budget(limit, left, window - now), now)
-        now = max(now, throttle.next_send_at(now, 0))
+        now += throttle.interval(now)
         if now >= window or left <= 1:
             break
-        throttle.request_sent(now)
         left -= 1
     assert left >= 1
 
@@ -101,36 +122,6 @@ def test_failures_with_good_replies_between_them_are_no_outage() -> None:
     assert throttle.recovered_at == -math.inf
 
 
-def test_polls_keep_the_budgets_distance_from_the_last_one() -> None:
-    throttle = Throttle(8)
-    throttle.update_budget(Budget(100, 10, 50.0), now=0.0)
-    assert throttle.paced
-    throttle.request_sent(0.0)
-    assert throttle.next_send_at(3.0, 0) == 10.0
-    throttle.request_sent(50.0)
-    assert throttle.next_send_at(51.0, 0) == 60.0
-
-
-def test_a_budget_that_allows_more_shortens_the_distance_at_once() -> None:
-    throttle = Throttle(8)
-    throttle.update_budget(Budget(100, 2, 100.0), now=0.0)
-    throttle.request_sent(0.0)
-    assert throttle.next_send_at(5.0, 0) == 100.0
-    throttle.update_budget(Budget(100, 50, 25.0), now=5.0)
-    assert throttle.next_send_at(5.0, 0) == 6.0
-
-
-@pytest.mark.parametrize(
-    ("budget", "paced"),
-    [(Budget(100, 99, 9.0), False), (Budget(100, 50, 1.0), True), (Budget(100, 5, 0.0), False)],
-)
-def test_requests_are_counted_while_a_budget_keeps_them_apart(budget: Budget, paced: bool) -> None:
-    throttle = Throttle(8)
-    throttle.update_budget(budget, now=0.0)
-    assert throttle.paced is paced
-    assert throttle.next_send_at(0.0, 0) == 0.0
-
-
 @pytest.mark.parametrize(
     ("remaining", "seconds", "interval"),
     [
@@ -161,12 +152,12 @@ def test_each_event_loop_has_limits_of_its_own() -> None:
         current = limits.current()
         assert before() is current
         assert current.retry_after_until == pytest.approx(now + 50.0, abs=5.0)
-        assert current.paced
+        assert current.interval(now) == 40.0
         return current
 
     async def look() -> Throttle:
         current = limits.current()
-        assert (current.retry_after_until, current.paced) == (-math.inf, False)
+        assert (current.retry_after_until, current.interval(-1e9)) == (-math.inf, 0.0)
         return current
 
     assert anyio.run(fill) is not anyio.run(look)
@@ -184,8 +175,7 @@ def test_a_good_reply_ends_an_outage_of_the_running_loop() -> None:
 
 def test_without_a_word_of_the_server_nothing_keeps_requests_apart() -> None:
     throttle = Throttle(2)
-    throttle.request_sent(5.0)
-    assert (throttle.paced, throttle.next_send_at(5.0, 1), throttle.next_send_at(0.0, 0)) == (False, 5.0, 5.0)
+    assert (throttle.interval(5.0), throttle.next_send_at(5.0, 1)) == (0.0, 5.0)
 
 
 def test_an_hour_of_silence_is_kept_unless_the_system_is_known_to_need_less() -> None:
