@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, get_args
 from urllib.parse import quote, quote_plus
 
 from cfjobs.simulator.rate_limit import RateLimit
+from cfjobs.simulator.records import TIME, job_path, render, resource_body, root_document
+from cfjobs.simulator.writes import COLLECTIONS, UPLOADS, read_write
 from common.simulator.messages import Request, Response, json_response
 from common.simulator.script import NewJob
 from common.simulator.simulator import Simulator
@@ -15,22 +17,13 @@ from common.simulator.system import Feature, SimulatorOptions
 from common.simulator.tokens import UAATokenIssuer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Mapping
 
-    from common.simulator.script import Moment, ScriptedJob
 
 Location = Literal["absolute", "relative"]
 
 CONTENT_TYPE = "application/json; charset=utf-8"
-VERBS: Mapping[str, str] = MappingProxyType(
-    {"POST": "create", "PATCH": "update", "PUT": "update", "DELETE": "delete"}
-)
-PLURAL_LINKS = frozenset(
-    {"service_instance.create", "service_instance.update", "service_broker.create"}
-    | {"service_broker.update", "service_broker.catalog.synchronize"}
-)
-"""The operations whose job links to its resource under a name in the plural."""
+VERBS = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
 Error = tuple[int, int, str, str]
 """Status, code, title and detail."""
@@ -38,6 +31,10 @@ NOT_AUTHENTICATED: Error = (401, 10002, "CF-NotAuthenticated", "Authentication e
 INVALID_TOKEN: Error = (401, 1000, "CF-InvalidAuthToken", "Invalid Auth Token")
 UNKNOWN_ROUTE: Error = (404, 10000, "CF-NotFound", "Unknown request")
 NO_SUCH_JOB: Error = (404, 10010, "CF-ResourceNotFound", "Job not found")
+KORIFI_NO_SUCH_JOB: Error = (
+    *NO_SUCH_JOB[:3],
+    "Job not found. Ensure it exists and you have access to it.",
+)
 RATE_LIMITED: Error = (429, 10013, "CF-RateLimitExceeded", "Rate Limit Exceeded")
 
 
@@ -53,15 +50,20 @@ class CFSimulator(Simulator):
 
     ``rate_limit`` is the requests allowed in an hour (None: any number, and no headers about it). The headers
     tell what is left in tenths of it, and each of the ``rate_limit_processes`` counts for itself, by turns.
-    With ``korifi``, jobs have no times, ids read ``<operation>~<resource>``, warnings in headers are
-    not encoded, and discovery names no login. ``location`` is how a write's response names its job. Tokens
-    come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. By default anybody gets one, and
-    a token that was not issued here is accepted. ``users`` (passwords by user name), ``clients`` (secrets by
-    client id: ``{"cf": ""}`` is the ``cf`` command's), ``strict``, ``rotate`` and ``refresh_lifetime`` are
-    those of `UAATokenIssuer`, which is `tokens`. The other options are those of `System`.
+    With ``korifi``, jobs have no times and few links, operations have Korifi's names, ids read
+    ``<operation>~<resource>``, warnings in headers are not encoded, and there is no UAA: the root document
+    says ``cf_on_k8s`` and names the API itself as the login server. ``location`` is how a write's response
+    names its job. Writes that start no job at the real one start none here: they are answered 200, 201 or 204
+    (tasks and scaling 202, without a Location), unless ``on_write`` returns a `Response`.
 
-    Fields of a job: ``operation``, ``errors`` (mappings, or None), ``warnings`` (texts or mappings,
-    or None), ``resource`` (the path of what the job works on), ``links`` (in place of those made
+    Tokens come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. By default anybody gets
+    one, and a token that was not issued here is accepted. ``users`` (passwords by user name), ``clients``
+    (secrets by client id: ``{"cf": ""}`` is the ``cf`` command's), ``strict``, ``rotate`` and
+    ``refresh_lifetime`` are those of `UAATokenIssuer`, which is `tokens`. The other options are those of
+    `System`.
+
+    Fields of a job: ``operation``, ``errors`` (mappings; None sends null), ``warnings`` (texts or mappings;
+    None sends null), ``resource`` (the path of what the job works on), ``links`` (in place of those made
     from it), and any other key of the record.
     """
 
@@ -137,21 +139,11 @@ class CFSimulator(Simulator):
     def _outside(self, request: Request) -> Response:
         match request.method, request.segments:
             case "GET", ("",):
-                return json_response(200, {"links": self._discovery(request.origin)})
-            case "POST", ("oauth", "token"):
+                return json_response(200, root_document(request.origin, korifi=self.korifi))
+            case "POST", ("oauth", "token") if not self.korifi:
                 return self.tokens.answer(request)
             case _:
                 return error_response(UNKNOWN_ROUTE)
-
-    def _discovery(self, origin: str) -> dict[str, Any]:
-        uaa = None if self.korifi else {"href": origin}
-        return {
-            "self": {"href": origin},
-            "cloud_controller_v2": None,
-            "cloud_controller_v3": {"href": f"{origin}/v3", "meta": {"version": "3.228.0"}},
-            "login": uaa,
-            "uaa": uaa,
-        }
 
     def _limits(self, now: float) -> dict[str, str]:
         """Count a request, and return the headers about the rate limit."""
@@ -179,7 +171,7 @@ class CFSimulator(Simulator):
         match request.method, request.segments:
             case "GET", ("v3", "jobs", guid):
                 return self._single(request, guid)
-            case method, ("v3", collection, *_) if method in VERBS and collection != "jobs":
+            case method, ("v3", _, *_) if method in VERBS:
                 return self._write(request)
             case _:
                 return error_response(UNKNOWN_ROUTE)
@@ -188,7 +180,7 @@ class CFSimulator(Simulator):
         job = self.jobs.get(guid)
         moment = None if job is None else job.at(request.at)
         if job is None or moment is None:
-            return error_response(NO_SUCH_JOB)
+            return error_response(KORIFI_NO_SUCH_JOB if self.korifi else NO_SUCH_JOB)
         record = render(job, moment, request.origin, self.wall, korifi=self.korifi)
         return json_response(200, record, content_type=CONTENT_TYPE)
 
@@ -196,20 +188,37 @@ class CFSimulator(Simulator):
         new = self.job_for_write(request)
         if isinstance(new, Response):
             return new
+        write = read_write(request, korifi=self.korifi)
+        if write is None:
+            return error_response(UNKNOWN_ROUTE)
         _, collection, *rest = request.segments
-        resource = rest[0] if rest else self.new_id()
-        fields: dict[str, Any] = {
-            "operation": operation_of(request.method, collection, rest),
-            "resource": f"/v3/{collection}/{quote(resource, safe='')}",
-            **new.fields,
-        }
-        guid = self.add_job(new.script, id=new.id or self._korifi_id(fields["operation"], resource), **fields)
-        base = request.origin if self.location == "absolute" else ""
-        headers = {"Location": base + job_path(guid)}
+        guid = rest[0] if rest else ""
+        if request.method == "POST" and request.segments[-1] in COLLECTIONS and "relationships" not in rest:
+            collection, guid = request.segments[-1], self.new_id()
+        path = f"/v3/{collection}/{quote(guid, safe='')}"
+        headers: dict[str, str] = {}
         if new.warnings:
             encode = str if self.korifi else quote_plus
             headers["X-Cf-Warnings"] = ",".join(encode(warning) for warning in new.warnings)
-        return Response(202, headers)
+        if write.operation is not None:
+            job = self._start_job(new, write.operation, guid, path)
+            headers["Location"] = (request.origin if self.location == "absolute" else "") + job_path(job)
+        if write.status == 204 or (write.operation is not None and write.operation not in UPLOADS):
+            return Response(write.status, headers)
+        body = resource_body(request, path, f"{self.wall(request.at):{TIME}}")
+        return json_response(write.status, body, headers, content_type=CONTENT_TYPE)
+
+    def _start_job(self, new: NewJob, operation: str, guid: str, path: str) -> str:
+        """Start the job of a write that works on the resource with this guid and path; return its id."""
+        if operation == "service_bindings.delete" and any(
+            job.fields.get("operation") == "service_keys.create" and job.fields.get("resource") == path
+            for job in self.jobs.values()
+        ):
+            operation = "service_keys.delete"
+        fields: dict[str, Any] = {"operation": operation, **new.fields}
+        if not operation.startswith("admin."):
+            fields.setdefault("resource", path)
+        return self.add_job(new.script, id=new.id or self._korifi_id(fields["operation"], guid), **fields)
 
     def _korifi_id(self, operation: str, resource: str) -> str | None:
         """Return the id that Korifi computes, or None.
@@ -221,59 +230,3 @@ class CFSimulator(Simulator):
         guid = f"{operation}~{resource}"
         self.jobs.pop(guid, None)
         return guid
-
-
-def operation_of(method: str, collection: str, rest: Sequence[str]) -> str:
-    """Return the operation of a write, such as ``app.delete`` or ``space.apply_manifest``."""
-    verb = rest[-1] if len(rest) > 1 else VERBS[method]
-    return f"{collection.removesuffix('s')}.{verb}"
-
-
-def job_path(guid: str) -> str:
-    """Return the path of a job; its guid is one segment, whatever characters it has."""
-    return f"/v3/jobs/{quote(guid, safe='')}"
-
-
-def render(
-    job: ScriptedJob,
-    moment: Moment,
-    origin: str,
-    wall: Callable[[float], datetime],
-    *,
-    korifi: bool,
-) -> dict[str, Any]:
-    """Return a job's record.
-
-    A job that completes has no errors, unless its script gives it some in that very step.
-    """
-    fields: dict[str, Any] = {"operation": "app.delete", **moment.fields}
-    errors = fields.pop("errors", [] if korifi else None)
-    if errors and moment.state == "COMPLETE" and "errors" not in moment.step.changes:
-        errors = []
-    warnings = fields.pop("warnings", None if korifi else [])
-    resource = fields.pop("resource", None)
-    record: dict[str, Any] = {"guid": job.id}
-    if not korifi and job.life.start is not None and moment.since is not None:
-        times = {"created_at": job.life.start, "updated_at": moment.since}
-        record |= {name: f"{wall(at):%Y-%m-%dT%H:%M:%SZ}" for name, at in times.items()}
-    if moment.state is not None:
-        record["state"] = moment.state
-    record["errors"] = errors
-    if not (korifi and warnings is None):
-        record["warnings"] = warnings and [_detail(warning) for warning in warnings]
-    record["links"] = _links(job.id, fields["operation"], resource, moment.state, origin)
-    return record | fields
-
-
-def _detail(warning: str | Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"detail": warning} if isinstance(warning, str) else warning
-
-
-def _links(guid: str, operation: str, resource: str | None, state: str | None, origin: str) -> dict[str, Any]:
-    """Return the links: the job's own, and its resource's while that exists."""
-    links = {"self": {"href": origin + job_path(guid)}}
-    deleted = operation.endswith(".delete") and state == "COMPLETE"
-    if resource is not None and not deleted:
-        subject = operation.partition(".")[0]
-        links[subject + "s" if operation in PLURAL_LINKS else subject] = {"href": origin + resource}
-    return links

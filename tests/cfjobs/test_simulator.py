@@ -62,7 +62,7 @@ async def test_a_job_shows_its_state_and_its_times() -> None:
         "updated_at": "2026-03-01T12:00:00Z",
         "operation": "service_instance.create",
         "state": "PROCESSING",
-        "errors": None,
+        "errors": [],
         "warnings": [],
         "links": {
             "self": {"href": f"https://api.sim:8443/v3/jobs/{guid}"},
@@ -74,7 +74,7 @@ async def test_a_job_shows_its_state_and_its_times() -> None:
     assert await rig.job(guid) == {**first, "state": "POLLING", "updated_at": "2026-03-01T12:00:05Z"}
 
 
-async def test_errors_are_null_until_there_are_some_and_vanish_when_the_job_completes() -> None:
+async def test_errors_are_there_from_the_attempt_that_made_them_and_vanish_when_the_job_completes() -> None:
     rig = Rig()
     error = {"code": 10008, "title": "CF-UnprocessableEntity", "detail": "no"}
     retried = rig.simulator.add_job(
@@ -86,7 +86,7 @@ async def test_errors_are_null_until_there_are_some_and_vanish_when_the_job_comp
     for _ in range(3):
         seen.append((await rig.job(retried))["errors"])
         rig.clock.time += 1
-    assert seen == [None, [error], []]
+    assert seen == [[], [error], []]
     assert (await rig.job(failed))["errors"] == [error, error]
     assert (await rig.job(odd))["errors"] == [error]
 
@@ -96,8 +96,9 @@ async def test_warnings_are_repeated_on_each_poll() -> None:
     guid = rig.simulator.add_job([("POLLING", None)], warnings=["slow", {"detail": "slower"}])
     for _ in range(2):
         assert (await rig.job(guid))["warnings"] == [{"detail": "slow"}, {"detail": "slower"}]
-    silent = rig.simulator.add_job([("POLLING", None)], warnings=None)
-    assert (await rig.job(silent))["warnings"] is None
+    silent = rig.simulator.add_job([("POLLING", None)], warnings=None, errors=None)
+    record = await rig.job(silent)
+    assert (record["warnings"], record["errors"]) == (None, None)
 
 
 async def test_unknown_states_and_other_fields_are_sent_as_scripted() -> None:
@@ -137,7 +138,16 @@ async def test_an_unknown_job_is_not_found() -> None:
         ("POST", "/v3/spaces/s1/actions/apply_manifest", "space.apply_manifest", "space"),
         ("POST", "/v3/service_instances", "service_instance.create", "service_instances"),
         ("PATCH", "/v3/service_brokers/b1", "service_broker.update", "service_brokers"),
-        ("POST", "/v3/buildpacks/b1/upload", "buildpack.upload", "buildpack"),
+        ("POST", "/v3/service_brokers", "service_broker.catalog.synchronize", "service_brokers"),
+        ("DELETE", "/v3/organizations/o1", "organization.delete", "organization"),
+        ("DELETE", "/v3/spaces/s1/routes?unmapped=true", "space.delete_unmapped_routes", "space"),
+        ("POST", "/v3/service_route_bindings", "service_route_bindings.create", "service_route_binding"),
+        (
+            "DELETE",
+            "/v3/service_credential_bindings/b1",
+            "service_bindings.delete",
+            "service_credential_binding",
+        ),
     ],
 )
 async def test_a_write_names_its_job_in_location(method: str, path: str, operation: str, link: str) -> None:
@@ -149,6 +159,70 @@ async def test_a_write_names_its_job_in_location(method: str, path: str, operati
     record = await rig.job(reply.headers["location"])
     assert record["operation"] == operation
     assert record["links"][link]["href"].startswith("https://api.sim:8443/v3/")
+
+
+@pytest.mark.parametrize("kind", ["buildpack", "droplet"])
+async def test_an_upload_is_answered_with_the_resource_beside_its_job(kind: str) -> None:
+    rig = Rig()
+    reply = await rig.http.post(f"/v3/{kind}s/b1/upload")
+    assert (reply.status_code, reply.json()["guid"]) == (202, "b1")
+    record = await rig.job(reply.headers["location"])
+    assert (record["operation"], kind in record["links"]) == (f"{kind}.upload", True)
+
+
+async def test_clearing_the_buildpack_cache_works_on_no_resource() -> None:
+    rig = Rig()
+    location = (await rig.http.post("/v3/admin/actions/clear_buildpack_cache")).headers["location"]
+    record = await rig.job(location)
+    assert (record["operation"], list(record["links"])) == ("admin.clear_buildpack_cache", ["self"])
+
+
+async def test_a_service_key_is_a_binding_of_another_name() -> None:
+    rig = Rig()
+    created = await rig.http.post("/v3/service_credential_bindings", json={"type": "key"})
+    record = await rig.job(created.headers["location"])
+    assert record["operation"] == "service_keys.create"
+    key = record["links"]["service_credential_binding"]["href"]
+    deleted = await rig.http.delete(key)
+    assert (await rig.job(deleted.headers["location"]))["operation"] == "service_keys.delete"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/v3/apps", {}, 201),
+        ("POST", "/v3/apps/a1/sidecars", {}, 201),
+        ("POST", "/v3/apps/a1/actions/start", {}, 200),
+        ("POST", "/v3/apps/a1/tasks", {}, 202),
+        ("POST", "/v3/tasks/t1/actions/cancel", {}, 202),
+        ("POST", "/v3/processes/p1/actions/scale", {}, 202),
+        ("POST", "/v3/packages/p1/upload", {}, 200),
+        ("POST", "/v3/service_instances", {"type": "user-provided"}, 201),
+        ("PATCH", "/v3/service_instances/s1", {"tags": ["a"]}, 200),
+        ("PATCH", "/v3/service_brokers/b1", {"metadata": {}}, 200),
+        ("PATCH", "/v3/spaces/s1", {}, 200),
+        ("PATCH", "/v3/routes/r1/relationships/space", {}, 204),
+        ("DELETE", "/v3/isolation_segments/i1", {}, 204),
+        ("DELETE", "/v3/service_offerings/o1", {}, 204),
+    ],
+)
+@pytest.mark.parametrize("on_write", [None, lambda _request: NewJob([("PROCESSING", None)])])
+async def test_a_write_that_starts_no_job_says_so(
+    method: str, path: str, body: dict[str, Any], status: int, on_write: Any
+) -> None:
+    rig = Rig(on_write=on_write)
+    reply = await rig.http.request(method, path, json=body)
+    assert (reply.status_code, reply.headers.get("location"), rig.simulator.jobs) == (status, None, {})
+    assert bool(reply.content) is (status != 204)
+
+
+async def test_a_resource_that_is_made_has_the_name_that_it_was_given() -> None:
+    rig = Rig()
+    made = (
+        await rig.http.post("/v3/spaces", json={"name": "dev", "relationships": {"organization": {}}})
+    ).json()
+    assert (made["name"], made["relationships"]) == ("dev", {"organization": {}})
+    assert made["links"]["self"]["href"] == f"https://api.sim:8443/v3/spaces/{made['guid']}"
 
 
 async def test_a_deleted_resource_is_not_linked_any_more() -> None:
@@ -187,8 +261,15 @@ async def test_discovery_needs_no_token_and_names_the_sign_in() -> None:
     links = (await Rig().http.get("/", headers={"Authorization": ""})).json()["links"]
     assert links["login"] == links["uaa"] == {"href": "https://api.sim:8443"}
     assert links["cloud_controller_v3"]["href"] == "https://api.sim:8443/v3"
-    korifi = (await Rig(korifi=True).http.get("/")).json()["links"]
-    assert (korifi["login"], korifi["uaa"]) == (None, None)
+    assert "cloud_controller_v2" not in links
+
+
+async def test_a_korifi_names_itself_as_the_login_server_and_has_no_tokens() -> None:
+    rig = Rig(korifi=True)
+    root = (await rig.http.get("/")).json()
+    assert root["cf_on_k8s"] is True
+    assert (root["links"]["login"], root["links"]["uaa"]) == ({"href": "https://api.sim:8443"}, None)
+    assert (await rig.http.post("/oauth/token", data={"grant_type": "password"})).status_code == 404
 
 
 async def test_a_call_without_a_token_is_not_authenticated() -> None:
@@ -261,7 +342,14 @@ async def test_a_request_id_is_echoed_with_a_suffix() -> None:
 
 async def test_unknown_routes_are_code_10000() -> None:
     rig = Rig()
-    for method, path in [("GET", "/v3/apps"), ("DELETE", "/v3/jobs/x"), ("GET", "/v2/info"), ("POST", "/v3")]:
+    for method, path in [
+        ("GET", "/v3/apps"),
+        ("DELETE", "/v3/jobs/x"),
+        ("POST", "/v3/frobs"),
+        ("PUT", "/v3/apps/x"),
+        ("GET", "/v2/info"),
+        ("POST", "/v3"),
+    ]:
         reply = await rig.http.request(method, path)
         assert reply.status_code == 404
         assert reply.json()["errors"] == [
@@ -280,13 +368,38 @@ async def test_korifi_computes_its_ids_and_has_neither_times_nor_encoded_warning
         "operation": "space.delete",
         "state": "PROCESSING",
         "errors": [],
-        "links": {
-            "self": {"href": "https://api.sim:8443/v3/jobs/space.delete~cf-space-1"},
-            "space": {"href": "https://api.sim:8443/v3/spaces/cf-space-1"},
-        },
+        "links": {"self": {"href": "https://api.sim:8443/v3/jobs/space.delete~cf-space-1"}},
     }
     warned = rig.simulator.add_job([("COMPLETE", None)], warnings=["w"])
     assert (await rig.job(warned))["warnings"] == [{"detail": "w"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "links"),
+    [
+        ("DELETE", "/v3/organizations/o1", "org.delete", ["self"]),
+        ("POST", "/v3/service_instances", "managed_service_instance.create", ["self"]),
+        ("DELETE", "/v3/service_credential_bindings/b1", "managed_service_binding.delete", ["self"]),
+        ("POST", "/v3/service_brokers", "service_broker.create", ["self"]),
+        ("POST", "/v3/spaces/s1/actions/apply_manifest", "space.apply_manifest", ["self", "space"]),
+        ("DELETE", "/v3/spaces/s1/routes?unmapped=true", "space.delete_unapped_routes", ["self", "space"]),
+    ],
+)
+async def test_korifi_has_names_and_links_of_its_own(
+    method: str, path: str, operation: str, links: list[str]
+) -> None:
+    rig = Rig(korifi=True)
+    record = await rig.job((await rig.http.request(method, path)).headers["location"])
+    assert (record["operation"], list(record["links"])) == (operation, links)
+    assert record["guid"].startswith(f"{operation}~")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/v3/apps/a1/tasks", 201), ("/v3/users", 404), ("/v3/packages/p1/upload", 200)]
+)
+async def test_korifi_answers_in_its_own_way_where_no_job_starts(path: str, status: int) -> None:
+    reply = await Rig(korifi=True).http.post(path)
+    assert (reply.status_code, reply.headers.get("location")) == (status, None)
 
 
 async def test_it_serves_a_real_socket() -> None:

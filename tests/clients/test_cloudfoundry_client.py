@@ -34,10 +34,13 @@ def simulate(**options: Any) -> CFSimulator:
     return CFSimulator(users=USERS, clients=CLIENTS, strict=True, **options)
 
 
-def connect(url: str) -> Any:
-    """Their client, signed in with the password grant of UAA."""
+def connect(url: str, *, korifi: bool = False) -> Any:
+    """Their client, signed in with the password grant of UAA, or at a Korifi with a token at hand."""
     made = client.CloudFoundryClient(url)
-    made.init_with_user_credentials("admin", "secret")
+    if korifi:
+        made._access_token = "token"
+    else:
+        made.init_with_user_credentials("admin", "secret")
     return made
 
 
@@ -45,9 +48,9 @@ def ours(url: str) -> CFJobs:
     return CFJobs(url, auth=UAAPassword("admin", "secret"), policy=POLICY)
 
 
-def wait(url: str, guid: str, **options: Any) -> Any:
+def wait(url: str, guid: str, *, korifi: bool = False, **options: Any) -> Any:
     """Their wait: it returns the record of a job that ended, however it did."""
-    return connect(url).v3.jobs.wait_for_job_completion(
+    return connect(url, korifi=korifi).v3.jobs.wait_for_job_completion(
         guid, step=OFTEN, step_function=lambda step: step, **options
     )
 
@@ -82,12 +85,13 @@ def details(record: Any) -> list[tuple[str, str, str]]:
 )
 @pytest.mark.parametrize("korifi", [False, True], ids=["cf", "korifi"])
 async def test_both_learn_the_same_end(script: Script, korifi: bool) -> None:
-    # Korifi has no UAA: their client asks the API itself for a token, and the simulator gives anybody one.
     simulator = CFSimulator(korifi=True) if korifi else simulate()
     id = "space.delete~cf-space-1" if korifi else None
     async with simulator.serve() as url, _ours(url, korifi) as jobs:
         guid = simulator.add_job(script, id=id, operation="space.delete", resource="/v3/spaces/cf-space-1")
-        record, job = await beside(lambda: wait(url, guid), lambda: jobs.wait(guid, check=False))
+        record, job = await beside(
+            lambda: wait(url, guid, korifi=korifi), lambda: jobs.wait(guid, check=False)
+        )
     assert record["state"] == job.native_state
     assert job.succeeded == (record["state"] == "COMPLETE")
     assert (record["guid"], record["operation"]) == (job.id, job.operation)
