@@ -16,7 +16,7 @@ except ImportError as _error:
         "rename that one, or put jobsource before it on the path"
     ) from _error
 
-from bluexp_jobs.auth import AgentPassword, RefreshToken, ServiceAccount
+from bluexp_jobs.auth import AgentPassword, RefreshToken, ServiceAccount, UserPassword
 from bluexp_jobs.provider import PROVIDER
 from bluexp_jobs.records import Batch, File, JobRecord, MultiVolumeBackup, Restore, Source, Target, Volume
 from bluexp_jobs.source import BlueXPJobs
@@ -38,6 +38,7 @@ __all__ = [
     "ServiceAccount",
     "Source",
     "Target",
+    "UserPassword",
     "Volume",
     "parse_job",
     "parse_jobs",

@@ -1,4 +1,4 @@
-"""Sign in to BlueXP: as a user with a refresh token, as a service account, or with a password at an agent.
+"""Sign in to BlueXP: as a user with a refresh token or a password, as a service account, or at an agent.
 
 The requests are from NetApp's "Grant types and identity verification", "Create user token" and "Create
 service token" (docs.netapp.com, console-automation), and "Create a user token for NetApp Console local
@@ -10,6 +10,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from bluexp_jobs.assertion import ClientKey, PrivateKey
+from bluexp_jobs.provider import PUBLIC_HOSTS
 from common.auth.client_credentials import read_text, read_token_url
 from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
@@ -23,14 +24,16 @@ AUDIENCE = "https://api.cloud.netapp.com"
 """The audience of a token for BlueXP."""
 PUBLIC_CLIENT = "Mu0V1ywgYteI6w1MbD15fKfVIUrNXGWC"
 """The client id of users' refresh tokens: one constant for all customers, and no secret."""
+USER_CLIENT = "QC3AgHk6qdbmC7Yyr82ApBwaaJLwRrNO"
+"""The client id of users' passwords: another constant for all customers, and no secret."""
+USER_REALM = "Username-Password-Authentication"
+"""The directory of the users who are not federated."""
 AGENT_LOGIN_PATH = "/oauth/token"
 """The token endpoint of an agent in private mode."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 TENANT_AUDIENCE = "https://netapp-cloud-account.auth0.com/"
 """The audience of an assertion: Auth0 requires its tenant's URL, with the slash at its end."""
-TENANT_RELAYS = frozenset({"api.bluexp.netapp.com", "cloudmanager.cloud.netapp.com"})
-"""Hosts of NetApp's that forward token requests to the tenant."""
 
 
 class RefreshToken(TokenAuth):
@@ -134,6 +137,61 @@ class ServiceAccount(TokenAuth):
         return f"ServiceAccount({self.client_id!r}, ****)"
 
 
+class UserPassword(TokenAuth):
+    """A user's sign-in with user name (an email address) and password, for users who are not federated.
+
+    `RefreshToken` is safer, since it sends no password, and is what federated users need. ``client_id``,
+    ``realm``, ``audience`` and ``token_url`` are the same for all customers. At an agent in private mode, use
+    `AgentPassword`. Raise `UsageError` for an argument that cannot be sent.
+    """
+
+    hint: str = (
+        "check the user name (an email address) and the password; a federated user needs RefreshToken, and "
+        "too many failures lock a user out"
+    )
+    keeps_refresh_token: bool = False
+
+    @without_frames
+    def __init__(
+        self,
+        user: str,
+        password: str,
+        *,
+        client_id: str = USER_CLIENT,
+        realm: str = USER_REALM,
+        audience: str = AUDIENCE,
+        token_url: str = ISSUER_URL,
+    ) -> None:
+        super().__init__()
+        self.token_url: str = read_token_url(token_url)
+        self.user: str = read_text("user", user)
+        self._password = read_text("password", password)
+        self.client_id: str = read_text("client_id", client_id)
+        self.realm: str = read_text("realm", realm)
+        self.audience: str = read_text("audience", audience)
+
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """Return a request with ``grant_type=password``; "Realm" is spelled as it is documented."""
+        del http, refresh_token
+        fields = {
+            "grant_type": "password",
+            "username": self.user,
+            "password": self._password,
+            "client_id": self.client_id,
+            "Realm": self.realm,
+            "audience": self.audience,
+            "scope": "openid profile",
+        }
+        return TokenRequest(url=self.token_url, fields=fields, as_json=True)
+
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return the password."""
+        return (self._password,)
+
+    def __repr__(self) -> str:
+        return f"UserPassword({self.user!r}, ****)"
+
+
 class AgentPassword(TokenAuth):
     """A local user's sign-in at the agent itself, in private mode: ``endpoint=`` is the agent's address.
 
@@ -180,5 +238,5 @@ def assertion_audience(token_url: str) -> str:
 
     (Auth0, "Authenticate with Private Key JWT": "aud: the URL of the Auth0 tenant or custom domain".)
     """
-    parts = urlsplit(token_url)
-    return TENANT_AUDIENCE if parts.hostname in TENANT_RELAYS else f"{parts.scheme}://{parts.netloc}/"
+    parts = urlsplit(token_url)  # NetApp's own hosts forward token requests to the tenant
+    return TENANT_AUDIENCE if parts.hostname in PUBLIC_HOSTS else f"{parts.scheme}://{parts.netloc}/"

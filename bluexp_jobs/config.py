@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bluexp_jobs.provider import ENDPOINT
+from urllib.parse import urlsplit
+
+from bluexp_jobs.provider import PUBLIC_HOSTS
 from bluexp_jobs.source import BlueXPJobs
 from common.auth.argument import AuthLike
 from common.auth.credentials import Bearer
 from common.config.auth_methods import AuthMethod
 from common.config.settings import Settings
-from common.model.errors import UsageError
 
 
 def connect(settings: Settings) -> BlueXPJobs:
@@ -17,32 +18,48 @@ def connect(settings: Settings) -> BlueXPJobs:
     Keys: ``account`` and ``agent``, where the target does not name them; ``token``; ``refresh_token``, with
     the ``client_id`` that it was issued to, if that is not the public one; ``client_id`` with
     ``client_secret``, or with ``private_key`` and its ``key_id``, for a service account; with these and with
-    a refresh token ``token_url``, for another issuer; ``user`` and ``password`` in private mode, where the
-    endpoint is the agent's.
+    a refresh token ``token_url``, for another issuer; ``user`` and ``password``, of a user who is not
+    federated, with ``client_id``, ``realm`` and ``token_url`` if they are not the public ones; or in private
+    mode, where the endpoint is the agent's, of its local user.
     """
     endpoint = settings.endpoint
     resolved = settings.read(
-        text=("user", "client_id", "key_id", "token_url"),
+        text=("user", "client_id", "realm", "key_id", "token_url"),
         secret=("password", "client_secret", "refresh_token", "private_key"),
         token=("token",),
         scope=("account", "agent"),
     )
 
-    def agent_password(user: str, password: str) -> AuthLike:
-        if endpoint == ENDPOINT:
-            raise UsageError(
-                "user and password are for an agent in private mode: set its address as the endpoint"
-            )
-        from bluexp_jobs.auth import AgentPassword  # lazily, as below: only those who use it need it
-
-        return AgentPassword(user, password)
+    by_password = AuthMethod(("user", "password"), _agent_password)
+    if urlsplit(endpoint).hostname in PUBLIC_HOSTS:
+        by_password = AuthMethod(("user", "password"), _user_password, ("client_id", "realm", "token_url"))
 
     return BlueXPJobs(
         account=resolved.text("account") or "",
         agent=resolved.text("agent") or "",
-        auth=resolved.sign_in(*AUTH_METHODS, AuthMethod(("user", "password"), agent_password)),
+        auth=resolved.sign_in(*AUTH_METHODS, by_password),
         endpoint=endpoint,
         **resolved.options,
+    )
+
+
+def _agent_password(user: str, password: str) -> AuthLike:
+    from bluexp_jobs.auth import AgentPassword  # lazily, as below: only those who use it need it
+
+    return AgentPassword(user, password)
+
+
+def _user_password(
+    user: str, password: str, client_id: str | None, realm: str | None, token_url: str | None
+) -> AuthLike:
+    from bluexp_jobs.auth import ISSUER_URL, USER_CLIENT, USER_REALM, UserPassword
+
+    return UserPassword(
+        user,
+        password,
+        client_id=client_id or USER_CLIENT,
+        realm=realm or USER_REALM,
+        token_url=token_url or ISSUER_URL,
     )
 
 

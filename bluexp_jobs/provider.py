@@ -9,6 +9,9 @@ _HERE = __name__.rpartition(".")[0]
 ENDPOINT = "https://api.bluexp.netapp.com"
 """The current host; ``https://cloudmanager.cloud.netapp.com`` is the older one."""
 
+PUBLIC_HOSTS = frozenset({"api.bluexp.netapp.com", "cloudmanager.cloud.netapp.com"})
+"""NetApp's hosts; any other is an agent in private mode."""
+
 PROVIDER = Provider(
     name="bluexp",
     title="NetApp BlueXP backup and recovery",

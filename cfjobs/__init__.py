@@ -16,7 +16,8 @@ except ImportError as _error:
         "rename that one, or put jobsource before it on the path"
     ) from _error
 
-from cfjobs.auth import UAAClientCredentials, UAAPassword, UAARefreshToken
+from cfjobs.assertion import UAAAssertion
+from cfjobs.auth import UAAClientCredentials, UAAPasscode, UAAPassword, UAARefreshToken
 from cfjobs.provider import PROVIDER
 from cfjobs.source import CFJobs
 from cfjobs.wire import STATES, JobError, JobRecord, Link, parse_job
@@ -30,7 +31,9 @@ __all__ = [
     "JobError",
     "JobRecord",
     "Link",
+    "UAAAssertion",
     "UAAClientCredentials",
+    "UAAPasscode",
     "UAAPassword",
     "UAARefreshToken",
     "parse_job",

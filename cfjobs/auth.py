@@ -1,4 +1,4 @@
-"""Sign in to Cloud Foundry's UAA: with a password, as a client, or with an existing refresh token."""
+"""Sign in to Cloud Foundry's UAA: with a password or passcode, as a client, or with a refresh token."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote_plus
 
-from cfjobs.discovery import find_token_url, read_login_url
+from cfjobs.discovery import find_token_url, read_login_url, refuse_sign_in
 from common.auth.client_credentials import client_basic, read_text, secret_forms
-from common.auth.oauth2 import TokenHttp, TokenRequest
+from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth
 from common.model.errors import UsageError
@@ -130,6 +130,56 @@ class UAAPassword(UAA):
 
     def __repr__(self) -> str:
         return f"UAAPassword({self.user!r}, ****)"
+
+
+class UAAPasscode(UAA):
+    """Sign in as a user of single sign-on, with a one-time passcode: ``auth=UAAPasscode(code)``.
+
+    A person gets the code at ``{login server}/passcode`` (``cf login --sso``). It is sent once; from then on
+    the refresh token is used, which ``on_rotate`` is called with: keep it for `UAARefreshToken`, since a
+    spent code signs nobody in. ``login_url`` is the login server or UAA; without it, the API is asked for it.
+    Raise `UsageError` for an argument that cannot be sent.
+
+    From the UAA API reference, "Password Grant" ("one-time passcode").
+    """
+
+    hint = "a passcode is good once and for some minutes: get a new one at {login server}/passcode"
+    can_reauthenticate = False
+
+    @without_frames
+    def __init__(
+        self,
+        passcode: str,
+        *,
+        client_id: str = CF_CLIENT,
+        client_secret: str = "",
+        login_url: str | None = None,
+        on_rotate: OnRotate | None = None,
+    ) -> None:
+        super().__init__(client_id, client_secret, token_url=read_login_url(login_url), on_rotate=on_rotate)
+        self._passcode = read_text("passcode", passcode.strip() if isinstance(passcode, str) else passcode)
+        self._spent = False
+
+    async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
+        """As `UAA.token_request`. Raise `AuthenticationError` for a spent code without a refresh token."""
+        if refresh_token is None and self._spent:
+            refuse_sign_in(f"the passcode is spent, and there is no refresh token: {self.hint}")
+        return await super().token_request(http, refresh_token)
+
+    def fields(self) -> Mapping[str, str]:
+        """Return the fields of the password grant, with the passcode in place of user and password."""
+        return {"grant_type": "password", "passcode": self._passcode}
+
+    def on_token(self, token: Token) -> None:
+        """The code has been used."""
+        self._spent = True
+
+    def credential_secrets(self) -> tuple[str, ...]:
+        """Return the passcode and the client's secret, plain and in each form that is sent."""
+        return (self._passcode, quote_plus(self._passcode), *super().credential_secrets())
+
+    def __repr__(self) -> str:
+        return "UAAPasscode(****)"
 
 
 class UAAClientCredentials(UAA):

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from cfjobs.auth import UAA
+from cfjobs.auth import CF_CLIENT, UAA, UAAPassword
 from cfjobs.discovery import refuse_sign_in, trusted_token_url
 from common.auth.credentials import read_bearer_token
 from common.auth.oauth2 import Token, TokenHttp, TokenRequest
@@ -49,6 +49,11 @@ class CfCliConfig(Unpicklable):
     as_client: bool
     insecure: bool
 
+    @property
+    def has_secret(self) -> bool:
+        """Whether it is a client that can sign in again: not if it did so by an assertion (cf auth)."""
+        return self.as_client and self.client_secret != ""
+
     def is_same_login(self, other: CfCliConfig) -> bool:
         """Whether both are logins at one foundation by one client."""
         return (self.target, self.client_id, self.as_client) == (
@@ -76,8 +81,29 @@ def config_file(path: str | os.PathLike[str] | None = None) -> Path:
     return below if below.is_file() else named / "config.json"
 
 
-def read_config(file: Path) -> CfCliConfig:
-    """Return the login in the file. Raise `UsageError`, which quotes nothing of the file."""
+def user_in_environment() -> tuple[str, str] | None:
+    """Return user and password of ``CF_USERNAME`` and ``CF_PASSWORD``, None unless both are set."""
+    user, password = os.environ.get("CF_USERNAME"), os.environ.get("CF_PASSWORD")
+    return (user, password) if user and password else None
+
+
+def user_login(config: CfCliConfig, user: str, password: str) -> UAAPassword:
+    """Return a user's sign-in at the foundation in the file, by the client that ``cf auth`` would use."""
+    as_user = not config.as_client
+    return UAAPassword(
+        user,
+        password,
+        client_id=config.client_id if as_user else CF_CLIENT,
+        client_secret=config.client_secret if as_user else "",
+        login_url=config.token_url,
+    )
+
+
+def read_config(file: Path, *, logged_in: bool = True) -> CfCliConfig:
+    """Return the login in the file. Raise `UsageError`, which quotes nothing of the file.
+
+    Without ``logged_in``, a file that names a foundation alone will do.
+    """
     data = _read(file)
     version = data.get("ConfigVersion", max(VERSIONS))
     if not isinstance(version, int) or version not in VERSIONS:
@@ -95,7 +121,7 @@ def read_config(file: Path) -> CfCliConfig:
         raise UsageError(
             f"{file} is for Korifi, which has no UAA: pass a client certificate (cert=) or auth=Bearer(token)"
         )
-    if not (access or refresh or (as_client and secret)):
+    if logged_in and not (access or refresh or (as_client and secret)):
         raise UsageError(f"{file} has no login at {target}: log in first (cf login)")
     try:
         access = read_bearer_token(access) if access else ""
@@ -213,7 +239,7 @@ class CfCliLogin(UAA):
             refresh_token=None if login.as_client else login.refresh or None,
         )
         self.file: Path = file
-        self.can_reauthenticate: bool = login.as_client
+        self.can_reauthenticate: bool = login.has_secret
         self.keeps_refresh_token: bool = not login.as_client
         self._login = login
         self._write = write
@@ -233,7 +259,8 @@ class CfCliLogin(UAA):
     async def token_request(self, http: TokenHttp, refresh_token: str | None) -> TokenRequest:
         """As `UAA.token_request`. Raise `AuthenticationError` where the login has no refresh token."""
         if refresh_token is None and not self.can_reauthenticate:
-            refuse_sign_in(f"the login in {self.file} has expired and has no refresh token: {self.hint}")
+            missing = "client secret" if self._login.as_client else "refresh token"
+            refuse_sign_in(f"the login in {self.file} has expired and has no {missing}: {self.hint}")
         return await super().token_request(http, refresh_token)
 
     def fields(self) -> Mapping[str, str]:
@@ -263,12 +290,13 @@ class CfCliLogin(UAA):
             return  # logged out, or written by another program: keep what was read before
         if not current.is_same_login(self._login):
             return
-        if current.refresh != self._login.refresh and not self.can_reauthenticate and current.refresh:
+        if current.refresh != self._login.refresh and not current.as_client and current.refresh:
             self._remember(self._refresh_token)
             self._refresh_token = current.refresh
         if current.client_secret != self._secret:
             self._remember(self._secret)
         self._login, self._configured_url, self._secret = current, current.token_url, current.client_secret
+        self.can_reauthenticate = current.has_secret
 
     def __repr__(self) -> str:
         return f"CfCliLogin({str(self.file)!r}, ****)"

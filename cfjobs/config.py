@@ -8,7 +8,7 @@ import attrs
 
 from cfjobs.source import CFJobs
 from common.auth.argument import AuthLike
-from common.auth.credentials import Bearer
+from common.auth.credentials import Bearer, TokenSource
 from common.config.auth_methods import AuthMethod
 from common.config.settings import ResolvedSettings, Settings
 from common.model.errors import UsageError
@@ -27,14 +27,17 @@ def connect(settings: Settings) -> CFJobs:
 
     Keys: ``token``; ``user`` and ``password``, with ``origin`` (the user's identity provider); ``client_id``
     and ``client_secret``; ``refresh_token``, with the ``client_id`` and ``client_secret`` that it was issued
-    to; with each of these but ``token``, ``login_url`` for the UAA, which otherwise the API names;
-    ``cf_home``, for the cf command's login in that folder. A ``cert`` signs in by itself (Korifi). Where none
-    of these is set, the cf command's login is used if it is for this endpoint.
+    to; ``assertion`` for a user, with the ``client_id`` and ``client_secret`` that may use it; ``client_id``
+    and ``client_assertion``; ``passcode``; with each of these but ``token``, ``login_url`` for the UAA, which
+    otherwise the API names; ``cf_home``, for the cf command's login in that folder. An assertion in a file is
+    read again when the file is replaced. A ``cert`` signs in by itself (Korifi). Where none of these is set,
+    the cf command's login is used if it is for this endpoint; ``CF_USERNAME`` and ``CF_PASSWORD`` go before
+    its tokens.
     """
     resolved = settings.read(
         text=("user", "origin", "client_id", "login_url"),
-        secret=("password", "client_secret", "refresh_token"),
-        token=("token",),
+        secret=("password", "client_secret", "refresh_token", "passcode"),
+        token=("token", "assertion", "client_assertion"),
         path=("cf_home",),
     )
     auth = resolved.sign_in(*AUTH_METHODS, required=False)
@@ -88,11 +91,36 @@ def _refresh_token(
     )
 
 
+def _assertion(
+    assertion: str | TokenSource, client_id: str | None, client_secret: str | None, login_url: str | None
+) -> AuthLike:
+    from cfjobs.assertion import UAAAssertion
+
+    return UAAAssertion(
+        assertion, client_id=client_id or "cf", client_secret=client_secret or "", login_url=login_url
+    )
+
+
+def _client_assertion(client_id: str, assertion: str | TokenSource, login_url: str | None) -> AuthLike:
+    from cfjobs.assertion import UAAAssertion
+
+    return UAAAssertion(assertion, client_id=client_id, as_client=True, login_url=login_url)
+
+
+def _passcode(passcode: str, login_url: str | None) -> AuthLike:
+    from cfjobs.auth import UAAPasscode
+
+    return UAAPasscode(passcode, login_url=login_url)
+
+
 AUTH_METHODS: tuple[AuthMethod, ...] = (
     AuthMethod(("token",), Bearer),
     AuthMethod(("user", "password"), _password, ("origin", "login_url")),
     AuthMethod(("client_id", "client_secret"), _client_credentials, ("login_url",)),
     AuthMethod(("refresh_token",), _refresh_token, ("client_id", "client_secret", "login_url")),
+    AuthMethod(("assertion",), _assertion, ("client_id", "client_secret", "login_url")),
+    AuthMethod(("client_id", "client_assertion"), _client_assertion, ("login_url",)),
+    AuthMethod(("passcode",), _passcode, ("login_url",)),
     AuthMethod(("cf_home",), CfCliHome),
 )
 """How users of Cloud Foundry sign in."""

@@ -20,9 +20,9 @@ class CFJobs(HttpSource):
     """The jobs of one Cloud Foundry foundation, or of a Korifi.
 
     ``endpoint`` is the API's address, such as ``https://api.example.org``. ``auth`` is ``UAAPassword``,
-    ``UAAClientCredentials``, ``UAARefreshToken``, ``Bearer(token)`` or an ``httpx.Auth``; with ``cert=``
-    (Korifi) it may be left out. The other keywords are those of `common.options.SourceOptions`. Raise
-    `UsageError`.
+    ``UAAPasscode``, ``UAAAssertion``, ``UAAClientCredentials``, ``UAARefreshToken``, ``Bearer(token)`` or an
+    ``httpx.Auth``; with ``cert=`` (Korifi) it may be left out. The other keywords are those of
+    `common.options.SourceOptions`. Raise `UsageError`.
     """
 
     provider: str = PROVIDER
@@ -45,21 +45,27 @@ class CFJobs(HttpSource):
 
         ``path`` is the command's ``config.json`` or a folder that it is in; left out, it is
         ``$CF_HOME/.cf/config.json`` or ``~/.cf/config.json``. The file is read again before each renewal, for
-        the command may have renewed the login; only with ``write`` are renewed tokens written back. A login
-        with ``--skip-ssl-validation`` means ``verify=False``, unless ``verify`` is given. Raise `UsageError`
-        if there is no login to use.
+        the command may have renewed the login; only with ``write`` are renewed tokens written back. Without
+        ``path``, the user of ``CF_USERNAME`` and ``CF_PASSWORD`` signs in to the file's foundation instead,
+        where both are set (those of ``cf auth``). A login with ``--skip-ssl-validation`` means
+        ``verify=False``, unless ``verify`` is given. Raise `UsageError` if there is no login to use.
         """
         from cfjobs.cf_cli import (
             CfCliLogin,  # lazily: few need what it needs
             config_file,
             read_config,
+            user_in_environment,
+            user_login,
         )
 
         file = config_file(path)
-        login = read_config(file)
+        user = user_in_environment() if path is None else None
+        login = read_config(file, logged_in=user is None)
         if login.insecure and all(options.get(name) is None for name in ("verify", "http", "transport")):
             options["verify"] = False
-        return cls(login.target, auth=CfCliLogin(file, login, write=write), **options)
+        if user is None:
+            return cls(login.target, auth=CfCliLogin(file, login, write=write), **options)
+        return cls(login.target, auth=user_login(login, *user), **options)
 
     def list(self, *args: Any, **filters: Any) -> NoReturn:
         """Raise `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""

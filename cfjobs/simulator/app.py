@@ -17,7 +17,7 @@ from common.simulator.system import Feature, SimulatorOptions
 from common.simulator.tokens import UAATokenIssuer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 Location = Literal["absolute", "relative"]
@@ -58,9 +58,9 @@ class CFSimulator(Simulator):
 
     Tokens come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. By default anybody gets
     one, and a token that was not issued here is accepted. ``users`` (passwords by user name), ``clients``
-    (secrets by client id: ``{"cf": ""}`` is the ``cf`` command's), ``strict``, ``rotate`` and
-    ``refresh_lifetime`` are those of `UAATokenIssuer`, which is `tokens`. The other options are those of
-    `System`.
+    (secrets by client id: ``{"cf": ""}`` is the ``cf`` command's), ``assertions``, ``passcodes``, ``strict``,
+    ``rotate`` and ``refresh_lifetime`` are those of `UAATokenIssuer`, which is `tokens`. The other options
+    are those of `System`.
 
     Fields of a job: ``operation``, ``errors`` (mappings; None sends null), ``warnings`` (texts or mappings;
     None sends null), ``resource`` (the path of what the job works on), ``links`` (in place of those made
@@ -79,6 +79,8 @@ class CFSimulator(Simulator):
             "token_lifetime": "seconds for which a token is good",
             "users": "passwords by user name; null: whoever asks gets a token",
             "clients": "secrets by client id; null: as above",
+            "assertions": "the JWTs that are trusted; null: any",
+            "passcodes": "the one-time codes of users; null: any",
             "rotate": "whether a refresh token is good once, and another comes with the reply",
             "refresh_lifetime": "seconds for which a refresh token is good; null: for ever",
             "strict": "whether tokens from elsewhere, and whoever is not known, are refused",
@@ -95,6 +97,8 @@ class CFSimulator(Simulator):
         token_lifetime: float = 600.0,
         users: Mapping[str, str] | None = None,
         clients: Mapping[str, str] | None = None,
+        assertions: Collection[str] | None = None,
+        passcodes: Collection[str] | None = None,
         rotate: bool = False,
         refresh_lifetime: float | None = None,
         strict: bool = False,
@@ -113,6 +117,8 @@ class CFSimulator(Simulator):
             token_lifetime,
             users=users,
             clients=clients,
+            assertions=assertions,
+            passcodes=passcodes,
             rotate=rotate,
             refresh_lifetime=refresh_lifetime,
             strict=strict,

@@ -15,9 +15,11 @@ from common.simulator.messages import Request, Response, json_response
 from common.simulator.token_store import TokenStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from common.simulator.clock import Clock
+
+CLIENT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 Fields = dict[str, str]
 """The fields of a token request."""
@@ -74,6 +76,8 @@ class TokenIssuer(abc.ABC):
                     refresh = self._grant_password(fields, request)
                 case "refresh_token":
                     refresh = self._grant_refresh(fields, request)
+                case "urn:ietf:params:oauth:grant-type:jwt-bearer":
+                    refresh = self._grant_assertion(fields, request)
                 case "client_credentials":
                     self._grant_client_credentials(fields, request)
                     refresh = None
@@ -95,6 +99,10 @@ class TokenIssuer(abc.ABC):
     @abc.abstractmethod
     def _grant_refresh(self, fields: Fields, request: Request) -> str | None:
         """Return the refresh token for the bearer of one (None for none). Raises `TokenRefused`."""
+
+    def _grant_assertion(self, fields: Fields, request: Request) -> str | None:
+        """Return the refresh token for the user of an assertion (None for none). Raises `TokenRefused`."""
+        raise TokenRefused(400, "unsupported_grant_type", "Unsupported grant type")
 
     @abc.abstractmethod
     def _grant_client_credentials(self, fields: Fields, request: Request) -> None:
@@ -144,8 +152,10 @@ class UAATokenIssuer(TokenIssuer):
     """Issues tokens as UAA does, Cloud Foundry's identity provider.
 
     A client names itself by HTTP Basic or in the fields, and must be among ``clients`` where they are given.
-    With ``strict``, refresh tokens that were not issued here are refused too. Without ``rotate``, a refresh
-    token stays good for ``refresh_lifetime`` seconds (None: for ever).
+    ``assertions`` are the JWTs that are trusted, of users and in place of a client's secret, and
+    ``passcodes`` the codes of users that are still good; None: any. Each passcode is good once. With
+    ``strict``, refresh tokens that were not issued here are refused too. Without ``rotate``, a refresh token
+    stays good for ``refresh_lifetime`` seconds (None: for ever).
     """
 
     def __init__(
@@ -155,12 +165,17 @@ class UAATokenIssuer(TokenIssuer):
         *,
         users: Mapping[str, str] | None = None,
         clients: Mapping[str, str] | None = None,
+        assertions: Collection[str] | None = None,
+        passcodes: Collection[str] | None = None,
         rotate: bool = False,
         refresh_lifetime: float | None = None,
         strict: bool = False,
     ) -> None:
         super().__init__(clock, lifetime, users=users, clients=clients, rotate=rotate, strict=strict)
+        self.assertions: set[str] | None = None if assertions is None else set(assertions)
+        self.passcodes: set[str] | None = None if passcodes is None else set(passcodes)
         self.refresh_lifetime = refresh_lifetime
+        self._used_passcodes: set[str] = set()
         self._refresh = TokenStore[str]("simulated-refresh-")
         """The id of the client that each was issued to."""
         self._spent: set[str] = set()
@@ -172,6 +187,9 @@ class UAATokenIssuer(TokenIssuer):
 
     def _grant_password(self, fields: Fields, request: Request) -> str:
         client = self._client(fields, request)
+        if "passcode" in fields:
+            self._use_passcode(fields["passcode"])
+            return self._new_refresh(client)
         user, password = fields.get("username"), fields.get("password")
         if self.users is not None and (user not in self.users or self.users[user] != password):
             raise _refused("unauthorized")
@@ -195,12 +213,34 @@ class UAATokenIssuer(TokenIssuer):
         self._refresh.end(refresh)
         return self._new_refresh(client)
 
+    def _grant_assertion(self, fields: Fields, request: Request) -> str:
+        client = self._client(fields, request)
+        self._check_assertion(fields.get("assertion"), "invalid_token")
+        return self._new_refresh(client)
+
     def _grant_client_credentials(self, fields: Fields, request: Request) -> None:
         self._client(fields, request)
+
+    def _use_passcode(self, passcode: str) -> None:
+        known = self.passcodes is None or passcode in self.passcodes
+        if not known or passcode in self._used_passcodes:
+            raise TokenRefused(401, "unauthorized", "Invalid passcode")
+        self._used_passcodes.add(passcode)
+
+    def _check_assertion(self, assertion: str | None, error: str) -> None:
+        if not assertion or (self.assertions is not None and assertion not in self.assertions):
+            raise TokenRefused(401, error, "The assertion is not trusted, or has expired")
 
     def _client(self, fields: Fields, request: Request) -> str:
         """Return the id of the client. Raises `TokenRefused` where it is not among the clients."""
         client, secret = self._client_and_secret(fields, request)
+        if "client_assertion" in fields:
+            self._check_assertion(fields["client_assertion"], "invalid_client")
+            if fields.get("client_assertion_type") != CLIENT_ASSERTION:
+                raise TokenRefused(400, "invalid_request", "Unknown client_assertion_type")
+            if self.clients is not None and client not in self.clients:
+                raise _refused("invalid_client")
+            return client
         if self.clients is not None and (client not in self.clients or self.clients[client] != secret):
             raise _refused("invalid_client")
         return client

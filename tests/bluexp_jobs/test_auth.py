@@ -29,6 +29,7 @@ from bluexp_jobs import (
     ServiceAccount,
     SourceError,
     UsageError,
+    UserPassword,
 )
 from bluexp_jobs.auth import assertion_audience
 from tests.bluexp_jobs.keys import PKCS1, elliptic_pem, private_pem, public_pem, small_pem
@@ -110,13 +111,27 @@ def fields_of(request: httpx.Request) -> dict[str, str]:
             },
         ),
         (
+            lambda: UserPassword("user@example.com", PASSWORD),
+            HOST,
+            AUTH0,
+            {
+                "grant_type": "password",
+                "username": "user@example.com",
+                "password": PASSWORD,
+                "client_id": "QC3AgHk6qdbmC7Yyr82ApBwaaJLwRrNO",
+                "Realm": "Username-Password-Authentication",
+                "audience": AUDIENCE,
+                "scope": "openid profile",
+            },
+        ),
+        (
             lambda: AgentPassword("admin@example.com", PASSWORD),
             "https://agent.example.com",
             "https://agent.example.com/oauth/token",
             {"grant_type": "password", "username": "admin@example.com", "password": PASSWORD},
         ),
     ],
-    ids=["user", "user elsewhere", "service account", "agent"],
+    ids=["user", "user elsewhere", "service account", "password", "agent"],
 )
 async def test_a_sign_in_is_one_request_in_json_and_its_token_signs_the_rest(
     make: Callable[[], Any], endpoint: str, url: str, fields: dict[str, str]
@@ -248,6 +263,7 @@ async def test_a_rotated_refresh_token_is_reported_and_used_from_then_on() -> No
             {"error": "invalid_grant", "error_description": "Wrong email or password."},
             "Wrong email or password.*check the user name and the password of this agent's local user",
         ),
+        (UserPassword("u", PASSWORD), 403, {"error": "invalid_grant"}, "check the user name"),
         (AgentPassword("u", PASSWORD), 401, {"message": "Unauthorized"}, "check the user name"),
     ],
 )
@@ -307,6 +323,9 @@ async def test_other_refusals_of_a_service_account_are_not_blamed_on_it() -> Non
         RefreshToken,
         lambda bad: ServiceAccount(bad, "s"),
         lambda bad: ServiceAccount("c", bad),
+        lambda bad: UserPassword(bad, "p"),
+        lambda bad: UserPassword("u", bad),
+        lambda bad: UserPassword("u", "p", realm=bad),
         lambda bad: AgentPassword(bad, "p"),
         lambda bad: AgentPassword("u", bad),
     ],
@@ -439,6 +458,7 @@ async def test_what_the_issuer_repeats_reaches_no_message(
         "secret": lambda: ServiceAccount("c", SECRET),
         "key": lambda: ServiceAccount("c", private_key=private_pem()),
         "password": lambda: AgentPassword("u", PASSWORD),
+        "user": lambda: UserPassword("u", PASSWORD),
     }[kind]
     auth = make()
     source, wire = bluexp(auth, quoting(status, shape))
@@ -469,6 +489,7 @@ async def test_former_refresh_tokens_are_redacted_in_errors() -> None:
         (RefreshToken(REFRESH), "RefreshToken(****)"),
         (ServiceAccount("an-id", SECRET), "ServiceAccount('an-id', ****)"),
         (AgentPassword("admin", PASSWORD), "AgentPassword('admin', ****)"),
+        (UserPassword("me@x.org", PASSWORD), "UserPassword('me@x.org', ****)"),
     ],
 )
 def test_they_show_no_secret_and_are_not_pickled(auth: Any, shown: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bluexp_jobs import BlueXPJobs
-from bluexp_jobs.auth import PUBLIC_CLIENT
+from bluexp_jobs.auth import PUBLIC_CLIENT, USER_CLIENT
 from common import UsageError, connect
 from tests.profiles import PASSWORD, UserEnv, auth_in, auth_of, words
 
@@ -59,6 +59,8 @@ BASE = 'provider = "bluexp"\naccount = "account-x1"\nagent = "a1"\n'
             'endpoint = "https://agent.internal"\nuser = "jobs"\npassword = { env = "SECRET" }',
             "AgentPassword",
         ),
+        ('user = "jobs"\npassword = { env = "SECRET" }', "UserPassword"),
+        ('user = "jobs"\npassword = { env = "SECRET" }\nclient_id = "own"\nrealm = "r"', "UserPassword"),
     ],
 )
 def test_each_auth_method(keys: str, name: str, user_env: UserEnv) -> None:
@@ -66,7 +68,7 @@ def test_each_auth_method(keys: str, name: str, user_env: UserEnv) -> None:
     auth = auth_in(connect(profile="prod"))
     assert type(auth).__name__ == name
     assert PASSWORD not in repr(auth)
-    assert getattr(auth, "client_id", None) in (None, "own", "jobs", PUBLIC_CLIENT)
+    assert getattr(auth, "client_id", None) in (None, "own", "jobs", PUBLIC_CLIENT, USER_CLIENT)
     assert ("own" in keys) == (getattr(auth, "client_id", "") == "own")
     if name != "AgentPassword":
         user_env.profile(f'{BASE}{keys}\ntoken_url = "https://issuer.example.com/token"')
@@ -88,7 +90,16 @@ def test_a_secret_and_a_private_key_are_two_auth_methods(user_env: UserEnv) -> N
         connect(profile="prod")
 
 
-def test_an_agents_password_goes_to_no_public_host(user_env: UserEnv) -> None:
-    user_env.profile(BASE + 'user = "jobs"\npassword = { env = "SECRET" }')
-    with pytest.raises(UsageError, match="are for an agent in private mode: set its address"):
-        connect(profile="prod")
+@pytest.mark.parametrize(
+    ("endpoint", "name"),
+    [
+        ("https://api.bluexp.netapp.com", "UserPassword"),
+        ("https://cloudmanager.cloud.netapp.com", "UserPassword"),
+        ("https://agent.internal", "AgentPassword"),
+    ],
+)
+def test_a_password_goes_to_the_issuer_or_to_the_agent_itself(
+    endpoint: str, name: str, user_env: UserEnv
+) -> None:
+    user_env.profile(f'{BASE}endpoint = "{endpoint}"\nuser = "jobs"\npassword = {{ env = "SECRET" }}')
+    assert type(auth_in(connect(profile="prod"))).__name__ == name

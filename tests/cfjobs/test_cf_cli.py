@@ -76,6 +76,34 @@ def login(tmp_path: Path) -> Login:
     return Login(tmp_path)
 
 
+# --- logins by an assertion, as cf 9 writes them
+
+
+async def test_a_users_login_by_an_assertion_is_renewed_by_its_refresh_token(login: Login) -> None:
+    grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    login.write(UAAGrantType=grant, UAAOAuthClient="svc", AccessToken=f"bearer {jwt('u', left=1)}")
+    wire = Foundation()
+    async with login.jobs(wire) as jobs:
+        assert (await jobs.get("j")).succeeded
+    assert wire.form() == {"grant_type": "refresh_token", "refresh_token": REFRESH}
+    assert wire.posts[0].headers["authorization"] == basic("svc", "")
+
+
+async def test_a_clients_login_by_an_assertion_is_good_until_it_expires_and_nothing_is_sent_then(
+    login: Login,
+) -> None:
+    by_assertion = {"UAAGrantType": "client_credentials", "UAAOAuthClient": "svc", "RefreshToken": ""}
+    login.write(**by_assertion, AccessToken=f"bearer {jwt('svc', left=50)}")
+    wire = Foundation()
+    async with login.jobs(wire) as jobs:
+        assert (await jobs.get("j")).succeeded
+    login.write(**by_assertion, AccessToken=f"bearer {jwt('svc', left=-1)}")
+    async with login.jobs(wire) as jobs:
+        with pytest.raises(AuthenticationError, match="has expired and has no client secret: log in again"):
+            await jobs.get("j")
+    assert wire.posts == []
+
+
 # --- finding and reading it
 
 

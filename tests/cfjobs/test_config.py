@@ -47,6 +47,13 @@ def test_a_token(user_env: UserEnv) -> None:
         ('user = "jobs"\npassword = { env = "SECRET" }\norigin = "ldap"', "UAAPassword"),
         ('client_id = "jobs"\nclient_secret = { env = "SECRET" }', "UAAClientCredentials"),
         ('refresh_token = { env = "SECRET" }', "UAARefreshToken"),
+        ('assertion = { env = "SECRET" }', "UAAAssertion"),
+        (
+            'assertion = { env = "SECRET" }\nclient_id = "jobs"\nclient_secret = { env = "SECRET" }',
+            "UAAAssertion",
+        ),
+        ('client_id = "jobs"\nclient_assertion = { env = "SECRET" }', "UAAAssertion"),
+        ('passcode = { env = "SECRET" }', "UAAPasscode"),
         (
             'refresh_token = { env = "SECRET" }\nclient_id = "jobs"\nclient_secret = { env = "SECRET" }',
             "UAARefreshToken",
@@ -111,6 +118,39 @@ def test_keys_beat_the_cf_commands_login(user_env: UserEnv) -> None:
     user_env.profile('endpoint = "cf://api.example.org"\ntoken = { env = "SECRET" }\ncf_home = "other"')
     with pytest.raises(UsageError, match="token and cf_home are 2 ways to sign in"):
         connect("cf://api.example.org")
+
+
+def test_user_and_password_of_the_environment_go_before_the_cf_commands_tokens(user_env: UserEnv) -> None:
+    home = log_in(user_env, "other")
+    user_env.set(CF_HOME=home, CF_USERNAME="ci", CF_PASSWORD=PASSWORD)
+    for source in (connect("cf://api.example.org"), connect("cf://"), CFJobs.from_cf_config()):
+        auth = auth_in(source)
+        assert repr(auth) == "UAAPassword('ci', ****)"
+        assert auth._configured_url == "https://login.example.org/oauth/token"
+    # The file's foundation alone gets the password, and a file that was named is the login that was meant.
+    with pytest.raises(UsageError, match="the cf command is logged in to https://api"):
+        connect("cf://evil")
+    for source in (connect("cf://api.example.org", cf_home=home), CFJobs.from_cf_config(home)):
+        assert "CfCliLogin" in type(auth_in(source)).__name__
+    assert auth_of(connect("cf://api.example.org", token=TOKEN)) == "Bearer(****)"
+
+
+def test_user_and_password_of_the_environment_need_no_tokens_in_the_file(user_env: UserEnv) -> None:
+    user_env.set(CF_HOME=log_in(user_env, "other", AccessToken="", RefreshToken=""), CF_USERNAME="ci")
+    with pytest.raises(UsageError, match="cf login"):
+        connect("cf://api.example.org")
+    user_env.set(CF_PASSWORD=PASSWORD)
+    assert repr(auth_in(connect("cf://api.example.org"))) == "UAAPassword('ci', ****)"
+
+
+@pytest.mark.anyio
+async def test_an_assertion_in_a_file_is_read_again_when_the_file_is_replaced(user_env: UserEnv) -> None:
+    (user_env.folder / "jwt").write_text("first\n")
+    user_env.profile(f'endpoint = "cf://api.example.org"\nassertion = {{ file = "{user_env.folder}/jwt" }}')
+    auth = auth_in(connect(profile="prod"))
+    assert await auth._current() == "first"
+    (user_env.folder / "jwt").write_text("second, and longer\n")
+    assert await auth._current() == "second, and longer"
 
 
 def test_without_any_login_all_auth_methods_are_named(user_env: UserEnv) -> None:

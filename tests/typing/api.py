@@ -20,7 +20,14 @@ import bluexp_jobs
 import cfjobs
 import ontapjobs
 from bluexp_jobs import BlueXPJobs
-from cfjobs import CFJobs, UAAClientCredentials, UAAPassword, UAARefreshToken
+from cfjobs import (
+    CFJobs,
+    UAAAssertion,
+    UAAClientCredentials,
+    UAAPasscode,
+    UAAPassword,
+    UAARefreshToken,
+)
 from common import (
     TERMINAL,
     Action,
@@ -119,6 +126,8 @@ def making_sources(own: httpx.AsyncClient, context: ssl.SSLContext) -> None:
     CFJobs("api.example.org", auth=UAAPassword("user", "password", origin="ldap", on_rotate=print))
     CFJobs("api.example.org", auth=UAAClientCredentials("client", "secret", login_url="https://login"))
     CFJobs("api.example.org", auth=UAARefreshToken("token", on_rotate=keep))
+    CFJobs("api.example.org", auth=UAAAssertion("jwt", client_id="client", as_client=True))
+    CFJobs("api.example.org", auth=UAAPasscode("code", on_rotate=keep))
     assert_type(CFJobs.from_cf_config(), CFJobs)
     CFJobs.from_cf_config(Path("config.json"), write=True, verify="ca.pem")
     CFJobs.from_cf_config(auth=Bearer(token))  # type: ignore[call-arg]

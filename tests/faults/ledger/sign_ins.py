@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from bluexp_jobs import AgentPassword, BlueXPJobs, RefreshToken, ServiceAccount
-from cfjobs import CFJobs, UAAClientCredentials, UAAPassword, UAARefreshToken
+from bluexp_jobs import AgentPassword, BlueXPJobs, RefreshToken, ServiceAccount, UserPassword
+from cfjobs import CFJobs, UAAAssertion, UAAClientCredentials, UAAPassword, UAARefreshToken
 from cfjobs.cf_cli import CfCliLogin, read_config
 from common import PollPolicy
 from common.auth.client_credentials import ClientCredentials
@@ -96,6 +96,14 @@ WAYS = [
         password=True,
         tells=True,
     ),
+    Way(
+        name="UAAAssertion",
+        make=lambda at: UAAAssertion("correct-horse", on_rotate=at.on_rotate),
+        source=_cf,
+        rotates=True,
+        password=True,
+        tells=True,
+    ),
     Way(name="CfCliLogin", make=_cli, source=_cf, rotates=True),
     Way(
         name="ClientCredentials",
@@ -108,6 +116,11 @@ WAYS = [
         source=_bluexp,
     ),
     Way(name="AgentPassword", make=lambda _: AgentPassword("user", "correct-horse"), source=_bluexp),
+    Way(
+        name="UserPassword",
+        make=lambda at: UserPassword("user", "correct-horse", token_url=at.login + TOKEN_PATH),
+        source=_bluexp,
+    ),
     Way(
         name="UAAClientCredentials",
         make=lambda _: UAAClientCredentials("client", "correct-horse"),
