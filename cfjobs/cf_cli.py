@@ -20,7 +20,7 @@ from cfjobs.discovery import refuse_sign_in, trusted_token_url
 from common.auth.credentials import read_bearer_token
 from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.token_cache import REFRESH_AHEAD
-from common.model.endpoints import origin
+from common.model.endpoints import endpoint_url
 from common.model.errors import AuthenticationError, DecodeError, UsageError
 from common.response.decoding import root_object
 from common.response.redaction import Unpicklable
@@ -202,7 +202,7 @@ def _target(data: Mapping[str, Any], file: Path) -> str:
     if not target:
         raise UsageError(f"{file} has no API endpoint: choose one first (cf api https://api.example.org)")
     try:
-        return origin(target.rstrip("/"))
+        return endpoint_url(target.rstrip("/"))
     except UsageError:
         raise UsageError(f"the API endpoint in {file} is not a URL: choose it again (cf api)") from None
 

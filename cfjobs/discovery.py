@@ -12,7 +12,7 @@ import attrs
 from cfjobs.wire import parse_error
 from common.auth.client_credentials import read_token_url
 from common.auth.oauth2 import TokenHttp, request_token, sign_in_failed
-from common.model.endpoints import is_loopback, origin
+from common.model.endpoints import is_loopback, origin, split_endpoint
 from common.model.errors import AuthenticationError, DecodeError, UsageError
 from common.response.decoding import root_object
 from common.response.failures import api_error
@@ -86,7 +86,7 @@ def trusted_token_url(link: str, endpoint: str) -> str:
     if endpoint.startswith("https:"):
         trusted = host.startswith("https:")
     else:
-        trusted = host == endpoint or (is_loopback(host) and is_loopback(endpoint))
+        trusted = host == split_endpoint(endpoint)[0] or (is_loopback(host) and is_loopback(endpoint))
     if not trusted:
         refuse_sign_in(
             f"{endpoint} names {host} as its login server, which is not trusted from "

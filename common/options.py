@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from common.model.endpoints import is_loopback, origin
+from common.model.endpoints import endpoint_url, is_loopback, origin
 from common.model.errors import UsageError
 from common.model.states import Action, JobState
 from common.model.tracebacks import stacklevel
@@ -76,10 +76,10 @@ class SourceOptions(TypedDict, total=False):
 
 
 def read_aliases(aliases: Iterable[str]) -> frozenset[str]:
-    """Return ``aliases=`` as origins. Raise `UsageError` for anything but a collection of endpoints."""
+    """Return ``aliases=`` as endpoints. Raise `UsageError` for anything but a collection of endpoints."""
     if isinstance(aliases, str | bytes) or not isinstance(aliases, Iterable):
         raise UsageError("aliases= must be a collection of endpoints, not one text")
-    return frozenset(origin(alias) for alias in aliases)
+    return frozenset(endpoint_url(alias) for alias in aliases)
 
 
 def read_states(states: Mapping[str, JobState]) -> dict[str, JobState]:

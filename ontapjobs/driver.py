@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from common.model.endpoints import split_endpoint
 from common.model.errors import DecodeError, SourceError, UsageError
 from common.model.job import Job
 from common.model.refs import DONE, RESULTS, JobRef, Scope, encode_segment
@@ -19,6 +20,7 @@ from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
 from common.sources.driver import Driver, DriverHttp
 from ontapjobs.data_engine import PATH
+from ontapjobs.gateway import outer_path
 from ontapjobs.links import JOBS, is_jobs_path, results_target
 from ontapjobs.paging import MAX_PAGES, next_page_path
 from ontapjobs.query import inlined
@@ -58,11 +60,16 @@ class OntapDriver(Driver):
 
     def __init__(self, endpoint: str, *, states: Mapping[str, JobState], app: str) -> None:
         super().__init__(endpoint, states=states)
+        self._prefix = split_endpoint(endpoint)[1]
         # The server keeps statistics by the first of these headers.
         self.headers: Mapping[str, str] = {
             "X-Dot-Client-App": app,
             "Accept": "application/hal+json, application/json",
         }
+
+    def locate(self, path: str) -> str:
+        """Return where below the endpoint a path of ONTAP's is: at a gateway, without its ``/api``."""
+        return outer_path(path, self._prefix)
 
     @classmethod
     def default_policy(cls) -> PollPolicy:

@@ -15,7 +15,8 @@ RESULTS_QUERY = "job_results_uuid"
 MAX_LINK = 2_000
 """Characters of a path that is followed, at most."""
 
-_GATEWAY = re.compile(r"/api/gateways/[^/]+(?=/api/)")
+_GATEWAY = re.compile(r"/api/gateways/[^/]+(/api)?(?=/)")
+"""Active IQ Unified Manager's own path, which takes the place of ``/api`` (see `ontapjobs.gateway`)."""
 _JOBS_ELSEWHERE = re.compile(r"/api/[^?]+/jobs")
 
 
@@ -23,12 +24,12 @@ def own_path(href: str | None) -> str | None:
     """Return a link's path and query below the endpoint, None for what is no path of the REST API.
 
     Proxies name other hosts, and put something before the path: of a link only what begins with ``/api/``
-    counts, behind the prefix of Active IQ Unified Manager's gateway too.
+    counts, which Active IQ Unified Manager's gateway replaces by its own.
     """
     try:
         parts = urlsplit(href or "")
         api = parts.path.find("/api/")
-        path = _GATEWAY.sub("", parts.path[api:], count=1)
+        path = _GATEWAY.sub("/api", parts.path[api:], count=1)
         path = check_path(f"{path}?{parts.query}" if parts.query else path)
     except (ValueError, UsageError):
         return None

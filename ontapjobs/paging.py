@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
-from common.model.endpoints import origin
-from common.model.errors import DecodeError, UsageError
+from common.model.errors import DecodeError
 from common.model.job import Job
 from common.model.states import JobState
 from common.response.http_response import HttpResponse
 from common.sources.driver import DriverHttp
 from common.sources.paging import Pages
+from ontapjobs.gateway import api_path
 from ontapjobs.links import JOBS
 from ontapjobs.wire import parse_page
 
@@ -22,17 +21,14 @@ NEXT = "$._links.next.href"
 
 
 def next_page_path(href: str, endpoint: str) -> str:
-    """Return the path of the next page, with its query. Raise `DecodeError` if it is on another server."""
-    try:
-        parts = urlsplit(href)
-        foreign = (
-            bool(parts.netloc or parts.scheme) and origin(f"{parts.scheme}://{parts.netloc}") != endpoint
-        )
-    except (ValueError, UsageError):
-        foreign, parts = True, urlsplit("")
-    if foreign or not parts.path.startswith("/"):
+    """Return the path of the next page, with its query, as ONTAP has it.
+
+    Raise `DecodeError` if it is on another server, or not below the path of the endpoint.
+    """
+    path = api_path(href, endpoint)
+    if path is None:
         raise DecodeError("the next page is on another server; it is not followed", path=NEXT)
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return path
 
 
 def list_jobs(http: DriverHttp, path: str, *, endpoint: str, states: Mapping[str, JobState]) -> Pages:

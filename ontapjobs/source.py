@@ -32,7 +32,8 @@ REREADS = 3
 class OntapJobs(HttpSource):
     """The jobs of one ONTAP cluster.
 
-    ``endpoint`` is the cluster's management address; a bare host name gets ``https://``. ``auth`` is
+    ``endpoint`` is the cluster's management address; a bare host name gets ``https://``. Behind a proxy it
+    has a path, and behind Active IQ Unified Manager that is ``/api/gateways/{uuid}``. ``auth`` is
     (user, password), ``Bearer(token)`` or `ClientCredentials` (OAuth: 9.14 and later), or an ``httpx.Auth``;
     with ``cert=`` it may be left out. The other keywords are those of `common.options.SourceOptions`. Raise
     `UsageError`.

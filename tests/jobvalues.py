@@ -25,9 +25,13 @@ ENDPOINTS: SearchStrategy[str] = st.just("") | st.builds(
     "{}://{}{}".format, st.sampled_from(["https", "http"]), _HOSTS, _PORTS
 )
 SCOPES = st.dictionaries(st.sampled_from(["account", "agent"]) | TEXTS, TEXTS, max_size=3)
+_SEGMENTS = st.from_regex(r"[A-Za-z0-9_~$:-][A-Za-z0-9_~.-]{0,6}", fullmatch=True)
+_PATHS = st.lists(_SEGMENTS, max_size=3).map(lambda parts: "".join(f"/{part}" for part in parts))
+_BELOW = st.builds(lambda endpoint, path: endpoint and endpoint + path, ENDPOINTS, _PATHS)
+"""Endpoints, some with a path."""
 HINTS = st.dictionaries(st.sampled_from(["done", "results"]), TEXTS)
 REFS: SearchStrategy[JobRef] = st.builds(
-    JobRef, st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True), ENDPOINTS, IDS, SCOPES, HINTS
+    JobRef, st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True), _BELOW, IDS, SCOPES, HINTS
 )
 
 _MAYBE = st.none() | TEXTS

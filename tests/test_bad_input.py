@@ -100,8 +100,10 @@ ENDPOINTS: list[Any] = [
     "https://",
     "https:///api",
     "//cluster1",
-    "cluster1/api",
-    "https://cluster1/api",
+    "cluster1//api",
+    "https://cluster1/api/../x",
+    "https://cluster1/api?x=1",
+    "https://cluster1/%2e%2e",
     "https://cluster1?x=1",
     "https://cluster1#x",
     f"https://admin:{SECRET}@cluster1",
@@ -127,7 +129,7 @@ ENDPOINTS: list[Any] = [
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda value: repr(value)[:30])
-async def test_an_endpoint_is_an_origin_and_nothing_else(endpoint: Any, bench: Bench) -> None:
+async def test_an_endpoint_is_an_origin_and_a_plain_path(endpoint: Any, bench: Bench) -> None:
     wire = bench.wire
     await refuses(lambda: OntapJobs(endpoint, auth=AUTH, transport=wire), bench)
     await refuses(lambda: CFJobs(endpoint, auth=AUTH, transport=wire), bench)

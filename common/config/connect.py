@@ -194,7 +194,8 @@ def _resolve_provider(
     if len(providers) == 1:
         return providers.pop()
     connectable = [provider for provider in installed_providers() if provider.connect]
-    urls = [str(SystemAddress(provider.name, endpoint)).removesuffix("/") for provider in connectable]
+    urls = [str(SystemAddress(provider.name, endpoint)) for provider in connectable]
+    urls = [url if url.endswith("//") else url.removesuffix("/") for url in urls]
     raise UsageError(
         f"cannot tell which provider {endpoint} belongs to: pass one of {', '.join(urls) or 'none'}, "
         "or add a profile for it"

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from common.config.secrets import named_file
-from common.model.endpoints import origin
+from common.model.endpoints import endpoint_url
 from common.model.errors import UsageError
 from common.options import read_aliases
 
@@ -139,15 +139,15 @@ def _profile(name: str, table: dict[str, Any], file: Path) -> Profile:
 
 
 def read_endpoint(text: object, provider: str) -> tuple[str, str]:
-    """Return the provider of an endpoint ("" where neither argument names it), and its origin.
+    """Return the provider of an endpoint ("" where neither argument names it), and the endpoint itself.
 
-    ``text`` is an origin, or a source's URL, which names the provider; ``provider`` is what was set for it
+    ``text`` is an endpoint, or a source's URL, which names the provider; ``provider`` is what was set for it
     elsewhere, or "". Raise `UsageError` where ``text`` is neither, or the two name different providers.
     """
     if not isinstance(text, str):
         raise UsageError("the endpoint must be text, such as 'https://cluster1.example.com'")
     if "://" not in text or text.lower().startswith(("https://", "http://")):
-        return provider, origin(text)
+        return provider, endpoint_url(text)
     # A provider that is not installed is an error only once its profile is used.
     scheme, _, host = text.partition("://")
     name, _, plain = scheme.partition("+")
@@ -155,4 +155,4 @@ def read_endpoint(text: object, provider: str) -> tuple[str, str]:
         raise UsageError("the endpoint must begin with https://, http:// or a provider's name and ://")
     if provider not in ("", name):
         raise UsageError(f"the endpoint is for {name!r}, but the provider is {provider!r}")
-    return name, origin(f"{plain or 'https'}://{host}")
+    return name, endpoint_url(f"{plain or 'https'}://{host}")

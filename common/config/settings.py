@@ -133,7 +133,8 @@ class Settings:
         if self.target is not None and not dict(self.target.scope).keys() <= scope:
             has = f"only {join_words(sorted(scope))}" if scope else "none"
             raise UsageError(
-                f"the target has a scope that is not one of {self.provider.name}, which has {has}"
+                f"the target has a scope that is not one of {self.provider.name}, which has {has}; the path "
+                "of an endpoint ends in two slashes: 'ontap://host/path//'"
             )
         taken = {*kinds, *SourceOptions.__annotations__}
         for name in self.keywords:

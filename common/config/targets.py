@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from common.model.endpoints import origin
+from common.model.endpoints import endpoint_url
 from common.model.errors import UsageError
 from common.model.refs import JobRef, Scope
 from common.providers import get_provider, provider_names
@@ -35,7 +35,9 @@ def read_address(target: object) -> SystemAddress:
     """Return the system that a text or a ref names. Raise `UsageError`, which never quotes the text.
 
     A source's URL is a ref without its job: ``ontap://cluster1``, or with a scope
-    ``bluexp://api.bluexp.netapp.com/account-x1/?agent=a1``.
+    ``bluexp://api.bluexp.netapp.com/account-x1/?agent=a1``, or with the path of an endpoint
+    ``ontap://um/api/gateways/1cd8a442//``, whose slashes at the end may be left out where it is so long that
+    it can be nothing else.
     """
     if isinstance(target, JobRef):
         return _address(target, target)
@@ -51,13 +53,16 @@ def read_address(target: object) -> SystemAddress:
             "or pass profile='name' for a profile"
         )
     if match[1].lower() in ("http", "https") and not match[2]:
-        return SystemAddress("", origin(target))
+        return SystemAddress("", endpoint_url(target))
     if match[1] not in provider_names():
         names = ", ".join(f"{name}://" for name in sorted(provider_names())) or "none"
         raise UsageError(f"the target's scheme belongs to no installed provider: pass one of {names}")
     path, mark, query = target.partition("?")
-    if "/" not in path[match.end() :]:
+    _, slash, rest = path[match.end() :].partition("/")
+    if not slash:
         path += "/"
+    elif "//" not in rest and rest.count("/") >= 2:
+        path = f"{path.removesuffix('/')}//"
     if path.endswith("/"):
         return _address(JobRef.parse(f"{path}{_NO_JOB}{mark}{query}"), None)
     ref = JobRef.parse(target)

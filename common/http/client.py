@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -20,7 +20,7 @@ from common.http.httpx_backend import HttpxBackend, library_of
 from common.http.log import logged
 from common.http.selection import needs_httpx
 from common.http.tls import tls_context
-from common.model.endpoints import origin
+from common.model.endpoints import origin, split_endpoint
 from common.model.errors import SourceError, TransportError, UsageError
 from common.model.tracebacks import without_frames
 from common.options import Options
@@ -60,9 +60,10 @@ class _LoopState:
 
 
 class ApiClient:
-    """Sends requests to one origin: authenticated, limited in number, in time and in size.
+    """Sends requests to one endpoint: authenticated, limited in number, in time and in size.
 
-    ``keepalive`` is how long an idle connection is kept, in seconds. Requests beyond ``concurrency`` queue
+    ``keepalive`` is how long an idle connection is kept, in seconds. ``locate`` returns where below the
+    endpoint a path of the API is. Requests beyond ``concurrency`` queue
     in a limiter here, never in the library's pool, which gets slow with many in it. Raise `UsageError` for
     an ``auth`` that is none, and for TLS files that cannot be loaded.
     """
@@ -75,8 +76,10 @@ class ApiClient:
         options: Options,
         keepalive: float,
         headers: Mapping[str, str],
+        locate: Callable[[str], str] = str,
     ) -> None:
         self.endpoint = endpoint
+        self._locate = locate
         self._options = options
         self._auth = read_auth(auth)
         self._signer: HeaderAuth | None = None
@@ -135,7 +138,7 @@ class ApiClient:
         if json is not None:
             content = jsonlib.dumps(json).encode()
             all_headers["Content-Type"] = "application/json"
-        request = HttpRequest(method, self.endpoint + target, all_headers, content)
+        request = HttpRequest(method, self.endpoint + self._locate(target), all_headers, content)
         try:
             async with state.limiter:
                 with anyio.move_on_after(seconds):
@@ -288,7 +291,8 @@ class ApiClient:
     def _backend_for(self, url: str) -> HttpBackend:
         state, parts, options = self._loop_state(), urlsplit(url), self._options
         endpoint = origin(f"{parts.scheme}://{parts.netloc}")
-        if endpoint == self.endpoint or options.http is not None or options.transport is not None:
+        given = options.http is not None or options.transport is not None
+        if given or endpoint == split_endpoint(self.endpoint)[0]:
             return state.backend
         if endpoint not in state.other_origins:
             # Another host has its own proxy, scheme and certificate: that a cluster is behind a private CA,

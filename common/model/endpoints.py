@@ -1,4 +1,7 @@
-"""Decide what an endpoint is: an origin (scheme, host and port), without parts that could hold a secret."""
+"""Decide what an endpoint is: an origin (scheme, host and port), and below it perhaps a path.
+
+Neither has a part that could hold a secret: no user, no query, no fragment.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from common.model.errors import UsageError
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _BRACKETED = re.compile(r"\[[^\[\]]+\](:\d*)?")
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[\w\-.~!$&'()*+,=:]+)+", re.ASCII)
+"""The path of an endpoint: plain segments, none of which is ``.`` or ``..``, without percent-encoding."""
 _HOST = re.compile(rf"(?=.{{1,254}}$){_LABEL}(\.{_LABEL})*\.?")
 
 
@@ -25,6 +30,31 @@ def origin(text: str) -> str:
             "the endpoint is empty: pass a host name or a URL such as 'https://cluster1.example.com'"
         )
     return _read_origin(text)
+
+
+def endpoint_url(text: str) -> str:
+    """Return ``https://host[:port][/path]`` for what a user types, as `origin` does.
+
+    The path is where a gateway or a proxy has the API (``https://um/api/gateways/{uuid}``): every request
+    goes below it. The result has no slash at its end. Raise `UsageError` for anything else, unquoted.
+    """
+    start = text.find("/", text.find("://") + 3 if "://" in text else 0) if isinstance(text, str) else -1
+    if start < 0 or text[start:] == "/":
+        return origin(text)
+    head, prefix = origin(text[:start]), text[start:].removesuffix("/")
+    if not _PREFIX.fullmatch(prefix):
+        raise UsageError(
+            "the endpoint may have a path behind its host, but of plain segments alone: no query, no "
+            "fragment, no '.' or '..', no empty segment, no percent-encoding"
+        )
+    return head + prefix
+
+
+def split_endpoint(endpoint: str) -> tuple[str, str]:
+    """Return the origin and the path of what `endpoint_url` returned; the path is "" for none."""
+    scheme, _, rest = endpoint.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}", f"/{path}" if slash else ""
 
 
 @functools.lru_cache(maxsize=256)

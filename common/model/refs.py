@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import attrs
 
-from common.model.endpoints import origin
+from common.model.endpoints import endpoint_url
 from common.model.errors import UsageError
 from common.model.lazy import Unchecked, unchecked
 from common.model.tracebacks import without_frames
@@ -71,25 +71,27 @@ def _hints(value: Any) -> Hints:
     return hints
 
 
-def _origin_or_none(value: Any) -> str:
-    return "" if value == "" else origin(value)
+def _endpoint_or_none(value: Any) -> str:
+    return "" if value == "" else endpoint_url(value)
 
 
 @attrs.frozen
 class JobRef(Unchecked):
     """The reference of one job of one server. It contains no secret, and can be hashed and pickled.
 
-    ``endpoint`` is an origin such as ``https://cluster1.example.com``, or "" for the source's own.
+    ``endpoint`` is an origin such as ``https://cluster1.example.com``, perhaps with a path below it, or ""
+    for the source's own.
     ``scope`` narrows an endpoint to a tenant, or to one kind of jobs: pairs of name and value (BlueXP:
     account and agent; ONTAP: the path of jobs that are not the cluster's). ``hints`` are what a write told
     beside the id: pairs too, which no comparison looks at. ONTAP's are ``results``, the path at which the
     results of a write of many records are, and ``done``, the write's status if that said that its work is
-    done. ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, which `JobRef.parse` reads.
-    Raise `UsageError` for an empty id or an endpoint that is not an origin.
+    done. ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, which `JobRef.parse` reads;
+    after an endpoint's path come two slashes: ``ontap://um/api/gateways/1cd8a442//b5145e1d-…``. Raise
+    `UsageError` for an empty id or an endpoint that is none.
     """
 
     provider: str
-    endpoint: str = attrs.field(converter=_origin_or_none)
+    endpoint: str = attrs.field(converter=_endpoint_or_none)
     id: str
     scope: Scope = attrs.field(default=(), converter=_scope)
     hints: Hints = attrs.field(default=(), converter=_hints, eq=False)
@@ -104,7 +106,8 @@ class JobRef(Unchecked):
         secure, _, host = self.endpoint.rpartition("://")
         scheme = f"{self.provider}+http" if secure == "http" else self.provider
         path = [part for name, part in self.scope if name == ACCOUNT]
-        text = f"{scheme}://{host}/{'/'.join(map(encode_segment, [*path, self.id]))}"
+        divider = "//" if "/" in host else "/"
+        text = f"{scheme}://{host}{divider}{'/'.join(map(encode_segment, [*path, self.id]))}"
         scope = _query([pair for pair in self.scope if pair[0] != ACCOUNT])
         query = "&".join(filter(None, (scope, _query(self.hints, safe="/"))))
         return f"{text}?{query}" if query else text
@@ -136,6 +139,9 @@ class JobRef(Unchecked):
             )
         host, scheme = match["host"], "http" if match["plain"] else "https"
         path, _, query = match["rest"].partition("?")
+        prefix, divider, rest = path.partition("//")
+        if host and prefix and divider:  # an endpoint's path never ends in a slash, and no id is empty
+            host, path = f"{host}/{prefix}", rest
         try:
             segments = [decode_segment(part) for part in path.split("/")]
             pairs = parse_qsl(query, keep_blank_values=True, errors="surrogatepass")
@@ -143,7 +149,10 @@ class JobRef(Unchecked):
             raise UsageError("not a job reference: it has an escape (%..) that is no valid UTF-8") from None
         names = [name for name, _ in pairs]
         if len(segments) > 2 or "#" in match["rest"] or ACCOUNT in names or len(set(names)) < len(names):
-            raise UsageError("not a job reference: the path must be the id, or an account and the id")
+            raise UsageError(
+                "not a job reference: the path must be the id, or an account and the id; the path of an "
+                "endpoint comes before it, with two slashes between them"
+            )
         scope = [(ACCOUNT, segments[0])] if len(segments) == 2 else []
         scope += [pair for pair in pairs if pair[0] not in HINTS]
         hints = [pair for pair in pairs if pair[0] in HINTS]

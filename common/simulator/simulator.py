@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import asynccontextmanager
 from email.utils import format_datetime
 from random import Random
 from typing import TYPE_CHECKING, Unpack
@@ -14,13 +15,14 @@ from common.simulator.counts import LEFT, LOST, Counts
 from common.simulator.faults import Fault
 from common.simulator.faults.injection import Injection, Trigger, first_triggered, unmet
 from common.simulator.faults.match import MatchLike, match_of
-from common.simulator.messages import HttpScope, Request, Response
+from common.simulator.messages import HttpScope, Request, Response, text_response
 from common.simulator.outage import ConnectionLost
 from common.simulator.server.asgi import Receive, Send, run_asgi
 from common.simulator.server.serve import LOOPBACK, serving
 from common.simulator.system import SimulatorOptions, System
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from contextlib import AbstractAsyncContextManager
 
     import httpx
@@ -31,6 +33,12 @@ CONTROL = "_sim"
 """The first segment of the paths by which a simulator is controlled over HTTP."""
 
 _logger = logging.getLogger(LOGGER)
+
+
+@asynccontextmanager
+async def _below(served: AbstractAsyncContextManager[str], prefix: str) -> AsyncGenerator[str]:
+    async with served as url:
+        yield url + prefix
 
 
 class Simulator(System):
@@ -115,7 +123,7 @@ class Simulator(System):
         Requests still unanswered at the end get a 503. Raises `ImportError` without the extra
         ``simulator``, and `OSError` if the port is taken.
         """
-        return serving(self.handle, port, host)
+        return _below(serving(self.handle, port, host), self.mount.prefix)
 
     async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Speak ASGI 3."""
@@ -128,6 +136,11 @@ class Simulator(System):
         """
         await anyio.lowlevel.checkpoint()  # as a socket would, let others go on, and notice a cancellation
         request = Request.from_scope(scope, body, at=self.clock.now())
+        if self.mount.prefix and request.segments[0] != CONTROL:
+            below = self.mount.enter(request)
+            if below is None:
+                return self._with_server_headers(text_response(404, "there is nothing at this path"))
+            request = below
         if request.segments[0] == CONTROL:
             response = self._with_server_headers(self._control(request))
             self._log(request, str(response.status))
@@ -143,7 +156,10 @@ class Simulator(System):
         counts.received(request, self.jobs)
         try:
             answer = self.respond(request) if injection is None else injection.apply(self, request)
-            response = self._with_server_headers(await answer)
+            response = await answer
+            if self.mount.prefix:
+                response = self.mount.leave(response, request.origin)
+            response = self._with_server_headers(response)
             outcome = str(response.status)
         except ConnectionLost:
             outcome = LOST

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from common.simulator.clock import Clock
 from common.simulator.messages import Request, Response
+from common.simulator.mount import Mount, check_prefix
 from common.simulator.outage import Outage
 from common.simulator.script import NewJob, OnWrite, Script, ScriptedJob, ScriptedLife, Step, Words
 
@@ -31,6 +32,7 @@ class SimulatorOptions(TypedDict, total=False):
     seed: int | None
     journal_limit: int | None
     states: Collection[str]
+    prefix: str
 
 
 class System(abc.ABC):
@@ -41,7 +43,9 @@ class System(abc.ABC):
     meet an improbable fault, repeatable. ``journal_limit`` is the most requests that the journal keeps, the
     latest (default: all). ``states`` are words for states that its jobs may have beside the system's own
     (`vocabulary`), for tests of words that nobody knows; the attribute is a set, to which words may be added
-    at any time. Raises `ValueError` for a ``journal_limit`` below 0.
+    at any time. ``prefix`` is a path below which it is served, as by a gateway or a proxy, with links
+    that match; requests elsewhere get a 404. Raises `ValueError` for a ``journal_limit`` below 0, and for a
+    prefix that is no path.
 
     `jobs` holds the jobs by id; delete one, and the system has forgotten it. `journal` is every request in
     the order received, also those whose answer is outstanding or was lost.
@@ -55,6 +59,7 @@ class System(abc.ABC):
         {
             "journal_limit": "the most requests that the journal keeps; null: all",
             "states": "words for states that jobs may have beside the system's own",
+            "prefix": "a path below which it is served, as behind a gateway or a proxy",
         }
     )
     """A line for each option of this class, which ``python -m common.simulator --help`` shows."""
@@ -71,10 +76,13 @@ class System(abc.ABC):
         seed: int | None = None,
         journal_limit: int | None = None,
         states: Collection[str] = (),
+        prefix: str = "",
     ) -> None:
         if journal_limit is not None and journal_limit < 0:
             raise ValueError(f"journal_limit is 0 or more, or None for no limit, not {journal_limit}")
         self.journal_limit = journal_limit
+        prefix = check_prefix(prefix)
+        self.mount: Mount = Mount(prefix, self.replaced_root(prefix))
         self.states: set[str] = {states} if isinstance(states, str) else set(states)
         self.on_write = on_write or self.default_job
         self.clock: Clock = clock or Clock()
@@ -85,6 +93,12 @@ class System(abc.ABC):
         self._seed = seed
         self._random = Random(seed)
         self._not_begun: list[ScriptedJob] = []
+
+    @classmethod
+    def replaced_root(cls, prefix: str) -> str:
+        """Return the beginning of this system's own paths that a prefix stands for; "" for none."""
+        del prefix
+        return ""
 
     @property
     def on_write(self) -> OnWrite:

@@ -107,6 +107,10 @@ class Driver(abc.ABC):
         if ref.hints:
             raise UsageError(f"the ref has hints, and {self.provider} writes give none about their jobs")
 
+    def locate(self, path: str) -> str:
+        """Return where below the endpoint a path of the API is: there, unless a gateway moves it."""
+        return path
+
     def check_policy(self, policy: PollPolicy) -> PollPolicy:
         """Return the policy if this provider can work with it. Raise `UsageError` otherwise."""
         return policy

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from common.http.client import ApiClient, needs_auth
-from common.model.endpoints import origin
+from common.model.endpoints import endpoint_url
 from common.model.errors import (
     ActionUncertain,
     DecodeError,
@@ -51,7 +51,7 @@ class HttpSource(BaseSource):
         auth: Any,
         options: Mapping[str, Any],
     ) -> None:
-        endpoint = origin(endpoint)
+        endpoint = endpoint_url(endpoint)
         checked = read_options(options, endpoint=endpoint)
         needs_auth(auth, checked)
         driver = make_driver(endpoint, states=checked.states)
@@ -61,6 +61,7 @@ class HttpSource(BaseSource):
             options=checked,
             keepalive=driver.keepalive,
             headers={"Accept": "application/json", **driver.headers},
+            locate=driver.locate,
         )
         throttle = LoopThrottle(checked.concurrency, driver.retry_after_cap)
         self._driver = driver

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import attrs
 
-from common.model.endpoints import origin
+from common.model.endpoints import endpoint_url
 from common.model.errors import AlreadyFinished, JobNotFound, Unsupported, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef, Scope
@@ -135,7 +135,7 @@ class ScriptedSource(BaseSource):
         if not 0 <= latency < math.inf:
             raise UsageError(f"latency= is the seconds that a request takes, not {latency!r}")
         checked = _capabilities(capabilities)
-        endpoint = origin(endpoint)
+        endpoint = endpoint_url(endpoint)
         refs = RefResolver(provider, endpoint, scope=scope)
         self._server = ScriptedServer(refs, latency, batches=Capability.BATCH in checked)
         super().__init__(

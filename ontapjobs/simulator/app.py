@@ -12,6 +12,7 @@ from common.simulator.script import NewJob, Step
 from common.simulator.simulator import Simulator
 from common.simulator.system import Feature, SimulatorOptions
 from common.simulator.tokens import TokenIssuer, basic_pair
+from ontapjobs.gateway import replaced_root
 from ontapjobs.simulator.errors import (
     ALLOWED_FROM,
     INVALID_VALUE,
@@ -122,6 +123,11 @@ class OntapSimulator(Simulator):
         self.users: dict[str, str] | None = None if users is None else dict(users)
         self.tokens: Collection[str] | TokenIssuer | None = [tokens] if isinstance(tokens, str) else tokens
         self._expired: set[str] = set()
+
+    @classmethod
+    def replaced_root(cls, prefix: str) -> str:
+        """Return ``/api`` for the path of a gateway, ``/api/gateways/{uuid}``, which takes its place."""
+        return replaced_root(prefix)
 
     def add_job(
         self,

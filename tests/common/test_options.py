@@ -101,7 +101,7 @@ def test_aliases_become_origins() -> None:
     }
 
 
-@pytest.mark.parametrize("aliases", ["cluster1", 7, [7], [""], ["https://h/path"], [["h"]], b"h"])
+@pytest.mark.parametrize("aliases", ["cluster1", 7, [7], [""], ["https://h/path?q"], [["h"]], b"h"])
 def test_aliases_are_a_collection_of_endpoints(aliases: Any) -> None:
     with pytest.raises(UsageError):
         read_aliases(aliases)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.model.endpoints import is_loopback, origin
+from common.model.endpoints import endpoint_url, is_loopback, origin, split_endpoint
 from common.model.errors import UsageError
 from tests.jobvalues import ENDPOINTS
 
@@ -98,6 +98,44 @@ def test_any_text_is_an_origin_or_refused(text: str) -> None:
         return
     assert origin(result) == result
     assert result.isascii()
+
+
+@pytest.mark.parametrize(
+    ("given_as", "expected"),
+    [
+        ("Cluster1", ("https://cluster1", "")),
+        ("https://h/", ("https://h", "")),
+        ("UM.example.com/api/gateways/1cd8A", ("https://um.example.com", "/api/gateways/1cd8A")),
+        ("https://h:443/a.b/-_~/", ("https://h", "/a.b/-_~")),
+        ("http://[::1]:80/x", ("http://[::1]", "/x")),
+    ],
+)
+def test_an_endpoint_may_have_a_path_below_its_origin(given_as: str, expected: tuple[str, str]) -> None:
+    assert split_endpoint(endpoint_url(given_as)) == expected
+    assert endpoint_url("".join(expected)) == "".join(expected)
+
+
+NO_PATHS = [
+    "h//",
+    "h/a//b",
+    "h/.",
+    "h/a/../b",
+    "h/a?q=1",
+    "h/a?",
+    "h/a#f",
+    "h/a%2fb",
+    "h/a b",
+    "h/a;b",
+    "h/ä",
+]
+NO_ENDPOINTS = ["https://user:geheim@h/a", "ftp://h/a", "/a", "//h/a", "https:///a", 5, None]
+
+
+@pytest.mark.parametrize("text", [*NO_PATHS, *NO_ENDPOINTS, "h/geheim@h", "h/a\\b", "h/a\n", "h/a|b"])
+def test_a_path_is_of_plain_segments(text: Any) -> None:
+    with pytest.raises(UsageError, match="endpoint") as caught:
+        endpoint_url(text)
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,10 @@ SCOPE = (("account", "account-x1"), ("agent", "agent 1/2"))
         (JobRef("cf", "https://api.example.org", "a/b?c#d e%"), "cf://api.example.org/a%2Fb%3Fc%23d%20e%25"),
         (JobRef("bluexp", "https://h", "6f", SCOPE), "bluexp://h/account-x1/6f?agent=agent%201%2F2"),
         (JobRef("bluexp", "", "6f", {"agent": "a"}), "bluexp:///6f?agent=a"),
+        (JobRef("ontap", "https://um/api/gateways/1c-d8", "b5"), "ontap://um/api/gateways/1c-d8//b5"),
+        (JobRef("cf", "http://h:8080/cf/", "a/b"), "cf+http://h:8080/cf//a%2Fb"),
+        (JobRef("bluexp", "https://h/p", "6f", SCOPE), "bluexp://h/p//account-x1/6f?agent=agent%201%2F2"),
+        (JobRef("bluexp", "https://h/p", "6f", {"account": ""}), "bluexp://h/p///6f"),
     ],
 )
 def test_a_ref_reads_as_a_uri_and_back(ref: JobRef, text: str) -> None:
@@ -115,8 +119,10 @@ def test_a_scope_that_is_no_pairs_is_refused(scope: Any) -> None:
         JobRef("bluexp", "", "x", scope)
 
 
-@pytest.mark.parametrize("endpoint", ["https://user:pw@h", "https://h/path", "ftp://h", " ", None])
-def test_an_endpoint_that_is_no_origin_is_refused(endpoint: Any) -> None:
+@pytest.mark.parametrize(
+    "endpoint", ["https://user:pw@h", "https://h/path?q=1", "https://h/a//b", "ftp://h", " ", None]
+)
+def test_an_endpoint_that_is_none_is_refused(endpoint: Any) -> None:
     with pytest.raises(UsageError, match="endpoint"):
         JobRef("ontap", endpoint, "x")
 
@@ -132,6 +138,12 @@ def test_an_endpoint_that_is_no_origin_is_refused(endpoint: Any) -> None:
         "ontap://h/",
         "ontap://h/a/",
         "ontap://h/a/b/c",
+        "ontap://h/a//",
+        "ontap://h///a",
+        "ontap:///a//b",
+        "ontap://h/..//b",
+        "ontap://h/a%2Fb//c",
+        "ontap://h/a//b//c/d",
         "ontap://h/a#b",
         "ontap://h/a b",
         "ontap://h/a\n",

@@ -332,7 +332,7 @@ def test_help_lists_the_options_of_each_system(capsys: pytest.CaptureFixture[str
         told = re.findall(r"^  (\w+)=\S+ +\S", section.partition("\n\n")[0], re.MULTILINE)
         own = inspect.signature(simulator()).parameters.values()
         names = [each.name for each in own if each.kind is each.KEYWORD_ONLY]
-        assert told == [*names, "journal_limit", "states"]
+        assert told == [*names, "journal_limit", "states", "prefix"]
     assert "seconds for which a job that ended is kept" in text
 
 
