@@ -22,7 +22,7 @@ from ontapjobs.paging import MAX_PAGES, next_page_path
 from ontapjobs.query import inlined
 from ontapjobs.wire import JOBS, PROVIDER, parse_error, parse_started, raw_page, read_job
 
-FORGOTTEN_AFTER = 300.0
+RETENTION = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""
 LONGEST_GAP = 240.0
 """A policy may not leave more seconds than this between two polls: the job could end and vanish in there."""
@@ -47,6 +47,7 @@ class OntapDriver(Driver):
     keepalive: ClassVar[float] = 3.0
     # A later time would come too near the 300 s after which finished jobs are gone.
     retry_after_cap: ClassVar[float] = 120.0
+    retention: ClassVar[float] = RETENTION
     lost_write_hint: ClassVar[str] = (
         "look for its job, as in list(description='DELETE /api/storage/volumes/*'), and at the resource"
     )
@@ -69,7 +70,7 @@ class OntapDriver(Driver):
         if policy.maximum > LONGEST_GAP:
             raise UsageError(
                 f"PollPolicy.maximum of {policy.maximum:g} s: ONTAP forgets a finished job after "
-                f"{FORGOTTEN_AFTER:g} s, so at most {LONGEST_GAP:g} s may pass between two polls"
+                f"{RETENTION:g} s, so at most {LONGEST_GAP:g} s may pass between two polls"
             )
         return policy
 
