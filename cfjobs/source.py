@@ -6,17 +6,17 @@ import os
 from typing import Any, NoReturn, Self, Unpack
 
 from cfjobs.driver import CFDriver
+from cfjobs.last_operation import LastOperation, OperationType
 from cfjobs.wire import PROVIDER
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
-from common.model.job import JobLike
-from common.model.states import Action
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
-from common.sources.http import HttpSource
+from common.polling.wait import Probe
+from common.sources.no_actions import SourceWithoutActions
 
 
-class CFJobs(HttpSource):
+class CFJobs(SourceWithoutActions):
     """The jobs of one Cloud Foundry foundation, or of a Korifi.
 
     ``endpoint`` is the API's address, such as ``https://api.example.org``. ``auth`` is ``UAAPassword``,
@@ -62,14 +62,19 @@ class CFJobs(HttpSource):
             return cls(login.target, auth=CfCliLogin(file, login, write=write), **options)
         return cls(login.target, auth=user_login(login, *user), **options)
 
+    def last_operation(self, path: str, *, type: OperationType | None = None) -> Probe:
+        """Return a ``resolve_gone`` that goes by the ``last_operation`` of a service instance or binding.
+
+        While that is in progress, it is looked at again, within the deadline of the wait. A failure has the
+        service broker's text. ``path`` is the resource's, such as ``/v3/service_instances/<guid>``. ``type``
+        says what the job does where it was never seen: if the last operation is another one, it says nothing
+        about this job, and the wait ends with `JobGone` or `JobNotFound`. Raise `UsageError`.
+        """
+        return self._probe(path, LastOperation(type))
+
     def list(self, *args: Any, **filters: Any) -> NoReturn:
         """Raise `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""
         del args, filters
         raise Unsupported(
             "Cloud Foundry jobs cannot be listed: their API has no list; keep the refs that adopt() gives"
         )
-
-    async def act(self, job: JobLike, action: Action) -> NoReturn:
-        """Raise `Unsupported` before any request: the API has no cancel, pause or resume."""
-        await super().act(job, action)
-        raise AssertionError("unreachable")

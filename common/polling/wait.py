@@ -22,8 +22,12 @@ from common.polling.wait_progress import DelayRule
 from common.polling.waiters import Waiter
 from common.telemetry.events import EventKind, logger, tell
 
-Probe = Callable[[JobRef, Job | None], Awaitable[JobState]]
-"""Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state."""
+Probe = Callable[[JobRef, Job | None], Awaitable[JobState | Job]]
+"""Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state.
+
+A `Job` in such a state will do too, with what is known of its errors. A source has ready ones: ``absent``,
+``present``, and on Cloud Foundry ``last_operation``.
+"""
 
 OnCancel = Literal["leave", "cancel"]
 """What a cancelled wait does to the remote job: nothing, or ask the server to cancel it."""
@@ -48,6 +52,8 @@ class WaitSpec:
     cancel: CancelJob | None
     """What a cancelled wait does; None where it leaves the remote job alone."""
     resolve_gone: Probe | None
+    retention: float = math.inf
+    """For so many seconds the server keeps a job that has ended."""
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
@@ -85,6 +91,7 @@ class Wait(Waiter):
             until=spec.until,
             last=seen,
             delay=spec.delay,
+            retention=spec.retention,
             terminal_only=terminal_only,
             single_read=timeout == 0,
         )

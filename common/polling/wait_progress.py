@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import attrs
 
 from common.model.errors import (
     DecodeError,
-    JobGone,
     JobNotFound,
     JobsError,
     SourceError,
@@ -22,11 +21,13 @@ from common.model.errors import (
     UsageError,
     WaitTimeout,
     job_failure,
+    state_words,
 )
 from common.model.job import UNREAD_RESULTS, Job, observed_again, with_warning
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
-from common.polling.policy import PollPolicy, backoff, healthy_delay, run_time
+from common.polling import wait_errors
+from common.polling.policy import PollPolicy, backoff, healthy_delay, recheck_at, run_time
 
 BAD_RECORDS = 3
 """After so many undecodable records of one job in a row its wait ends."""
@@ -54,15 +55,22 @@ class WaitProgress:
     last: Job | None = None
     """The last observation; at the start the job that the caller had seen before, if any."""
     delay: DelayRule = plain_delay
+    retention: float = math.inf
+    """For so many seconds the server keeps a job that has ended."""
     due: float = attrs.field(init=False)
     """When to ask next."""
     polls: int = attrs.field(default=0, init=False)
     """How many requests asked about it so far."""
     ended: bool = attrs.field(default=False, init=False)
+    failures: int = attrs.field(default=0, init=False)
+    """How many requests in a row brought no state of the job."""
     last_error: JobsError | None = attrs.field(default=None, init=False)
     """What the last request failed with, None after a good reply."""
     _told: bool = attrs.field(default=False, init=False)
-    _seen: bool = attrs.field(init=False)
+    _last_seen: float | None = attrs.field(default=None, init=False)
+    """When it was last seen: the time of the request, None for never."""
+    _missing_since: float | None = attrs.field(default=None, init=False)
+    """When the server first said that there is no such job, None while it has not, or is to be believed."""
     _head_start: float = attrs.field(default=0.0, init=False)
     _outage_since: float | None = attrs.field(default=None, init=False)
     _unknown_since: float | None = attrs.field(default=None, init=False)
@@ -71,8 +79,9 @@ class WaitProgress:
 
     def __attrs_post_init__(self) -> None:
         self.due = self.began
-        self._seen = self.last is not None
         if self.last is not None:
+            seen_ago = (datetime.now(UTC) - self.last.observed_at).total_seconds()
+            self._last_seen = self.began - max(0.0, seen_ago)
             # A wait that resumes goes on from the run time that the job had, not from its first second.
             self._head_start = run_time(self.last, self.last.observed_at, 0.0)
 
@@ -92,11 +101,11 @@ class WaitProgress:
         are, but by no more than the policy's ``maximum``. Raise `UnexpectedState` if the state was UNKNOWN
         for too long.
         """
-        self.last_error = self._outage_since = None
-        self._bad_records = 0
+        self.last_error = self._outage_since = self._missing_since = None
+        self._bad_records = self.failures = 0
         last = self.last
         news = not self._told or (job is not last and (last is None or job.differs(last)))
-        self.last, self._seen, self._told, self._seen_at = job, True, True, at
+        self.last, self._last_seen, self._told, self._seen_at = job, sent_at, True, at
         wanted = self.until is not None and job.state in self.until
         if job.state in TERMINAL or (wanted and sent_at >= self.began):
             self.ended = True
@@ -115,15 +124,52 @@ class WaitProgress:
 
         Return what the wait ends with, None if it goes on.
         """
-        self.last_error, self._outage_since, self._bad_records = error, None, 0
-        if self._seen and not error.certain:
-            text = f"{self.ref}: the server has forgotten the job; it was last seen {self._last_words()}"
-            return JobGone(f"{text}, and how it ended is not known", ref=self.ref, job=self.last_observed)
-        grace_ends = self.began + self.policy.start_grace
-        if error.certain or sent_at >= grace_ends:
-            return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.last_observed)
-        self.due = min(sent_at + self.policy.initial, grace_ends)
+        outage, self._outage_since = self._outage_since, None
+        self.last_error, self._bad_records, self.failures = error, 0, self.failures + 1
+        if error.certain or (self._last_seen is None and sent_at >= self.began + self.policy.start_grace):
+            not_found = wait_errors.not_found(error, self.ref, waited=sent_at - self.began)
+            not_found.about(self.ref, self.last_observed)
+            return not_found
+        if self._last_seen is None:
+            self.due = min(sent_at + self.policy.initial, self.began + self.policy.start_grace)
+            return None
+        seen_ago, grace = sent_at - self._last_seen, self.policy.gone_grace
+        if self._missing_since is None:
+            if seen_ago > self.retention:
+                grace = 0.0
+            self._missing_since = sent_at
+        elif outage is not None:
+            self._missing_since += sent_at - outage  # the time in which nothing was said confirms nothing
+        if sent_at >= self._missing_since + grace:
+            missing = sent_at - self._missing_since
+            return wait_errors.gone(self.ref, self.last_observed, seen_ago=seen_ago, missing=missing)
+        self.due = self._missing_since + recheck_at(sent_at - self._missing_since, grace)
         return None
+
+    def absent(self, error: JobNotFound, *, sent_at: float) -> bool:
+        """Take a list without the job. Return whether that is enough: the API's own word is a single GET.
+
+        It is between the first and the last look for a job that was seen and is missing.
+        """
+        missing_since = self._missing_since
+        if missing_since is None or sent_at >= missing_since + self.policy.gone_grace:
+            return False
+        return self.job_not_found(error, sent_at=sent_at) is None
+
+    def failing_for(self, now: float) -> float:
+        """Return for how many seconds requests have brought no state of the job."""
+        starts = (start for start in (self._outage_since, self._missing_since) if start is not None)
+        return now - min(starts, default=now)
+
+    @property
+    def missing(self) -> bool:
+        """Whether the job was seen, and the server now says that there is none."""
+        return self._missing_since is not None
+
+    @property
+    def last_recheck(self) -> bool:
+        """Whether the next request decides if a missing job is gone."""
+        return self._missing_since is not None and self.due >= self._missing_since + self.policy.gone_grace
 
     def request_failed(
         self, error: SourceError, *, sent_at: float, now: float, jitter: float
@@ -132,13 +178,13 @@ class WaitProgress:
 
         ``jitter`` is 0.0 to 1.0, drawn once for each request, however many waits it served.
         """
-        self.last_error = error
+        self.last_error, self.failures = error, self.failures + 1
         if isinstance(error, DecodeError) and not error.transient:
             self._bad_records += 1
             if self._bad_records >= BAD_RECORDS:
-                return error.copy_for(self.ref, self.last_observed)
+                return self._give_up(error, now, f"so {BAD_RECORDS} times in a row")
         elif not error.transient:
-            return error.copy_for(self.ref, self.last_observed)
+            return self._give_up(error, now)
         if self._outage_since is None:
             self._outage_since = sent_at
         outage = now - self._outage_since
@@ -146,17 +192,16 @@ class WaitProgress:
             if self.last is not None and self.last.done:
                 self._give_up_results(f"no good reply for {outage:.0f} s")
                 return None
-            final = error.copy_for(self.ref, self.last_observed)
-            final.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
-            return final
+            reason = f"no good reply for {outage:.0f} s, and without a deadline a wait gives up then"
+            return self._give_up(error, now, reason)
         wait = backoff(self.policy, outage, jitter)
         self.due = max(sent_at + wait, now + (error.retry_after or 0.0), now)
         return None
 
     def end_seen(self, job: Job, *, now: float) -> None:
         """Take the end of a job whose results are still to be read, from now on: nobody is told before."""
-        self.last, self._seen, self._seen_at, self.due = job, True, None, now
-        self.last_error = self._outage_since = None
+        self.last, self._last_seen, self._seen_at, self.due = job, now, None, now
+        self.last_error = self._outage_since = self._missing_since = None
 
     def end_without_results(self) -> bool:
         """End with the job as it was seen to end, its results unread, where that is no success.
@@ -182,12 +227,17 @@ class WaitProgress:
             self._outage_since += seconds
         if self._unknown_since is not None:
             self._unknown_since += seconds
+        if self._last_seen is not None:
+            self._last_seen += seconds
+        if self._missing_since is not None:
+            self._missing_since += seconds
 
-    def resolve(self, state: object) -> Job:
-        """Return the job in the state that the caller's probe found.
+    def resolve(self, found: object) -> Job:
+        """Return the job in the state that the caller's probe found; in a `Job`, with all that it tells.
 
         Raise `UsageError` if that is not terminal.
         """
+        state = found.state if isinstance(found, Job) else found
         try:
             known = JobState(str(state))
         except ValueError:
@@ -198,30 +248,25 @@ class WaitProgress:
                 ref=self.ref,
                 job=self.last,
             )
-        if self.last is None:
-            job = Job(self.ref, known, resolved=True)
-        else:
-            job = attrs.evolve(self.last, state=known, native_state=None, resolved=True)
+        job = found if isinstance(found, Job) else (self.last or Job(self.ref, known))
+        job = attrs.evolve(job, ref=self.ref, state=known, native_state=None, resolved=True)
         self.last, self.ended, self._told = job, True, True
         return job
 
     def timeout_error(self) -> WaitTimeout:
         """Return the exception for a deadline that has passed."""
-        allowed = f"{self.timeout:g} s" if self.timeout is not None else "the time allowed"
         if self.last is not None and self.last.done:
-            return self._results_timeout(allowed)
-        text = f"{self.ref}: not ended within {allowed}; last seen {self._last_words()}"
-        if self.last_error is not None:
-            text += f"; the last poll failed: {self.last_error}"
-        error = WaitTimeout(f"{text}. The job may still be running.", ref=self.ref, job=self.last_observed)
-        error.__cause__ = self.last_error
-        return error
+            allowed = f"{self.timeout:g} s" if self.timeout is not None else "the time allowed"
+            return self._results_timeout(self.last, allowed)
+        return wait_errors.timeout_error(
+            self.ref, self.last_observed, timeout=self.timeout, cause=self.last_error
+        )
 
-    def _results_timeout(self, allowed: str) -> WaitTimeout:
-        text = f"{self.ref}: ended {self._last_words()}, but {UNREAD_RESULTS} within {allowed}"
+    def _results_timeout(self, job: Job, allowed: str) -> WaitTimeout:
+        text = f"{self.ref}: ended as {state_words(job)}, but {UNREAD_RESULTS} within {allowed}"
         if self.last_error is not None:
             text += f"; the last try failed: {self.last_error}"
-        error = WaitTimeout(f"{text}. Wait again for them.", ref=self.ref, job=self.last)
+        error = WaitTimeout(f"{text}. Wait again for them.", ref=self.ref, job=job)
         error.__cause__ = self.last_error
         return error
 
@@ -240,7 +285,7 @@ class WaitProgress:
             raise job_failure(job)
         wanted = ", ".join(sorted(state.name for state in self.until))
         raise UnexpectedState(
-            f"{self.ref}: ended as {job.state.name}, waited for {wanted}", ref=self.ref, job=job
+            f"{self.ref}: ended as {state_words(job)}, waited for {wanted}", ref=self.ref, job=job
         )
 
     @property
@@ -250,23 +295,14 @@ class WaitProgress:
             return self.last
         return observed_again(self.last, self._seen_at)
 
+    def _give_up(self, error: SourceError, now: float, reason: str = "") -> SourceError:
+        waited = now - self.began
+        return wait_errors.given_up(error, self.ref, self.last_observed, waited=waited, reason=reason)
+
     def _bound_unknown(self, job: Job, sent_at: float) -> None:
         if self._unknown_since is None:
             self._unknown_since = sent_at
         limit = self._unknown_since + self.policy.unknown_limit
         if sent_at >= limit:
-            raise UnexpectedState(
-                f"{self.ref}: the server wrote the state {job.native_state!r}, which is not known here, for "
-                f"{self.policy.unknown_limit:g} s: map it with states=, or raise PollPolicy.unknown_limit",
-                ref=self.ref,
-                job=job,
-            )
+            raise wait_errors.unknown_too_long(self.ref, job, self.policy.unknown_limit)
         self.due = min(self.due, limit)
-
-    def _last_words(self) -> str:
-        if self.last is None:
-            return "never"
-        native, name = self.last.native_state, self.last.state.name
-        if native is not None and native.casefold() != name.casefold():
-            name = f"{name} {native!r}"
-        return f"{name} ({self.last.message})" if self.last.message else name

@@ -211,7 +211,7 @@ async def test_what_became_of_each_record_of_a_write_of_many_is_the_same_for_bot
     told = {"success": errors, "failure": errors or (FULL["message"],)}[end]
     assert [error.message for error in job.errors][-len(told) or 9 :] == list(told)
     assert ("One or more jobs failed" in str(theirs)) == bool(told)
-    assert all(text in str(theirs) for text in told)
+    assert all(str(text) in str(theirs) for text in told)
 
 
 async def test_the_record_that_they_read_has_what_ours_has() -> None:
