@@ -21,6 +21,8 @@ from common.sources.driver import Driver
 AGENT = "agent"
 AGENT_SUFFIX = "clients"
 """The header carries the agent's id with this behind it."""
+RETENTION = 15 * 86_400.0
+"""Seconds: the service purges jobs after 15 days (an announcement says 90)."""
 AS_A_USER = "the reference of job calls names a user's token: if a role is not missing, use RefreshToken(...)"
 """What to do if a service account is refused."""
 
@@ -48,6 +50,7 @@ class BlueXPDriver(Driver):
     provider: ClassVar[str] = PROVIDER
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.LIST})
     job_id_header: ClassVar[str | None] = "job-id"
+    retention: ClassVar[float] = RETENTION
     lost_write_hint: ClassVar[str] = (
         "look for its job: list() has those of the account, by working environment, type and time"
     )

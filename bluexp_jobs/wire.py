@@ -5,6 +5,7 @@ Facts are from the BlueXP backup and recovery API reference ("job", ``cloudmanag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from bluexp_jobs.records import Batch, File, JobRecord, Volume, parse_record
@@ -46,7 +47,12 @@ HINTS: Mapping[str, str] = {
 }
 """The usual causes of the platform's plain-text refusals, by their text."""
 
+GATEWAY_404 = re.compile(r"\brout(e|er|ing)|upstream|\bcannot (get|head|post|put|patch|delete)\b", re.I)
+"""What a 404 in JSON speaks of where it is a gateway's: "no Route matched with those values" (Kong), "Route
+GET:/… not found" (Fastify), "Cannot GET /…" (Express), "no healthy upstream" (Envoy)."""
+
 _KEYS = frozenset({"id", "status", "type", "data"})
+_TEXT_KEYS = ("message", "detail", "title", "error")
 _JOB_ID_KEYS = ("job-id", "jobId", "job_id")
 
 
@@ -98,7 +104,8 @@ def parse_jobs(
 def parse_error(response: HttpResponse) -> ErrorBody:
     """Return what an error body says: one of four shapes of JSON, plain text, a gateway's page, or nothing.
 
-    Only a 404 in JSON, or a job that is empty or null, is the API's own statement that there is no such job.
+    Only a 404 in JSON, or a job that is empty or null, is the API's own statement that there is no such job;
+    and no such 404 that speaks of a route, for that is a gateway's.
     """
     request_id = response.header("oncloud-request-id") or response.header("x-response_id")
     try:
@@ -107,13 +114,16 @@ def parse_error(response: HttpResponse) -> ErrorBody:
         plain = response.excerpt if response.body and not response.body.lstrip().startswith(b"<") else None
         hint = HINTS.get((plain or "").strip(" .").casefold())
         return ErrorBody(message=plain, request_id=request_id, from_api=hint is not None, hint=hint)
-    message = fields.text("message") or fields.text("detail") or fields.text("title") or fields.text("error")
+    texts = [value for key in _TEXT_KEYS if (value := fields.text(key))]
+    message = texts[0] if texts else None
+    gateway = response.status == 404 and any(map(GATEWAY_404.search, texts))
     return ErrorBody(
         code=fields.text("code"),
         message=message,
         request_id=request_id,
+        from_api=not gateway,
         transient=response.status in TRANSIENT_STATUSES,
-        not_found=response.status == 404,
+        not_found=response.status == 404 and not gateway,
         hint=HINTS.get((message or "").strip(" .").casefold()),
     )
 

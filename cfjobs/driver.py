@@ -17,12 +17,15 @@ from common.response.writes import StartedJobs
 from common.sources.driver import Driver
 
 JOBS = "/v3/jobs"
+RETENTION = 90 * 86_400.0
+"""Seconds: the sample configuration prunes jobs after 90 days, whatever their state. Korifi stores none."""
 
 
 class CFDriver(Driver):
     """The jobs of one foundation, or of a Korifi, as the Cloud Controller's API has them."""
 
     provider: ClassVar[str] = PROVIDER
+    retention: ClassVar[float] = RETENTION
     lost_write_hint: ClassVar[str] = (
         "look at the resource, or at its events (/v3/audit_events?target_guids=…): jobs cannot be listed"
     )

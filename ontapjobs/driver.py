@@ -26,7 +26,7 @@ from ontapjobs.results import read_results, results_path
 from ontapjobs.started import DONE_STATUSES, parse_started
 from ontapjobs.wire import PROVIDER, parse_error, raw_page, read_job
 
-FORGOTTEN_AFTER = 300.0
+RETENTION = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""
 LONGEST_GAP = 240.0
 """A policy may not leave more seconds than this between two polls: the job could end and vanish in there."""
@@ -52,6 +52,7 @@ class OntapDriver(Driver):
     keepalive: ClassVar[float] = 3.0
     # A later time would come too near the 300 s after which finished jobs are gone.
     retry_after_cap: ClassVar[float] = 120.0
+    retention: ClassVar[float] = RETENTION
     lost_write_hint: ClassVar[str] = (
         "look for its job, as in list(description='DELETE /api/storage/volumes/*'), and at the resource"
     )
@@ -74,7 +75,7 @@ class OntapDriver(Driver):
         if policy.maximum > LONGEST_GAP:
             raise UsageError(
                 f"PollPolicy.maximum of {policy.maximum:g} s: ONTAP forgets a finished job after "
-                f"{FORGOTTEN_AFTER:g} s, so at most {LONGEST_GAP:g} s may pass between two polls"
+                f"{RETENTION:g} s, so at most {LONGEST_GAP:g} s may pass between two polls"
             )
         return policy
 

@@ -104,7 +104,7 @@ class PollExecutor:
         if failure is None:
             self._throttle.on_success(self._now)
             for job in absent:
-                job.single_until = math.inf  # only a single GET is the API's own word for "no such job"
+                self._deliver_absent(request, job)
         elif isinstance(failure, SourceError):
             self._throttle.on_failure(failure, self._now())
             self._deliver_failure(request, absent, failure)
@@ -175,6 +175,16 @@ class PollExecutor:
                     waiter.not_found = True
                     waiter.fail(outcome)
                 self._wake_if_done(waiter)
+            _ask_alone_at_last(job)
+
+    def _deliver_absent(self, request: PollRequest, job: PolledJob) -> None:
+        """Tell that a batch does not have a job, or have it asked for alone."""
+        error = JobNotFound(f"{job.ref}: the server has no such job among those asked about", ref=job.ref)
+        waiters = [each for each in job.waiters if not each.notified and each.sequence <= request.sequence]
+        if waiters and all(waiter.absent(error, sent_at=request.sent_at) for waiter in waiters):
+            _ask_alone_at_last(job)
+        else:
+            job.single_until = math.inf  # only a single GET is the API's own word for "no such job"
 
     def _deliver_failure(self, request: PollRequest, jobs: Sequence[PolledJob], error: SourceError) -> None:
         # One jitter for the request: with one each, jobs that were asked about together would part.
@@ -197,3 +207,9 @@ class PollExecutor:
             waiter.expire()
         if waiter.notified:
             self._wake(waiter)
+
+
+def _ask_alone_at_last(job: PolledJob) -> None:
+    """Let no batch decide that a job is gone."""
+    if any(waiter.last_recheck for waiter in job.waiters):
+        job.single_until = math.inf

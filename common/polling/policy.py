@@ -38,6 +38,12 @@ class PollPolicy:
     fraction: float = attrs.field(default=0.1, validator=_seconds(0.0))
     start_grace: float = attrs.field(default=2.0, validator=_seconds(0.0))
     """For so long a job that was never seen may be unknown: servers lag behind their own 202."""
+    gone_grace: float = attrs.field(default=15.0, validator=_seconds(0.0))
+    """For so long a job that was seen must stay unknown before it counts as gone.
+
+    That is where the server cannot have deleted it yet, for it keeps ended jobs for longer: one word of a
+    node that lags behind, or of a gateway, is no end. 0 believes the first word.
+    """
     outage_limit: float = attrs.field(default=3600.0, validator=_seconds(0.0))
     """Without a deadline, a wait gives up after so long without one good reply."""
     unknown_limit: float = attrs.field(default=300.0, validator=_seconds(0.0))
@@ -62,6 +68,20 @@ def backoff(policy: PollPolicy, outage: float, jitter: float) -> float:
     off, so that thousands of waits do not come back at the same moment.
     """
     return min(policy.maximum, max(policy.initial, outage)) * (1.0 - jitter / 2)
+
+
+FIRST_RECHECK = 1.0
+"""Seconds from the first "no such job" to the next look."""
+LONGEST_RECHECK = 60.0
+"""At most so many seconds between two looks, so that a job that is there after all cannot end unseen."""
+
+
+def recheck_at(missing: float, grace: float) -> float:
+    """Return when to look again for a job that has been missing for ``missing`` seconds.
+
+    Counted from the first "no such job": at 1, 2, 4, 8, … and, for the last time, ``grace`` seconds.
+    """
+    return min(grace, missing + min(LONGEST_RECHECK, max(FIRST_RECHECK - missing, missing)))
 
 
 def run_time(job: Job, date: datetime | None, waited: float) -> float:

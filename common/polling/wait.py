@@ -48,6 +48,8 @@ class WaitSpec:
     cancel: CancelJob | None
     """What a cancelled wait does; None where it leaves the remote job alone."""
     resolve_gone: Probe | None
+    retention: float = math.inf
+    """For so many seconds the server keeps a job that has ended."""
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
@@ -85,6 +87,7 @@ class Wait(Waiter):
             until=spec.until,
             last=seen,
             delay=spec.delay,
+            retention=spec.retention,
             terminal_only=terminal_only,
             single_read=timeout == 0,
         )

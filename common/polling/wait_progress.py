@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import attrs
 
@@ -26,7 +26,7 @@ from common.model.errors import (
 from common.model.job import UNREAD_RESULTS, Job, observed_again, with_warning
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
-from common.polling.policy import PollPolicy, backoff, healthy_delay, run_time
+from common.polling.policy import PollPolicy, backoff, healthy_delay, recheck_at, run_time
 
 BAD_RECORDS = 3
 """After so many undecodable records of one job in a row its wait ends."""
@@ -54,6 +54,8 @@ class WaitProgress:
     last: Job | None = None
     """The last observation; at the start the job that the caller had seen before, if any."""
     delay: DelayRule = plain_delay
+    retention: float = math.inf
+    """For so many seconds the server keeps a job that has ended."""
     due: float = attrs.field(init=False)
     """When to ask next."""
     polls: int = attrs.field(default=0, init=False)
@@ -62,7 +64,10 @@ class WaitProgress:
     last_error: JobsError | None = attrs.field(default=None, init=False)
     """What the last request failed with, None after a good reply."""
     _told: bool = attrs.field(default=False, init=False)
-    _seen: bool = attrs.field(init=False)
+    _last_seen: float | None = attrs.field(default=None, init=False)
+    """When it was last seen: the time of the request, None for never."""
+    _missing_since: float | None = attrs.field(default=None, init=False)
+    """When the server first said that there is no such job, None while it has not, or is to be believed."""
     _head_start: float = attrs.field(default=0.0, init=False)
     _outage_since: float | None = attrs.field(default=None, init=False)
     _unknown_since: float | None = attrs.field(default=None, init=False)
@@ -71,8 +76,9 @@ class WaitProgress:
 
     def __attrs_post_init__(self) -> None:
         self.due = self.began
-        self._seen = self.last is not None
         if self.last is not None:
+            seen_ago = (datetime.now(UTC) - self.last.observed_at).total_seconds()
+            self._last_seen = self.began - max(0.0, seen_ago)
             # A wait that resumes goes on from the run time that the job had, not from its first second.
             self._head_start = run_time(self.last, self.last.observed_at, 0.0)
 
@@ -84,11 +90,11 @@ class WaitProgress:
         ``at`` is when it came by this machine's clock, if ``job`` is the one of an earlier reply. Raise
         `UnexpectedState` if the state was UNKNOWN for too long.
         """
-        self.last_error = self._outage_since = None
+        self.last_error = self._outage_since = self._missing_since = None
         self._bad_records = 0
         last = self.last
         news = not self._told or (job is not last and (last is None or job.differs(last)))
-        self.last, self._seen, self._told, self._seen_at = job, True, True, at
+        self.last, self._last_seen, self._told, self._seen_at = job, sent_at, True, at
         wanted = self.until is not None and job.state in self.until
         if job.state in TERMINAL or (wanted and sent_at >= self.began):
             self.ended = True
@@ -106,15 +112,38 @@ class WaitProgress:
 
         Return what the wait ends with, None if it goes on.
         """
-        self.last_error, self._outage_since, self._bad_records = error, None, 0
-        if self._seen and not error.certain:
-            text = f"{self.ref}: the server has forgotten the job; it was last seen {self._last_words()}"
-            return JobGone(f"{text}, and how it ended is not known", ref=self.ref, job=self.last_observed)
-        grace_ends = self.began + self.policy.start_grace
-        if error.certain or sent_at >= grace_ends:
+        outage, self._outage_since = self._outage_since, None
+        self.last_error, self._bad_records = error, 0
+        if error.certain or (self._last_seen is None and sent_at >= self.began + self.policy.start_grace):
             return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.last_observed)
-        self.due = min(sent_at + self.policy.initial, grace_ends)
+        if self._last_seen is None:
+            self.due = min(sent_at + self.policy.initial, self.began + self.policy.start_grace)
+            return None
+        if self._missing_since is None:
+            if sent_at - self._last_seen > self.retention:
+                return self._gone(sent_at)
+            self._missing_since = sent_at
+        elif outage is not None:
+            self._missing_since += sent_at - outage  # the time in which nothing was said confirms nothing
+        if sent_at >= self._missing_since + self.policy.gone_grace:
+            return self._gone(sent_at)
+        self.due = self._missing_since + recheck_at(sent_at - self._missing_since, self.policy.gone_grace)
         return None
+
+    def absent(self, error: JobNotFound, *, sent_at: float) -> bool:
+        """Take a list without the job. Return whether that is enough: the API's own word is a single GET.
+
+        It is between the first and the last look for a job that was seen and is missing.
+        """
+        missing_since = self._missing_since
+        if missing_since is None or sent_at >= missing_since + self.policy.gone_grace:
+            return False
+        return self.job_not_found(error, sent_at=sent_at) is None
+
+    @property
+    def last_recheck(self) -> bool:
+        """Whether the next request decides if a missing job is gone."""
+        return self._missing_since is not None and self.due >= self._missing_since + self.policy.gone_grace
 
     def request_failed(
         self, error: SourceError, *, sent_at: float, now: float, jitter: float
@@ -173,6 +202,10 @@ class WaitProgress:
             self._outage_since += seconds
         if self._unknown_since is not None:
             self._unknown_since += seconds
+        if self._last_seen is not None:
+            self._last_seen += seconds
+        if self._missing_since is not None:
+            self._missing_since += seconds
 
     def resolve(self, state: object) -> Job:
         """Return the job in the state that the caller's probe found.
@@ -240,6 +273,17 @@ class WaitProgress:
         if self.last is None or self._seen_at is None:
             return self.last
         return observed_again(self.last, self._seen_at)
+
+    def _gone(self, sent_at: float) -> JobGone:
+        seen_at, missing_since = self._last_seen, self._missing_since
+        ago = "" if seen_at is None else f" {sent_at - seen_at:.0f} s ago"
+        confirmed = "" if missing_since is None else f" and says so for {sent_at - missing_since:.0f} s"
+        return JobGone(
+            f"{self.ref}: the server has forgotten the job{confirmed}; it was last seen "
+            f"{self._last_words()}{ago}, and how it ended is not known",
+            ref=self.ref,
+            job=self.last_observed,
+        )
 
     def _bound_unknown(self, job: Job, sent_at: float) -> None:
         if self._unknown_since is None:

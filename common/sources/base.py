@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Collection
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +35,7 @@ class BaseSource(AsyncContext):
     """A `JobSource` for one endpoint, over whatever reads its jobs.
 
     ``check_policy`` returns a policy that the source can work with, or raises `UsageError`; ``poll_delay`` is
-    the seconds between two polls.
+    the seconds between two polls, ``retention`` those for which the server keeps a job that has ended.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class BaseSource(AsyncContext):
         policy: PollPolicy | None = None,
         check_policy: Callable[[PollPolicy], PollPolicy] = _any_policy,
         poll_delay: DelayRule = plain_delay,
+        retention: float = math.inf,
         observer: Observer | None = None,
     ) -> None:
         self.provider: str = refs.provider
@@ -62,6 +64,7 @@ class BaseSource(AsyncContext):
         self._throttle = throttle
         self._check_policy = check_policy
         self._poll_delay = poll_delay
+        self._retention = retention
         self._poller: Poller | None = None
         self._closed = False
         self._last_arguments: tuple[object, ...] = ()
@@ -259,6 +262,7 @@ class BaseSource(AsyncContext):
             until=None if until is None else read_until(until),
             cancel=self.cancel if on_cancel == "cancel" else None,
             resolve_gone=resolve_gone,
+            retention=self._retention,
         )
         if sharable:
             self._last_arguments, self._last_spec = arguments, spec

@@ -6,6 +6,7 @@ One `Driver` for each source.
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -55,6 +56,8 @@ class Driver(abc.ABC):
     """Seconds that an idle connection is kept: longer than the polls are apart."""
     retry_after_cap: ClassVar[float] = 3600.0
     """At most so many seconds of a ``Retry-After`` are kept."""
+    retention: ClassVar[float] = math.inf
+    """For so many seconds the server keeps a job that has ended."""
     lost_write_hint: ClassVar[str] = "look at the resource"
     """How to find out whether a write was carried out whose reply was lost; for the error that says so."""
     job_scope: ClassVar[frozenset[str]] = frozenset()

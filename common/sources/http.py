@@ -84,6 +84,7 @@ class HttpSource(BaseSource):
             policy=checked.policy or driver.default_policy(),
             check_policy=driver.check_policy,
             poll_delay=driver.poll_delay,
+            retention=driver.retention,
             observer=checked.observer,
         )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from bluexp_jobs.simulator import BlueXPSimulator, Missing
@@ -24,7 +27,7 @@ from common import (
     to_dict,
 )
 from tests.common.scripted import about, outcomes
-from tests.contract.systems import BLUEXP, NEVER_SEEN, ONTAP, System, name_of, systems
+from tests.contract.systems import BLUEXP, CF, NEVER_SEEN, ONTAP, System, name_of, systems
 
 pytestmark = pytest.mark.anyio
 
@@ -176,19 +179,72 @@ async def test_a_job_that_was_seen_and_is_forgotten_is_gone(system: System) -> N
         rig.forget(job)
         with pytest.raises(JobGone) as caught:
             await anext(watch)
+        assert anyio.current_time() == about(1 + 15)
     assert caught.value.ref == rig.member.ref(job)
     assert caught.value.job is not None
     assert caught.value.job.state is RUNNING
 
 
-async def test_a_job_seen_by_the_caller_is_gone_at_the_first_look(system: System) -> None:
+async def test_a_job_that_is_missing_for_a_while_and_comes_back_is_waited_for(system: System) -> None:
+    async with system.rig() as rig:
+        job = rig.job((RUNNING, 30), (SUCCEEDED, None))
+        watch = rig.source.watch(job)
+        assert (await anext(watch)).state is RUNNING
+        known = dict(rig.simulator.jobs)
+        rig.forget(job)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_come_back, rig.simulator.jobs, known, 10.0)
+            ended = [each.state async for each in watch][-1]
+        assert ended is SUCCEEDED
+
+
+async def _come_back(jobs: dict[str, Any], known: dict[str, Any], seconds: float) -> None:
+    await anyio.sleep(seconds)
+    jobs.update(known)
+
+
+async def test_a_job_that_the_caller_saw_lately_is_looked_for_as_well(system: System) -> None:
     async with system.rig() as rig:
         job = rig.job((RUNNING, None))
         seen = await rig.source.get(job)
         rig.forget(job)
         with pytest.raises(JobGone):
             await rig.source.wait(seen)
+        assert anyio.current_time() == about(15)
+        assert len(rig.wire.sent) == 1 + 6
+
+
+@pytest.mark.parametrize(
+    ("system", "retention"),
+    [(ONTAP, timedelta(seconds=300)), (BLUEXP, timedelta(days=15)), (CF, timedelta(days=90))],
+    ids=["ontap", "bluexp", "cf"],
+)
+async def test_a_job_seen_longer_ago_than_the_system_keeps_jobs_is_gone_at_once(
+    system: System, retention: timedelta
+) -> None:
+    async with system.rig() as rig:
+        job = rig.job((RUNNING, None))
+        seen = await rig.source.get(job)
+        rig.forget(job)
+        ago = attrs.evolve(seen, observed_at=seen.observed_at - retention - timedelta(seconds=1))
+        with pytest.raises(JobGone):
+            await rig.source.wait(ago)
         assert anyio.current_time() == about(0)
+        ago = attrs.evolve(seen, observed_at=seen.observed_at - retention + timedelta(seconds=20))
+        with pytest.raises(JobGone):
+            await rig.source.wait(ago)
+        assert anyio.current_time() == about(15)
+
+
+async def test_a_deadline_while_a_missing_job_is_looked_for_is_a_timeout(system: System) -> None:
+    async with system.rig() as rig:
+        job = rig.job((RUNNING, None))
+        seen = await rig.source.get(job)
+        rig.forget(job)
+        for timeout in (0, 14):
+            with pytest.raises(WaitTimeout, match=r"last seen RUNNING.* may still be running") as caught:
+                await rig.source.wait(seen, timeout=timeout)
+            assert not caught.value.final
 
 
 @pytest.mark.parametrize("end", [SUCCEEDED, FAILED])

@@ -590,6 +590,38 @@ async def test_a_seen_job_that_vanishes_is_gone_for_all_who_wait_each_with_its_o
     assert len(set(map(id, found))) == 5
 
 
+async def test_a_missing_job_is_looked_for_in_the_lists_that_are_asked_for_anyway() -> None:
+    lab = Lab("a", "b", room=100)
+
+    async def forget() -> Job:
+        await anyio.sleep(5.5)
+        lab.gone.add("b")
+        return await lab.get("a")
+
+    found, *_ = await outcomes(lab.wait("b"), patient(30, lab.wait("a")), forget())
+    assert isinstance(found, JobGone)
+    alone = [asked.at for asked in lab.asked if asked.ids == ("b",)]
+    assert alone == [about(6), about(21)]
+    listed = [asked.at for asked in lab.asked if set(asked.ids) == {"a", "b"} and asked.at > 6.5]
+    assert listed == [about(at) for at in (7, 8, 10, 14)]
+
+
+async def test_a_missing_job_that_a_list_has_again_is_waited_for() -> None:
+    lab = Lab("a", "b", room=100)
+    lab.end("b", 30)
+
+    async def forget() -> Job:
+        await anyio.sleep(5.5)
+        lab.gone.add("b")
+        await anyio.sleep(4)
+        lab.gone.clear()
+        return await lab.get("a")
+
+    found, *_ = await outcomes(lab.wait("b"), patient(40, lab.wait("a")), forget())
+    assert isinstance(found, Job)
+    assert len([asked for asked in lab.asked if asked.ids == ("b",) and asked.at > 6.5]) == 0
+
+
 async def test_a_refused_list_is_tried_again_after_a_minute_at_the_earliest() -> None:
     lab = Lab("a", "b", "c", room=100)
     lab.trouble = lambda ids: BatchRefused() if len(ids) > 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -249,18 +250,70 @@ def test_an_end_that_was_not_asked_for_raises_whatever_check_says(
 # --- Gone, or not found
 
 
-def test_a_job_that_was_seen_and_is_missing_is_gone_also_within_the_start_grace() -> None:
+def looks_until_gone(one: WaitProgress, first: float) -> tuple[list[float], JobsError]:
+    """When a missing job is looked for, in seconds after the first "no such job"."""
+    one.due, looks = first, list[float]()
+    while True:
+        looks.append(one.due - first)
+        ending = one.job_not_found(JobNotFound("no such job"), sent_at=one.due)
+        if ending is not None:
+            return looks, ending
+
+
+def test_a_job_that_was_seen_and_is_missing_is_gone_after_the_grace() -> None:
     one = tracker()
     one.observe(job(message="copying"), sent_at=BEGAN)
-    gone = one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN + 0.1)
+    looks, gone = looks_until_gone(one, BEGAN + 0.1)
+    assert looks == [pytest.approx(at) for at in (0, 1, 2, 4, 8, 15)]
     assert type(gone) is JobGone
     assert (gone.ref, gone.job) == (REF, job(message="copying"))
-    assert "last seen RUNNING (copying)" in str(gone)
+    assert "last seen RUNNING (copying) 15 s ago" in str(gone)
 
 
-def test_a_job_that_the_caller_had_seen_is_gone_at_the_first_look() -> None:
-    one = tracker(last=job())
-    assert type(one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN)) is JobGone
+def test_a_job_that_the_caller_had_seen_is_looked_for_as_well() -> None:
+    looks, gone = looks_until_gone(tracker(last=job()), BEGAN)
+    assert (len(looks), type(gone)) == (6, JobGone)
+
+
+@pytest.mark.parametrize(("grace", "expected"), [(0.5, [0, 0.5]), (1, [0, 1]), (200, [0, 1, 2, 4, 8, 16])])
+def test_the_looks_for_a_missing_job_double_up_to_a_minute_and_end_with_the_grace(
+    grace: float, expected: list[float]
+) -> None:
+    one = tracker(last=job(), policy=attrs.evolve(POLICY, gone_grace=grace))
+    looks, _ = looks_until_gone(one, BEGAN)
+    assert looks[:6] == expected
+    assert looks[-1] == grace
+    assert all(later - look <= 60 for look, later in pairwise(looks))
+
+
+@pytest.mark.parametrize(("gap", "believed"), [(299, False), (300, False), (300.5, True), (9999, True)])
+def test_the_first_word_is_believed_after_a_gap_in_which_an_ended_job_is_deleted(
+    gap: float, believed: bool
+) -> None:
+    one = tracker(retention=300)
+    one.observe(job(), sent_at=BEGAN)
+    ending = one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN + gap)
+    assert type(ending) is (JobGone if believed else type(None))
+
+
+def test_the_gap_is_measured_to_the_first_word() -> None:
+    one = tracker(retention=300)
+    one.observe(job(), sent_at=BEGAN)
+    looks, _ = looks_until_gone(one, BEGAN + 299)
+    assert looks[-1] == 15
+
+
+def test_lists_without_the_job_are_enough_between_the_first_look_and_the_last() -> None:
+    one, error = tracker(), JobNotFound("not in the list")
+    one.observe(job(), sent_at=BEGAN)
+    assert not one.absent(error, sent_at=BEGAN + 1)
+    assert one.job_not_found(error, sent_at=BEGAN + 1) is None
+    for look in (1, 2, 4, 8):
+        assert not one.last_recheck
+        assert one.due == BEGAN + 1 + look
+        assert one.absent(error, sent_at=one.due)
+    assert one.last_recheck
+    assert not one.absent(error, sent_at=one.due)
 
 
 def test_a_job_never_seen_is_looked_for_until_the_grace_is_over() -> None:

@@ -120,6 +120,7 @@ def check_wait_end(sut: SystemUnderTest, run: WaitRun, end: WaitEnd, history: Hi
                 assert history.state_delivered(id, end.job.state, at), context
         case JobGone() as error:
             assert history.not_found(id, at), context
+            assert not history.seen_between(id, at - policy.gone_grace + TOLERANCE, at), context
             assert error.job is not None
             assert history.state_reported(id, error.job.state, at), context
         case JobNotFound() as error:

@@ -232,20 +232,24 @@ ROWS = (
     Row(
         {"job lost": Forget()},
         once=ExpectedPolls(
-            Expected(JobNotFound, 3, seconds=2), Expected(JobGone, seconds=5), Expected(JobGone, seconds=10)
+            Expected(JobNotFound, 3, seconds=2),
+            Expected(JobGone, 6, seconds=5 + 15),
+            Expected(JobGone, 6, seconds=10 + 15),
         ),
         once_many=ExpectedPolls(
             Expected(JobNotFound, 12, seconds=2),
-            Expected(JobGone, 4, seconds=5),
-            Expected(JobGone, 4, seconds=10),
+            Expected(JobGone, 11, seconds=5 + 15),
+            Expected(JobGone, 11, seconds=10 + 15),
         ),
         permanent=ExpectedPolls(
-            Expected(JobNotFound, 3, seconds=2), Expected(JobGone, seconds=5), Expected(JobGone, seconds=10)
+            Expected(JobNotFound, 3, seconds=2),
+            Expected(JobGone, 6, seconds=5 + 15),
+            Expected(JobGone, 6, seconds=10 + 15),
         ),
         permanent_many=ExpectedPolls(
             Expected(JobNotFound, 12, seconds=2),
-            Expected(JobGone, 4, seconds=5),
-            Expected(JobGone, 4, seconds=10),
+            Expected(JobGone, 11, seconds=5 + 15),
+            Expected(JobGone, 11, seconds=10 + 15),
         ),
         act=Expected(JobNotFound, seconds=0),
         re_read=Expected(UNKNOWN, seconds=0),
