@@ -47,7 +47,9 @@ HINTS: Mapping[str, str] = {
 }
 """The usual causes of the platform's plain-text refusals, by their text."""
 
-GATEWAY_404 = re.compile(r"\brout(e|er|ing)|upstream|\bcannot (get|head|post|put|patch|delete)\b", re.I)
+GATEWAY_404 = re.compile(
+    r"\brout(e|er|ing)|upstream|\bcannot (get|head|post|put|patch|delete)\b", re.IGNORECASE
+)
 """What a 404 in JSON speaks of where it is a gateway's: "no Route matched with those values" (Kong), "Route
 GET:/… not found" (Fastify), "Cannot GET /…" (Express), "no healthy upstream" (Envoy)."""
 

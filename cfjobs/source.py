@@ -6,6 +6,7 @@ import os
 from typing import Any, NoReturn, Self, Unpack
 
 from cfjobs.driver import CFDriver
+from cfjobs.last_operation import LastOperation, OperationType
 from cfjobs.wire import PROVIDER
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
@@ -13,6 +14,7 @@ from common.model.job import JobLike
 from common.model.states import Action
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
+from common.polling.wait import Probe
 from common.sources.http import HttpSource
 
 
@@ -60,6 +62,16 @@ class CFJobs(HttpSource):
         if login.insecure and all(options.get(name) is None for name in ("verify", "http", "transport")):
             options["verify"] = False
         return cls(login.target, auth=CfCliLogin(file, login, write=write), **options)
+
+    def last_operation(self, path: str, *, type: OperationType | None = None) -> Probe:
+        """Return a ``resolve_gone`` that goes by the ``last_operation`` of a service instance or binding.
+
+        While that is in progress, it is looked at again, within the deadline of the wait. A failure has the
+        service broker's text. ``path`` is the resource's, such as ``/v3/service_instances/<guid>``. ``type``
+        says what the job does where it was never seen: if the last operation is another one, it says nothing
+        about this job, and the wait ends with `JobGone` or `JobNotFound`. Raise `UsageError`.
+        """
+        return self._probe(path, LastOperation(type))
 
     def list(self, *args: Any, **filters: Any) -> NoReturn:
         """Raise `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""

@@ -104,13 +104,16 @@ def parse_job(
     known_id = record.guid or id
     if not known_id:
         raise DecodeError("the job has no guid, and the request named none", path="$.guid")
+    state = read_state(record.state, STATES, states)
+    unexplained = state is JobState.FAILED and not record.errors
     return Job(
         JobRef(PROVIDER, endpoint, known_id, scope),
-        read_state(record.state, STATES, states),
+        state,
         native_state=record.state,
         operation=record.operation,
         created_at=record.created_at,
         updated_at=record.updated_at,
+        message=_where_the_reason_is(record) if unexplained else None,
         errors=tuple(map(_detail, record.errors)),
         warnings=unique(record.warnings),
         links={name: link.href for name, link in record.links.items()},
@@ -155,6 +158,7 @@ def parse_error(response: HttpResponse) -> ErrorBody:
         code=codes[0] if codes else None,
         message="; ".join(messages) or None,
         request_id=request_id,
+        from_api=response.header("x-cf-routererror") is None,
         transient=not TRANSIENT_CODES.isdisjoint(codes) or (response.status == 404 and not missing),
         not_found=missing,
     )
@@ -252,6 +256,23 @@ def _detail(error: JobError) -> ErrorDetail:
         code=None if code is None else str(code),
         title=error.title,
     )
+
+
+def _where_the_reason_is(record: JobRecord) -> str:
+    """Return where to look for the reason of a failed job without errors, by the link to its resource.
+
+    Since 2026 the Cloud Controller sets stuck creates to FAILED so, on purpose.
+    """
+    resource, guid, operation = "its resource", "…", True
+    for name, link in record.links.items():
+        href = link.href.partition("?")[0].rstrip("/")
+        if name not in ("self", "cloud_controller_v2") and "/" in href:
+            resource, guid = href, href.rpartition("/")[2]
+            operation = "instance" in name or "binding" in name
+            break
+    events = f"/v3/audit_events?target_guids={guid}"
+    look = f"the last_operation of {resource}, or {events}" if operation else events
+    return f"the server gave no reason: look at {look}"
 
 
 def _links(fields: Fields) -> dict[str, Link]:

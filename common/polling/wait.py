@@ -22,8 +22,12 @@ from common.polling.wait_progress import DelayRule
 from common.polling.waiters import Waiter
 from common.telemetry.events import EventKind, logger, tell
 
-Probe = Callable[[JobRef, Job | None], Awaitable[JobState]]
-"""Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state."""
+Probe = Callable[[JobRef, Job | None], Awaitable[JobState | Job]]
+"""Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state.
+
+A `Job` in such a state will do too, with what is known of its errors. A source has ready ones: ``absent``,
+``present``, and on Cloud Foundry ``last_operation``.
+"""
 
 OnCancel = Literal["leave", "cancel"]
 """What a cancelled wait does to the remote job: nothing, or ask the server to cancel it."""

@@ -207,11 +207,12 @@ class WaitProgress:
         if self._missing_since is not None:
             self._missing_since += seconds
 
-    def resolve(self, state: object) -> Job:
-        """Return the job in the state that the caller's probe found.
+    def resolve(self, found: object) -> Job:
+        """Return the job in the state that the caller's probe found; in a `Job`, with all that it tells.
 
         Raise `UsageError` if that is not terminal.
         """
+        state = found.state if isinstance(found, Job) else found
         try:
             known = JobState(str(state))
         except ValueError:
@@ -222,10 +223,8 @@ class WaitProgress:
                 ref=self.ref,
                 job=self.last,
             )
-        if self.last is None:
-            job = Job(self.ref, known, resolved=True)
-        else:
-            job = attrs.evolve(self.last, state=known, native_state=None, resolved=True)
+        job = found if isinstance(found, Job) else (self.last or Job(self.ref, known))
+        job = attrs.evolve(job, ref=self.ref, state=known, native_state=None, resolved=True)
         self.last, self.ended, self._told = job, True, True
         return job
 

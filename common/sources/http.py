@@ -23,12 +23,14 @@ from common.model.states import JobState
 from common.model.tracebacks import without_frames
 from common.options import read_options
 from common.polling.throttle import LoopThrottle
+from common.polling.wait import Probe
 from common.response.decoding import root_object
 from common.response.failures import write_outcome_unknown
 from common.response.http_response import MAX_MESSAGE, HttpResponse, request_header, response_of
 from common.response.writes import Adopted, check_body, check_headers, check_method, check_path
 from common.sources.base import BaseSource
 from common.sources.driver import Driver
+from common.sources.probes import Finding, ResourceProbe, find_absent, find_present
 from common.sources.reader import HttpReader
 from common.sources.ref_resolver import RefResolver
 
@@ -163,12 +165,36 @@ class HttpSource(BaseSource):
             raise
         return adopted
 
+    def absent(self, path: str) -> Probe:
+        """Return a ``resolve_gone`` for the job of a delete, which looks at the deleted resource.
+
+        The job is SUCCEEDED where the API itself says that there is no resource at ``path`` (404; the login
+        must be one that may see it), else FAILED. Passing trouble is waited out. ``path`` is as in `start`,
+        without a query. Raise `UsageError`.
+        """
+        return self._probe(path, find_absent)
+
+    def present(self, path: str) -> Probe:
+        """Return a ``resolve_gone`` for the job of a create: SUCCEEDED where its resource exists.
+
+        It is FAILED where the API itself says that there is none. A resource can exist although its job
+        failed, as a service instance of Cloud Foundry does: see ``CFJobs.last_operation``. ``path`` is as in
+        `absent`. Raise `UsageError`.
+        """
+        return self._probe(path, find_present)
+
     async def aclose(self) -> None:
         """End all waits with an error, and close the connections unless the client is the caller's own."""
         try:
             await super().aclose()
         finally:
             await self._client.aclose()
+
+    def _probe(self, path: str, finding: Finding) -> ResourceProbe:
+        target, _ = self._driver.write_path(check_path(path), None)
+        if "?" in target:
+            raise UsageError("path= names one resource, without a query: a list may be empty, or cut short")
+        return ResourceProbe(target, finding, self.policy, self._reader, self._throttle)
 
     def _adopt(self, response: HttpResponse, request: str, named: JobRef | None) -> Adopted:
         started = self._driver.parse_started(response)

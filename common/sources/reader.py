@@ -19,6 +19,8 @@ from common.response.failures import ErrorBody, api_error
 from common.response.http_response import MAX_MESSAGE, HttpResponse
 from common.sources.driver import Driver
 
+MAX_PATH_SHOWN = 200
+"""At most so many characters of a resource's path are in the error about it."""
 COMPARED = 64 * 1024
 """Bytes: a larger body is not kept between two polls, to see whether anything has changed."""
 
@@ -69,6 +71,25 @@ class HttpReader(Pollable):
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         """Return the job in one record of a batch, as the driver reads it."""
         return _with_hints(self._driver.decode_batch_record(ref, record))
+
+    async def read_resource(self, path: str) -> bytes | None:
+        """Send one GET for a resource. Return its body, None where the API itself says that there is none.
+
+        Raise `SourceError`. A 404 in the API's words that says anything else is not transient here: the path
+        may be wrong, or the resource's own code is not known.
+        """
+        response = await self._client.send("GET", path)
+        self.update_budget(response)
+        if response.status == 200:
+            return response.body
+        error_body = self.error_body(response)
+        if error_body.not_found and not error_body.never_existed:
+            return None
+        response = attrs.evolve(response, redact=self._client.redact)
+        error = api_error(response, error_body, request=f"GET {path[:MAX_PATH_SHOWN]}")
+        if response.status == 404 and error_body.from_api:
+            error.transient = False
+        raise error
 
     async def send(self, method: str, path: str) -> HttpResponse:
         """Send one request, signed in, and return the whole response, whatever its status."""

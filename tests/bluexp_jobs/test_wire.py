@@ -686,6 +686,21 @@ def test_a_404_in_json_is_the_word_that_the_job_is_gone() -> None:
     assert not parse_error(response(400, {"message": "not found"})).not_found
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "no Route matched with those values"},
+        {"statusCode": 404, "error": "Not Found", "message": "Cannot GET /account/x/job/y"},
+        {"message": "Route GET:/job/y not found", "error": "Not Found", "statusCode": 404},
+        {"title": "Not Found", "detail": "the upstream service was not found"},
+    ],
+    ids=["Kong", "Express", "Fastify", "upstream"],
+)
+def test_a_404_in_json_that_speaks_of_a_route_is_a_gateways(body: dict[str, Any]) -> None:
+    error_body = parse_error(response(404, body))
+    assert (error_body.not_found, error_body.from_api) == (False, False)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>404</html>", b"not found", b"[]", b"null"])
 def test_any_other_404_says_nothing_of_the_job(body: bytes) -> None:
     error_body = parse_error(response(404, body))

@@ -164,6 +164,27 @@ def test_errors_may_be_null_empty_or_absent_also_on_a_failure(word: str, fields:
     assert (parsed.errors, parsed.state) == ((), STATES[word.lower()])
 
 
+@pytest.mark.parametrize(
+    ("links", "place"),
+    [
+        ({}, "the last_operation of its resource"),
+        (
+            {"service_instances": "/v3/service_instances/si-1?x=1"},
+            "the last_operation of /v3/service_instances/si-1, ",
+        ),
+        (
+            {"app": {"href": "https://api/v3/apps/a-1", "method": "GET"}},
+            "look at /v3/audit_events?target_guids=a-1",
+        ),
+        ({"self": "/v3/jobs/j", "odd": "http://["}, "audit_events"),
+    ],
+)
+def test_a_failure_without_errors_says_where_its_reason_may_be(links: Any, place: str) -> None:
+    assert place in (job(state="FAILED", errors=[], links=links).message or "")
+    assert job(state="FAILED", errors=[{"detail": "no quota"}], links=links).message is None
+    assert job(state="PROCESSING", errors=[], links=links).message is None
+
+
 def test_repeated_warnings_are_kept_once_in_their_order() -> None:
     sent = [{"detail": text} for text in ("b", "a", "b", "c", "a")]
     parsed = job(warnings=sent)
