@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
-from typing import NoReturn, Unpack
+from typing import Unpack
 
 from bluexp_jobs.auth import ServiceAccount
 from bluexp_jobs.driver import AGENT_SUFFIX, BlueXPDriver, jobs_path
@@ -12,17 +12,17 @@ from bluexp_jobs.provider import ENDPOINT
 from bluexp_jobs.wire import PROVIDER, parse_jobs
 from common.auth.argument import AuthLike
 from common.model.errors import UsageError
-from common.model.job import Job, JobLike
+from common.model.job import Job
 from common.model.refs import encode_segment
-from common.model.states import Action, JobState
+from common.model.states import JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
-from common.sources.http import HttpSource
+from common.sources.no_actions import SourceWithoutActions
 from common.sources.paging import Pages
 from common.sources.ref_resolver import MAX_ID
 
 
-class BlueXPJobs(HttpSource):
+class BlueXPJobs(SourceWithoutActions):
     """The backup and recovery jobs of one BlueXP account, run by one agent (once called connector).
 
     ``account`` is an account or organisation id (not its name), ``agent`` the agent's id, with or without
@@ -80,11 +80,6 @@ class BlueXPJobs(HttpSource):
             return [job for job in jobs if wanted is None or job.state is wanted], None
 
         return Pages(fetch, path)
-
-    async def act(self, job: JobLike, action: Action) -> NoReturn:
-        """Raise `Unsupported` before any request: the API has no cancel, pause or resume."""
-        await super().act(job, action)
-        raise AssertionError("unreachable")
 
 
 def _name(keyword: str, value: object) -> str:

@@ -10,15 +10,13 @@ from cfjobs.last_operation import LastOperation, OperationType
 from cfjobs.wire import PROVIDER
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
-from common.model.job import JobLike
-from common.model.states import Action
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
 from common.polling.wait import Probe
-from common.sources.http import HttpSource
+from common.sources.no_actions import SourceWithoutActions
 
 
-class CFJobs(HttpSource):
+class CFJobs(SourceWithoutActions):
     """The jobs of one Cloud Foundry foundation, or of a Korifi.
 
     ``endpoint`` is the API's address, such as ``https://api.example.org``. ``auth`` is ``UAAPassword``,
@@ -79,8 +77,3 @@ class CFJobs(HttpSource):
         raise Unsupported(
             "Cloud Foundry jobs cannot be listed: their API has no list; keep the refs that adopt() gives"
         )
-
-    async def act(self, job: JobLike, action: Action) -> NoReturn:
-        """Raise `Unsupported` before any request: the API has no cancel, pause or resume."""
-        await super().act(job, action)
-        raise AssertionError("unreachable")

@@ -48,7 +48,7 @@ OF_A_SOURCE = frozenset(
     {
         *("list", "count", "act", "pause", "resume", "cancel", "start", "adopt", "get", "wait", "watch"),
         *("ref", "aclose", "capabilities", "policy", "endpoint", "provider", "scope", "aliases", "states"),
-        *("observer", "concurrency", "from_cf_config"),
+        *("observer", "concurrency", "from_cf_config", "absent", "present", "last_operation"),
         *("add_job", "forget", "journal", "latency", "polls"),  # of a scripted one
     }
 )

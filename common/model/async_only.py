@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeVar
 
 from common.model.errors import UsageError
+
+_T = TypeVar("_T")
 
 
 class AsyncIteration:
@@ -31,3 +35,18 @@ class AsyncContext:
 
         def __exit__(self, *_: object) -> None:
             raise AssertionError("nothing was entered")
+
+
+class AsyncOnly(AsyncContext, AbstractAsyncContextManager[_T]):
+    """An async context manager of ``contextlib`` that says so where it is entered with ``with``."""
+
+    def __init__(self, manager: AbstractAsyncContextManager[_T]) -> None:
+        self._manager = manager
+
+    async def __aenter__(self) -> _T:
+        return await self._manager.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._manager.__aexit__(kind, error, trace)

@@ -74,9 +74,12 @@ class JobsError(Exception):
         self.ref = ref
         self._job = job or self._job
 
-    def copy_for(self, ref: JobRef | None, job: Job | None) -> Self:
-        """Return a copy about one job: one request may serve many waits, and each gets its own."""
-        copied = _rebuild(type(self), self.args, self.__dict__)
+    def copy_for(self, ref: JobRef | None, job: Job | None, text: str | None = None) -> Self:
+        """Return a copy about one job: one request may serve many waits, and each gets its own.
+
+        ``text`` takes the place of the message.
+        """
+        copied = _rebuild(type(self), self.args if text is None else (text,), self.__dict__)
         copied.__dict__.pop("__notes__", None)
         for note in getattr(self, "__notes__", ()):
             copied.add_note(note)
@@ -327,9 +330,25 @@ class JobsFailed(ExceptionGroup[JobsError]):
         return JobsFailed, (self.message, list(self.exceptions)), self.__dict__.copy()
 
 
+def last_words(job: Job | None) -> str:
+    """Return how a job was last seen: its state, the server's own word for it, and the message."""
+    if job is None:
+        return "never"
+    return f"{state_words(job)} ({job.message})" if job.message else state_words(job)
+
+
+def state_words(job: Job) -> str:
+    """Return a job's state, and the server's own word where that is another one: ``FAILED 'dead'``."""
+    native, name = job.native_state, job.state.name
+    return name if native is None or native.casefold() == name.casefold() else f"{name} {native!r}"
+
+
 def _kind(error: JobsError) -> str:
-    """Return the state of a job that ended without success, otherwise the name of the exception."""
-    return error.job.state.name if isinstance(error, JobFailed) else type(error).__name__
+    """Return the state of a job that ended without success, else the exception's name and the last state."""
+    if isinstance(error, JobFailed):
+        return state_words(error.job)
+    name = type(error).__name__
+    return name if error.job is None else f"{name} (last seen {state_words(error.job)})"
 
 
 def job_failure(job: Job) -> JobFailed:

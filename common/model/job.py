@@ -145,8 +145,11 @@ class Job(LazyFields):
 
     def __str__(self) -> str:
         """One line for people: the ref, the state, the progress and the message."""
-        progress = f" {self.progress:.0%}" if self.progress is not None else ""
-        return f"{self.ref} {self.state.name}{progress}{f': {self.message}' if self.message else ''}"
+        progress = ""
+        if self.progress is not None:  # 100% is for what is complete, and not for what is nearly so
+            progress = f" {min(round(self.progress * 100), 100 if self.progress >= 1 else 99)}%"
+        message = " ".join(self.message.split()) if self.message else ""
+        return f"{self.ref} {self.state.name}{progress}{f': {message}' if message else ''}"
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in _FIELDS}

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from random import Random
 
-from common.model.errors import DecodeError, JobNotFound, SourceError, UnexpectedState
+from common.model.errors import DecodeError, JobNotFound, JobsError, SourceError, UnexpectedState
 from common.model.job import Job
 from common.polling.pollable import BatchReading, BatchRefused, Pollable, Reading
 from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, PollRequest, Waiter
-from common.telemetry.events import EventKind, Observer, logger, tell
+from common.telemetry.events import Event, EventKind, Observer, emit, logger, tell
 
 BATCH_AGAIN = 60.0
 """Seconds after which a server that refused a batch request is sent one again."""
@@ -174,6 +174,8 @@ class PollExecutor:
                 if outcome is not None:
                     waiter.not_found = True
                     waiter.fail(outcome)
+                elif waiter.missing:
+                    self._tell_trouble(waiter, error, self._now())
                 self._wake_if_done(waiter)
             _ask_alone_at_last(job)
 
@@ -182,6 +184,8 @@ class PollExecutor:
         error = JobNotFound(f"{job.ref}: the server has no such job among those asked about", ref=job.ref)
         waiters = [each for each in job.waiters if not each.notified and each.sequence <= request.sequence]
         if waiters and all(waiter.absent(error, sent_at=request.sent_at) for waiter in waiters):
+            for waiter in waiters:
+                self._tell_trouble(waiter, error, self._now())
             _ask_alone_at_last(job)
         else:
             job.single_until = math.inf  # only a single GET is the API's own word for "no such job"
@@ -199,8 +203,21 @@ class PollExecutor:
                 elif waiter.ended:
                     waiter.finish()
                 else:
-                    tell(self._observer, EventKind.TROUBLE, waiter.ref, waiter.last, error)
+                    self._tell_trouble(waiter, error, now)
                 self._wake_if_done(waiter)
+
+    def _tell_trouble(self, waiter: Waiter, error: JobsError, now: float) -> None:
+        next_at = max(waiter.due, self._throttle.retry_after_until)
+        event = Event(
+            EventKind.TROUBLE,
+            waiter.ref,
+            waiter.last,
+            error,
+            attempt=waiter.failures,
+            failing_for=waiter.failing_for(now),
+            next_in=None if waiter.single_read or next_at >= waiter.deadline else max(0.0, next_at - now),
+        )
+        emit(self._observer, event)
 
     def _wake_if_done(self, waiter: Waiter) -> None:
         if waiter.single_read and not waiter.notified:

@@ -38,13 +38,14 @@ from operator import attrgetter
 import anyio
 
 from common.concurrency import parking
-from common.model.errors import SourceClosed, UsageError
+from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef, Scope
 from common.polling.executor import PollExecutor
 from common.polling.pollable import Pollable
 from common.polling.schedule import Deadlines, PollQueue
 from common.polling.throttle import Throttle
+from common.polling.wait_errors import source_closed
 from common.polling.waiters import PolledJob, PollRequest, Waiter
 from common.telemetry.events import Observer
 
@@ -114,13 +115,7 @@ class Poller:
         for job in self._jobs.values():
             for waiter in job.waiters:
                 if not waiter.notified:
-                    waiter.fail(
-                        SourceClosed(
-                            f"{waiter.ref}: the source was closed while this wait went on",
-                            ref=waiter.ref,
-                            job=waiter.last_observed,
-                        )
-                    )
+                    waiter.fail(source_closed(waiter.ref, waiter.last_observed))
                     self._wake(waiter)
                 if waiter.request is not None and waiter.request.scope is not None:
                     waiter.request.scope.cancel()
@@ -128,8 +123,13 @@ class Poller:
     # Adding and removing waiters
 
     def add(self, waiter: Waiter) -> None:
-        """Begin a wait: from now on its task takes steps. Raise `UsageError` once the source is closed."""
+        """Begin a wait, or a step of it: its task takes steps now.
+
+        Once the source is closed, raise `SourceClosed` for a wait that had begun before, else `UsageError`.
+        """
         if self._closed:
+            if waiter.sequence:  # a watch, between two of its steps
+                raise source_closed(waiter.ref, waiter.last_observed)
             raise UsageError("the source is closed: make a new one, or close it later", ref=waiter.ref)
         key = _key(waiter.ref)
         job = self._jobs.get(key)

@@ -14,7 +14,6 @@ import attrs
 
 from common.model.errors import (
     DecodeError,
-    JobGone,
     JobNotFound,
     JobsError,
     SourceError,
@@ -22,10 +21,12 @@ from common.model.errors import (
     UsageError,
     WaitTimeout,
     job_failure,
+    state_words,
 )
 from common.model.job import UNREAD_RESULTS, Job, observed_again, with_warning
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
+from common.polling import wait_errors
 from common.polling.policy import PollPolicy, backoff, healthy_delay, recheck_at, run_time
 
 BAD_RECORDS = 3
@@ -61,6 +62,8 @@ class WaitProgress:
     polls: int = attrs.field(default=0, init=False)
     """How many requests asked about it so far."""
     ended: bool = attrs.field(default=False, init=False)
+    failures: int = attrs.field(default=0, init=False)
+    """How many requests in a row brought no state of the job."""
     last_error: JobsError | None = attrs.field(default=None, init=False)
     """What the last request failed with, None after a good reply."""
     _told: bool = attrs.field(default=False, init=False)
@@ -91,7 +94,7 @@ class WaitProgress:
         `UnexpectedState` if the state was UNKNOWN for too long.
         """
         self.last_error = self._outage_since = self._missing_since = None
-        self._bad_records = 0
+        self._bad_records = self.failures = 0
         last = self.last
         news = not self._told or (job is not last and (last is None or job.differs(last)))
         self.last, self._last_seen, self._told, self._seen_at = job, sent_at, True, at
@@ -113,21 +116,25 @@ class WaitProgress:
         Return what the wait ends with, None if it goes on.
         """
         outage, self._outage_since = self._outage_since, None
-        self.last_error, self._bad_records = error, 0
+        self.last_error, self._bad_records, self.failures = error, 0, self.failures + 1
         if error.certain or (self._last_seen is None and sent_at >= self.began + self.policy.start_grace):
-            return JobNotFound(str(error), certain=error.certain, ref=self.ref, job=self.last_observed)
+            not_found = wait_errors.not_found(error, self.ref, waited=sent_at - self.began)
+            not_found.about(self.ref, self.last_observed)
+            return not_found
         if self._last_seen is None:
             self.due = min(sent_at + self.policy.initial, self.began + self.policy.start_grace)
             return None
+        seen_ago, grace = sent_at - self._last_seen, self.policy.gone_grace
         if self._missing_since is None:
-            if sent_at - self._last_seen > self.retention:
-                return self._gone(sent_at)
+            if seen_ago > self.retention:
+                grace = 0.0
             self._missing_since = sent_at
         elif outage is not None:
             self._missing_since += sent_at - outage  # the time in which nothing was said confirms nothing
-        if sent_at >= self._missing_since + self.policy.gone_grace:
-            return self._gone(sent_at)
-        self.due = self._missing_since + recheck_at(sent_at - self._missing_since, self.policy.gone_grace)
+        if sent_at >= self._missing_since + grace:
+            missing = sent_at - self._missing_since
+            return wait_errors.gone(self.ref, self.last_observed, seen_ago=seen_ago, missing=missing)
+        self.due = self._missing_since + recheck_at(sent_at - self._missing_since, grace)
         return None
 
     def absent(self, error: JobNotFound, *, sent_at: float) -> bool:
@@ -139,6 +146,16 @@ class WaitProgress:
         if missing_since is None or sent_at >= missing_since + self.policy.gone_grace:
             return False
         return self.job_not_found(error, sent_at=sent_at) is None
+
+    def failing_for(self, now: float) -> float:
+        """Return for how many seconds requests have brought no state of the job."""
+        starts = (start for start in (self._outage_since, self._missing_since) if start is not None)
+        return now - min(starts, default=now)
+
+    @property
+    def missing(self) -> bool:
+        """Whether the job was seen, and the server now says that there is none."""
+        return self._missing_since is not None
 
     @property
     def last_recheck(self) -> bool:
@@ -152,13 +169,13 @@ class WaitProgress:
 
         ``jitter`` is 0.0 to 1.0, drawn once for each request, however many waits it served.
         """
-        self.last_error = error
+        self.last_error, self.failures = error, self.failures + 1
         if isinstance(error, DecodeError) and not error.transient:
             self._bad_records += 1
             if self._bad_records >= BAD_RECORDS:
-                return error.copy_for(self.ref, self.last_observed)
+                return self._give_up(error, now, f"so {BAD_RECORDS} times in a row")
         elif not error.transient:
-            return error.copy_for(self.ref, self.last_observed)
+            return self._give_up(error, now)
         if self._outage_since is None:
             self._outage_since = sent_at
         outage = now - self._outage_since
@@ -166,17 +183,17 @@ class WaitProgress:
             if self.last is not None and self.last.done:
                 self._give_up_results(f"no good reply for {outage:.0f} s")
                 return None
-            final = error.copy_for(self.ref, self.last_observed)
-            final.add_note(f"no good reply for {outage:.0f} s; without a deadline a wait gives up then")
-            return final
+            reason = f"no good reply for {outage:.0f} s, and without a deadline a wait gives up then"
+            return self._give_up(error, now, reason)
         wait = backoff(self.policy, outage, jitter)
         self.due = max(sent_at + wait, now + (error.retry_after or 0.0), now)
         return None
 
     def end_seen(self, job: Job, *, now: float) -> None:
         """Take the end of a job whose results are still to be read, from now on: nobody is told before."""
-        self.last, self._seen, self._seen_at, self.due = job, True, None, now
-        self.last_error = self._outage_since = None
+        self.last, self._last_seen, self._seen_at, self.due = job, now, None, now
+        self.last_error = self._outage_since = self._missing_since = None
+        self.failures = 0
 
     def end_without_results(self) -> bool:
         """End with the job as it was seen to end, its results unread, where that is no success.
@@ -230,23 +247,9 @@ class WaitProgress:
 
     def timeout_error(self) -> WaitTimeout:
         """Return the exception for a deadline that has passed."""
-        allowed = f"{self.timeout:g} s" if self.timeout is not None else "the time allowed"
-        if self.last is not None and self.last.done:
-            return self._results_timeout(allowed)
-        text = f"{self.ref}: not ended within {allowed}; last seen {self._last_words()}"
-        if self.last_error is not None:
-            text += f"; the last poll failed: {self.last_error}"
-        error = WaitTimeout(f"{text}. The job may still be running.", ref=self.ref, job=self.last_observed)
-        error.__cause__ = self.last_error
-        return error
-
-    def _results_timeout(self, allowed: str) -> WaitTimeout:
-        text = f"{self.ref}: ended {self._last_words()}, but {UNREAD_RESULTS} within {allowed}"
-        if self.last_error is not None:
-            text += f"; the last try failed: {self.last_error}"
-        error = WaitTimeout(f"{text}. Wait again for them.", ref=self.ref, job=self.last)
-        error.__cause__ = self.last_error
-        return error
+        return wait_errors.timeout_error(
+            self.ref, self.last_observed, timeout=self.timeout, cause=self.last_error
+        )
 
     def result(self, *, check: bool) -> Job:
         """Return the job that the wait ended with, or raise the exception that the caller asked for."""
@@ -263,7 +266,7 @@ class WaitProgress:
             raise job_failure(job)
         wanted = ", ".join(sorted(state.name for state in self.until))
         raise UnexpectedState(
-            f"{self.ref}: ended as {job.state.name}, waited for {wanted}", ref=self.ref, job=job
+            f"{self.ref}: ended as {state_words(job)}, waited for {wanted}", ref=self.ref, job=job
         )
 
     @property
@@ -273,34 +276,14 @@ class WaitProgress:
             return self.last
         return observed_again(self.last, self._seen_at)
 
-    def _gone(self, sent_at: float) -> JobGone:
-        seen_at, missing_since = self._last_seen, self._missing_since
-        ago = "" if seen_at is None else f" {sent_at - seen_at:.0f} s ago"
-        confirmed = "" if missing_since is None else f" and says so for {sent_at - missing_since:.0f} s"
-        return JobGone(
-            f"{self.ref}: the server has forgotten the job{confirmed}; it was last seen "
-            f"{self._last_words()}{ago}, and how it ended is not known",
-            ref=self.ref,
-            job=self.last_observed,
-        )
+    def _give_up(self, error: SourceError, now: float, reason: str = "") -> SourceError:
+        waited = now - self.began
+        return wait_errors.given_up(error, self.ref, self.last_observed, waited=waited, reason=reason)
 
     def _bound_unknown(self, job: Job, sent_at: float) -> None:
         if self._unknown_since is None:
             self._unknown_since = sent_at
         limit = self._unknown_since + self.policy.unknown_limit
         if sent_at >= limit:
-            raise UnexpectedState(
-                f"{self.ref}: the server wrote the state {job.native_state!r}, which is not known here, for "
-                f"{self.policy.unknown_limit:g} s: map it with states=, or raise PollPolicy.unknown_limit",
-                ref=self.ref,
-                job=job,
-            )
+            raise wait_errors.unknown_too_long(self.ref, job, self.policy.unknown_limit)
         self.due = min(self.due, limit)
-
-    def _last_words(self) -> str:
-        if self.last is None:
-            return "never"
-        native, name = self.last.native_state, self.last.state.name
-        if native is not None and native.casefold() != name.casefold():
-            name = f"{name} {native!r}"
-        return f"{name} ({self.last.message})" if self.last.message else name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import anyio.lowlevel
 
+from common.model.async_only import AsyncOnly
 from common.response.redaction import redacted_url
 from common.simulator.counts import LEFT, LOST, Counts
 from common.simulator.faults import Fault
@@ -115,7 +116,7 @@ class Simulator(System):
         Requests still unanswered at the end get a 503. Raises `ImportError` without the extra
         ``simulator``, and `OSError` if the port is taken.
         """
-        return serving(self.handle, port, host)
+        return AsyncOnly(serving(self.handle, port, host))
 
     async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Speak ASGI 3."""

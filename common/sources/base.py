@@ -147,7 +147,8 @@ class BaseSource(AsyncContext):
         ``timeout`` is in seconds from now, requests included; 0 makes one read. ``check`` raises for a job
         that failed. ``until`` names states that end the wait without raising. ``on_cancel="cancel"`` asks
         the server to cancel the job when this wait is cancelled. ``resolve_gone`` is asked for the outcome
-        if the server has forgotten the job. ``policy`` replaces the source's.
+        once the server has forgotten the job, which for one seen lately takes ``policy.gone_grace`` seconds.
+        ``policy`` replaces the source's.
 
         Raise `JobFailed` or `JobPartiallyFailed`, `WaitTimeout`, `JobNotFound`, `JobGone`, `UnexpectedState`,
         and `SourceError` for trouble that does not pass; before any request `UsageError`, `WrongSource`, and

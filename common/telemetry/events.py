@@ -38,6 +38,12 @@ class Event:
     ref: JobRef
     job: Job | None = None
     error: JobsError | None = None
+    attempt: int = attrs.field(default=0, kw_only=True)
+    """With TROUBLE: how many polls in a row have brought no state of the job, this one too."""
+    failing_for: float = attrs.field(default=0.0, kw_only=True)
+    """With TROUBLE: for how many seconds that has been so."""
+    next_in: float | None = attrs.field(default=None, kw_only=True)
+    """With TROUBLE: seconds until the next poll; None where the wait's deadline comes first."""
 
 
 Observer = Callable[[Event], None]
@@ -56,10 +62,21 @@ def tell(
         emit(observer, Event(kind, ref, job, error))
 
 
+def _retry_line(event: Event) -> str:
+    what = str(event.error)
+    about = "" if what.startswith(str(event.ref)) else f"{event.ref}: "
+    after = (
+        "no attempt is left before its deadline"
+        if event.next_in is None
+        else f"asking again in {event.next_in:.1f} s"
+    )
+    return f"{about}{what}; attempt {event.attempt}, for {event.failing_for:.0f} s; {after}"
+
+
 def emit(observer: Observer | None, event: Event) -> None:
     """Log an event and pass it to the observer."""
     if event.kind is EventKind.TROUBLE:
-        logger.warning("%s: %s; asking again", event.ref, event.error)
+        logger.warning(_retry_line(event))
     elif logger.isEnabledFor(logging.DEBUG):
         logger.debug("%s %s: %s", event.ref, event.kind, event.error or (event.job and event.job.state))
     if observer is None:

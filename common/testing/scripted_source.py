@@ -21,6 +21,7 @@ from common.polling.pollable import BatchReading, Pollable, Reading
 from common.polling.throttle import LoopThrottle
 from common.providers import Provider, provider_names, register_provider
 from common.sources.base import BaseSource
+from common.sources.paging import Pages
 from common.sources.ref_resolver import RefResolver
 from common.testing.job_script import Failure, JobScript, ScriptedJobState
 
@@ -235,15 +236,14 @@ class ScriptedSource(BaseSource):
         wanted = {"state": _states(state), **filters} if state is not None else filters
         if strange := sorted(set(filters) - set(attrs.fields_dict(Job))):
             raise UsageError(f"a Job has no field {strange[0]!r} that a list could be filtered by")
-        return self._list(wanted)
 
-    async def _list(self, wanted: Mapping[str, Any]) -> AsyncIterator[Job]:
-        await self._server.request("list")
-        now = anyio.current_time()
-        for id, life in list(self._server.lives.items()):
-            job = life.job(self.ref(id), now)
-            if job is not None and all(_matches(getattr(job, name), want) for name, want in wanted.items()):
-                yield job
+        async def fetch(_: str) -> tuple[Iterable[Job], None]:
+            await self._server.request("list")
+            now = anyio.current_time()
+            jobs = [life.job(self.ref(id), now) for id, life in self._server.lives.items()]
+            return [job for job in jobs if job is not None and _matches_all(job, wanted)], None
+
+        return Pages(fetch, "jobs")
 
     async def aclose(self) -> None:
         """End all waits with an error, and refuse all later requests."""
@@ -264,6 +264,10 @@ def _states(state: JobState | str | Collection[JobState | str]) -> frozenset[Job
         return frozenset(map(JobState, [state] if isinstance(state, str) else state))
     except ValueError as error:
         raise UsageError(f"state= names states of a job: {error}") from None
+
+
+def _matches_all(job: Job, wanted: Mapping[str, Any]) -> bool:
+    return all(_matches(getattr(job, name), want) for name, want in wanted.items())
 
 
 def _matches(value: Any, wanted: Any) -> bool:

@@ -51,6 +51,8 @@ async def test_without_the_operation_nothing_is_sent(system: System, action: Act
     async with system.rig() as rig:
         with pytest.raises(Unsupported):
             await rig.source.act(rig.job((RUNNING, None)), action)
+        with pytest.raises(Unsupported, match=str(action)):
+            await getattr(rig.source, str(action))(rig.job((RUNNING, None)))
         with pytest.raises(Unsupported):
             await rig.source.wait(rig.job((RUNNING, None)), on_cancel="cancel")
         assert not rig.member.capabilities & {Capability.PAUSE, Capability.RESUME, Capability.CANCEL}

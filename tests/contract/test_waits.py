@@ -194,8 +194,7 @@ async def test_a_job_that_is_missing_for_a_while_and_comes_back_is_waited_for(sy
         rig.forget(job)
         async with anyio.create_task_group() as group:
             group.start_soon(_come_back, rig.simulator.jobs, known, 10.0)
-            ended = [each.state async for each in watch][-1]
-        assert ended is SUCCEEDED
+            assert [each.state async for each in watch][-1] is SUCCEEDED
 
 
 async def _come_back(jobs: dict[str, Any], known: dict[str, Any], seconds: float) -> None:

@@ -222,6 +222,21 @@ async def acting_on_bluexp(bluexp: BlueXPJobs) -> Never:
     await bluexp.act("job", Action.CANCEL)
 
 
+async def pausing_on_cf(cf: CFJobs) -> Never:
+    await cf.pause("job")
+
+
+async def cancelling_on_bluexp(bluexp: BlueXPJobs) -> Never:
+    await bluexp.cancel("job")
+
+
+def gone_without_a_trace(cf: CFJobs, ontap: OntapJobs) -> None:
+    assert_type(ontap.absent("/api/storage/volumes/v"), Probe)
+    assert_type(ontap.present("/api/storage/volumes/v"), Probe)
+    assert_type(cf.last_operation("/v3/service_instances/s", type="delete"), Probe)
+    cf.last_operation("/v3/service_instances/s", type="purge")  # type: ignore[arg-type]
+
+
 def listing_cf(cf: CFJobs) -> Never:
     cf.list()
 

@@ -13,7 +13,10 @@ from common.simulator.system import System
 
 @attrs.frozen
 class Stale(Fault):
-    """The response that a GET would have had so many seconds ago, such as one out of a cache."""
+    """The response that a GET would have had so many seconds ago, such as one out of a cache.
+
+    Of a time before the job began, it is "no such job": what a node that lags behind says once.
+    """
 
     seconds: float = attrs.field(validator=not_negative)
 

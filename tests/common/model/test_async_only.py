@@ -8,6 +8,7 @@ import pytest
 
 from common import Fleet, UsageError, as_completed
 from common.testing import ScriptedSource
+from ontapjobs.simulator import OntapSimulator
 
 
 def make() -> Any:
@@ -16,7 +17,8 @@ def make() -> Any:
 
 @pytest.mark.parametrize("source", [make(), Fleet([make()])], ids=["source", "fleet"])
 def test_what_is_entered_asynchronously_says_so(source: Any) -> None:
-    things: list[Any] = [source, as_completed(source, []), source.watch("job")]
+    served = OntapSimulator().serve()
+    things: list[Any] = [source, as_completed(source, []), source.watch("job"), served]
     for thing in things:
         with pytest.raises(UsageError, match="async with"), thing:
             pass
@@ -24,7 +26,8 @@ def test_what_is_entered_asynchronously_says_so(source: Any) -> None:
 
 def test_what_is_iterated_over_asynchronously_says_so() -> None:
     source = make()
-    things: list[Any] = [Fleet([source]).list(), source.watch("job"), as_completed(source, ["job"])]
+    lists = [source.list(), Fleet([source]).list()]
+    things: list[Any] = [*lists, source.watch("job"), as_completed(source, ["job"])]
     for thing in things:
         with pytest.raises(UsageError, match="async for"):
             next(iter(thing))

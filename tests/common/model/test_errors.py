@@ -157,6 +157,18 @@ def test_a_group_of_failures_pickles_with_every_outcome() -> None:
     assert list(again.outcomes) == [REF, other]
 
 
+def test_a_group_of_failures_counts_states_in_the_servers_words_and_how_the_rest_was_last_seen() -> None:
+    refs = [JobRef("ontap", "https://cluster.example", f"job-{n}") for n in range(5)]
+    failed = [JobFailed(Job(ref, JobState.FAILED, native_state="dead")) for ref in refs[:2]]
+    late = WaitTimeout("late", ref=refs[2], job=Job(refs[2], JobState.RUNNING, native_state="quitting"))
+    never = WaitTimeout("late", ref=refs[3])
+    ends: list[Job | JobsError | None] = [*failed, late, never, Job(refs[4], JobState.SUCCEEDED)]
+    text = str(JobsFailed.of(zip(refs, ends, strict=True)))
+    assert "4 of 5 jobs" in text
+    for part in ("2 FAILED 'dead'", "1 WaitTimeout (last seen RUNNING 'quitting')", "1 WaitTimeout,"):
+        assert part in f"{text},".replace(" (4 sub-exceptions)", "")
+
+
 @pytest.mark.parametrize("cls", CLASSES)
 def test_a_copy_for_another_wait_shares_nothing_that_changes(cls: type[JobsError]) -> None:
     error = example(cls)

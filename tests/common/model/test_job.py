@@ -167,7 +167,21 @@ def test_a_frozen_map_hashes_by_its_content_and_pickles() -> None:
     assert (type(again), again) == (FrozenMap, one)
 
 
-# --- errors and warnings as text
+# --- Jobs, errors and warnings as text
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, ""),
+        ({"progress": 0.5}, " 50%"),
+        ({"progress": 0.999}, " 99%"),
+        ({"progress": 1.0}, " 100%"),
+        ({"progress": 0.29, "message": "line 1\nline 2\t…"}, " 29%: line 1 line 2 …"),
+    ],
+)
+def test_a_job_is_one_line_for_people(fields: dict[str, Any], text: str) -> None:
+    assert str(Job(REF, JobState.RUNNING, **fields)) == f"{REF} RUNNING{text}"
 
 
 @pytest.mark.parametrize(

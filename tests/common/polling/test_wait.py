@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -1101,6 +1102,29 @@ async def test_an_observer_that_fails_does_no_harm_and_is_logged(caplog: pytest.
     assert "the dashboard is down" in caplog.text
 
 
+async def test_each_retry_tells_which_attempt_it_is_for_how_long_and_when_it_goes_on() -> None:
+    events: list[Event] = []
+    limited = error(429, 10013, Retry_After="30")
+    async with source(Script(running, unavailable, unavailable, limited), observer=events.append) as jobs:
+        with pytest.raises(WaitTimeout):
+            await jobs.wait(JOB, timeout=60)
+    told = [each for each in events if each.kind is EventKind.TROUBLE]
+    assert [each.attempt for each in told] == [1, 2, 3, 4]
+    assert [each.failing_for for each in told] == sorted(each.failing_for for each in told)
+    assert (told[2].next_in, told[3].next_in) == (about(30), None)
+
+
+async def test_a_missing_job_is_told_as_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    async with source(Script(running, gone, gone, done)) as jobs:
+        await jobs.wait(JOB)
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line[line.index("; attempt") :] for line in warned] == [
+        "; attempt 1, for 0 s; asking again in 1.0 s",
+        "; attempt 2, for 1 s; asking again in 1.0 s",
+    ]
+    assert [line.count(str(REF)) for line in warned] == [1, 1]
+
+
 async def test_trouble_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     async with source(Script(running, unavailable, done)) as jobs:
         await jobs.wait(JOB)
@@ -1108,4 +1132,5 @@ async def test_trouble_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) 
     assert len(warned) == 1
     assert str(REF) in warned[0]
     assert "503" in warned[0]
+    assert re.search(r"; attempt 1, for 0 s; asking again in (0\.[5-9]|1\.0) s$", warned[0])
     assert TOKEN not in caplog.text

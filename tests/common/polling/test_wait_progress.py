@@ -408,7 +408,9 @@ def test_trouble_that_does_not_pass_ends_it_at_once_and_says_which_job(error: So
     ending = fail(tracker(last=job()), BEGAN, error=error)
     assert type(ending) is type(error)
     assert ending is not None
-    assert str(ending) == str(error)
+    text = str(ending)
+    assert text.startswith(str(error))
+    assert f"gave up waiting for {REF} after 0 s; last seen RUNNING. The job may still be running." in text
     assert (ending.ref, ending.job) == (REF, job())
 
 
@@ -598,7 +600,22 @@ def test_the_end_of_a_long_outage_says_how_long_it_was() -> None:
     fail(one, BEGAN)
     final = fail(one, BEGAN + 61)
     assert final is not None
-    assert final.__notes__ == ["no good reply for 61 s; without a deadline a wait gives up then"]
+    assert "no good reply for 61 s, and without a deadline a wait gives up then" in str(final)
+    assert f"gave up waiting for {REF} after 61 s; last seen never. The job may still be running." in str(
+        final
+    )
+
+
+def test_how_often_and_for_how_long_polls_have_failed_is_counted_anew_after_a_good_one() -> None:
+    one = tracker()
+    for at in (0, 1, 2):
+        fail(one, BEGAN + at)
+    assert (one.failures, one.failing_for(BEGAN + 2)) == (3, 2)
+    one.observe(job(), sent_at=BEGAN + 4)
+    assert (one.failures, one.failing_for(BEGAN + 4)) == (0, 0)
+    one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN + 5)
+    fail(one, BEGAN + 6)
+    assert (one.failures, one.failing_for(BEGAN + 6)) == (2, 1)
 
 
 def test_an_error_has_the_job_as_of_the_last_reply_that_showed_it_unchanged() -> None:

@@ -267,6 +267,21 @@ async def test_a_watch_that_ended_with_an_exception_stays_ended() -> None:
         assert await rest(watch) == []
 
 
+@pytest.mark.parametrize("answer", [running, unavailable])
+async def test_a_watch_whose_source_is_closed_between_its_steps_ends_as_a_wait_does(answer: Answer) -> None:
+    jobs = CFJobs(ENDPOINT, auth=Bearer("token"), transport=Script(running, answer))
+    watch = jobs.watch(JOB)
+    await anext(watch)
+    await jobs.aclose()
+    with pytest.raises(SourceClosed, match="last seen RUNNING") as caught:
+        await anext(watch)
+    assert (caught.value.final, caught.value.job) == (False, watch.last)
+    with pytest.raises(StopAsyncIteration):
+        await anext(watch)
+    with pytest.raises(UsageError):
+        await anext(jobs.watch(JOB))
+
+
 async def test_a_cancelled_step_of_a_closed_source_does_not_hide_that_it_was_closed() -> None:
     jobs = CFJobs(ENDPOINT, auth=Bearer("token"), transport=Script(never))
     watch = jobs.watch(JOB)

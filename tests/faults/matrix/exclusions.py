@@ -44,7 +44,11 @@ EXCLUSIONS = (
     Exclusion(NO_SUCH_FEATURE, faults=frozenset({"ignored filter"}), targets=frozenset({CF})),
     Exclusion(DOES_NOT_APPLY, LIST_FAULTS, POLLING, frozenset({ONTAP, BLUEXP})),
     Exclusion(DOES_NOT_APPLY, LIST_FAULTS, frozenset({"act", "re-read", "start"})),
-    Exclusion(DOES_NOT_APPLY, frozenset({"stale by 3 s"}), frozenset({"act", "start"})),
+    Exclusion(
+        DOES_NOT_APPLY,
+        frozenset({"stale by 3 s", "job missing in an old answer"}),
+        frozenset({"act", "start"}),
+    ),
     Exclusion(DOES_NOT_APPLY, frozenset({"job lost"}), frozenset({"start"})),
 )
 """The first exclusion that covers a case gives its reason."""

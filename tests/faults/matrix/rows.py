@@ -180,6 +180,25 @@ ROWS = (
         start=None,
     ),
     Row(
+        {"job missing in an old answer": Stale(1000)},
+        once=RETRIED,
+        once_many=POLLED_SINGLY,
+        permanent=ExpectedPolls(
+            Expected(JobNotFound, 3, seconds=2),
+            Expected(JobGone, 6, seconds=5 + 15),
+            Expected(JobGone, 6, seconds=10 + 15),
+        ),
+        permanent_many=ExpectedPolls(
+            Expected(JobNotFound, 12, seconds=2),
+            Expected(JobGone, 11, seconds=5 + 15),
+            Expected(JobGone, 11, seconds=10 + 15),
+        ),
+        act=None,
+        re_read=Expected(UNKNOWN, seconds=0),
+        list=Expected("", seconds=5),
+        start=None,
+    ),
+    Row(
         {"short page": ShortPage(1)},
         once=None,
         once_many=ends(SUCCEEDED, (12, 7, 2), (10, 10, 10)),

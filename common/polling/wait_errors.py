@@ -1,0 +1,85 @@
+"""The exceptions with which a wait ends: each says which job, after how long, and how it was last seen."""
+
+from __future__ import annotations
+
+from common.model.errors import (
+    JobGone,
+    JobNotFound,
+    SourceClosed,
+    SourceError,
+    UnexpectedState,
+    WaitTimeout,
+    last_words,
+)
+from common.model.job import UNREAD_RESULTS, Job
+from common.model.refs import JobRef
+
+MAY_RUN = "The job may still be running."
+
+
+def timeout_error(
+    ref: JobRef, job: Job | None, *, timeout: float | None, cause: BaseException | None
+) -> WaitTimeout:
+    """Return the exception for a deadline that has passed, ``timeout`` seconds after the wait began.
+
+    A job that has ended was waited for because of its results.
+    """
+    allowed = f"{timeout:g} s" if timeout is not None else "the time allowed"
+    text, advice = f"{ref}: not ended within {allowed}; last seen {last_words(job)}", MAY_RUN
+    if job is not None and job.done:
+        text = f"{ref}: ended {last_words(job)}, but {UNREAD_RESULTS} within {allowed}"
+        advice = "Wait again for them."
+    if cause is not None:
+        text += f"; the last poll failed: {cause}"
+    error = WaitTimeout(f"{text}. {advice}", ref=ref, job=job)
+    error.__cause__ = cause
+    return error
+
+
+def given_up(
+    error: SourceError, ref: JobRef, job: Job | None, *, waited: float, reason: str = ""
+) -> SourceError:
+    """Return a request's failure as the end of one wait, which began ``waited`` seconds ago."""
+    why = f"{reason}; " if reason else ""
+    how_long = f"gave up waiting for {ref} after {waited:.0f} s; last seen {last_words(job)}"
+    return error.copy_for(ref, job, f"{error}; {why}{how_long}.{_may_run(job)}")
+
+
+def not_found(error: JobNotFound, ref: JobRef, *, waited: float) -> JobNotFound:
+    """Return the end of a wait for a job that was never seen."""
+    grace = f"; it was asked for {waited:.0f} s" if waited >= 1 else ""
+    return JobNotFound(f"{error}{grace}", certain=error.certain, ref=ref)
+
+
+def gone(ref: JobRef, job: Job | None, *, seen_ago: float, missing: float) -> JobGone:
+    """Return the end of a wait for a job that was seen so many seconds ago, and is ``missing`` since then."""
+    confirmed = f", and has said so for {missing:.0f} s" if missing > 0 else ""
+    return JobGone(
+        f"{ref}: the server has forgotten the job{confirmed}; it was last seen {last_words(job)} "
+        f"{seen_ago:.0f} s ago, and how it ended is not known",
+        ref=ref,
+        job=job,
+    )
+
+
+def unknown_too_long(ref: JobRef, job: Job, limit: float) -> UnexpectedState:
+    """Return the end of a wait for a job that was UNKNOWN for ``limit`` seconds."""
+    return UnexpectedState(
+        f"{ref}: the server wrote the state {job.native_state!r}, which is not known here, for {limit:g} s: "
+        f"map it with states=, or raise PollPolicy.unknown_limit. {MAY_RUN}",
+        ref=ref,
+        job=job,
+    )
+
+
+def source_closed(ref: JobRef, job: Job | None) -> SourceClosed:
+    """Return the end of a wait whose source was closed."""
+    return SourceClosed(
+        f"{ref}: the source was closed while this wait went on; last seen {last_words(job)}.{_may_run(job)}",
+        ref=ref,
+        job=job,
+    )
+
+
+def _may_run(job: Job | None) -> str:
+    return "" if job is not None and job.done else f" {MAY_RUN}"  # one that has ended has results to be read
