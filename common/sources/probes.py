@@ -51,8 +51,10 @@ class ResourceProbe:
                 self._throttle.on_failure(error)
                 outage, attempt = anyio.current_time() - last_reply, attempt + 1
                 if not error.transient or outage >= self.policy.outage_limit:
-                    error.about(ref, last)
-                    raise
+                    why = f"the server has forgotten {ref}, and its resource could not be looked at"
+                    how_long = f" for {outage:.0f} s" if error.transient else ""
+                    text = f"{error}; {why}{how_long}: how the job ended is not known"
+                    raise error.copy_for(ref, last, text) from None
                 delay = self._at_least_retry_after(backoff(self.policy, outage, random()))
                 logger.warning(
                     "%s: %s; attempt %d, for %.1f s; looking at the resource again in %.1f s",

@@ -9,7 +9,14 @@ from typing import Any
 import attrs
 
 from common.http.client import ApiClient
-from common.model.errors import DecodeError, JobNotFound, JobsError, PermissionDenied, SourceError
+from common.model.errors import (
+    ApiError,
+    DecodeError,
+    JobNotFound,
+    JobsError,
+    PermissionDenied,
+    SourceError,
+)
 from common.model.job import Job
 from common.model.refs import DONE, RESULTS, JobRef
 from common.model.states import JobState
@@ -85,9 +92,8 @@ class HttpReader(Pollable):
         error_body = self.error_body(response)
         if error_body.not_found and not error_body.never_existed:
             return None
-        response = attrs.evolve(response, redact=self._client.redact)
-        error = api_error(response, error_body, request=f"GET {path[:MAX_PATH_SHOWN]}")
-        if response.status == 404 and error_body.from_api:
+        error = self.failure(response, f"GET {path[:MAX_PATH_SHOWN]}")
+        if isinstance(error, ApiError) and response.status == 404 and error_body.from_api:
             error.transient = False
         raise error
 

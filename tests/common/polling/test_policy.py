@@ -49,6 +49,7 @@ def test_the_defaults_are_documented_numbers() -> None:
         "maximum": 30.0,
         "fraction": 0.1,
         "start_grace": 2.0,
+        "gone_grace": 15.0,
         "outage_limit": 3600.0,
         "unknown_limit": 300.0,
     }
@@ -78,7 +79,7 @@ def test_a_delay_is_never_zero(name: str) -> None:
         PollPolicy(**{name: 0.0})
 
 
-@pytest.mark.parametrize("name", ["fraction", "start_grace", "outage_limit", "unknown_limit"])
+@pytest.mark.parametrize("name", ["fraction", "start_grace", "gone_grace", "outage_limit", "unknown_limit"])
 def test_limits_may_be_zero_and_whole(name: str) -> None:
     assert getattr(PollPolicy(**{name: 0}), name) == 0
 
