@@ -277,7 +277,10 @@ def test_options_of_a_profile_become_those_of_a_source() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"policy": {"initially": 1}}, "policy: unknown key 'initially'; known are fraction, initial, max"),
+        (
+            {"policy": {"initially": 1}},
+            "policy: unknown key 'initially'; known are fraction, gone_grace, initial, max",
+        ),
         ({"policy": {"initial": "1"}}, r"policy: PollPolicy.initial must be a number"),
         ({"policy": {"initial": 99}}, "policy: PollPolicy.maximum"),
         ({"states": {"DONE": "finished"}}, "states must map .* queued, running"),
