@@ -11,7 +11,7 @@ from common.model.errors import (
     WaitTimeout,
     last_words,
 )
-from common.model.job import Job
+from common.model.job import UNREAD_RESULTS, Job
 from common.model.refs import JobRef
 
 MAY_RUN = "The job may still be running."
@@ -20,12 +20,18 @@ MAY_RUN = "The job may still be running."
 def timeout_error(
     ref: JobRef, job: Job | None, *, timeout: float | None, cause: BaseException | None
 ) -> WaitTimeout:
-    """Return the exception for a deadline that has passed, ``timeout`` seconds after the wait began."""
+    """Return the exception for a deadline that has passed, ``timeout`` seconds after the wait began.
+
+    A job that has ended was waited for because of its results.
+    """
     allowed = f"{timeout:g} s" if timeout is not None else "the time allowed"
-    text = f"{ref}: not ended within {allowed}; last seen {last_words(job)}"
+    text, advice = f"{ref}: not ended within {allowed}; last seen {last_words(job)}", MAY_RUN
+    if job is not None and job.done:
+        text = f"{ref}: ended {last_words(job)}, but {UNREAD_RESULTS} within {allowed}"
+        advice = "Wait again for them."
     if cause is not None:
         text += f"; the last poll failed: {cause}"
-    error = WaitTimeout(f"{text}. {MAY_RUN}", ref=ref, job=job)
+    error = WaitTimeout(f"{text}. {advice}", ref=ref, job=job)
     error.__cause__ = cause
     return error
 
@@ -36,7 +42,7 @@ def given_up(
     """Return a request's failure as the end of one wait, which began ``waited`` seconds ago."""
     why = f"{reason}; " if reason else ""
     how_long = f"gave up waiting for {ref} after {waited:.0f} s; last seen {last_words(job)}"
-    return error.copy_for(ref, job, f"{error}; {why}{how_long}. {MAY_RUN}")
+    return error.copy_for(ref, job, f"{error}; {why}{how_long}.{_may_run(job)}")
 
 
 def not_found(error: JobNotFound, ref: JobRef, *, waited: float) -> JobNotFound:
@@ -69,7 +75,11 @@ def unknown_too_long(ref: JobRef, job: Job, limit: float) -> UnexpectedState:
 def source_closed(ref: JobRef, job: Job | None) -> SourceClosed:
     """Return the end of a wait whose source was closed."""
     return SourceClosed(
-        f"{ref}: the source was closed while this wait went on; last seen {last_words(job)}. {MAY_RUN}",
+        f"{ref}: the source was closed while this wait went on; last seen {last_words(job)}.{_may_run(job)}",
         ref=ref,
         job=job,
     )
+
+
+def _may_run(job: Job | None) -> str:
+    return "" if job is not None and job.done else f" {MAY_RUN}"  # one that has ended has results to be read

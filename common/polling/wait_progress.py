@@ -202,6 +202,7 @@ class WaitProgress:
         """Take the end of a job whose results are still to be read, from now on: nobody is told before."""
         self.last, self._last_seen, self._seen_at, self.due = job, now, None, now
         self.last_error = self._outage_since = self._missing_since = None
+        self.failures = 0
 
     def end_without_results(self) -> bool:
         """End with the job as it was seen to end, its results unread, where that is no success.
@@ -255,20 +256,9 @@ class WaitProgress:
 
     def timeout_error(self) -> WaitTimeout:
         """Return the exception for a deadline that has passed."""
-        if self.last is not None and self.last.done:
-            allowed = f"{self.timeout:g} s" if self.timeout is not None else "the time allowed"
-            return self._results_timeout(self.last, allowed)
         return wait_errors.timeout_error(
             self.ref, self.last_observed, timeout=self.timeout, cause=self.last_error
         )
-
-    def _results_timeout(self, job: Job, allowed: str) -> WaitTimeout:
-        text = f"{self.ref}: ended as {state_words(job)}, but {UNREAD_RESULTS} within {allowed}"
-        if self.last_error is not None:
-            text += f"; the last try failed: {self.last_error}"
-        error = WaitTimeout(f"{text}. Wait again for them.", ref=self.ref, job=job)
-        error.__cause__ = self.last_error
-        return error
 
     def result(self, *, check: bool) -> Job:
         """Return the job that the wait ended with, or raise the exception that the caller asked for."""
