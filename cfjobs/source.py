@@ -72,16 +72,6 @@ class CFJobs(SourceWithoutActions):
         """
         return self._probe(path, LastOperation(type))
 
-    def last_operation(self, path: str, *, type: OperationType | None = None) -> Probe:
-        """Return a ``resolve_gone`` that goes by the ``last_operation`` of a service instance or binding.
-
-        While that is in progress, it is looked at again, within the deadline of the wait. A failure has the
-        service broker's text. ``path`` is the resource's, such as ``/v3/service_instances/<guid>``. ``type``
-        says what the job does where it was never seen: if the last operation is another one, it says nothing
-        about this job, and the wait ends with `JobGone` or `JobNotFound`. Raise `UsageError`.
-        """
-        return self._probe(path, LastOperation(type))
-
     def list(self, *args: Any, **filters: Any) -> NoReturn:
         """Raise `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""
         del args, filters
