@@ -89,7 +89,9 @@ async def request_token(
     try:
         return await http.request(method, url, form=form, json=json, headers=headers)
     except TransportError as error:
-        sign_in_failed(f"{what} failed: {error}")
+        failed = TransportError(f"{what} failed: {error}", sent=False, misconfigured=error.misconfigured)
+        failed.transient = error.transient
+        raise failed from None
     except DecodeError as error:
         sign_in_failed(f"{what} failed: the response cannot be read: {error}")
 

@@ -63,6 +63,10 @@ class HttpFailure:
     """Whether the client was closed in the meantime."""
 
 
+class TlsMismatch(ConnectionError):
+    """One side speaks TLS and the other does not, as the first byte of what came shows."""
+
+
 class HttpBackend(Protocol):
     """An HTTP library's client and its connections, which belong to one event loop.
 

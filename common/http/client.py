@@ -14,26 +14,25 @@ import attrs
 from common.auth.argument import read_auth
 from common.auth.credentials import HeaderAuth
 from common.concurrency import finish
-from common.http.backend import HttpBackend, HttpFailure, HttpRequest
+from common.http.backend import HttpBackend, HttpFailure, HttpRequest, HttpResult
 from common.http.h11_backend import H11Backend
 from common.http.httpx_backend import HttpxBackend, library_of
 from common.http.log import logged
+from common.http.no_response import plain_http_refused, transport_error
 from common.http.selection import needs_httpx
 from common.http.tls import tls_context
 from common.model.endpoints import origin
-from common.model.errors import SourceError, TransportError, UsageError
+from common.model.errors import DecodeError, SourceError, TransportError, UsageError
 from common.model.tracebacks import without_frames
 from common.options import Options
 from common.response.body import ACCEPT_ENCODING
-from common.response.http_response import HttpResponse
+from common.response.decoding import root_object
+from common.response.http_response import HttpResponse, redirect_origin
 from common.response.redaction import proxy_secrets, secrets_in
 from common.response.redactor import Redactor
 
 if TYPE_CHECKING:
     from common.auth.token_auth import TokenSigner
-
-MAX_DETAIL = 300
-"""How many characters of an HTTP library's message are shown."""
 
 _IDEMPOTENT = frozenset({"GET", "HEAD"})
 
@@ -101,6 +100,7 @@ class ApiClient:
         self._closed = False
         self._sent_secrets: set[str] = set()
         self._connection_down = False
+        self._set_up = False  # once there was a good reply, trouble is the network's and passes
         self._proxy_secrets = proxy_secrets(options.proxy)
         self._redactor = Redactor(())
         if options.http is None and options.transport is None and endpoint.startswith("https:"):
@@ -158,6 +158,8 @@ class ApiClient:
                     return response
         except SourceError as error:
             error.sent = error.sent and sent
+            if isinstance(error, TransportError) and error.misconfigured:
+                error.transient = self._set_up  # of a sign-in, which may be that of another source too
             raise
         what = "no complete response" if sent else "not signed in"
         raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=sent)
@@ -193,9 +195,8 @@ class ApiClient:
             result = await logged(backend, self.redact)(
                 HttpRequest(method, url, all_headers, content, unauthenticated=True)
             )
-            if isinstance(result, HttpFailure):
-                raise self._transport_error(result, method, without_query)
-            return result.response
+            # The discovery of a token endpoint (a GET) says nothing of that endpoint.
+            return self._read(result, method, without_query, counts=method not in _IDEMPOTENT)
         raise TransportError(f"{method} {without_query}: no complete response within {seconds:g} s")
 
     @property
@@ -250,29 +251,39 @@ class ApiClient:
             self._connection_down = isinstance(result, HttpFailure)
         if isinstance(result, HttpFailure):
             self._sent_secrets = request.secrets
-            raise self._transport_error(result, request.method, self.endpoint)
-        self._connection_down = False
-        if result.response.status >= 400:
-            self._sent_secrets = secrets_in(result.sent_headers)
-        return result.response
+        else:
+            self._connection_down = False
+            if result.response.status >= 400:
+                self._sent_secrets = secrets_in(result.sent_headers)
+        return self._read(result, request.method, request.url, shown=self.endpoint)
 
-    def _transport_error(self, failure: HttpFailure, method: str, url: str) -> TransportError:
-        if failure.closed:
-            detail = self.redact(str(failure.error), MAX_DETAIL)
-            return TransportError(f"{method} {url}: the client was closed in the meantime ({detail})")
-        chain: list[str] = []
-        cause: BaseException | None = failure.error
-        while cause is not None and len(chain) < 8:
-            chain.append(str(cause))
-            cause = cause.__cause__ or cause.__context__
-        untrusted = any("CERTIFICATE_VERIFY_FAILED" in text for text in chain)
-        detail = " ".join(self.redact(next(filter(None, chain), ""), MAX_DETAIL).split())
-        hint = "; pass verify='ca.pem', the certificate of the server's CA" if untrusted else ""
-        return TransportError(
-            f"{method} {url}: {type(failure.error).__name__}{': ' if detail else ''}{detail}{hint}",
-            sent=failure.sent,
-            dropped=failure.dropped,
-        )
+    def _read(
+        self,
+        result: HttpResult | HttpFailure,
+        method: str,
+        url: str,
+        *,
+        shown: str | None = None,
+        counts: bool = True,
+    ) -> HttpResponse:
+        """Return the response to a request. Raise `TransportError`, in which ``shown`` stands for the URL.
+
+        Where it ``counts``, a success shows that the source is set up.
+        """
+        if isinstance(result, HttpFailure):
+            error = transport_error(result, method, shown or url, redact=self.redact)
+        else:
+            response = result.response
+            if response.ok:
+                self._set_up = self._set_up or (counts and _is_good(response, method))
+                return response
+            refused = plain_http_refused(response, method, shown or url)
+            if refused is None:
+                elsewhere = redirect_origin(response, url)
+                return attrs.evolve(response, redirected_to=elsewhere) if elsewhere else response
+            error = refused
+        error.transient = error.transient or self._set_up
+        raise error
 
     def _loop_state(self) -> _LoopState:
         if self._closed:
@@ -308,6 +319,17 @@ class ApiClient:
         if not needs_httpx(options, endpoint=endpoint, auth_of_httpx=self._auth_of_httpx):
             return H11Backend(options, endpoint=endpoint, keepalive=self._keepalive)
         return HttpxBackend.create(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
+
+
+def _is_good(response: HttpResponse, method: str) -> bool:
+    """Whether a success is the API's own: a JSON object, or the empty response to a write."""
+    if not response.body.strip():
+        return method not in _IDEMPOTENT
+    try:
+        root_object(response.body)
+    except DecodeError:
+        return False
+    return True
 
 
 def needs_auth(auth: Any, options: Options) -> None:

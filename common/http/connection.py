@@ -21,10 +21,14 @@ from typing import Any
 
 import anyio
 
+from common.http.backend import TlsMismatch
+
 CHUNK = 64 * 1024
 """Bytes that are read at a time."""
 ATTEMPT_DELAY = 0.25
 """Seconds until the next address of a host is tried too (RFC 8305, "Connection Attempt Delay")."""
+TLS_RECORDS = range(20, 24)
+"""The first byte of anything that is TLS: the type of a record (RFC 8446, section 5.1)."""
 _IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
 
 
@@ -109,15 +113,21 @@ class Connection:
 
     async def _handshake(self, context: ssl.SSLContext, host: str) -> None:
         tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        began = False
         while True:
             try:
                 tls.do_handshake()
             except ssl.SSLWantReadError:
                 await self._send(self._outgoing.read())
-                if not await self._receive_record():
+                data = await self._receive()
+                if not data:
                     raise ConnectionResetError(
                         errno.ECONNRESET, "the server closed the connection during the TLS handshake"
                     ) from None
+                if not began and data[0] not in TLS_RECORDS:
+                    raise TlsMismatch("the reply to the TLS handshake is not TLS") from None
+                began = True
+                self._incoming.write(data)
             except ssl.SSLError:
                 await self._send(self._outgoing.read())  # the alert, which tells the server why
                 raise

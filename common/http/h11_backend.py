@@ -24,8 +24,15 @@ import anyio.lowlevel
 import h11
 from anyio.lowlevel import current_token
 
-from common.http.backend import HttpFailure, HttpRequest, HttpResult, length_disputed, read_response
-from common.http.connection import Connection
+from common.http.backend import (
+    HttpFailure,
+    HttpRequest,
+    HttpResult,
+    TlsMismatch,
+    length_disputed,
+    read_response,
+)
+from common.http.connection import TLS_RECORDS, Connection
 from common.http.tls import tls_context
 from common.options import Options
 
@@ -88,6 +95,8 @@ class H11Backend:
         try:
             response = await exchange.begin(connection)
             result = await read_response(response.status_code, response.headers, exchange)
+        except TlsMismatch as error:
+            return HttpFailure(error, sent=False)
         except (OSError, h11.RemoteProtocolError, anyio.ClosedResourceError) as error:
             return HttpFailure(error, dropped=not self._closed, closed=self._closed)
         finally:
@@ -134,6 +143,7 @@ class _Exchange:
         self._data = (head or b"") + content
         self._connection: Connection | None = None
         self._events = 0
+        self._began = False
         self._length_disputed = False
         self.reusable = False
         """Whether the response was complete, with nothing behind it, on a connection that stays open."""
@@ -171,7 +181,11 @@ class _Exchange:
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             if self._connection is None:
                 raise AssertionError("an exchange was read before it began")
-            self._protocol.receive_data(await self._connection.receive())
+            data = await self._connection.receive()
+            if not self._began and data[:1] and data[0] in TLS_RECORDS:
+                raise TlsMismatch("the response is a TLS record")
+            self._began = True
+            self._protocol.receive_data(data)
         return event
 
 

@@ -113,6 +113,8 @@ class TransportError(SourceError):
     """No response came.
 
     ``dropped``: an open connection broke, which is normal for an idle keep-alive connection.
+    ``misconfigured``: a certificate does not verify, a host name does not exist, or one side speaks TLS and
+    the other plain http; that is ``transient`` only where the source has had a good reply before.
     """
 
     transient = True
@@ -123,12 +125,15 @@ class TransportError(SourceError):
         *,
         sent: bool = True,
         dropped: bool = False,
+        misconfigured: bool = False,
         ref: JobRef | None = None,
         job: Job | None = None,
     ) -> None:
         super().__init__(message, ref=ref, job=job)
         self.sent = sent
         self.dropped = dropped
+        self.misconfigured = misconfigured
+        self.transient = not misconfigured
 
 
 class ApiError(SourceError):

@@ -67,22 +67,28 @@ def write_outcome_unknown(status: int, error_body: ErrorBody) -> bool:
 def api_error(response: HttpResponse, error_body: ErrorBody, *, request: str) -> ApiError:
     """Return the exception for a response that is no success. ``request`` is the request, for its text."""
     cls = _CLASSES.get(response.status, ServerError if response.status >= 500 else ApiError)
-    phrase = _phrase(response.status)
-    excerpt = f"the body begins {response.excerpt[:120]!r}" if response.excerpt else "no body"
-    text = f"{request} answered {response.status}{phrase}: {error_body.message or excerpt}"
+    phrase, excerpt = _phrase(response.status), response.excerpt
+    detail = error_body.message or (f"the body begins {excerpt[:120]!r}" if excerpt else "no body")
+    elsewhere = response.redirected_to
+    if elsewhere is not None:
+        # Without the body, which repeats the whole address as a rule.
+        detail, excerpt = f"a redirect to {elsewhere}, and none is followed", ""
+    text = f"{request} answered {response.status}{phrase}: {detail}"
     if error_body.code:
         text += f" (code {error_body.code})"
     if error_body.request_id:
         text += f" (request {error_body.request_id})"
     hint = error_body.hint or FATAL.get(response.status)
+    if elsewhere is not None:
+        hint = "if that is the address of the right server, pass it in place of this one"
     return cls(
         f"{text}; {hint}" if hint else text,
         status=response.status,
         code=error_body.code,
-        message=error_body.message,
+        message=None if elsewhere is not None else error_body.message,
         request_id=error_body.request_id,
-        body=response.excerpt[:EXCERPT],
-        transient=is_transient(response.status, error_body),
+        body=excerpt[:EXCERPT],
+        transient=elsewhere is None and is_transient(response.status, error_body),
         retry_after=response.retry_after,
     )
 

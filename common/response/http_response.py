@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import attrs
 
+from common.model.endpoints import origin
 from common.model.errors import UsageError
 from common.model.refs import decode_segment
 
@@ -34,6 +35,8 @@ class HttpResponse:
     body: bytes = attrs.field(default=b"", repr=False)
     redact: Redact | None = attrs.field(default=None, eq=False, repr=False)
     """What takes the secrets of the request out of an `excerpt`."""
+    redirected_to: str | None = None
+    """The origin that a redirect leads to, where it is not the request's own (see `redirect_origin`)."""
 
     def __repr__(self) -> str:
         # Headers and bodies may hold cookies and tokens.
@@ -73,6 +76,27 @@ class HttpResponse:
     def retry_after(self) -> float | None:
         """The seconds of ``Retry-After``, in either of its forms, or None."""
         return retry_after(self.header("retry-after"), self.date)
+
+
+_REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
+
+
+def redirect_origin(response: HttpResponse, url: str) -> str | None:
+    """Return the other origin that a redirect of the request to ``url`` leads to, None for no such redirect.
+
+    It is a text for messages: of a ``Location``, all but the origin may be secret (a ticket of a sign-in).
+    """
+    location = response.header("location") if response.status in _REDIRECTS else None
+    if not location:
+        return None
+    try:
+        target, here = urlsplit(urljoin(url, location.strip())), urlsplit(url)
+        if target.scheme not in ("http", "https"):
+            return "an address that is not one of http"
+        there = origin(f"{target.scheme}://{target.netloc.rpartition('@')[2]}")
+        return None if there == origin(f"{here.scheme}://{here.netloc}") else there
+    except (ValueError, UsageError):
+        return None  # nobody could follow it
 
 
 @functools.lru_cache(maxsize=16)  # the value changes once a second

@@ -29,6 +29,8 @@ class Foundation(httpx.AsyncBaseTransport):
         self.links = {"login": {"href": LOGIN}, "uaa": {"href": "https://uaa.x"}} if links is None else links
         self.root: Callable[[], httpx.Response] = lambda: httpx.Response(200, json={"links": self.links})
         self.requests: list[httpx.Request] = []
+        self.failures: list[Exception] = []
+        """What comes of the next requests for a job, before it is found."""
         self._tokens = list(tokens) or [granted()]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -41,6 +43,8 @@ class Foundation(httpx.AsyncBaseTransport):
             if isinstance(answer, Exception):
                 raise answer
             return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        if self.failures:
+            raise self.failures.pop(0)
         return httpx.Response(200, json={"guid": "j", "state": "COMPLETE"})
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from cfjobs import (
     UAAPassword,
     UAARefreshToken,
     UsageError,
+    WaitTimeout,
 )
 from cfjobs.simulator import CFSimulator
 from common.auth.token_auth import TokenAuth
@@ -252,7 +254,7 @@ async def test_a_plain_http_endpoint_on_another_host_may_name_only_itself() -> N
 )
 async def test_discovery_is_retried_after_a_transient_failure(status: int, text: str) -> None:
     wire = Foundation()
-    good, redirect = wire.root, {"Location": "https://evil.example"}
+    good, redirect = wire.root, {"Location": "/login"}
 
     def root() -> httpx.Response:
         if len(wire.requests) < 3:
@@ -361,12 +363,57 @@ async def test_a_refusal_has_uaas_message_and_a_hint(
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_a_redirect_is_not_followed_with_credentials(status: int) -> None:
-    wire = Foundation(None, httpx.Response(status, headers={"Location": "https://evil.example/token"}))
+async def test_a_redirect_of_a_sign_in_is_not_followed_and_ends_a_wait(status: int) -> None:
+    wire = Foundation(None, httpx.Response(status, headers={"Location": "https://evil.example/token?t=1"}))
     async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
-        with pytest.raises(SourceError, match=str(status)):
-            await jobs.get("j")
+        with pytest.raises(SourceError, match=rf"{status} .* to https://evil\.example, ") as caught:
+            await jobs.wait("j")
     assert {request.url.host for request in wire.requests} == {"api.example.org", "login.example.org"}
+    assert len(wire.posts) == 1
+    assert "t=1" not in str(caught.value)
+
+
+async def test_a_redirect_of_the_discovery_ends_a_wait() -> None:
+    wire = Foundation()
+    wire.root = lambda: httpx.Response(301, headers={"Location": "http://api.example.org/"})
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        with pytest.raises(SourceError, match=r"301 .* to http://api\.example\.org, "):
+            await jobs.wait("j")
+    assert wire.lines == [f"GET {API}/"]
+
+
+def unknown_host() -> httpx.ConnectError:
+    error = httpx.ConnectError("[Errno -2] Name or service not known")
+    error.__cause__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return error
+
+
+async def test_a_login_server_that_does_not_exist_ends_a_wait_though_the_api_was_reached() -> None:
+    wire = Foundation(None, unknown_host())
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        with pytest.raises(TransportError, match=r"signing in at .* check the spelling"):
+            await jobs.wait("j")
+    assert len(wire.posts) == 1
+
+
+async def test_a_sign_in_is_a_good_reply_after_which_such_trouble_passes() -> None:
+    wire = Foundation()
+    wire.failures = [unknown_host() for _ in range(5)]
+    async with wire.jobs(UAAPassword("admin", PASSWORD)) as jobs:
+        assert (await jobs.wait("j")).succeeded
+    assert wire.failures == []
+
+
+async def test_of_two_sources_with_one_sign_in_each_counts_its_own_good_replies() -> None:
+    wire = Foundation(None, granted(), *[unknown_host()] * 100)
+    auth = UAAPassword("admin", PASSWORD, login_url=LOGIN)
+    async with wire.jobs(auth) as first, wire.jobs(auth) as second:
+        await first.get("j")
+        await anyio.sleep(600)  # the token has expired
+        with pytest.raises(TransportError, match="check the spelling"):
+            await second.wait("j", timeout=100)
+        with pytest.raises(WaitTimeout):
+            await first.wait("j", timeout=100)
 
 
 async def test_a_wait_goes_on_while_uaa_is_away() -> None:

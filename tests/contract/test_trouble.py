@@ -42,7 +42,7 @@ ANYWHERE: dict[str, Answer] = {
     "an array instead": reply(200, []),
     "null instead": reply(200, text="null"),
     "half a reply": reply(200, text='{"jo'),
-    "a redirect": reply(302, Location="https://login.example.org/"),
+    "a redirect on the same server": reply(302, Location="/login"),
     "refused": raising(httpx.ConnectError("connection refused")),
     "timed out": raising(httpx.ReadTimeout("read timed out")),
     "unreachable": raising(OSError(113, "No route to host")),

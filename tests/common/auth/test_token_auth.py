@@ -156,7 +156,7 @@ FAILURES: dict[str, Outcome] = {
     "no token": response({"hello": "world"}),
     "a token for no header": response({"access_token": "a\r\nb"}),
     "another kind of token": response({"access_token": "a", "token_type": "mac"}),
-    "a redirect": response(b"", 302, Location="https://evil.example"),
+    "a redirect on the same server": response(b"", 302, Location="/login"),
     "a page of 404": response(b"<html>no such page</html>", 404),
 }
 

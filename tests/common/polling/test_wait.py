@@ -580,7 +580,7 @@ PASSING: dict[str, Answer] = {
     "200 about another job": reply(200, {"guid": OTHER, "state": "COMPLETE"}),
     "200 with an error": reply(200, {"errors": [{"code": 1, "detail": "x"}]}),
     "204": reply(204),
-    "302": reply(302, Location="https://login.example.org/"),
+    "302": reply(302, Location="/login"),
     "refused": raising(httpx.ConnectError("refused")),
     "no route": raising(OSError(113, "No route to host")),
     "connect timeout": raising(httpx.ConnectTimeout("slow")),
