@@ -49,7 +49,9 @@ class SourceOptions(TypedDict, total=False):
     - ``verify``: True, a CA file or folder, an ``ssl.SSLContext``, or False, which switches verification off.
       It is also used for a token endpoint at another origin; there a CA file is trusted beside the well-known
       authorities.
-    - ``cert``: a client certificate: a PEM file, (certificate, key) or (certificate, key, password).
+    - ``cert``: a client certificate: a PEM file, (certificate, key) or (certificate, key, password). These
+      files and those of ``verify`` are looked at for new connections, at most once a second, and read again
+      once they have changed.
     - ``http``: the caller's own ``httpx.AsyncClient``, which is never closed here. It cannot be combined with
       ``verify``, ``cert``, ``transport`` and ``proxy``.
     - ``transport``: an httpx transport, such as a simulator's. ``proxy``: a proxy's URL.

@@ -103,9 +103,15 @@ class ApiClient:
         self._set_up = False  # once there was a good reply, trouble is the network's and passes
         self._proxy_secrets = proxy_secrets(options.proxy)
         self._redactor = Redactor(())
-        if options.http is None and options.transport is None and endpoint.startswith("https:"):
-            # Now, so that a CA file that cannot be read is an error here and not in the middle of a wait.
-            tls_context(options.verify, options.cert)
+        self._tls_elsewhere: Any = options.verify
+        """The certificates for token endpoints at other origins."""
+        if options.http is not None or options.transport is not None:
+            return
+        # Now, so that a file that cannot be read is an error here and not in the middle of a wait.
+        if endpoint.startswith("https:"):
+            self._options = attrs.evolve(options, verify=tls_context(options.verify, options.cert), cert=None)
+        if self._token_signer is not None and not (isinstance(options.verify, bool) and options.cert is None):
+            self._tls_elsewhere = tls_context(options.verify, options.cert, public=True)
 
     @without_frames
     async def send(
@@ -305,8 +311,7 @@ class ApiClient:
             # Another host has its own proxy, scheme and certificate: that a cluster is behind a private CA,
             # or on plain http, does not say whether its token issuer is to be trusted.
             if endpoint.startswith("https:"):
-                context = tls_context(options.verify, options.cert, public=True)
-                options = attrs.evolve(options, verify=context, cert=None)
+                options = attrs.evolve(options, verify=self._tls_elsewhere, cert=None)
             state.other_origins[endpoint] = self._create_backend(endpoint, options, {"auth": None})
         return state.other_origins[endpoint]
 

@@ -14,6 +14,7 @@ httpx still sends where it has something that this has not: see `common.http.sel
 
 from __future__ import annotations
 
+import errno
 import weakref
 from collections.abc import Collection
 from typing import Self
@@ -182,7 +183,9 @@ class _Exchange:
             if self._connection is None:
                 raise AssertionError("an exchange was read before it began")
             data = await self._connection.receive()
-            if not self._began and data[:1] and data[0] in TLS_RECORDS:
+            if not self._began and not data:
+                raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection unanswered")
+            if not self._began and data[0] in TLS_RECORDS:
                 raise TlsMismatch("the response is a TLS record")
             self._began = True
             self._protocol.receive_data(data)

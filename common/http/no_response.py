@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -84,8 +85,6 @@ def plain_http_refused(response: HttpResponse, method: str, url: str) -> Transpo
 
 def _advice(cause: BaseException, url: str, *, sent: bool) -> str | None:
     """Return what to do about a wrong set-up that an exception shows, None for any other trouble."""
-    import ssl  # lazily: of the errors only those of a TLS connection are its own
-
     if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
         return _about_certificate(getattr(cause, "verify_code", 0))
     if isinstance(cause, socket.gaierror):

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import functools
 import os
+import ssl
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
+from common.http.tls_files import RenewedContext
 from common.model.errors import UsageError
 
 if TYPE_CHECKING:
-    import ssl
-
     from common.options import Cert, Verify
+
+CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What is read in place of the well-known authorities where it is set, as OpenSSL and httpx do."""
 
 
 def tls_context(verify: Verify = True, cert: Cert | None = None, *, public: bool = False) -> ssl.SSLContext:
     """Return the shared context for these settings. Raise `UsageError` for files that cannot be loaded.
 
     With ``public``, a CA file is trusted in addition to the well-known authorities, not instead of them.
+    Files that have changed on disk are read again, now and for new connections.
     """
-    import ssl  # lazily, here and below: a process that only decodes does not need it
-
     if isinstance(verify, ssl.SSLContext):
         if cert is not None:
             raise UsageError("cert= beside an ssl.SSLContext: load the certificate into the context instead")
         return verify
     if not isinstance(verify, bool | str | os.PathLike) or verify == "":
         raise UsageError("verify= must be True, False, the path of a CA file, or an ssl.SSLContext")
-    ca = verify if isinstance(verify, bool) else os.fspath(verify)
-    return _context(ca, () if cert is None else _chain(cert), public and isinstance(ca, str))
+    context = _context(
+        _Settings.of(
+            verify if isinstance(verify, bool) else os.fsdecode(verify),
+            () if cert is None else _chain(cert),
+            public=public and not isinstance(verify, bool),
+        )
+    )
+    if isinstance(context, RenewedContext):
+        context.renew()
+    return context
 
 
 def _chain(cert: Cert) -> tuple[str, ...]:
@@ -37,42 +51,90 @@ def _chain(cert: Cert) -> tuple[str, ...]:
         isinstance(part, str | os.PathLike) and (part or index == 2) for index, part in enumerate(parts)
     ):
         raise UsageError("cert= must be a PEM file, (certificate, key) or (certificate, key, password)")
-    return tuple(os.fspath(part) for part in parts)
+    return tuple(os.fsdecode(part) for part in parts)
+
+
+@attrs.frozen(repr=False)
+class _Settings:
+    """What a context is made of. ``folder`` is where relative paths begin, also if the process moves on."""
+
+    ca: bool | str
+    chain: tuple[str, ...]
+    public: bool
+    variables: tuple[str, ...]
+    folder: Path
+
+    @classmethod
+    def of(cls, ca: bool | str, chain: tuple[str, ...], *, public: bool) -> _Settings:
+        known = public or ca is True
+        variables = tuple(os.environ.get(name, "") for name in CA_VARIABLES) if known else ()
+        return cls(ca, chain, public, variables, _current_folder())
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders that it is read from, but for those of an installed package."""
+        own = (self.ca,) if isinstance(self.ca, str) else ()
+        return [self.resolved(path) for path in (*own, *self.chain[:2], *self.variables) if path]
+
+    def resolved(self, path: str) -> Path:
+        """Return an absolute path."""
+        return self.folder / path
+
+    def load(self) -> ssl.SSLContext:
+        """Return a context made of the files as they are now. Raise `UsageError` where that fails."""
+        if isinstance(self.ca, bool):
+            context = _known_authorities(verify=self.ca)
+        else:
+            context = _with_ca(self.ca, self.resolved(self.ca), _known_authorities() if self.public else None)
+        if self.chain:
+            file, key, password = (*self.chain, None, None)[:3]
+            _load_chain(context, file or "", key, password, self.resolved)
+        return context
 
 
 @functools.lru_cache(maxsize=32)
-def _context(verify: bool | str, chain: tuple[str, ...], public: bool) -> ssl.SSLContext:
+def _context(settings: _Settings) -> ssl.SSLContext:
+    paths = settings.paths
+    return RenewedContext(settings.load, paths) if paths else settings.load()
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed
+        return Path()
+
+
+def _known_authorities(*, verify: bool = True) -> ssl.SSLContext:
     import httpx  # lazily, see `common.http.httpx_backend`
 
-    if isinstance(verify, bool):
-        context = httpx.create_ssl_context(verify=verify)
-    else:
-        context = _with_ca(verify, httpx.create_ssl_context() if public else None)
-    if chain:
-        _load_chain(context, chain)
-    return context
+    try:
+        return httpx.create_ssl_context(verify=verify)
+    except OSError as error:  # ``ssl.SSLError`` is one
+        raise UsageError(
+            f"the authorities in the environment's {' or '.join(CA_VARIABLES)} cannot be loaded: {error}"
+        ) from None
 
 
-def _with_ca(path: str, context: ssl.SSLContext | None) -> ssl.SSLContext:
-    import ssl
-    from pathlib import Path  # lazily too
-
-    folder = Path(path).is_dir()
-    file, folder_path = (None, path) if folder else (path, None)
+def _with_ca(shown: str, path: Path, context: ssl.SSLContext | None) -> ssl.SSLContext:
+    file, folder = (None, path) if path.is_dir() else (path, None)
     try:
         if context is None:
-            context = ssl.create_default_context(cafile=file, capath=folder_path)
+            context = ssl.create_default_context(cafile=file, capath=folder)
         else:
-            context.load_verify_locations(cafile=file, capath=folder_path)
-    except OSError as error:  # ``ssl.SSLError`` is one
-        raise UsageError(f"verify={path!r} cannot be loaded as a CA file: {error}") from None
+            context.load_verify_locations(cafile=file, capath=folder)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"verify={shown!r} cannot be loaded as a CA file: {error}") from None
     return context
 
 
-def _load_chain(context: ssl.SSLContext, chain: tuple[str, ...]) -> None:
-    file, key, password = (*chain, None, None)[:3]
+def _load_chain(
+    context: ssl.SSLContext, file: str, key: str | None, password: str | None, resolved: Callable[[str], Path]
+) -> None:
     try:
         # A function, so that a missing password is an error and never a prompt at a terminal.
-        context.load_cert_chain(file or "", key, password=lambda: password or "")
-    except (OSError, TypeError, ValueError) as error:  # ``ssl.SSLError`` is an OSError
+        context.load_cert_chain(
+            resolved(file), resolved(key) if key else None, password=lambda: password or ""
+        )
+    except (OSError, TypeError, ValueError) as error:
         raise UsageError(f"cert={file!r} cannot be loaded: {type(error).__name__}: {error}") from None

@@ -1,0 +1,114 @@
+"""A TLS context whose files are read again once they have changed on disk.
+
+Short-lived certificates are replaced under a running process: those of Korifi's users, of a Cloud Foundry
+app's instances, of a service mesh. A context of OpenSSL's keeps what it has read: it takes certificates of
+further authorities, but gives none up. So `RenewedContext` stands for another one, which is made anew from
+the files where these have changed, and with which each new connection is made. Connections that are open
+stay as they are.
+
+What cannot be loaded changes nothing: a file may be half written, a certificate be replaced before its key,
+or either be missing for a moment.
+"""
+
+from __future__ import annotations
+
+import ssl
+import stat
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from time import monotonic
+
+from common.model.errors import UsageError
+from common.telemetry.events import logger
+
+LOOK_INTERVAL = 1.0
+"""Seconds: for new connections, the files are looked at at most as often as this."""
+
+
+class RenewedContext(ssl.SSLContext):
+    """A client's context, made by ``load`` from the files or folders of ``paths``. Safe to use in threads.
+
+    ``load`` raises `UsageError` for what cannot be loaded; so does this, the first time.
+    """
+
+    def __new__(cls, load: Callable[[], ssl.SSLContext], paths: Sequence[Path]) -> RenewedContext:
+        """Make a context that trusts nobody: connections are made with the other one alone."""
+        del load, paths
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+
+    def __init__(self, load: Callable[[], ssl.SSLContext], paths: Sequence[Path]) -> None:
+        self._load = load
+        self._paths = tuple(paths)
+        self._lock = threading.RLock()  # anyio's TLS streams call `wrap_bio` in a thread
+        self._alpn: list[str] | None = None
+        self._failed: list[object] | None = None
+        self._failures = 0
+        self._stamps = self._look()  # before loading, so that a change in between is seen
+        self._context = load()
+
+    def current(self) -> ssl.SSLContext:
+        """Return the context for a new connection."""
+        with self._lock:
+            if monotonic() - self._looked_at >= LOOK_INTERVAL:
+                self.renew()
+            return self._context
+
+    def renew(self) -> None:
+        """Read the files again if they have changed."""
+        with self._lock:
+            stamps = self._look()
+            if stamps == self._stamps:
+                return
+            try:
+                context = self._load()
+            except UsageError as error:
+                self._failures = self._failures + 1 if stamps == self._failed else 1
+                self._failed = stamps
+                if self._failures == 2:  # it is not just being written
+                    logger.warning("%s; it has changed on disk, and what was read before is used", error)
+                return
+            if self._alpn is not None:
+                context.set_alpn_protocols(self._alpn)
+            self._context, self._stamps, self._failed = context, stamps, None
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Begin a session with what the files have now."""
+        return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Set what httpcore sets before each connection."""
+        with self._lock:
+            self._alpn = list(alpn_protocols)
+            self._context.set_alpn_protocols(self._alpn)
+
+    def _look(self) -> list[object]:
+        # Not by the clock of an event loop: a context belongs to the process.
+        self._looked_at = monotonic()
+        return [_stamp(path) for path in self._paths]
+
+
+def _stamp(path: Path) -> object:
+    """Return what changes with the content of a file, or of a folder's files; None where there is none."""
+    try:
+        status = path.stat()
+        entries = sorted(path.iterdir()) if stat.S_ISDIR(status.st_mode) else []
+    except (OSError, ValueError):  # the latter for what can be no path
+        return None
+    own = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return own, [(each.name, _file_stamp(each)) for each in entries]
+
+
+def _file_stamp(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None  # a link to nowhere
+    return status.st_mtime_ns, status.st_size, status.st_ino
