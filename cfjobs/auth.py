@@ -44,6 +44,11 @@ class UAA(TokenAuth):
         self._discovered_url: str | None = None
         self._endpoint: str | None = None
 
+    @property
+    def token_url(self) -> str | None:
+        """The token endpoint, None where the API is asked for it."""
+        return self._configured_url
+
     async def token(self, http: TokenHttp, *, refused: str | None = None) -> str:
         """As `TokenAuth.token`. Raise `UsageError` for a source of another foundation."""
         self._check_endpoint(http)

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import attrs
 
@@ -36,6 +36,7 @@ Cert = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
 
 LARGEST = sys.float_info.max
 """Seconds: a longer timeout is no deadline."""
+MAX_SOCKS_AUTH = 255
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -96,7 +97,32 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_proxy(proxy: object) -> bool:
+def proxy_problem(proxy: object) -> str | None:
+    """Return why a proxy cannot be used, as the end of a sentence about it; None where it can be.
+
+    Its text is never quoted but for the scheme: it may hold a password, or the path of a key.
+    """
+    scheme = proxy.partition("://")[0].lower() if isinstance(proxy, str) and "://" in proxy else ""
+    if scheme.startswith("ssh+") and scheme.removeprefix("ssh+") in PROXY_SCHEMES:
+        return (
+            f"has the scheme {scheme!r}, for a tunnel that is not opened here: open it yourself "
+            "(ssh -D 1080 …), and name it as 'socks5://127.0.0.1:1080'"
+        )
+    if not _is_proxy(proxy):
+        return f"must be a proxy's URL, '[user:password@]host[:port]' behind {', '.join(PROXY_SCHEMES)} and '://'"
+    if not scheme.startswith("socks"):
+        return None
+    user = urlsplit(str(proxy)).netloc.rpartition("@")[0]
+    if any(len(unquote_to_bytes(part)) > MAX_SOCKS_AUTH for part in user.split(":", 1)):
+        return (
+            f"has a user name or password of more than {MAX_SOCKS_AUTH} bytes, too long for SOCKS (RFC 1929)"
+        )
+    if importlib.util.find_spec("socksio") is None:
+        return "is a SOCKS proxy, which needs another package: pip install 'httpx[socks]'"
+    return None
+
+
+def _is_proxy(proxy: object) -> bool:
     """Whether this is a proxy's URL, also for httpx, which raises several exceptions for what is none."""
     if not isinstance(proxy, str) or not proxy.isprintable() or " " in proxy:
         return False
@@ -135,14 +161,11 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: hasattr(value, "handle_async_request"),
         "an asynchronous httpx transport, such as a simulator's transport()",
     ),
-    "proxy": (
-        is_proxy,
-        f"a proxy's URL, '[user:password@]host[:port]' behind {', '.join(PROXY_SCHEMES)} and '://'",
-    ),
 }
 """For each keyword: the test of its value, and what the error says that it must be.
 
-No error quotes the value, which may be a secret. ``verify``, ``cert`` and ``http`` are checked elsewhere.
+No error quotes the value, which may be a secret. ``verify``, ``cert``, ``http`` and ``proxy`` are checked
+elsewhere.
 """
 
 
@@ -180,10 +203,9 @@ def read_options(keywords: Mapping[str, Any], *, endpoint: str) -> Options:
     for name, (test, what) in _RULES.items():
         if name in given and not test(given[name]):
             raise UsageError(f"{name}= must be {what}")
+    if "proxy" in given and (problem := proxy_problem(given["proxy"])):
+        raise UsageError(f"proxy= {problem}")
     options = Options(**given)
-    socks = options.proxy is not None and options.proxy.startswith("socks")
-    if socks and importlib.util.find_spec("socksio") is None:
-        raise UsageError("proxy= is a SOCKS proxy, which needs another package: pip install 'httpx[socks]'")
     if options.cert is not None and not endpoint.startswith("https://"):
         raise UsageError(
             "cert= needs an https:// endpoint: a client certificate is part of the TLS handshake"

@@ -94,8 +94,10 @@ class ApiClient:
         self._headers = {**self._base_headers, **headers}
         # An ``httpx.Auth`` works on httpx's own requests only.
         self._auth_of_httpx = self._auth is not None and self._signer is None
-        if needs_httpx(options, endpoint=endpoint, auth_of_httpx=self._auth_of_httpx):
-            library_of(options.http)  # imported now: it takes too long to do it within a request
+        # Here already, so that a proxy of the environment that cannot be used is an error of the constructor.
+        for url in filter(None, (endpoint, getattr(self._auth, "token_url", None))):
+            if needs_httpx(options, endpoint=url, auth_of_httpx=self._auth_of_httpx):
+                library_of(options.http)  # imported now: it takes too long to do it within a request
         self._state: _LoopState | None = None
         self._closed = False
         self._sent_secrets: set[str] = set()
@@ -103,13 +105,14 @@ class ApiClient:
         self._set_up = False  # once there was a good reply, trouble is the network's and passes
         self._proxy_secrets = proxy_secrets(options.proxy)
         self._redactor = Redactor(())
+        self._tls: Any = options.verify
         self._tls_elsewhere: Any = options.verify
         """The certificates for token endpoints at other origins."""
         if options.http is not None or options.transport is not None:
             return
         # Now, so that a file that cannot be read is an error here and not in the middle of a wait.
         if endpoint.startswith("https:"):
-            self._options = attrs.evolve(options, verify=tls_context(options.verify, options.cert), cert=None)
+            self._tls = tls_context(options.verify, options.cert)
         if self._token_signer is not None and not (isinstance(options.verify, bool) and options.cert is None):
             self._tls_elsewhere = tls_context(options.verify, options.cert, public=True)
 
@@ -318,7 +321,9 @@ class ApiClient:
     def _source_backend(self) -> HttpBackend:
         # None if we set the headers: otherwise httpx would take credentials from the caller's own client.
         auth = {} if self._auth is None else {"auth": None if self._signer else self._auth}
-        return self._create_backend(self.endpoint, self._options, auth)
+        return self._create_backend(
+            self.endpoint, attrs.evolve(self._options, verify=self._tls, cert=None), auth
+        )
 
     def _create_backend(self, endpoint: str, options: Options, auth: Mapping[str, Any]) -> HttpBackend:
         if not needs_httpx(options, endpoint=endpoint, auth_of_httpx=self._auth_of_httpx):

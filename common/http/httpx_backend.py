@@ -16,6 +16,7 @@ from common.http.backend import HttpFailure, HttpRequest, HttpResult, header_tex
 from common.http.handshakes import ConnectionTrace
 from common.http.leftovers import end_if_leftovers, on_h11
 from common.http.request_body import request_body
+from common.http.selection import may_use_proxy
 from common.http.tls import tls_context
 from common.model.errors import UsageError
 from common.options import Options
@@ -25,7 +26,9 @@ from common.response.redaction import SECRET_HEADERS
 _LIBRARIES = ("httpx", "httpx2")
 _NO_TIMEOUT = {"connect": None, "read": None, "write": None, "pool": None}
 """`ApiClient` sets one timeout for the whole request."""
-_UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "InvalidURL", "UnsupportedProtocol"})
+_UNSENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "InvalidURL", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
+)
 _DROPPED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "BrokenResourceError"})
 """Names of exceptions of httpx and anyio; httpx2 kept them."""
 
@@ -123,6 +126,10 @@ class HttpxBackend:
             if not self._client.is_closed:
                 raise
             return HttpFailure(error, closed=True)
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] != "socksio":
+                raise
+            return HttpFailure(error, sent=False)  # what a SOCKS proxy must not say; httpx lets it through
         return HttpResult(result, response.request.headers)
 
     async def _response(self, built: Any) -> Any:
@@ -181,6 +188,7 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
                 keepalive_expiry=keepalive,
             ),
             cookies=NoCookies(),
+            trust_env=may_use_proxy(endpoint),  # only then was the environment checked
         )
     take_no_cookies(client)
     return client

@@ -7,7 +7,7 @@ import sys
 from urllib.parse import urlsplit
 
 from common.model.errors import UsageError
-from common.options import Options, is_proxy
+from common.options import Options, proxy_problem
 
 BACKEND_VARIABLE = "JOBSOURCE_HTTP"
 """An environment variable: ``httpx`` or ``direct``, the connections of our own."""
@@ -28,25 +28,34 @@ def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False)
             f"the environment has {BACKEND_VARIABLE}={wanted[:40]!r}: "
             "set it to 'httpx' or 'direct', or unset it"
         )
-    mocked = not wanted and any(name in sys.modules for name in MOCK_LIBRARIES)
-    given = options.http is not None or options.transport is not None or options.proxy is not None
-    needed = wanted == "httpx" or mocked or given or auth_of_httpx or may_use_proxy(endpoint)
-    if needed and not given:
+    if options.http is not None or options.transport is not None or options.proxy is not None:
+        return True
+    if may_use_proxy(endpoint):
         _check_environment()
-    return needed
+        return True
+    mocked = not wanted and any(name in sys.modules for name in MOCK_LIBRARIES)
+    return wanted == "httpx" or mocked or auth_of_httpx
 
 
 def _check_environment() -> None:
-    """Raise `UsageError` for proxies of the environment that httpx cannot use, whichever request is sent."""
+    """Raise `UsageError` for a proxy of the environment that cannot be used.
+
+    Each must be one that can: httpx makes a pool for all of them, whichever a request goes through.
+    """
     from urllib.request import getproxies
 
     proxies = getproxies()
     for name in ("http", "https", "all"):
         url = proxies.get(name)
-        if url and not is_proxy(url if "://" in url else f"http://{url}"):
-            raise UsageError(
-                f"the environment has a {name.upper()}_PROXY that is no proxy's URL: set or unset it"
-            )
+        if url and (problem := proxy_problem(url if "://" in url else f"http://{url}")):
+            raise UsageError(f"{_variable(name)} {problem}; or unset it, or name the server in NO_PROXY")
+
+
+def _variable(name: str) -> str:
+    """Return which variable says the proxy for a scheme. Several may, in different letter case."""
+    found = [each for each in os.environ if each.lower() == f"{name}_proxy" and os.environ[each]]
+    found.sort(key=lambda each: each.endswith("_proxy"))  # one in lower case goes before the others
+    return f"the environment's {found[-1]}" if found else f"the system's proxy for {name}"
 
 
 def may_use_proxy(endpoint: str) -> bool:

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from common.model.errors import UsageError
 from common.telemetry.events import logger
@@ -82,6 +83,10 @@ class RenewedContext(ssl.SSLContext):
     ) -> ssl.SSLObject:
         """Begin a session with what the files have now."""
         return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+    def get_ca_certs(self, binary_form: bool = False) -> Any:
+        """Return the authorities that are trusted now."""
+        return self.current().get_ca_certs(binary_form)
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """Set what httpcore sets before each connection."""

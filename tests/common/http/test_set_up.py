@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import anyio
@@ -46,7 +46,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @contextlib.contextmanager
-def saying(data: bytes) -> Iterator[str]:
+def saying(data: bytes) -> Generator[str, None, None]:
     """A server that says this to whatever comes first, and closes; its host and port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
