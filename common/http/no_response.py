@@ -36,7 +36,7 @@ _PLAIN_REFUSED = re.compile(
 )
 """How servers answer plain http where they expect TLS, with 400: nginx, Apache, Go's ``net/http``, Tomcat,
 Cheroot."""
-_BINARY = ("illegal request line", "no request line received")
+_BINARY = "illegal request line"
 """How h11 says that the first byte of a response is a control character, as that of a TLS record is."""
 
 

@@ -10,11 +10,11 @@ import attrs
 import httpx
 import pytest
 
-from common import JobState, TransportError, to_dict
+from common import Capability, JobState, TransportError, to_dict
 from common.model.errors import ApiError
 from common.model.serialize import from_dict
 from tests.common.scripted import Answer, raising, reply
-from tests.contract.systems import PAGE, System
+from tests.contract.systems import PAGE, Rig, System
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +73,25 @@ async def test_after_a_good_reply_the_same_trouble_is_absorbed(system: System, c
         rig.wire.reads += [None, *[connect_error(cause)] * 5]
         assert (await rig.source.wait(rig.job((RUNNING, 5), (SUCCEEDED, None)))).succeeded
         assert rig.wire.reads == []
+
+
+async def test_a_get_a_write_and_a_list_are_good_replies_too(system: System) -> None:
+    async def read(rig: Rig) -> object:
+        return await rig.member.get(rig.job((RUNNING, None)))
+
+    async def write(rig: Rig) -> object:
+        return await rig.member.start(*system.write)
+
+    async def listed(rig: Rig) -> object:
+        return [job async for job in rig.member.list()]
+
+    lists = Capability.LIST in system.connect().capabilities
+    calls = [read, write, listed] if lists else [read, write]
+    for call in calls:
+        async with system.rig() as rig:
+            await call(rig)
+            rig.wire.reads += [connect_error(UNKNOWN_HOST)] * 3
+            assert (await rig.source.wait(rig.job((RUNNING, 5), (SUCCEEDED, None)))).succeeded
 
 
 async def test_a_page_of_a_proxy_is_no_good_reply(system: System) -> None:
