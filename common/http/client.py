@@ -15,12 +15,9 @@ from common.auth.argument import read_auth
 from common.auth.credentials import HeaderAuth
 from common.concurrency import finish
 from common.http.backend import HttpBackend, HttpFailure, HttpRequest, HttpResult
-from common.http.h11_backend import H11Backend
-from common.http.httpx_backend import HttpxBackend, library_of
+from common.http.backends import Backends
 from common.http.log import logged
 from common.http.no_response import plain_http_refused, transport_error
-from common.http.selection import needs_httpx
-from common.http.tls import tls_context
 from common.model.endpoints import origin
 from common.model.errors import DecodeError, SourceError, TransportError, UsageError
 from common.model.tracebacks import without_frames
@@ -85,19 +82,21 @@ class ApiClient:
             self._signer = self._token_signer = bind(self)
         elif isinstance(self._auth, HeaderAuth):
             self._signer = self._auth
-        self._keepalive = keepalive
         self._base_headers = {
             "Accept-Encoding": ACCEPT_ENCODING,
             "Connection": "keep-alive",
             "User-Agent": user_agent(options.user_agent),
         }
         self._headers = {**self._base_headers, **headers}
-        # An ``httpx.Auth`` works on httpx's own requests only.
-        self._auth_of_httpx = self._auth is not None and self._signer is None
-        # Here already, so that a proxy of the environment that cannot be used is an error of the constructor.
-        for url in filter(None, (endpoint, getattr(self._auth, "token_url", None))):
-            if needs_httpx(options, endpoint=url, auth_of_httpx=self._auth_of_httpx):
-                library_of(options.http)  # imported now: it takes too long to do it within a request
+        self._backends = Backends(
+            options,
+            endpoint=endpoint,
+            keepalive=keepalive,
+            # None if we set the headers: otherwise httpx would take credentials from the caller's own client.
+            auth={} if self._auth is None else {"auth": None if self._signer else self._auth},
+            signs_in=self._token_signer is not None,
+            token_url=getattr(self._auth, "token_url", None),
+        )
         self._state: _LoopState | None = None
         self._closed = False
         self._sent_secrets: set[str] = set()
@@ -105,16 +104,6 @@ class ApiClient:
         self._set_up = False  # once there was a good reply, trouble is the network's and passes
         self._proxy_secrets = proxy_secrets(options.proxy)
         self._redactor = Redactor(())
-        self._tls: Any = options.verify
-        self._tls_elsewhere: Any = options.verify
-        """The certificates for token endpoints at other origins."""
-        if options.http is not None or options.transport is not None:
-            return
-        # Now, so that a file that cannot be read is an error here and not in the middle of a wait.
-        if endpoint.startswith("https:"):
-            self._tls = tls_context(options.verify, options.cert)
-        if self._token_signer is not None and not (isinstance(options.verify, bool) and options.cert is None):
-            self._tls_elsewhere = tls_context(options.verify, options.cert, public=True)
 
     @without_frames
     async def send(
@@ -302,7 +291,7 @@ class ApiClient:
         if self._state is None or not self._state.backend.on_current_loop:
             # ``fast_acquire``: a request has enough other checkpoints, and needs none to enter the limiter.
             limiter = anyio.Semaphore(self._options.concurrency, fast_acquire=True)
-            self._state = _LoopState(self._source_backend(), limiter)
+            self._state = _LoopState(self._backends.own(), limiter)
         return self._state
 
     def _backend_for(self, url: str) -> HttpBackend:
@@ -311,24 +300,8 @@ class ApiClient:
         if endpoint == self.endpoint or options.http is not None or options.transport is not None:
             return state.backend
         if endpoint not in state.other_origins:
-            # Another host has its own proxy, scheme and certificate: that a cluster is behind a private CA,
-            # or on plain http, does not say whether its token issuer is to be trusted.
-            if endpoint.startswith("https:"):
-                options = attrs.evolve(options, verify=self._tls_elsewhere, cert=None)
-            state.other_origins[endpoint] = self._create_backend(endpoint, options, {"auth": None})
+            state.other_origins[endpoint] = self._backends.elsewhere(endpoint)
         return state.other_origins[endpoint]
-
-    def _source_backend(self) -> HttpBackend:
-        # None if we set the headers: otherwise httpx would take credentials from the caller's own client.
-        auth = {} if self._auth is None else {"auth": None if self._signer else self._auth}
-        return self._create_backend(
-            self.endpoint, attrs.evolve(self._options, verify=self._tls, cert=None), auth
-        )
-
-    def _create_backend(self, endpoint: str, options: Options, auth: Mapping[str, Any]) -> HttpBackend:
-        if not needs_httpx(options, endpoint=endpoint, auth_of_httpx=self._auth_of_httpx):
-            return H11Backend(options, endpoint=endpoint, keepalive=self._keepalive)
-        return HttpxBackend.create(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
 
 
 def _is_good(response: HttpResponse, method: str) -> bool:

@@ -1,0 +1,73 @@
+"""Make the backends of one source: for its own endpoint, and for token endpoints elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from common.http.backend import HttpBackend
+from common.http.h11_backend import H11Backend
+from common.http.httpx_backend import HttpxBackend, library_of
+from common.http.selection import needs_httpx
+from common.http.tls import tls_context
+from common.options import Options
+
+
+class Backends:
+    """What a source's backends are made of, on whatever event loop.
+
+    ``auth`` is what `HttpxBackend` takes. ``token_url`` is the token endpoint, as far as it is known, and
+    ``signs_in`` is whether there is any. ``keepalive`` is how long an idle connection is kept, in seconds.
+
+    Raise `UsageError` for TLS files that cannot be loaded, and for proxies of the environment that cannot be
+    used: here, and not in the middle of a wait.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        endpoint: str,
+        keepalive: float,
+        auth: Mapping[str, Any],
+        signs_in: bool,
+        token_url: str | None,
+    ) -> None:
+        self._options = options
+        self._endpoint = endpoint
+        self._keepalive = keepalive
+        self._auth = auth
+        self._auth_of_httpx = auth.get("auth") is not None
+        for url in filter(None, (endpoint, token_url)):
+            if self._needs_httpx(options, url):
+                library_of(options.http)  # imported now: it takes too long to do it within a request
+        self._own_tls = self._public_tls = options.verify
+        if options.http is not None or options.transport is not None:
+            return
+        if endpoint.startswith("https:"):
+            self._own_tls = tls_context(options.verify, options.cert)
+        if signs_in and not (isinstance(options.verify, bool) and options.cert is None):
+            self._public_tls = tls_context(options.verify, options.cert, public=True)
+
+    def own(self) -> HttpBackend:
+        """Return a backend for the source's own endpoint, on the running event loop."""
+        return self._create(self._endpoint, self._own_tls, self._auth)
+
+    def elsewhere(self, origin: str) -> HttpBackend:
+        """Return a backend for another origin, which gets no credentials but those of each request.
+
+        Another host has its own proxy, scheme and certificate: that a cluster is behind a private CA, or on
+        plain http, does not say whether its token issuer is to be trusted.
+        """
+        return self._create(origin, self._public_tls, {"auth": None})
+
+    def _create(self, endpoint: str, tls: Any, auth: Mapping[str, Any]) -> HttpBackend:
+        options = attrs.evolve(self._options, verify=tls, cert=None)
+        if self._needs_httpx(options, endpoint):
+            return HttpxBackend.create(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
+        return H11Backend(options, endpoint=endpoint, keepalive=self._keepalive)
+
+    def _needs_httpx(self, options: Options, endpoint: str) -> bool:
+        return needs_httpx(options, endpoint=endpoint, auth_of_httpx=self._auth_of_httpx)
