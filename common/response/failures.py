@@ -71,7 +71,8 @@ def api_error(response: HttpResponse, error_body: ErrorBody, *, request: str) ->
     detail = error_body.message or (f"the body begins {excerpt[:120]!r}" if excerpt else "no body")
     elsewhere = response.redirected_to
     if elsewhere is not None:
-        # Without the body, which repeats the whole address as a rule.
+        # Without the body, which is not the API's, and repeats the whole address as a rule.
+        error_body = attrs.evolve(error_body, code=None, message=None)
         detail, excerpt = f"a redirect to {elsewhere}, and none is followed", ""
     text = f"{request} answered {response.status}{phrase}: {detail}"
     if error_body.code:
@@ -85,7 +86,7 @@ def api_error(response: HttpResponse, error_body: ErrorBody, *, request: str) ->
         f"{text}; {hint}" if hint else text,
         status=response.status,
         code=error_body.code,
-        message=None if elsewhere is not None else error_body.message,
+        message=error_body.message,
         request_id=error_body.request_id,
         body=excerpt[:EXCERPT],
         transient=elsewhere is None and is_transient(response.status, error_body),
