@@ -3,7 +3,8 @@
 httpcore cleans up after an exception, but not after a cancellation. One that arrives during a TLS handshake
 leaves the socket to the garbage collector, and below a proxy's tunnel a place of the pool too. One that
 arrives when a connection has been made, before the request is sent on it, or when a tunnel is about to be
-made, leaves a place that is never used again. What httpcore does is told by its ``trace`` extension
+made, leaves a place that is never used again. So does any before a SOCKS proxy has made its connection, and
+what such a proxy refuses leaves the socket. What httpcore does is told by its ``trace`` extension
 (https://www.encode.io/httpcore/extensions/), whose function is awaited between its steps, so that both can be
 mended there.
 """
@@ -35,8 +36,18 @@ class ConnectionTrace:
             self._stream = info["return_value"]
         # From here to the next event it waits for nothing but a lock.
         self._scope.shield = made
-        if outcome == "failed" and step.endswith(".start_tls"):
+        if outcome == "failed" and step.startswith("socks."):
+            self._give_up_socks()
+        if outcome == "failed" and step.endswith((".start_tls", ".setup_socks5_connection")):
             await self._close(self._stream)
+
+    def _give_up_socks(self) -> None:
+        # Unless it was an `Exception`, httpcore takes the connection for one that is still being made.
+        for pool in _pools(self._client):
+            for each in list(getattr(pool, "_requests", ())):
+                trace = each.request.extensions.get("trace")
+                if getattr(trace, "__self__", None) is self and hasattr(each.connection, "_connect_failed"):
+                    each.connection._connect_failed = True
 
     async def _close(self, stream: Any) -> None:
         with anyio.move_on_after(CLOSE_GRACE, shield=True):
@@ -46,10 +57,15 @@ class ConnectionTrace:
                     await connection.aclose()
 
 
-def _connections(client: Any) -> Iterator[Any]:
+def _pools(client: Any) -> list[Any]:
     transports = (getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values())
-    for transport in transports:
-        yield from list(getattr(getattr(transport, "_pool", None), "connections", ()))
+    pools = (getattr(transport, "_pool", None) for transport in transports)
+    return [pool for pool in pools if pool is not None]
+
+
+def _connections(client: Any) -> Iterator[Any]:
+    for pool in _pools(client):
+        yield from list(getattr(pool, "connections", ()))
 
 
 def _stream_below(connection: Any) -> object:

@@ -154,27 +154,32 @@ async def test_a_proxy_that_no_request_goes_through_does_not_matter(
 
 # --- SOCKS
 
+OPENED = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00"
+"""The reply of a proxy that has connected."""
+
 
 @contextlib.contextmanager
-def socks(*replies: bytes) -> Generator[tuple[str, list[bytes]], None, None]:
+def socks(*replies: bytes, hangs: bool = False) -> Generator[tuple[str, list[bytes]], None, None]:
     """A SOCKS 5 proxy (RFC 1928), where to find it, and what was asked of it.
 
-    It gives these replies and closes; without any it connects to this machine, whatever the host.
+    It gives these replies and closes, or says no more; without any it connects to this machine.
     """
     asked: list[bytes] = []
 
     def serve(line: socket.socket) -> None:
         with contextlib.suppress(OSError), line:
-            if replies:
+            if replies or hangs:
                 for reply in replies:
                     asked.append(line.recv(65536))
                     line.sendall(reply)
+                while hangs and (data := line.recv(65536)):
+                    asked.append(data)
                 return
             asked.append(line.recv(65536))
             line.sendall(b"\x05\x00")
             asked.append(line.recv(65536))
             with socket.create_connection(("127.0.0.1", int.from_bytes(asked[-1][-2:], "big"))) as target:
-                line.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
+                line.sendall(OPENED)
                 back = threading.Thread(target=relay, args=(target, line))
                 back.start()
                 relay(line, target)
@@ -239,7 +244,6 @@ async def test_a_socks_proxy_is_used(
     ],
     ids=["HTTP", "nothing", "half", "no method", "refused", "half a reply", "nonsense"],
 )
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # httpcore leaves such a connection to the collector
 async def test_what_a_socks_proxy_says_instead_is_passing_trouble_before_which_nothing_was_sent(
     replies: list[bytes],
 ) -> None:
@@ -248,3 +252,22 @@ async def test_what_a_socks_proxy_says_instead_is_passing_trouble_before_which_n
             with pytest.raises(TransportError) as caught:
                 await source.start("DELETE", "/api/storage/volumes/1")
     assert (caught.value.transient, caught.value.sent) == (True, False)
+
+
+@asynchronous
+@with_socks
+@pytest.mark.parametrize(
+    "replies", [[], [b"\x05\x00"], [b"\x05\x00", OPENED]], ids=["at first", "later", "in TLS"]
+)
+async def test_a_request_cancelled_below_a_socks_proxy_leaves_no_place_occupied(
+    replies: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socks(*replies, hangs=True) as (url, asked):
+        async with OntapJobs("cluster1", auth=AUTH, proxy=url, concurrency=2) as source:
+            for number in range(5):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(source.get, "j1")
+                    with anyio.fail_after(10):  # the proxy is a thread of its own
+                        while len(asked) < (number + 1) * (len(replies) + 1):  # noqa: ASYNC110
+                            await anyio.sleep(0.001)
+                    group.cancel_scope.cancel()
