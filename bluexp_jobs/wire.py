@@ -12,7 +12,15 @@ from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job, JobItem
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
-from common.response.decoding import Fields, Object, kind, root_object, text
+from common.response.decoding import (
+    Fields,
+    Object,
+    kind,
+    readable_id,
+    repair_warnings,
+    root_object,
+    text,
+)
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
@@ -128,7 +136,7 @@ def parse_started(response: HttpResponse) -> StartedJobs:
         root = root_object(response.body)
     except DecodeError:
         return StartedJobs(unnamed=accepted)
-    ids = [text(root.get(key)) for key in _JOB_ID_KEYS]
+    ids = [readable_id(root, key) for key in _JOB_ID_KEYS]
     refs = tuple(JobRef(PROVIDER, "", id) for id in ids if id)[:1]
     error, message = text(root.get("error")), text(root.get("message"))
     errors = (ErrorDetail(message or error, code=text(root.get("code")), title=error),) if error else ()
@@ -162,6 +170,8 @@ def _job(
     known_id = record.id or id
     if not known_id:
         raise DecodeError("the job has no id, and the request named none", path=f"{path}.id")
+    if record.id and readable_id(data, "id") is None:
+        raise DecodeError("the id has characters that cannot be read", path=f"{path}.id", transient=True)
     items = tuple(_items(record, states))
     state = read_state(record.status, STATES, states)
     open_items = [item for item in items if not item.state.terminal]
@@ -183,7 +193,7 @@ def _job(
         progress=_progress(items),
         created_at=record.time,
         errors=job_errors + tuple(error for item in items for error in item.errors),
-        warnings=warnings,
+        warnings=warnings + repair_warnings(data),
         items=items,
         record=record,
     )

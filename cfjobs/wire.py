@@ -19,7 +19,17 @@ from common.model.job import ErrorDetail, Job, unique
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.polling.throttle import Budget
-from common.response.decoding import Fields, Object, as_json, integer, objects, root_object, text
+from common.response.decoding import (
+    Fields,
+    Object,
+    as_json,
+    integer,
+    objects,
+    readable_id,
+    repair_warnings,
+    root_object,
+    text,
+)
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse, last_segment
 from common.response.writes import StartedJobs
@@ -104,6 +114,8 @@ def parse_job(
     known_id = record.guid or id
     if not known_id:
         raise DecodeError("the job has no guid, and the request named none", path="$.guid")
+    if record.guid and readable_id(root, "guid") is None:
+        raise DecodeError("the guid has characters that cannot be read", path="$.guid", transient=True)
     return Job(
         JobRef(PROVIDER, endpoint, known_id, scope),
         read_state(record.state, STATES, states),
@@ -112,7 +124,7 @@ def parse_job(
         created_at=record.created_at,
         updated_at=record.updated_at,
         errors=tuple(map(_detail, record.errors)),
-        warnings=unique(record.warnings),
+        warnings=unique((*record.warnings, *repair_warnings(root))),
         links={name: link.href for name, link in record.links.items()},
         record=record,
     )

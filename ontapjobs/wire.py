@@ -13,7 +13,15 @@ from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
-from common.response.decoding import Fields, Object, objects, root_object, text
+from common.response.decoding import (
+    Fields,
+    Object,
+    objects,
+    readable_id,
+    repair_warnings,
+    root_object,
+    text,
+)
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
 from ontapjobs.data_engine import MORE_STATES, PATH, links_with_parent, read_progress, sub_job_items
@@ -206,6 +214,8 @@ def build_job(
     known_id = record.uuid or id
     if not known_id:
         raise DecodeError("the job has no uuid, and the request named none", path=f"{path}.uuid")
+    if record.uuid and readable_id(data, "uuid") is None:
+        raise DecodeError("the uuid has characters that cannot be read", path=f"{path}.uuid", transient=True)
     table = _table(scope)
     state = read_state(record.state, table, states)
     items = sub_job_items(record, table, states)
@@ -228,7 +238,7 @@ def build_job(
         updated_at=record.update_time,
         finished_at=record.end_time if state.terminal else None,
         errors=_errors(record, state) + tuple(error for item in items for error in item.errors),
-        warnings=warnings,
+        warnings=warnings + repair_warnings(data),
         items=items,
         links=links_with_parent(record),
         record=record,
