@@ -119,10 +119,10 @@ def read_refresh_token(response: HttpResponse) -> str | None:
     """Return the refresh token in a response of status 200, None for none. It may come without a token."""
     try:
         refresh = _fields(response).get("refresh_token")
-        usable = isinstance(refresh, str) and refresh.encode() and REPLACEMENT not in refresh
-        return refresh if usable else None
+        usable = isinstance(refresh, str) and bool(refresh.encode()) and REPLACEMENT not in refresh
     except (DecodeError, UnicodeEncodeError):  # the latter for a lone surrogate, which cannot be sent
         return None
+    return refresh if usable else None
 
 
 def sign_in_failed(text: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Read a JSON object in which texts have bytes that JSON forbids: invalid UTF-8, or control characters.
 
-Servers put into a message what others gave them, such as a file name in Latin-1 or the output of a command with
-line ends in it. RFC 8259 allows neither in a text (sections 7 and 8.1), and a strict reader then returns
+Servers put into a message what others gave them, such as a file name in Latin-1, or the output of a command
+with line ends in it. RFC 8259 allows neither in a text (sections 7 and 8.1), and a strict reader then returns
 nothing at all of a response that says plainly how the job ended. Here each byte that no text may have becomes
 U+FFFD. Nothing else is forgiven: such a byte in the name of a member, or outside of the texts, makes the
 response unreadable, and so does a root that is no object.
@@ -28,7 +28,8 @@ _NEXT_BROKEN = re.compile(
     rb"""(?: [^"]++ | "%b(?:\\[\ -~]%b)*+" )*+     # all before the next text with a forbidden byte,
     ("[^"\\]*+(?:\\.[^"\\]*+)*+"?)?              # that text,
     ([\ \t\r\n]*:)?                               # and the colon behind it if it is a member's name
-    """ % (_CHARACTERS, _CHARACTERS),
+    """
+    % (_CHARACTERS, _CHARACTERS),
     re.DOTALL | re.VERBOSE,
 )
 """A match never fails and takes nothing back, so that the time is linear in the size of the response."""
