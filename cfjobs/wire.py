@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 
 import attrs
 
+from cfjobs.router import read_router_error
 from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job, unique
 from common.model.refs import JobRef, Scope
@@ -149,10 +150,20 @@ def parse_record(data: Object) -> JobRecord:
 def parse_error(response: HttpResponse) -> ErrorBody:
     """Return what an error body says: ``{"errors": […]}``, or on 502 one error at the root.
 
-    Only code and title are stable, never the detail. A 404 is about the job only with code 10010: the
-    platform's router answers 404 with ``X-Cf-RouterError`` while the API itself has no route.
+    Only code and title are stable, never the detail. A 404 is about the job only with code 10010, and what
+    the platform's router answers is never the API's word (`cfjobs.router`): it passes.
     """
     request_id = response.header("x-vcap-request-id")
+    router = read_router_error(response)
+    if router is not None:
+        reached = "" if router.forwarded else ": no server of the API got the request"
+        return ErrorBody(
+            request_id=request_id,
+            from_api=False,
+            transient=True,
+            forwarded=router.forwarded,
+            hint=f"the platform's router says {router.word!r} (X-Cf-RouterError){reached}",
+        )
     try:
         root = root_object(response.body)
     except DecodeError:
@@ -162,7 +173,7 @@ def parse_error(response: HttpResponse) -> ErrorBody:
     messages = [message for item in fields if (message := item.text("detail") or item.text("title"))]
     if not codes and not messages:
         return ErrorBody(request_id=request_id, from_api=False)
-    missing = response.status == 404 and NOT_FOUND in codes and response.header("x-cf-routererror") is None
+    missing = response.status == 404 and NOT_FOUND in codes
     return ErrorBody(
         code=codes[0] if codes else None,
         message="; ".join(messages) or None,
