@@ -18,6 +18,7 @@ from common.model.tracebacks import without_frames
 from common.options import SourceOptions, read_action
 from common.sources.http import HttpSource
 from ontapjobs.actions import send_action
+from ontapjobs.bulk import HELD, BulkResult, act_on_all, bulk_path
 from ontapjobs.driver import OntapDriver
 from ontapjobs.links import JOBS
 from ontapjobs.paging import count_records, list_jobs
@@ -109,6 +110,36 @@ class OntapJobs(HttpSource):
     def _check_action(self, ref: JobRef) -> None:
         if ref.scope:
             raise Unsupported(f"{ref}: only the cluster's own jobs can be acted on, others are read alone")
+
+    async def cancel_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
+        """Cancel all jobs that match every filter, by one request, and return what the server said.
+
+        The filters are those of `list`; name the states too (``state=["queued", "running", "paused"]``), for
+        jobs that have ended refuse. ``every=True`` stands for no filter: all jobs of the cluster. One job
+        that refuses does not stop the others, and is among the result's ``errors``.
+
+        Raise `UsageError` for no filter, before any request; `ActionUncertain` if the response was lost,
+        `ActionRefused` or `SourceError` if the server refused the request as such. It is never sent twice.
+        """
+        return await self._act_on_all(Action.CANCEL, filters, every)
+
+    async def pause_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
+        """Pause all jobs that match every filter, as `cancel_all` cancels them."""
+        return await self._act_on_all(Action.PAUSE, filters, every)
+
+    async def resume_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
+        """Resume all jobs that match every filter, as `cancel_all` cancels them."""
+        return await self._act_on_all(Action.RESUME, filters, every)
+
+    async def _act_on_all(self, action: Action, filters: Filters, every: bool) -> BulkResult:
+        return await act_on_all(
+            self._reader,
+            bulk_path(action, filters, every=every),
+            action,
+            endpoint=self.endpoint,
+            states=self.states,
+            timeout=self._request_timeout + HELD,
+        )
 
     def _list(self, query: str) -> AsyncIterator[Job]:
         return list_jobs(self._reader, f"{JOBS}?{query}", endpoint=self.endpoint, states=self.states)

@@ -61,8 +61,9 @@ Private CLI calls hand them through. CANCELLED is the server's word, never infer
 through the REST API ends as success or failure.
 """
 
-TRANSIENT_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
-"""Codes of transient errors: too many requests in progress, RPC failures, a node out of quorum."""
+TRANSIENT_CODES = frozenset({"262160", "65541", "65552", "65562", "393271", "458773", "2621573"})
+"""Codes of transient errors, with any status: too many requests in progress, RPC failures, a node out of
+quorum, a job manager that is not initialised yet, an SVM that is locked for a moment."""
 
 NO_REASON = "the job failed, and the server gave no reason"
 
