@@ -31,7 +31,7 @@ from common.response.decoding import (
     root_object,
     text,
 )
-from common.response.failures import ErrorBody
+from common.response.failures import FATAL, ErrorBody
 from common.response.http_response import HttpResponse, last_segment
 from common.response.writes import StartedJobs
 
@@ -178,7 +178,8 @@ def parse_error(response: HttpResponse) -> ErrorBody:
         code=codes[0] if codes else None,
         message="; ".join(messages) or None,
         request_id=request_id,
-        transient=not TRANSIENT_CODES.isdisjoint(codes) or (response.status == 404 and not missing),
+        transient=(response.status not in FATAL and not TRANSIENT_CODES.isdisjoint(codes))
+        or (response.status == 404 and not missing),
         not_found=missing,
     )
 
