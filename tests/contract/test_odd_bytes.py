@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
 from bluexp_jobs import BlueXPJobs
 from common import ActionUncertain, ApiError, DecodeError, Job, JobFailed, JobNotFound, JobState, wait_all
 from common.response.decoding import REPAIRED
+from common.simulator import faults
 from ontapjobs import OntapJobs
 from tests.common.scripted import Answer
 from tests.contract.systems import BLUEXP, ONTAP, SOURCES, Rig, System, asked_for, name_of
@@ -33,7 +36,7 @@ def damaged(rig: Rig, bad: bytes) -> Answer:
     return answer
 
 
-def fields(system: System) -> dict[str, object]:
+def fields(system: System) -> dict[str, Any]:
     """What a failed job has in this system, with the mark in its message."""
     if system.provider == "cf":
         return {"errors": [{"code": 10009, "title": "CF-UnableToPerform", "detail": ODD}]}
@@ -85,6 +88,21 @@ async def test_a_list_reads_them_all(system: System, bad: bytes) -> None:
         jobs = {job.state: job async for job in rig.member.list()}
         check(jobs[JobState.FAILED], bad)
         assert jobs[JobState.RUNNING].warnings == ()
+
+
+@pytest.mark.parametrize(("raw_lines", "text"), [(False, "p\ufffdre\nend"), (True, "p\ufffdre\ufffdend")])
+async def test_a_simulator_writes_like_a_careless_program(system: System, raw_lines: bool, text: str) -> None:
+    async with system.rig() as rig:
+        written = {
+            "ontap": {"message": "père\nend"},
+            "bluexp": {"type": "père\nend"},
+            "cf": {"operation": "père\nend"},
+        }
+        job = rig.job((JobState.SUCCEEDED, None), **written[system.provider])
+        rig.simulator.inject(None, faults.Latin1(raw_lines))
+        read = await rig.source.wait(job, timeout=60)
+        assert text in (read.message, read.operation)
+        assert read.warnings == (REPAIRED,)
 
 
 async def test_the_fast_path_leaves_such_a_record_to_the_general_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,8 +69,8 @@ def test_nothing_else_is_forgiven(sent: bytes) -> None:
 
 def test_the_objects_around_a_replaced_character_are_marked_and_no_others() -> None:
     root = read_json(b'{"records": [{"a": "\xe9"}, {"a": "e"}, {"b": [["\xe9"]]}], "x": {"y": "e"}}')
-    records = root["records"]
-    assert [bool(repair_warnings(each)) for each in (root, *records, root["x"])] == [
+    objects: list[Any] = [root, *root["records"], root["x"]]
+    assert [bool(repair_warnings(each)) for each in objects] == [
         True,
         True,
         False,
