@@ -119,8 +119,8 @@ def parse_list(
 ) -> tuple[list[Job], list[DecodeError]]:
     """Return what `parse_jobs` would, and an error for each record that cannot be read."""
 
-    def read(record: Object, path: str) -> Job:
-        return _job(record, endpoint, scope, "", states, path)
+    def read(record: Object, index: int) -> Job:
+        return _job(record, endpoint, scope, "", states, f"$.job[{index}]")
 
     return read_each(_members(data), read, "$.job")
 

@@ -1,9 +1,9 @@
 """Decide what the platform's router says when it answers in the place of the API.
 
 gorouter names the trouble in the header ``X-Cf-RouterError`` (its source: ``handlers/lookup.go``,
-``routeservice.go``, ``max_request_size.go``, ``paniccheck.go``; ``proxy/round_tripper/error_handler.go``). Such
-a response is never the API's, whatever its body holds. Most words are said before any server was chosen; behind
-``endpoint_failure`` stands in brackets what Go's HTTP client said of the last try (since August 2021).
+``routeservice.go``, ``max_request_size.go``, ``paniccheck.go``; ``proxy/round_tripper/error_handler.go``).
+Such a response is never the API's, whatever its body holds. Most words are said before a server was chosen;
+behind ``endpoint_failure`` stands in brackets what Go's HTTP client said of the last try (since August 2021).
 """
 
 from __future__ import annotations

@@ -57,17 +57,6 @@ class BulkResult:
         errors = f": {'; '.join(map(str, self.errors))}" if self.errors else ""
         return f"{self.action} of {number} jobs, {len(self.errors)} errors{errors}"
 
-    def _and(self, page: BulkResult) -> BulkResult:
-        """Return both together. A number that one of them does not tell is not known."""
-        count = None if self.count is None or page.count is None else self.count + page.count
-        return BulkResult(
-            self.action,
-            count,
-            self.refs + page.refs,
-            self.errors + page.errors,
-            self.started + page.started,
-        )
-
 
 def bulk_path(action: Action, filters: Filters, *, every: object) -> str:
     """Return the path of the request. Raise `UsageError` for an empty filter without ``every=True``."""
@@ -103,7 +92,7 @@ async def act_on_all(
         while (page_path := walk.next_path(href)) is not None:
             response = await _send(reader, page_path, action, timeout)
             page, following = _read(reader, response, action, endpoint, states)
-            result = page if result is None else result._and(page)
+            result = page if result is None else _together(result, page)
             walk.mark_read(page_path)
             if following is None:
                 break
@@ -113,6 +102,18 @@ async def act_on_all(
             error.add_note(f"before that, the server answered: {result}")
         raise
     return BulkResult(action) if result is None else result
+
+
+def _together(first: BulkResult, second: BulkResult) -> BulkResult:
+    """Return what two pages say. A number that one of them does not tell is not known."""
+    known = first.count is not None and second.count is not None
+    return BulkResult(
+        first.action,
+        (first.count or 0) + (second.count or 0) if known else None,
+        first.refs + second.refs,
+        first.errors + second.errors,
+        first.started + second.started,
+    )
 
 
 async def _send(reader: HttpReader, path: str, action: Action, timeout: float) -> HttpResponse:

@@ -155,9 +155,10 @@ def parse_page(
     # path.
     reader = None if root is data else _fast_reader(endpoint, (), states, intern=True)
 
-    def read(record: Object, path: str) -> Job:
-        job = reader and reader.read(record)
-        return job or build_job(record, endpoint=endpoint, scope=(), id="", states=states, path=path)
+    def read(record: Object, index: int) -> Job:
+        return (reader and reader.read(record)) or build_job(
+            record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]"
+        )
 
     jobs, failures = read_each(members, read, "$.records")
     return Page(jobs, read_hrefs(root).get("next"), count, failures)

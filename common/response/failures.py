@@ -85,7 +85,8 @@ def api_error(response: HttpResponse, error_body: ErrorBody, *, request: str) ->
         transient=transient,
         retry_after=response.retry_after,
     )
-    error.sent = error_body.forwarded is not False
+    if error_body.forwarded is False:
+        error.sent = False
     return error
 
 

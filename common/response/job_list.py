@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from common.model.errors import DecodeError
@@ -14,17 +14,20 @@ NAMED = 10
 
 
 def read_each(
-    records: Iterable[object], read: Callable[[Object, str], Job], path: str
+    records: Iterable[object], read: Callable[[Object, int], Job], path: str
 ) -> tuple[list[Job], list[DecodeError]]:
-    """Return the jobs in the records, and an error for each that has none; ``path`` is that of the array."""
+    """Return the jobs in the records, and an error for each that cannot be read.
+
+    ``read`` is given a record and its index in the array, which is at ``path``.
+    """
     jobs: list[Job] = []
     failures: list[DecodeError] = []
     for index, record in enumerate(records):
-        place = f"{path}[{index}]"
         try:
-            if not isinstance(record, dict):
-                raise DecodeError(f"expected a record, got {kind(record)}", path=place, transient=True)
-            jobs.append(read(cast("Object", record), place))
+            if type(record) is not dict and not isinstance(record, Mapping):
+                what = f"expected a record, got {kind(record)}"
+                raise DecodeError(what, path=f"{path}[{index}]", transient=True)
+            jobs.append(read(cast("Object", record), index))
         except DecodeError as error:
             failures.append(error.with_traceback(None))  # whose frames would keep the whole page
     return jobs, failures

@@ -84,7 +84,8 @@ def test_an_id_with_a_replaced_character_is_none() -> None:
     damaged = read_json(b'{"uuid": "a\xe9", "message": "\xe9"}')
     sound = read_json(b'{"uuid": "a", "message": "\xe9"}')
     odd = read_json('{"uuid": "a\ufffd"}')
-    assert [readable_id(each, "uuid") for each in (damaged, sound, odd, {})] == [None, "a", "a\ufffd", None]
+    read = [readable_id(each, "uuid") for each in (damaged, sound, odd)]
+    assert read == [None, "a", "a\ufffd"]
 
 
 def test_a_response_with_very_many_such_texts_is_not_read() -> None:
