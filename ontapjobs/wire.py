@@ -179,7 +179,7 @@ def parse_count(data: bytes | str | Object, *, has_records: bool) -> tuple[int |
     count, records = Fields(root).integer("num_records"), root.get("records")
     if has_records and records is not None:
         count = len(records) if isinstance(records, list) else 1
-    return count, read_hrefs(root).get("next")
+    return None if count is None or count < 0 else count, read_hrefs(root).get("next")
 
 
 def parse_error(response: HttpResponse) -> ErrorBody:
