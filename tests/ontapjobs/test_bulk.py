@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -154,6 +155,22 @@ async def test_an_error_beside_what_was_done_hides_neither() -> None:
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        {"records": [{"uuid": A}]},
+        {"records": [{"uuid": A, "error": {"message": "no"}}]},
+        {"num_records": 1},
+        {"job": {"uuid": A}},
+    ],
+    ids=str,
+)
+async def test_an_error_reply_that_tells_of_any_job_is_a_result(told: dict[str, Any]) -> None:
+    source, _ = ontap(failing("1", 409, **told))
+    result = await source.cancel_all(svm_name="vs1")
+    assert result.errors[0] == ErrorDetail("the server's words", code="1")
+
+
+@pytest.mark.parametrize(
     ("answer", "expected", "attributes"),
     [
         (failing("262197", 400), ActionRefused, {"code": "262197", "retryable": False}),
@@ -207,6 +224,9 @@ async def test_no_secret_is_in_what_the_server_said() -> None:
 # --- further pages
 
 
+NEXT = {"next": {"href": f"{JOBS}?p=2"}}
+
+
 def part(*ids: str, following: str | None = None) -> Answer:
     links = {"next": {"href": following}} if following else {}
     return reply({"num_records": len(ids), "records": [{"uuid": id} for id in ids], "_links": links})
@@ -217,6 +237,22 @@ async def test_the_rest_that_the_server_links_is_asked_for_and_no_page_twice() -
     source, wire = ontap(part(A, following=following), part(B, following=following))
     assert await source.cancel_all(svm_name="vs1") == BulkResult(Action.CANCEL, 2, named(A, B))
     assert wire.lines == [FIRST, f"PATCH {following}"]
+
+
+async def test_a_number_that_one_page_does_not_tell_is_not_known() -> None:
+    for pages in (part(A, following=f"{JOBS}?p=2"), reply({})), (reply({"_links": NEXT}), part(A)):
+        source, _ = ontap(*pages)
+        assert (await source.cancel_all(svm_name="vs1")).count is None
+
+
+@virtual
+async def test_the_server_may_hold_the_request_for_its_own_15_seconds_as_well() -> None:
+    simulator, source = cluster()
+    simulator.inject("PATCH", faults.Hang())
+    begun = anyio.current_time()
+    with pytest.raises(ActionUncertain):
+        await source.cancel_all(every=True)
+    assert anyio.current_time() - begun == 45
 
 
 @pytest.mark.parametrize(
