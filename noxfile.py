@@ -21,6 +21,7 @@ FUZZED = (
     *(f"tests/{package}/test_wire.py" for package in ("ontapjobs", "bluexp_jobs", "cfjobs")),
     "tests/ontapjobs/test_fast_path.py",
     "tests/common/response/test_decoding.py",
+    "tests/common/response/test_repair.py",
     "tests/common/response/test_http_response.py",
     "tests/common/model/test_refs.py",
     "tests/common/model/test_serialize.py",

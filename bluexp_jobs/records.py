@@ -256,7 +256,10 @@ def _error(fields: Fields) -> str | None:
     # Text in all records so far. An error in another form is still one, and is reported as JSON.
     value = fields.data.get("error")
     if value is None or isinstance(value, str):
-        return fields.text("error")
+        error = fields.text("error")
+        return error if error is None or error.strip() else ""
+    if not value:
+        return None  # {}, [] and false say that there is none
     return fields.take("error", as_json(value))
 
 

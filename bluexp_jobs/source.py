@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Unpack
 
 from bluexp_jobs.auth import ServiceAccount
 from bluexp_jobs.driver import AGENT_SUFFIX, BlueXPDriver, jobs_path
 from bluexp_jobs.provider import ENDPOINT
-from bluexp_jobs.wire import PROVIDER, parse_jobs
+from bluexp_jobs.wire import PROVIDER, parse_list
 from common.auth.argument import AuthLike
 from common.model.errors import UsageError
 from common.model.job import Job
@@ -18,7 +18,7 @@ from common.model.states import JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
 from common.sources.no_actions import SourceWithoutActions
-from common.sources.paging import Pages
+from common.sources.paging import FetchedPage, Pages
 from common.sources.ref_resolver import MAX_ID
 
 
@@ -57,7 +57,8 @@ class BlueXPJobs(SourceWithoutActions):
 
         ``type`` and ``status`` are passed to the server as they are. A `JobState` as ``status`` is compared
         here instead, since several words mean one state and PARTIAL has none. Raise `UsageError` before
-        any request, `SourceError` while iterating.
+        any request, `SourceError` while iterating, `DecodeError` behind the last job for records that cannot
+        be read.
         """
         if unknown:
             raise UsageError(
@@ -72,12 +73,14 @@ class BlueXPJobs(SourceWithoutActions):
 
         path = f"{self._jobs_path}?{query}" if query else self._jobs_path
 
-        async def fetch(path: str) -> tuple[Iterable[Job], None]:
+        async def fetch(path: str) -> FetchedPage:
             response = await self._reader.send("GET", path)
             if response.status != 200:
                 raise self._reader.request_failure(response, "GET jobs")
-            jobs = parse_jobs(response.body, endpoint=self.endpoint, scope=self.scope, states=self.states)
-            return [job for job in jobs if wanted is None or job.state is wanted], None
+            jobs, failures = parse_list(
+                response.body, endpoint=self.endpoint, scope=self.scope, states=self.states
+            )
+            return FetchedPage([job for job in jobs if wanted is None or job.state is wanted], failures)
 
         return Pages(fetch, path)
 

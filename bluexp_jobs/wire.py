@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from bluexp_jobs.records import Batch, File, JobRecord, Volume, parse_record
 from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job, JobItem
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
-from common.response.decoding import Fields, Object, kind, root_object, text
+from common.response.decoding import (
+    Fields,
+    Object,
+    kind,
+    readable_id,
+    repair_warnings,
+    root_object,
+    text,
+)
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
+from common.response.job_list import as_one, read_each
 from common.response.writes import StartedJobs
 
 PROVIDER = "bluexp"
@@ -76,19 +86,21 @@ def parse_job(
     Raise `DecodeError` for what is no job: no JSON, no ``job`` in it (`NoJob` for an empty one), none with
     that id.
     """
-    records = _records(data)
-    if not records:
+    members = _members(data)
+    if not members:
         raise NoJob("no job in the response", path="$.job", transient=True)
-    index, record = 0, records[0]
-    if len(records) > 1:
-        same = [n for n, item in enumerate(records) if id and text(item.get("id")) == id]
-        if not same:
+    records = {n: member for n, member in enumerate(members) if isinstance(member, Mapping)}
+    if len(members) > 1:
+        records = {n: record for n, record in records.items() if id and text(record.get("id")) == id}
+        if not records:
             raise DecodeError(
-                f"{len(records)} jobs in the response, none with the requested id",
+                f"{len(members)} jobs in the response, none with the requested id",
                 path="$.job",
                 transient=True,
             )
-        index, record = same[0], records[same[0]]
+    if not records:
+        raise DecodeError(f"expected a job, got {kind(members[0])}", path="$.job[0]", transient=True)
+    index, record = next(iter(records.items()))
     return _job(record, endpoint, scope, id, states, f"$.job[{index}]")
 
 
@@ -100,7 +112,25 @@ def parse_jobs(
     states: Mapping[str, JobState] | None = None,
 ) -> list[Job]:
     """Return the jobs in the response to ``GET …/job``. Raise `DecodeError` with the record's path."""
-    return [_job(item, endpoint, scope, "", states, f"$.job[{n}]") for n, item in enumerate(_records(data))]
+    jobs, failures = parse_list(data, endpoint=endpoint, scope=scope, states=states)
+    if failures:
+        raise as_one(failures)
+    return jobs
+
+
+def parse_list(
+    data: bytes | str | Object,
+    *,
+    endpoint: str = "",
+    scope: Scope = (),
+    states: Mapping[str, JobState] | None = None,
+) -> tuple[list[Job], list[DecodeError]]:
+    """Return what `parse_jobs` would, and an error for each record that cannot be read."""
+
+    def read(record: Object, index: int) -> Job:
+        return _job(record, endpoint, scope, "", states, f"$.job[{index}]")
+
+    return read_each(_members(data), read, "$.job")
 
 
 def parse_error(response: HttpResponse) -> ErrorBody:
@@ -140,24 +170,26 @@ def parse_started(response: HttpResponse) -> StartedJobs:
         root = root_object(response.body)
     except DecodeError:
         return StartedJobs(unnamed=accepted)
-    ids = [text(root.get(key)) for key in _JOB_ID_KEYS]
+    ids = [readable_id(root, key) for key in _JOB_ID_KEYS]
     refs = tuple(JobRef(PROVIDER, "", id) for id in ids if id)[:1]
     error, message = text(root.get("error")), text(root.get("message"))
     errors = (ErrorDetail(message or error, code=text(root.get("code")), title=error),) if error else ()
     return StartedJobs(refs, errors=errors, unnamed=accepted and not refs)
 
 
-def _records(data: bytes | str | Object) -> list[Object]:
+def _members(data: bytes | str | Object) -> list[object]:
+    """Return the members of ``job``, also those that are no objects; one object counts as an array of one."""
     root = root_object(data)
     if "job" not in root:
         raise DecodeError("no job in the response: it has no key 'job'", transient=True)
-    if root["job"] == {}:
+    members = root["job"]
+    if members is None or members == {}:
         return []
-    fields = Fields(root)
-    records = fields.objects("job")
-    if "job" in fields.extra:
-        raise DecodeError(f"expected jobs, got {kind(root['job'])}", path="$.job", transient=True)
-    return records
+    if isinstance(members, Mapping):
+        return [members]
+    if not isinstance(members, list):
+        raise DecodeError(f"expected jobs, got {kind(members)}", path="$.job", transient=True)
+    return cast("list[object]", members)
 
 
 def _job(
@@ -174,6 +206,8 @@ def _job(
     known_id = record.id or id
     if not known_id:
         raise DecodeError("the job has no id, and the request named none", path=f"{path}.id")
+    if record.id and readable_id(data, "id") is None:
+        raise DecodeError("the id has characters that cannot be read", path=f"{path}.id", transient=True)
     items = tuple(_items(record, states))
     state = read_state(record.status, STATES, states)
     open_items = [item for item in items if not item.state.terminal]
@@ -195,7 +229,7 @@ def _job(
         progress=_progress(items),
         created_at=record.time,
         errors=job_errors + tuple(error for item in items for error in item.errors),
-        warnings=warnings,
+        warnings=warnings + repair_warnings(data),
         items=items,
         record=record,
     )

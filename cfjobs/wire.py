@@ -14,13 +14,24 @@ from urllib.parse import unquote_plus
 
 import attrs
 
+from cfjobs.router import read_router_error
 from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job, unique
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.polling.throttle import Budget
-from common.response.decoding import Fields, Object, as_json, integer, objects, root_object, text
-from common.response.failures import ErrorBody
+from common.response.decoding import (
+    Fields,
+    Object,
+    as_json,
+    integer,
+    objects,
+    readable_id,
+    repair_warnings,
+    root_object,
+    text,
+)
+from common.response.failures import FATAL, ErrorBody
 from common.response.http_response import HttpResponse, last_segment
 from common.response.writes import StartedJobs
 
@@ -106,6 +117,8 @@ def parse_job(
     known_id = record.guid or id
     if not known_id:
         raise DecodeError("the job has no guid, and the request named none", path="$.guid")
+    if record.guid and readable_id(root, "guid") is None:
+        raise DecodeError("the guid has characters that cannot be read", path="$.guid", transient=True)
     state = read_state(record.state, STATES, states)
     unexplained = state is JobState.FAILED and not record.errors
     return Job(
@@ -117,7 +130,7 @@ def parse_job(
         updated_at=record.updated_at,
         message=_where_the_reason_is(record) if unexplained else None,
         errors=tuple(map(_detail, record.errors)),
-        warnings=unique(record.warnings),
+        warnings=unique((*record.warnings, *repair_warnings(root))),
         links={name: link.href for name, link in record.links.items()},
         record=record,
     )
@@ -142,10 +155,20 @@ def parse_record(data: Object) -> JobRecord:
 def parse_error(response: HttpResponse) -> ErrorBody:
     """Return what an error body says: ``{"errors": […]}``, or on 502 one error at the root.
 
-    Only code and title are stable, never the detail. A 404 is about the job only with code 10010: the
-    platform's router answers 404 with ``X-Cf-RouterError`` while the API itself has no route.
+    Only code and title are stable, never the detail. A 404 is about the job only with code 10010, and what
+    the platform's router answers is never the API's word (`cfjobs.router`): it passes.
     """
     request_id = response.header("x-vcap-request-id")
+    router = read_router_error(response)
+    if router is not None:
+        reached = "" if router.forwarded else ": no server of the API got the request"
+        return ErrorBody(
+            request_id=request_id,
+            from_api=False,
+            transient=True,
+            forwarded=router.forwarded,
+            hint=f"the platform's router says {router.word!r} (X-Cf-RouterError){reached}",
+        )
     try:
         root = root_object(response.body)
     except DecodeError:
@@ -155,13 +178,13 @@ def parse_error(response: HttpResponse) -> ErrorBody:
     messages = [message for item in fields if (message := item.text("detail") or item.text("title"))]
     if not codes and not messages:
         return ErrorBody(request_id=request_id, from_api=False)
-    missing = response.status == 404 and NOT_FOUND in codes and response.header("x-cf-routererror") is None
+    missing = response.status == 404 and NOT_FOUND in codes
     return ErrorBody(
         code=codes[0] if codes else None,
         message="; ".join(messages) or None,
         request_id=request_id,
-        from_api=response.header("x-cf-routererror") is None,
-        transient=not TRANSIENT_CODES.isdisjoint(codes) or (response.status == 404 and not missing),
+        transient=(response.status not in FATAL and not TRANSIENT_CODES.isdisjoint(codes))
+        or (response.status == 404 and not missing),
         not_found=missing,
     )
 

@@ -22,6 +22,7 @@ from common.exports import api as _api
 from common.exports.api import *
 from common.exports.set_module import set_module as _set_module
 from ontapjobs.actions import REFUSALS
+from ontapjobs.bulk import BulkResult
 from ontapjobs.provider import PROVIDER
 from ontapjobs.records import JobError, JobRecord, Named, SubJob
 from ontapjobs.source import OntapJobs
@@ -30,6 +31,7 @@ from ontapjobs.wire import STATES, parse_job, parse_jobs
 __all__ = [
     "REFUSALS",
     "STATES",
+    "BulkResult",
     "ClientCredentials",
     "JobError",
     "JobRecord",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import attrs
 
@@ -36,26 +37,52 @@ async def send_action(reader: HttpReader, ref: JobRef, action: Action) -> None:
             raise
         raise _uncertain(ref, action, error) from error
     if not response.ok:
-        raise _refused(reader, response, ref, action)
-
-
-def _refused(reader: HttpReader, response: HttpResponse, ref: JobRef, action: Action) -> JobsError:
-    error_body = reader.error_body(response)
-    refusal = REFUSALS.get(error_body.code or "")
-    if refusal is not None:
-        cls = AlreadyFinished if refusal.finished else ActionRefused
-        message = f" ({error_body.message})" if error_body.message else ""
-        return cls(
-            f"{ref}: cannot {action}: {refusal.sentence}{message}",
-            code=error_body.code,
-            retryable=refusal.retryable,
+        raise refusal(
+            reader,
+            response,
+            action,
+            subject=str(ref),
+            request=f"PATCH job {ref.id} {action}",
+            lost=partial(_uncertain, ref, action),
             ref=ref,
         )
-    failure = reader.request_failure(response, f"PATCH job {ref.id} {action}", ref)
+
+
+def refusal(
+    reader: HttpReader,
+    response: HttpResponse,
+    action: Action,
+    *,
+    subject: str,
+    request: str,
+    lost: Callable[[JobsError], ActionUncertain],
+    ref: JobRef | None = None,
+) -> JobsError:
+    """Return the exception for a response that refuses an action on one job (``ref``), or on many.
+
+    ``lost`` makes that for a response from which it cannot be known whether the action was carried out.
+    """
+    error_body = reader.error_body(response)
+    known = REFUSALS.get(error_body.code or "")
+    if known is not None:
+        cls = AlreadyFinished if known.finished else ActionRefused
+        message = f" ({error_body.message})" if error_body.message else ""
+        return cls(
+            f"{subject}: cannot {action}: {known.sentence}{message}",
+            code=error_body.code,
+            retryable=known.retryable,
+            ref=ref,
+        )
+    failure = reader.request_failure(response, request, ref)
     if write_outcome_unknown(response.status, error_body):
-        return _uncertain(ref, action, failure)
+        return lost(failure)
     if isinstance(failure, ApiError) and response.status in (400, 405, 409, 422):
-        return ActionRefused(f"{ref}: cannot {action}: {failure}", code=error_body.code, ref=ref)
+        return ActionRefused(
+            f"{subject}: cannot {action}: {failure}",
+            code=error_body.code,
+            retryable=error_body.transient,
+            ref=ref,
+        )
     return failure
 
 

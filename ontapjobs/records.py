@@ -219,12 +219,12 @@ def _take_links(data: Object, extra: dict[str, Any]) -> FrozenMap:
 
 def read_links(links: Any) -> tuple[FrozenMap, bool]:
     """Return the links with an ``href`` of text, by name, and whether that is all of ``_links``."""
-    if type(links) is not dict:
+    if not isinstance(links, dict):
         return NO_LINKS, links is None
     hrefs: dict[str, str] = {}
     complete = True
     for name, link in links.items():
-        href = link.get("href") if type(link) is dict else None
+        href = link.get("href") if isinstance(link, dict) else None
         if type(href) is str:
             hrefs[name] = href
             complete = complete and len(link) == 1

@@ -10,18 +10,18 @@ import anyio
 
 from common.auth.argument import AuthLike
 from common.http.client import user_agent
-from common.model.errors import JobNotFound, SourceError, Unsupported
+from common.model.errors import DecodeError, JobNotFound, SourceError, Unsupported
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.model.states import Action, JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions, read_action
-from common.response.decoding import Fields, root_object
 from common.sources.http import HttpSource
 from ontapjobs.actions import send_action
+from ontapjobs.bulk import HELD, BulkResult, act_on_all, bulk_path
 from ontapjobs.driver import OntapDriver
 from ontapjobs.links import JOBS
-from ontapjobs.paging import get_list, list_jobs
+from ontapjobs.paging import count_records, list_jobs
 from ontapjobs.query import Filters, encode, filter_query, option_query
 from ontapjobs.wire import PROVIDER
 
@@ -63,7 +63,8 @@ class OntapJobs(HttpSource):
         ``state=["queued", "running"]``, ``svm_name="prod*"``, ``code="!0"``, ``end_time=">2026-01-01"``.
         ``max_records`` is the size of a page, ``return_timeout`` the seconds (0 to 120) after which one
         ends early, ``order_by`` such as ``"start_time desc"``. Raise `UsageError` before any request;
-        `SourceError` while iterating, `DecodeError` for a list that goes round in circles.
+        `SourceError` while iterating, `DecodeError` for a list that goes round in circles, and behind the
+        last job for records that cannot be read.
         """
         query = encode(
             filter_query(filters)
@@ -79,14 +80,12 @@ class OntapJobs(HttpSource):
     async def count(self, **filters: Unpack[Filters]) -> int:
         """Return how many jobs match, without reading them. Takes the filters of `list`."""
         pairs = filter_query(filters)
-        response = await get_list(self._reader, f"{JOBS}?{encode([*pairs, ('return_records', 'false')])}")
-        count = Fields(root_object(response.body)).integer("num_records")
-        if count is not None:
-            return count
-        count = 0
-        async for _ in self._list(encode([*pairs, ("fields", "uuid")])):
-            count += 1
-        return count
+        for option, has_records in ((("return_records", "false"), False), (("fields", "uuid"), True)):
+            path = f"{JOBS}?{encode([*pairs, option])}"
+            count = await count_records(self._reader, path, endpoint=self.endpoint, has_records=has_records)
+            if count is not None:
+                return count
+        raise DecodeError("no list of jobs: neither records nor num_records", transient=True)
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, then read it again.
@@ -112,6 +111,36 @@ class OntapJobs(HttpSource):
     def _check_action(self, ref: JobRef) -> None:
         if ref.scope:
             raise Unsupported(f"{ref}: only the cluster's own jobs can be acted on, others are read alone")
+
+    async def cancel_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
+        """Cancel all jobs that match every filter, by one request, and return what the server said.
+
+        The filters are those of `list`; name the states too (``state=["queued", "running", "paused"]``), for
+        jobs that have ended refuse. ``every=True`` stands for no filter: all jobs of the cluster. One job
+        that refuses does not stop the others, and is among the result's ``errors``.
+
+        Raise `UsageError` for no filter, before any request; `ActionUncertain` if the response was lost,
+        `ActionRefused` or `SourceError` if the server refused the request as such. It is never sent twice.
+        """
+        return await self._act_on_all(Action.CANCEL, filters, every)
+
+    async def pause_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
+        """Pause all jobs that match every filter, as `cancel_all` cancels them."""
+        return await self._act_on_all(Action.PAUSE, filters, every)
+
+    async def resume_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
+        """Resume all jobs that match every filter, as `cancel_all` cancels them."""
+        return await self._act_on_all(Action.RESUME, filters, every)
+
+    async def _act_on_all(self, action: Action, filters: Filters, every: bool) -> BulkResult:
+        return await act_on_all(
+            self._reader,
+            bulk_path(action, filters, every=every),
+            action,
+            endpoint=self.endpoint,
+            states=self.states,
+            timeout=self._request_timeout + HELD,
+        )
 
     def _list(self, query: str) -> AsyncIterator[Job]:
         return list_jobs(self._reader, f"{JOBS}?{query}", endpoint=self.endpoint, states=self.states)

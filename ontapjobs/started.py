@@ -14,7 +14,7 @@ from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job
 from common.model.refs import DONE, RESULTS, JobRef
 from common.model.states import JobState
-from common.response.decoding import Object, as_json, objects, root_object, text
+from common.response.decoding import Object, as_json, objects, readable_id, root_object, text
 from common.response.http_response import HttpResponse, last_segment
 from common.response.writes import StartedJobs
 from ontapjobs.data_engine import PATH
@@ -73,7 +73,7 @@ def read_errors(value: object, *, title: str | None = None) -> Iterator[ErrorDet
             continue
         inner = member.get("error") if isinstance(member, Mapping) else None
         error = read_error(inner or member)
-        if error is None:
+        if error is None or not (error.message or error.code):
             yield ErrorDetail(text(member) or as_json(member), title=title)
         else:
             yield error_detail(error, title=title)
@@ -82,7 +82,7 @@ def read_errors(value: object, *, title: str | None = None) -> Iterator[ErrorDet
 def _ref(record: Object, endpoint: str) -> JobRef | None:
     links = read_hrefs(record)
     own, results = links.get("self"), links.get(RESULTS)
-    id = text(record.get("uuid")) or last_segment(own, parent="jobs") or id_in_results(results)
+    id = readable_id(record, "uuid") or last_segment(own, parent="jobs") or id_in_results(results)
     if not id:
         return None
     path, results = jobs_path(own), results_hint(results, id)

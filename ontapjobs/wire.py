@@ -13,9 +13,18 @@ from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
-from common.response.decoding import Fields, Object, objects, root_object, text
+from common.response.decoding import (
+    Fields,
+    Object,
+    objects,
+    readable_id,
+    repair_warnings,
+    root_object,
+    text,
+)
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
+from common.response.job_list import as_one, read_each
 from ontapjobs.data_engine import MORE_STATES, PATH, links_with_parent, read_progress, sub_job_items
 from ontapjobs.fast_path import FastReader
 from ontapjobs.records import NO_MESSAGE, JobRecord, parse_record
@@ -52,8 +61,9 @@ Private CLI calls hand them through. CANCELLED is the server's word, never infer
 through the REST API ends as success or failure.
 """
 
-TRANSIENT_CODES = frozenset({"262160", "65541", "65552", "65562", "393271"})
-"""Codes of transient errors: too many requests in progress, RPC failures, a node out of quorum."""
+TRANSIENT_CODES = frozenset({"262160", "65541", "65552", "65562", "393271", "458773", "2621573"})
+"""Codes of transient errors, with any status: too many requests in progress, RPC failures, a node out of
+quorum, a job manager that is not initialised yet, an SVM that is locked for a moment."""
 
 NO_REASON = "the job failed, and the server gave no reason"
 
@@ -106,22 +116,29 @@ def parse_jobs(
     data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
 ) -> list[Job]:
     """Return the jobs in a page of ``GET /api/cluster/jobs``. Raise `DecodeError` with the record's path."""
-    return parse_page(data, endpoint=endpoint, states=states).jobs
+    page = parse_page(data, endpoint=endpoint, states=states)
+    if page.failures:
+        raise as_one(page.failures)
+    return page.jobs
 
 
 @attrs.frozen
 class Page:
-    """One page of a list: its jobs, the link to the next page, and the total where it was requested."""
+    """One page of a list: its jobs, the link to the next page, and how many records the server counts.
+
+    ``failures`` has an error for each record that cannot be read.
+    """
 
     jobs: list[Job]
     next: str | None
     num_records: int | None
+    failures: list[DecodeError] = attrs.field(factory=list[DecodeError])
 
 
 def parse_page(
     data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
 ) -> Page:
-    """Return a whole page. Raise `DecodeError` with the path of the record that cannot be read.
+    """Return a whole page. Raise `DecodeError` for what is none.
 
     A page may be empty and still have a next one: the server also ends it after ``return_timeout`` seconds.
     """
@@ -133,24 +150,36 @@ def parse_page(
         raise DecodeError("records must be an array", path="$.records", transient=True)
     if records is None and count is None:
         raise DecodeError("no list of jobs: neither records nor num_records", transient=True)
-    members = objects(records)  # some references print a single object
-    if isinstance(records, list) and len(members) != len(records):
-        raise DecodeError("a record is not an object", path="$.records")
+    members = [records] if isinstance(records, Mapping) else records or []  # some references print one object
     # Data that the caller decoded may be changed by the caller later: it is read at once, on the general
     # path.
     reader = None if root is data else _fast_reader(endpoint, (), states, intern=True)
-    jobs = [
-        (reader and reader.read(record))
-        or build_job(record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]")
-        for index, record in enumerate(members)
-    ]
-    return Page(jobs, read_hrefs(root).get("next"), count)
+
+    def read(record: Object, index: int) -> Job:
+        return (reader and reader.read(record)) or build_job(
+            record, endpoint=endpoint, scope=(), id="", states=states, path=f"$.records[{index}]"
+        )
+
+    jobs, failures = read_each(members, read, "$.records")
+    return Page(jobs, read_hrefs(root).get("next"), count, failures)
 
 
 def raw_page(data: bytes | str | Object) -> tuple[list[Object], str | None]:
     """Return a page's records undecoded, without those that are no objects, and the link to the next page."""
     root = root_object(data)
     return objects(root.get("records")), read_hrefs(root).get("next")
+
+
+def parse_count(data: bytes | str | Object, *, has_records: bool) -> tuple[int | None, str | None]:
+    """Return how many records are on a page, None where it does not tell, and the link to the next page.
+
+    ``has_records``: the records were asked for, and are counted; else their number was.
+    """
+    root = root_object(data)
+    count, records = Fields(root).integer("num_records"), root.get("records")
+    if has_records and records is not None:
+        count = len(records) if isinstance(records, list) else 1
+    return None if count is None or count < 0 else count, read_hrefs(root).get("next")
 
 
 def parse_error(response: HttpResponse) -> ErrorBody:
@@ -206,6 +235,8 @@ def build_job(
     known_id = record.uuid or id
     if not known_id:
         raise DecodeError("the job has no uuid, and the request named none", path=f"{path}.uuid")
+    if record.uuid and readable_id(data, "uuid") is None:
+        raise DecodeError("the uuid has characters that cannot be read", path=f"{path}.uuid", transient=True)
     table = _table(scope)
     state = read_state(record.state, table, states)
     items = sub_job_items(record, table, states)
@@ -228,7 +259,7 @@ def build_job(
         updated_at=record.update_time,
         finished_at=record.end_time if state.terminal else None,
         errors=_errors(record, state) + tuple(error for item in items for error in item.errors),
-        warnings=warnings,
+        warnings=warnings + repair_warnings(data),
         items=items,
         links=links_with_parent(record),
         record=record,

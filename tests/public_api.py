@@ -47,6 +47,7 @@ SOURCES = ("OntapJobs", "BlueXPJobs", "CFJobs", "ScriptedSource")
 OF_A_SOURCE = frozenset(
     {
         *("list", "count", "act", "pause", "resume", "cancel", "start", "adopt", "get", "wait", "watch"),
+        *("cancel_all", "pause_all", "resume_all"),
         *("ref", "aclose", "capabilities", "policy", "endpoint", "provider", "scope", "aliases", "states"),
         *("observer", "concurrency", "from_cf_config", "absent", "present", "last_operation"),
         *("add_job", "forget", "journal", "latency", "polls"),  # of a scripted one

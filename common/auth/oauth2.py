@@ -13,6 +13,7 @@ from common.response.decoding import finite, read_json
 from common.response.failures import ErrorBody, api_error
 from common.response.http_response import EXCERPT, HttpResponse
 from common.response.redaction import Unpicklable
+from common.response.repair import REPLACEMENT
 
 REFUSED = frozenset({400, 401, 403})
 """Statuses for wrong credentials: 400 and 401 by RFC 6749, section 5.2; 403 has been seen too."""
@@ -120,9 +121,10 @@ def read_refresh_token(response: HttpResponse) -> str | None:
     """Return the refresh token in a response of status 200, None for none. It may come without a token."""
     try:
         refresh = _fields(response).get("refresh_token")
-        return refresh if isinstance(refresh, str) and refresh.encode() else None
+        usable = isinstance(refresh, str) and bool(refresh.encode()) and REPLACEMENT not in refresh
     except (DecodeError, UnicodeEncodeError):  # the latter for a lone surrogate, which cannot be sent
         return None
+    return refresh if usable else None
 
 
 def sign_in_failed(text: str) -> NoReturn:

@@ -64,6 +64,7 @@ def _read_origin(text: str) -> str:
             "the endpoint contains white space or control characters: pass 'https://host[:port]'"
         )
     url = text if "://" in text else f"https://{text}"
+    _refuse_bare_ipv6(url)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -77,6 +78,22 @@ def _read_origin(text: str) -> str:
     host = _host(parts)
     default = _DEFAULT_PORTS[parts.scheme]
     return f"{parts.scheme}://{host}" if port in (None, default) else f"{parts.scheme}://{host}:{port}"
+
+
+def _refuse_bare_ipv6(url: str) -> None:
+    # Before urlsplit, which takes what is behind a colon for a port.
+    host = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    if host.count(":") < 2:
+        return
+    for text in (host, host.rpartition(":")[0]):  # the last number may be a port
+        try:
+            address = ipaddress.IPv6Address(text)
+        except ValueError:
+            continue
+        raise UsageError(
+            "the endpoint is an IPv6 address without brackets: pass "
+            f"'https://[{address}]', with a port behind the brackets"
+        )
 
 
 def _refuse_extras(parts: SplitResult) -> None:

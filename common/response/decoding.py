@@ -16,8 +16,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from common.model.errors import DecodeError
+from common.response.repair import REPLACEMENT, Repaired, read_repaired
 
 Object = Mapping[str, Any]
+REPAIRED = "the server sent characters that cannot be read; each of them is shown as U+FFFD"
+"""The warning of a job with such characters."""
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _T = TypeVar("_T")
 
@@ -25,8 +28,9 @@ _T = TypeVar("_T")
 def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
     """Return the value of JSON in bytes or text; data that is decoded already is returned as it is.
 
-    Raise `DecodeError` for what is not JSON or is nested too deep to read. It is transient: such a response
-    comes from a proxy, not from the API.
+    Bytes that a text may not have (invalid UTF-8, control characters) are U+FFFD in the result: see
+    `common.response.repair`. Raise `DecodeError` for what is not JSON or is nested too deep to read. It is
+    transient: such a response comes from a proxy, not from the API.
     """
     if isinstance(data, memoryview | bytearray):
         data = bytes(data)
@@ -41,11 +45,15 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
         with suppress(Exception):
             return fast_loads(data)
     try:
-        return json.loads(data)
+        # Decoded strictly: json itself would let halves of surrogate pairs pass, which are no UTF-8.
+        return json.loads(data.decode(json.detect_encoding(data)) if isinstance(data, bytes) else data)
     except RecursionError:
         problem = "the JSON is nested too deep"
     except ValueError:
         pass  # raised below: as its context, json's exception would contain the whole body
+    repaired = read_repaired(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
+    if repaired is not None:
+        return repaired
     raise DecodeError(problem, transient=True)
 
 
@@ -68,6 +76,17 @@ def root_object(data: object) -> Object:
     if not isinstance(root, Mapping):
         raise DecodeError(f"expected an object at the root, got {kind(root)}", transient=True)
     return cast("Object", root)
+
+
+def repair_warnings(data: object) -> tuple[str, ...]:
+    """Return the warning of a job that was read from an object in which characters were replaced."""
+    return (REPAIRED,) if isinstance(data, Repaired) else ()
+
+
+def readable_id(data: Object, key: str) -> str | None:
+    """Return `text` of a key's value, None for one in which characters were replaced: it would be a guess."""
+    id = text(data.get(key))
+    return None if id is not None and isinstance(data, Repaired) and REPLACEMENT in id else id
 
 
 def kind(value: object) -> str:

@@ -31,7 +31,9 @@ class ErrorBody:
     """What an error body says, read by the provider's ``wire`` module.
 
     ``from_api`` is False where the body is not the API's (a proxy's page): such a response is transient
-    whatever its status, unless that is 401 or 403. ``transient`` is True where the API's own code says so.
+    whatever its status, unless that is 401 or 403. ``transient`` is True where the API's own code says so,
+    whatever the status. ``forwarded`` is what a gateway says that answers in the API's place: False if the
+    API did not get the request, True if it may have.
     ``not_found`` means that the job does not exist, ``never_existed`` that its id can never be a job's.
     ``hint`` says what the user should do.
     """
@@ -41,6 +43,7 @@ class ErrorBody:
     request_id: str | None = None
     from_api: bool = True
     transient: bool = False
+    forwarded: bool | None = None
     not_found: bool = False
     never_existed: bool = False
     hint: str | None = None
@@ -48,19 +51,15 @@ class ErrorBody:
 
 def is_transient(status: int, error_body: ErrorBody) -> bool:
     """Whether the same request may succeed later."""
-    if status in FATAL:
-        return False
-    return (
-        error_body.transient
-        or not error_body.from_api
-        or status in TRANSIENT
-        or status >= 500
-        or status < 400
-    )
+    if error_body.transient or status in FATAL:
+        return error_body.transient
+    return not error_body.from_api or status in TRANSIENT or status >= 500 or status < 400
 
 
 def write_outcome_unknown(status: int, error_body: ErrorBody) -> bool:
-    """Whether a write with this response may have been carried out: a gateway cannot know."""
+    """Whether a write with this response may have been carried out: a gateway knows it only if it says so."""
+    if error_body.forwarded is not None:
+        return error_body.forwarded
     return status in GATEWAY_ERRORS or (status >= 500 and not error_body.from_api)
 
 
@@ -79,19 +78,23 @@ def api_error(response: HttpResponse, error_body: ErrorBody, *, request: str) ->
         text += f" (code {error_body.code})"
     if error_body.request_id:
         text += f" (request {error_body.request_id})"
-    hint = error_body.hint or FATAL.get(response.status)
+    transient = elsewhere is None and is_transient(response.status, error_body)
+    hint = error_body.hint or (None if transient else FATAL.get(response.status))
     if elsewhere is not None:
         hint = "if that is the address of the right server, pass it in place of this one"
-    return cls(
+    error = cls(
         f"{text}; {hint}" if hint else text,
         status=response.status,
         code=error_body.code,
         message=error_body.message,
         request_id=error_body.request_id,
         body=excerpt[:EXCERPT],
-        transient=elsewhere is None and is_transient(response.status, error_body),
+        transient=transient,
         retry_after=response.retry_after,
     )
+    if error_body.forwarded is False:
+        error.sent = False
+    return error
 
 
 def _phrase(status: int) -> str:

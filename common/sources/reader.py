@@ -97,9 +97,16 @@ class HttpReader(Pollable):
             error.transient = False
         raise error
 
-    async def send(self, method: str, path: str) -> HttpResponse:
-        """Send one request, signed in, and return the whole response, whatever its status."""
-        return await self._client.send(method, path)
+    async def send(self, method: str, path: str, *, timeout: float | None = None) -> HttpResponse:
+        """Send one request, signed in, and return the whole response, whatever its status.
+
+        ``timeout`` is in seconds, None for the source's.
+        """
+        return await self._client.send(method, path, timeout=timeout)
+
+    def redact(self, text: str) -> str:
+        """Return what an exception or a result may show of a server's text: not the request's secrets."""
+        return self._client.redact(text, MAX_MESSAGE)
 
     def failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
         """Return the exception for a response that is no success.

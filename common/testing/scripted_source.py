@@ -21,7 +21,7 @@ from common.polling.pollable import BatchReading, Pollable, Reading
 from common.polling.throttle import LoopThrottle
 from common.providers import Provider, provider_names, register_provider
 from common.sources.base import BaseSource
-from common.sources.paging import Pages
+from common.sources.paging import FetchedPage, Pages
 from common.sources.ref_resolver import RefResolver
 from common.testing.job_script import Failure, JobScript, ScriptedJobState
 
@@ -237,11 +237,11 @@ class ScriptedSource(BaseSource):
         if strange := sorted(set(filters) - set(attrs.fields_dict(Job))):
             raise UsageError(f"a Job has no field {strange[0]!r} that a list could be filtered by")
 
-        async def fetch(_: str) -> tuple[Iterable[Job], None]:
+        async def fetch(_: str) -> FetchedPage:
             await self._server.request("list")
             now = anyio.current_time()
             jobs = [life.job(self.ref(id), now) for id, life in self._server.lives.items()]
-            return [job for job in jobs if job is not None and _matches_all(job, wanted)], None
+            return FetchedPage([job for job in jobs if job is not None and _matches_all(job, wanted)])
 
         return Pages(fetch, "jobs")
 

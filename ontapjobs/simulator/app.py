@@ -7,22 +7,22 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, get_args
 from uuid import UUID
 
+import attrs
+
 from common.simulator.messages import Response
-from common.simulator.script import NewJob, Step
+from common.simulator.script import NewJob
 from common.simulator.simulator import Simulator
 from common.simulator.system import Feature, SimulatorOptions
 from common.simulator.tokens import TokenIssuer, basic_pair
 from ontapjobs.gateway import replaced_root
+from ontapjobs.simulator.actions import BULK_OPTIONS, act, act_on_all, check_action
 from ontapjobs.simulator.errors import (
-    ALLOWED_FROM,
     INVALID_VALUE,
     TERMINAL,
     OntapError,
     gone,
-    invalid_value,
     malformed_id,
     not_authorized,
-    refuse_action,
     reply,
 )
 from ontapjobs.simulator.fields import ALL, parse_version, pick
@@ -32,7 +32,7 @@ from ontapjobs.simulator.pages import after, cut_page, short_page, whole_page
 from ontapjobs.simulator.results import PARAMETER, fields_of_write, render_results, results_link
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from common.simulator.messages import Request
     from common.simulator.script import Script, ScriptedJob
@@ -50,16 +50,6 @@ CLI calls hand through: NetApp's ONTAPI-to-REST mapping of job states, and the l
 RECHECK = 0.25
 """Seconds after which a write that waits for its job looks again, since a cancel may have ended it."""
 ENDED_STATUS: Mapping[str, int] = MappingProxyType({"POST": 201, "PATCH": 200, "DELETE": 200})
-CANCELLED = Step(
-    "failure",
-    None,
-    {
-        "message": "cancelled by user",
-        "code": 459760,
-        "error": {"message": "cancelled by user", "code": "459760"},
-    },
-)
-"""How a cancelled job ends: ONTAP has no cancelled state."""
 
 
 class OntapSimulator(Simulator):
@@ -204,6 +194,8 @@ class OntapSimulator(Simulator):
                 return self._collection(request)
             case "GET", ("api", *_, "jobs", uuid):
                 return self._single(request, uuid)
+            case "PATCH", ("api", "cluster", "jobs"):
+                return self._act_on_all(request)
             case "GET", ("api", _, *_) if PARAMETER in request.query:
                 return reply(200, render_results(self.jobs, request, self.retention))
             case "PATCH", ("api", "cluster", "jobs", uuid):
@@ -247,22 +239,19 @@ class OntapSimulator(Simulator):
         return reply(200, record if not fields or fields & ALL else pick(record, fields))
 
     def _act(self, request: Request, uuid: str) -> Response:
-        now, action = request.at, request.query.get("action", "")
-        if action not in ALLOWED_FROM:
-            raise invalid_value(action, "action", "<pause|resume|cancel>")
-        job = self._find(uuid, now)
-        moment = job.at(now)
-        error = refuse_action(action, moment.state if moment else None, job.refuses)
-        if error is not None:
-            raise error
-        settling = Step("running", self.settle)
-        if action == "pause":
-            job.life = job.life.hold(now, settling, Step("paused"))
-        elif action == "resume":
-            job.life = job.life.release(now)
-        else:
-            job.life = job.life.finish(now, settling, CANCELLED)
+        action = request.query.get("action", "")
+        check_action(action)
+        act(self._find(uuid, request.at), action, request.at, self.settle)
         return reply(200, {})
+
+    def _act_on_all(self, request: Request) -> Response:
+        texts = request.query
+        check_action(texts.get("action", ""))
+        query, records = self._matching(request, without=BULK_OPTIONS)
+        page, links = self._page(request, attrs.evolve(query, return_records=True), records)
+        jobs = [self.jobs[str(record["uuid"])] for record in page]
+        status, body = act_on_all(jobs, texts, request.at, self.settle)
+        return reply(status, {**body, "_links": links} if status == 200 else body)
 
     async def _write(self, request: Request) -> Response:
         timeout = parse_timeout(request.query)
@@ -287,26 +276,43 @@ class OntapSimulator(Simulator):
         now = self.clock.now()
         return has_ended(job, now) and not is_gone(job, now, self.retention)
 
-    def _collection(self, request: Request) -> Response:
+    def _matching(
+        self, request: Request, *, without: Collection[str] = ()
+    ) -> tuple[ListQuery, list[Mapping[str, Any]]]:
+        """Return the query of a request about many jobs, and the records that match, from its start on."""
         parameters = request.parameters
         if self.batch == "refuse" and any("|" in text for name, text in parameters if name == "uuid"):
             raise OntapError(400, INVALID_VALUE, "The filter takes one value only", "uuid")
         ignored = request.quirks.ignores | ({"uuid"} if self.batch == "ignore" else set())
-        parameters = tuple(pair for pair in parameters if pair[0] not in ignored)
-        query = parse_query(parameters, self.version)
-        records = self._records(query, request.at)
-        if not query.return_records:
-            return reply(200, {"num_records": len(records)})
+        query = parse_query(
+            tuple(pair for pair in parameters if pair[0] not in ignored and pair[0] not in without),
+            self.version,
+        )
+        return query, self._records(query, request.at)
+
+    def _page(
+        self, request: Request, query: ListQuery, records: list[Mapping[str, Any]]
+    ) -> tuple[Sequence[Mapping[str, Any]], dict[str, Any]]:
+        """Return the records on one page, and its links."""
         size = min(query.max_records or self.page_size, self.page_size)
         if request.quirks.page is not None:
             page, last = cut_page(records, min(size, request.quirks.page), query.start)
         elif self.short_pages:
             page, last = short_page(records, size, query.start)
+        elif not query.return_records:
+            page, last = records, None  # a number alone is no page that could be full
         else:
             page, last = whole_page(records, size)
         links = {"self": {"href": request.target}}
         if last is not None:
             links["next"] = {"href": next_href(JOBS, request.parameters, last)}
+        return page, links
+
+    def _collection(self, request: Request) -> Response:
+        query, records = self._matching(request)
+        page, links = self._page(request, query, records)
+        if not query.return_records:
+            return reply(200, {"num_records": len(page), **({"_links": links} if "next" in links else {})})
         cut = [query.cut(record) for record in page]
         return reply(200, {"records": cut, "num_records": len(cut), "_links": links})
 

@@ -545,11 +545,11 @@ def test_an_object_with_no_key_of_a_job_is_no_job(nothing: object) -> None:
     assert caught.value.transient
 
 
-@pytest.mark.parametrize("sent", ["text", 5, [None]])
-def test_what_is_no_job_is_named_by_its_key(sent: object) -> None:
+@pytest.mark.parametrize(("sent", "path"), [("text", "$.job"), (5, "$.job"), ([None], "$.job[0]")])
+def test_what_is_no_job_is_named_by_its_key(sent: object, path: str) -> None:
     with pytest.raises(DecodeError) as caught:
         parse_job({"job": sent}, id=ID)
-    assert caught.value.path == "$.job"
+    assert caught.value.path == path
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+import bluexp_jobs
+import cfjobs
+import ontapjobs
 from common import (
     Capability,
     DecodeError,
@@ -39,6 +42,27 @@ async def test_every_word_of_the_system_is_one_of_our_states(system: System, sta
     async with system.rig() as rig:
         job = await rig.source.get(rig.job((state, None)))
     assert (job.state, job.native_state, job.resolved) == (state, system.words[state], False)
+
+
+@pytest.mark.parametrize(
+    ("parse", "id", "word", "state"),
+    [
+        pytest.param(parse, id, word, state, id=f"{id}-{word}")
+        for parse, id, states in (
+            (ontapjobs.parse_job, "uuid", ontapjobs.STATES),
+            (bluexp_jobs.parse_job, "id", bluexp_jobs.STATES),
+            (cfjobs.parse_job, "guid", cfjobs.STATES),
+        )
+        for word, state in states.items()
+    ],
+)
+def test_no_word_depends_on_letter_case_or_on_what_separates_its_parts(
+    parse: Any, id: str, word: str, state: JobState
+) -> None:
+    for written in (word.upper(), word.title(), word.replace("_", "-"), word.replace("_", " ").upper()):
+        record = {id: "1", "status" if id == "id" else "state": written}
+        job = parse({"job": [record]} if id == "id" else record)
+        assert (job.state, job.native_state) == (state, written)
 
 
 @pytest.mark.parametrize("word", ["FLORBING", "", "COMPLETED?", None])

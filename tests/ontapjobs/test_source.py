@@ -332,7 +332,9 @@ async def test_count_asks_for_the_number_alone() -> None:
     assert wire.lines == [f"GET {JOBS}?state=running&svm.name=vs1&return_records=false"]
 
 
-@pytest.mark.parametrize("body", [{"records": []}, {"_links": {"self": {"href": JOBS}}}, {}])
+@pytest.mark.parametrize(
+    "body", [{"records": []}, {"_links": {"self": {"href": JOBS}}}, {}, {"num_records": -1}]
+)
 async def test_count_without_num_records_counts_the_pages(body: dict[str, Any]) -> None:
     source, wire = ontap(reply(body), page("a", "b", after=f"{JOBS}?p=2"), page("c"))
     assert await source.count(state="running") == 3
@@ -341,6 +343,25 @@ async def test_count_without_num_records_counts_the_pages(body: dict[str, Any]) 
         f"GET {JOBS}?state=running&fields=uuid",
         f"GET {JOBS}?p=2",
     ]
+
+
+async def test_count_adds_up_the_pages_of_an_answer_that_ends_early() -> None:
+    def part(number: int, after: str | None = None) -> Answer:
+        return reply({"num_records": number, "_links": {"next": {"href": after}} if after else {}})
+
+    source, wire = ontap(part(3, f"{JOBS}?p=2"), part(0, f"{JOBS}?p=3"), part(7, f"{JOBS}?p=3"))
+    assert await source.count() == 10
+    assert wire.lines == [f"GET {JOBS}?return_records=false", f"GET {JOBS}?p=2", f"GET {JOBS}?p=3"]
+
+
+@pytest.mark.parametrize(
+    ("links", "words"),
+    [(["https://elsewhere/x"], "another server"), ([f"{JOBS}?p=2", f"{JOBS}?p=3", f"{JOBS}?p=2"], "circles")],
+)
+async def test_a_count_that_cannot_end_is_an_error(links: list[str], words: str) -> None:
+    source, _ = ontap(*(reply({"num_records": 1, "_links": {"next": {"href": link}}}) for link in links))
+    with pytest.raises(DecodeError, match=words):
+        await source.count()
 
 
 async def test_count_reports_a_refusal() -> None:

@@ -62,7 +62,7 @@ from common import (
     wait_all,
 )
 from common.sources.base import BaseSource
-from ontapjobs import OntapJobs
+from ontapjobs import BulkResult, OntapJobs
 
 
 async def token() -> str:
@@ -210,6 +210,11 @@ async def listing(ontap: OntapJobs, bluexp: BlueXPJobs, when: datetime) -> None:
     ):
         assert_type(job, Job)
     assert_type(await ontap.count(state=JobState.RUNNING), int)
+    assert_type(await ontap.cancel_all(svm_name="vs1", state=["queued", "running"]), BulkResult)
+    assert_type((await ontap.pause_all(every=True)).errors, tuple[ErrorDetail, ...])
+    assert_type((await ontap.resume_all(state=JobState.PAUSED)).refs, tuple[JobRef, ...])
+    await ontap.cancel_all(every="all")  # type: ignore[arg-type]
+    await ontap.cancel_all(fields="*")  # type: ignore[call-arg]
     ontap.list(stat="running")  # type: ignore[call-arg]
     ontap.list(code=1.5)  # type: ignore[arg-type]
     ontap.list(max_records="all")  # type: ignore[arg-type]

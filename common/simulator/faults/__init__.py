@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from common.simulator.faults.base import Ask, Fault
 from common.simulator.faults.connection import CutBody, Delay, Hang, Refuse, Reset
-from common.simulator.faults.reply import ContentType, Html, RetryAfter, Status
+from common.simulator.faults.reply import ContentType, Html, Latin1, RetryAfter, Status
 from common.simulator.faults.system import ExpireTokens, Forget, IgnoreFilter, ShortPage, Stale
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Hang",
     "Html",
     "IgnoreFilter",
+    "Latin1",
     "Refuse",
     "Reset",
     "RetryAfter",
@@ -34,7 +35,7 @@ KINDS: Mapping[str, type[Fault]] = MappingProxyType(
     {
         kind.__name__: kind
         for kind in (
-            *(Status, RetryAfter, Html, ContentType, Delay, Hang, CutBody, Reset, Refuse),
+            *(Status, RetryAfter, Html, ContentType, Latin1, Delay, Hang, CutBody, Reset, Refuse),
             *(Stale, ShortPage, IgnoreFilter, ExpireTokens, Forget),
         )
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from email.utils import format_datetime
 from typing import Any
@@ -15,6 +16,9 @@ from common.simulator.messages import Request, Response
 from common.simulator.system import System
 
 PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1><hr>proxy</body></html>"
+
+
+_ESCAPE = re.compile(rb"\\.")
 
 
 def _no_headers() -> Mapping[str, str]:
@@ -93,6 +97,24 @@ class ContentType(Fault):
     async def apply(self, system: System, ask: Ask, request: Request) -> Response:
         """Return the system's response with this header."""
         return (await ask(request)).replacing({"Content-Type": self.type})
+
+
+@attrs.frozen
+class Latin1(Fault):
+    """The system's own response as a careless program writes it: in Latin-1, where JSON must be UTF-8.
+
+    With ``raw_lines`` the line ends in its texts are not escaped, either, which JSON forbids too.
+    """
+
+    raw_lines: bool = attrs.field(default=False, validator=flag)
+
+    async def apply(self, system: System, ask: Ask, request: Request) -> Response:
+        """Return the system's response, encoded anew; a character that Latin-1 lacks becomes "?"."""
+        response = await ask(request)
+        body = response.body.decode("utf-8", "replace").encode("latin-1", "replace")
+        if self.raw_lines:
+            body = _ESCAPE.sub(lambda match: b"\n" if match[0] == rb"\n" else match[0], body)
+        return attrs.evolve(response, body=body)
 
 
 def _encoded(body: Any) -> tuple[dict[str, str], bytes]:

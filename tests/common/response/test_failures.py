@@ -36,9 +36,17 @@ def test_a_page_of_a_proxy_and_what_the_api_calls_transient_are_asked_again(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-@pytest.mark.parametrize("body", [ANSWERED, PAGE, ErrorBody(transient=True)])
-def test_who_is_not_let_in_does_not_ask_again_whatever_the_body_says(status: int, body: ErrorBody) -> None:
+@pytest.mark.parametrize("body", [ANSWERED, PAGE])
+def test_who_is_not_let_in_does_not_ask_again(status: int, body: ErrorBody) -> None:
     assert not is_transient(status, body)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 500])
+def test_what_the_apis_own_code_calls_transient_passes_with_any_status(status: int) -> None:
+    body = ErrorBody(code="458773", message="not initialized", transient=True)
+    error = api_error(response(status), body, request=REQUEST)
+    assert error.transient
+    assert str(error).endswith("not initialized (code 458773)")  # and nothing about roles
 
 
 @pytest.mark.parametrize("status", [402, 400])
@@ -68,6 +76,14 @@ def test_a_gateway_does_not_know_whether_a_write_was_carried_out(
     status: int, body: ErrorBody, unknown: bool
 ) -> None:
     assert write_outcome_unknown(status, body) is unknown
+
+
+@pytest.mark.parametrize("status", [404, 431, 499, 502, 503, 504])
+def test_a_gateway_that_says_what_became_of_the_write_is_believed(status: int) -> None:
+    for forwarded in (True, False):
+        body = ErrorBody(from_api=False, forwarded=forwarded)
+        assert write_outcome_unknown(status, body) is forwarded
+        assert api_error(response(status), body, request=REQUEST).sent is forwarded
 
 
 @pytest.mark.parametrize(

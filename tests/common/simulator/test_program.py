@@ -235,6 +235,7 @@ FORMS: dict[str, tuple[dict[str, Any], Callable[[Program], None]]] = {
     "RetryAfter": ({"seconds": 30, "date": True, "status": 429}, with_status(429, Retry_After="")),
     "Html": ({"status": 504}, with_status(504, body=b"<h1>504", Content_Type="text/html")),
     "ContentType": ({"type": "text/plain"}, with_status(200, Content_Type="text/plain")),
+    "Latin1": ({"raw_lines": True}, with_status(200)),
     "Delay": ({"seconds": 5}, delayed),
     "Hang": ({"acts": True}, hanging),
     "CutBody": ({"after_bytes": 7}, cut),

@@ -31,6 +31,7 @@ from common.simulator import (
     Hang,
     Html,
     IgnoreFilter,
+    Latin1,
     Refuse,
     Reset,
     RetryAfter,
@@ -107,7 +108,11 @@ ROWS = (
         if_permanent={"re-read": NOT_REREAD},
     ),
     Row(
-        {"JSON as text/plain": ContentType("text/plain"), "wrong content type": ContentType("text/html")},
+        {
+            "JSON as text/plain": ContentType("text/plain"),
+            "wrong content type": ContentType("text/html"),
+            "Latin-1, lines not escaped": Latin1(raw_lines=True),
+        },
         once=NO_EFFECT,
         permanent=NO_EFFECT,
         act=Expected(RUNNING, 2, seconds=0),

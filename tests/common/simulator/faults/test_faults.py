@@ -25,6 +25,7 @@ from common.simulator import (
     Hang,
     Html,
     IgnoreFilter,
+    Latin1,
     Match,
     Refuse,
     Request,
@@ -114,6 +115,14 @@ async def test_the_right_answer_under_another_content_type(rig: Rig) -> None:
     rig.sim.inject(None, ContentType("text/plain"))
     reply = await rig.get()
     assert (reply.headers["content-type"], reply.json()) == ("text/plain", {})
+
+
+async def test_the_right_answer_in_an_encoding_that_json_forbids(rig: Rig) -> None:
+    answer = Status(200, body={"a": "p\u00e8re\n\u20ac \\n"})
+    rig.sim.inject(None, Latin1(), answer)
+    rig.sim.inject(None, Latin1(raw_lines=True), answer)
+    assert (await rig.get()).content == b'{"a": "p\xe8re\\n? \\\\n"}'
+    assert (await rig.get()).content == b'{"a": "p\xe8re\n? \\\\n"}'
 
 
 @pytest.mark.parametrize("acts", [False, True])

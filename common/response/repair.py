@@ -1,0 +1,79 @@
+"""Read a JSON object in which texts have bytes that JSON forbids: invalid UTF-8, or control characters.
+
+Servers put into a message what others gave them, such as a file name in Latin-1, or the output of a command
+with line ends in it. RFC 8259 allows neither in a text (sections 7 and 8.1), and a strict reader then returns
+nothing at all of a response that says plainly how the job ended. Here each byte that no text may have becomes
+U+FFFD. Nothing else is forgiven: such a byte in the name of a member, or outside of the texts, makes the
+response unreadable, and so does a root that is no object.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, cast
+
+REPLACEMENT = "\ufffd"
+"""What is read in place of a byte that a text may not have: U+FFFD, REPLACEMENT CHARACTER."""
+
+MAX_REPAIRS = 100_000
+"""A response with more texts to repair than this is not the API's: each of them takes time."""
+
+_OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
+_CHARACTERS = rb"""(?:[\ !\#-\[\]-\x7f] | [\xc2-\xdf][\x80-\xbf]
+    | \xe0[\xa0-\xbf][\x80-\xbf] | [\xe1-\xec\xee\xef][\x80-\xbf]{2} | \xed[\x80-\x9f][\x80-\xbf]
+    | \xf0[\x90-\xbf][\x80-\xbf]{2} | [\xf1-\xf3][\x80-\xbf]{3} | \xf4[\x80-\x8f][\x80-\xbf]{2})*+"""
+"""What a text may have, but for escapes (RFC 8259, section 7; UTF-8 as in RFC 3629, section 4)."""
+_NEXT_BROKEN = re.compile(
+    rb"""(?: [^"]++ | "%b(?:\\[\ -~]%b)*+" )*+     # all before the next text with a forbidden byte,
+    ("[^"\\]*+(?:\\.[^"\\]*+)*+"?)?              # that text,
+    ([\ \t\r\n]*:)?                               # and the colon behind it if it is a member's name
+    """
+    % (_CHARACTERS, _CHARACTERS),
+    re.DOTALL | re.VERBOSE,
+)
+"""A match never fails and takes nothing back, so that the time is linear in the size of the response."""
+_CONTROL = re.compile(r"[\x00-\x1f]")
+
+
+class Repaired(dict[str, Any]):
+    """An object with a text, somewhere in it, in which characters were replaced."""
+
+
+def read_repaired(data: bytes) -> Repaired | None:
+    """Return the object in a response that is no JSON only for the bytes in its texts; None for any other."""
+    if _OBJECT.match(data) is None:
+        return None
+    parts: list[bytes] = []
+    replaced: set[str] = set()
+    end = 0
+    try:
+        for match in _NEXT_BROKEN.finditer(data):
+            if match[1] is None:
+                continue
+            if match[2] is not None or len(parts) > 2 * MAX_REPAIRS:
+                return None
+            text = _CONTROL.sub(REPLACEMENT, match[1].decode("utf-8", "replace"))
+            parts += data[end : match.start(1)], text.encode()
+            end = match.end(1)
+            replaced.add(json.loads(text))
+        if not parts:
+            return None
+        parts.append(data[end:])
+        root = json.loads(
+            b"".join(parts).decode("utf-8-sig"),
+            object_pairs_hook=lambda pairs: _marked(dict(pairs), replaced),
+        )
+    except (ValueError, RecursionError):
+        return None
+    return cast("Repaired", root)
+
+
+def _marked(value: dict[str, Any], replaced: set[str]) -> dict[str, Any]:
+    return Repaired(value) if any(_is_repaired(member, replaced) for member in value.values()) else value
+
+
+def _is_repaired(value: object, replaced: set[str]) -> bool:
+    if isinstance(value, list):
+        return any(_is_repaired(member, replaced) for member in cast("list[object]", value))
+    return isinstance(value, Repaired) or (isinstance(value, str) and value in replaced)

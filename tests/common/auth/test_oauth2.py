@@ -1,0 +1,30 @@
+"""Responses of token endpoints with bytes that JSON forbids: what is a token in them, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.auth.oauth2 import read_refresh_token, read_token
+from common.model.errors import TransportError
+from common.response.http_response import HttpResponse
+
+
+def response(body: bytes) -> HttpResponse:
+    return HttpResponse(200, (), body)
+
+
+def test_an_odd_byte_beside_the_tokens_loses_none() -> None:
+    both = response(
+        b'{"access_token": "good", "refresh_token": "next", "expires_in": 60, "scope": "p\xe9re"}'
+    )
+    token = read_token(both, "signing in")
+    assert (token.access, token.lifetime) == ("good", 60)
+    assert read_refresh_token(both) == "next"
+
+
+@pytest.mark.parametrize("bad", [b"\xe9", b"\n"])
+def test_a_token_with_such_a_byte_is_none(bad: bytes) -> None:
+    both = response(b'{"access_token": "a%s", "refresh_token": "b%s"}' % (bad, bad))
+    with pytest.raises(TransportError, match="no access_token that a header can carry"):
+        read_token(both, "signing in")
+    assert read_refresh_token(both) is None
