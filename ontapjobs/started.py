@@ -73,7 +73,7 @@ def read_errors(value: object, *, title: str | None = None) -> Iterator[ErrorDet
             continue
         inner = member.get("error") if isinstance(member, Mapping) else None
         error = read_error(inner or member)
-        if error is None:
+        if error is None or not (error.message or error.code):
             yield ErrorDetail(text(member) or as_json(member), title=title)
         else:
             yield error_detail(error, title=title)

@@ -69,7 +69,7 @@ def act_on_all(
             if not go_on:
                 break
         else:
-            done.append(link(job.id))
+            done.append(link(job))
     body: dict[str, Any] = {"num_records": len(done)}
     if named:
         body["records"] = done
