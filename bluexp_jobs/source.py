@@ -17,6 +17,7 @@ from common.model.refs import encode_segment
 from common.model.states import JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
+from common.sources.large_responses import decode
 from common.sources.no_actions import SourceWithoutActions
 from common.sources.paging import FetchedPage, Pages
 from common.sources.ref_resolver import MAX_ID
@@ -77,9 +78,10 @@ class BlueXPJobs(SourceWithoutActions):
             response = await self._reader.send("GET", path)
             if response.status != 200:
                 raise self._reader.request_failure(response, "GET jobs")
-            jobs, failures = parse_list(
-                response.body, endpoint=self.endpoint, scope=self.scope, states=self.states
+            read = partial(
+                parse_list, response.body, endpoint=self.endpoint, scope=self.scope, states=self.states
             )
+            jobs, failures = await decode(response, read)
             return FetchedPage([job for job in jobs if wanted is None or job.state is wanted], failures)
 
         return Pages(fetch, path)

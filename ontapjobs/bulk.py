@@ -18,6 +18,7 @@ from common.model.refs import JobRef
 from common.model.states import Action, JobState
 from common.response.decoding import Fields, Object, objects, readable_id, root_object
 from common.response.http_response import HttpResponse
+from common.sources.large_responses import decode
 from common.sources.reader import HttpReader
 from ontapjobs.actions import REFUSALS, refusal
 from ontapjobs.links import JOBS
@@ -91,7 +92,8 @@ async def act_on_all(
     try:
         while (page_path := walk.next_path(href)) is not None:
             response = await _send(reader, page_path, action, timeout)
-            page, following = _read(reader, response, action, endpoint, states)
+            read = partial(_read, reader, response, action, endpoint, states)
+            page, following = await decode(response, read)
             result = page if result is None else _together(result, page)
             walk.mark_read(page_path)
             if following is None:

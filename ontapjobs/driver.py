@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import attrs
@@ -19,6 +20,7 @@ from common.response.failures import ErrorBody, is_transient
 from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
 from common.sources.driver import Driver, DriverHttp
+from common.sources.large_responses import decode
 from ontapjobs.data_engine import PATH
 from ontapjobs.gateway import outer_path
 from ontapjobs.links import JOBS, is_jobs_path, results_target
@@ -154,7 +156,7 @@ class OntapDriver(Driver):
                 response = await http.send("GET", path)
                 if response.status != 200:
                     raise self._batch_failure(http, response, len(first))
-                page, following = raw_page(response.body)
+                page, following = await decode(response, partial(raw_page, response.body))
             except (SourceError, BatchRefused) as failure:
                 if not records:
                     raise

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from common.model.errors import DecodeError
 from common.model.states import JobState
 from common.response.http_response import HttpResponse
 from common.response.repair import REPLACEMENT
 from common.sources.driver import DriverHttp
+from common.sources.large_responses import decode
 from common.sources.paging import FetchedPage, Pages
 from ontapjobs.gateway import api_path
 from ontapjobs.links import JOBS
@@ -70,7 +72,8 @@ def list_jobs(http: DriverHttp, path: str, *, endpoint: str, states: Mapping[str
         if path is None:
             return FetchedPage(())
         response = await get_list(http, path)
-        page = parse_page(response.body, endpoint=endpoint, states=states)
+        read = partial(parse_page, response.body, endpoint=endpoint, states=states)
+        page = await decode(response, read)
         walk.mark_read(path)
         return FetchedPage(page.jobs, page.failures, page.next)
 
@@ -86,7 +89,8 @@ async def count_records(http: DriverHttp, path: str, *, endpoint: str, has_recor
     total, href = 0, path
     while (page := walk.next_path(href)) is not None:
         response = await get_list(http, page)
-        count, following = parse_count(response.body, has_records=has_records)
+        read = partial(parse_count, response.body, has_records=has_records)
+        count, following = await decode(response, read)
         if count is None:
             return None
         total += count

@@ -8,6 +8,7 @@ Python client, which reads them after the job.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -18,6 +19,7 @@ from common.model.refs import RESULTS
 from common.model.states import JobState
 from common.response.decoding import Object, kind, root_object, text
 from common.sources.driver import DriverHttp
+from common.sources.large_responses import decode
 from ontapjobs.links import results_target
 from ontapjobs.paging import MAX_PAGES, NEXT, next_page_path
 from ontapjobs.records import JobRecord
@@ -71,7 +73,7 @@ def _reason(error: SourceError) -> str:
 async def _page(http: DriverHttp, path: str, job: Job) -> Object:
     response = await http.send("GET", path)
     if response.status == 200:
-        root = root_object(response.body)
+        root = await decode(response, partial(root_object, response.body))
         if not root.keys() & {*KEYS, "num_records"}:
             raise DecodeError("no results in the response: none of records, errors, num_records")
         for key in KEYS:

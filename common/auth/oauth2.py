@@ -12,6 +12,7 @@ from common.model.errors import DecodeError, SourceError, TransportError, UsageE
 from common.response.decoding import finite, read_json
 from common.response.failures import ErrorBody, api_error
 from common.response.http_response import EXCERPT, HttpResponse
+from common.response.large_json import LARGE
 from common.response.redaction import Unpicklable
 from common.response.repair import REPLACEMENT
 
@@ -133,6 +134,8 @@ def sign_in_failed(text: str) -> NoReturn:
 
 
 def _fields(response: HttpResponse) -> dict[str, Any]:
+    if len(response.body) > LARGE:
+        raise DecodeError(f"{len(response.body)} bytes are no response to a sign-in", transient=True)
     body = read_json(response.body)
     return body if isinstance(body, dict) else {}
 

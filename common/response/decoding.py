@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from common.model.errors import DecodeError
+from common.response.large_json import LARGE, loads_large
 from common.response.repair import REPLACEMENT, Repaired, read_repaired
 
 Object = Mapping[str, Any]
@@ -39,14 +40,16 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
     problem = f"not JSON ({len(data)} {'bytes' if isinstance(data, bytes) else 'characters'})"
     if not data.strip():
         problem = "not JSON (an empty response)"
-    fast_loads = _fast_loads()
+    large = len(data) > LARGE
+    fast_loads = None if large else _fast_loads()
     if fast_loads is not None:
         # What msgspec refuses (NaN, lone surrogates, UTF-16) is left to json, which reads it or says why not.
         with suppress(Exception):
             return fast_loads(data)
     try:
         # Decoded strictly: json itself would let halves of surrogate pairs pass, which are no UTF-8.
-        return json.loads(data.decode(json.detect_encoding(data)) if isinstance(data, bytes) else data)
+        string = data.decode(json.detect_encoding(data)) if isinstance(data, bytes) else data
+        return loads_large(string) if large else json.loads(string)
     except RecursionError:
         problem = "the JSON is nested too deep"
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -27,9 +28,17 @@ from common.polling.wait import Probe
 from common.response.decoding import root_object
 from common.response.failures import write_outcome_unknown
 from common.response.http_response import MAX_MESSAGE, HttpResponse, request_header, response_of
-from common.response.writes import Adopted, check_body, check_headers, check_method, check_path
+from common.response.writes import (
+    Adopted,
+    StartedJobs,
+    check_body,
+    check_headers,
+    check_method,
+    check_path,
+)
 from common.sources.base import BaseSource
 from common.sources.driver import Driver
+from common.sources.large_responses import decode
 from common.sources.probes import Finding, ResourceProbe, find_absent, find_present
 from common.sources.reader import HttpReader
 from common.sources.ref_resolver import RefResolver
@@ -109,7 +118,7 @@ class HttpSource(BaseSource):
         """
         read = response_of(response, status=status, headers=headers, body=body)
         sent = request_header(response, self._driver.job_id_header)
-        return self._adopt(read, "the write", self._named(sent))
+        return self._adopt(read, self._driver.parse_started(read), "the write", self._named(sent))
 
     @without_frames
     async def start(
@@ -154,14 +163,16 @@ class HttpSource(BaseSource):
             raise self._uncertain(request, error, named) from error
         self._reader.update_budget(response)
         try:
-            adopted = self._adopt(response, request, named)
+            started = await decode(response, partial(self._driver.parse_started, response))
+            adopted = self._adopt(response, started, request, named)
             if response.body.strip() and {*adopted.refs} <= {named}:
-                root_object(response.body)  # what is not the API's reply says nothing about the write
+                # What is not the API's reply says nothing about the write.
+                await decode(response, partial(root_object, response.body))
         except DecodeError as error:
             raise self._uncertain(request, error, named) from error
         except SourceError as error:
             self._throttle.on_failure(error)
-            if write_outcome_unknown(response.status, self._driver.parse_error(response)):
+            if write_outcome_unknown(response.status, self._reader.error_body(response)):
                 raise self._uncertain(request, error, named) from error
             raise
         return adopted
@@ -197,8 +208,9 @@ class HttpSource(BaseSource):
             raise UsageError("path= names one resource, without a query: a list may be empty, or cut short")
         return ResourceProbe(target, finding, self.policy, self._reader, self._throttle)
 
-    def _adopt(self, response: HttpResponse, request: str, named: JobRef | None) -> Adopted:
-        started = self._driver.parse_started(response)
+    def _adopt(
+        self, response: HttpResponse, started: StartedJobs, request: str, named: JobRef | None
+    ) -> Adopted:
         refs = started.refs or ((named,) if named and response.ok else ())
         if not refs and not response.ok:
             raise self._reader.failure(response, request)

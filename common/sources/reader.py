@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import attrs
@@ -24,7 +25,9 @@ from common.polling.pollable import BatchReading, Pollable, Reading
 from common.polling.throttle import LoopThrottle
 from common.response.failures import ErrorBody, api_error
 from common.response.http_response import MAX_MESSAGE, HttpResponse
+from common.response.large_json import LARGE
 from common.sources.driver import Driver
+from common.sources.large_responses import decode
 
 MAX_PATH_SHOWN = 200
 """At most so many characters of a resource's path are in the error about it."""
@@ -57,7 +60,8 @@ class HttpReader(Pollable):
             return Reading(last.job, response.date, body, datetime.now(UTC))
         if len(response.body) > COMPARED:
             body = None
-        return Reading(self._parse(response.body, ref), response.date, body)
+        job = await decode(response, partial(self._parse, response.body, ref))
+        return Reading(job, response.date, body)
 
     def has_unread_results(self, job: Job) -> bool:
         """Whether the driver knows where results of a job are that were not read yet."""
@@ -136,6 +140,8 @@ class HttpReader(Pollable):
 
         Texts of digits alone stay as they are: codes would be mistaken for secrets.
         """
+        if len(response.body) > LARGE:
+            return ErrorBody(from_api=False)  # no error of an API takes so much
         error_body = self._driver.parse_error(attrs.evolve(response, redact=self._client.redact))
         texts: dict[str, Any] = {
             name: value if value.isdecimal() else self._client.redact(value, MAX_MESSAGE)
