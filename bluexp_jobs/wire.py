@@ -174,7 +174,7 @@ def parse_started(response: HttpResponse) -> StartedJobs:
     refs = tuple(JobRef(PROVIDER, "", id) for id in ids if id)[:1]
     error, message = text(root.get("error")), text(root.get("message"))
     errors = (ErrorDetail(message or error, code=text(root.get("code")), title=error),) if error else ()
-    return StartedJobs(refs, errors=errors, unnamed=accepted and not refs)
+    return StartedJobs(refs, warnings=repair_warnings(root), errors=errors, unnamed=accepted and not refs)
 
 
 def _members(data: bytes | str | Object) -> list[object]:

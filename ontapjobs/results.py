@@ -17,7 +17,7 @@ from common.model.errors import ApiError, DecodeError, SourceError
 from common.model.job import UNREAD_RESULTS, ErrorDetail, Job, JobItem, unique
 from common.model.refs import RESULTS
 from common.model.states import JobState
-from common.response.decoding import Object, kind, root_object, text
+from common.response.decoding import Object, kind, repair_warnings, root_object, text
 from common.sources.driver import DriverHttp
 from common.sources.large_responses import decode
 from ontapjobs.links import results_target
@@ -44,13 +44,14 @@ async def read_results(http: DriverHttp, job: Job) -> Job:
     the state, and adds a warning beside what was read so far.
     """
     found: dict[str, list[Any]] = {key: [] for key in KEYS}
-    path, seen = results_path(job), set[str]()
+    path, seen, repairs = results_path(job), set[str](), list[str]()
     try:
         while path is not None and path not in seen:  # the last page may name itself
             if len(seen) >= MAX_PAGES:
                 raise DecodeError(f"the results have more than {MAX_PAGES} pages", path=NEXT)
             seen.add(path)
             root = await _page(http, path, job)
+            repairs += repair_warnings(root)
             for key in KEYS:
                 found[key] += _members(root.get(key))
             following = read_hrefs(root).get("next")
@@ -58,16 +59,16 @@ async def read_results(http: DriverHttp, job: Job) -> Job:
     except SourceError as error:
         if error.transient:
             raise
-        return _merged(job, found, unread=_reason(error))
-    return _merged(job, found)
+        return _merged(job, found, [*repairs, f"{UNREAD_RESULTS}: {_reason(error)}"])
+    return _merged(job, found, repairs)
 
 
 def _reason(error: SourceError) -> str:
-    if not isinstance(error, ApiError):
+    if not isinstance(error, ApiError) or error.message is None:
         return str(error)
     # Without the hint of the error, which is about reading jobs.
     code = f" (code {error.code})" if error.code else ""
-    return f"answered {error.status}: {error.message or 'no message'}{code}"
+    return f"answered {error.status}: {error.message}{code}"
 
 
 async def _page(http: DriverHttp, path: str, job: Job) -> Object:
@@ -92,7 +93,7 @@ def _members(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _merged(job: Job, found: Mapping[str, list[Any]], *, unread: str | None = None) -> Job:
+def _merged(job: Job, found: Mapping[str, list[Any]], warnings: list[str]) -> Job:
     errors = (
         *read_errors(found["errors"]),
         *read_errors(found["rollback_errors"], title="while rolling back"),
@@ -102,10 +103,7 @@ def _merged(job: Job, found: Mapping[str, list[Any]], *, unread: str | None = No
     records = [_item(index, record, listed) for index, record in enumerate(found["records"], 1)]
     items = (*job.items, *records, *_failed_items(errors))
     errors += tuple(error for item in records for error in item.errors)
-    # An earlier try may have failed.
-    warnings = tuple(text for text in job.warnings if not text.startswith(UNREAD_RESULTS))
-    if unread is not None:
-        warnings = unique((*warnings, f"{UNREAD_RESULTS}: {unread}"))
+    earlier = [text for text in job.warnings if not text.startswith(UNREAD_RESULTS)]
     record = job.record
     if isinstance(record, JobRecord) and any(found.values()):
         record = attrs.evolve(record, extra={**record.extra, RESULTS: dict(found)})
@@ -113,7 +111,7 @@ def _merged(job: Job, found: Mapping[str, list[Any]], *, unread: str | None = No
         job,
         state=JobState.PARTIAL if job.succeeded and errors else job.state,
         errors=(*job.errors, *errors),
-        warnings=warnings,
+        warnings=unique([*earlier, *warnings]),
         items=items,
         links={name: href for name, href in job.links.items() if name != RESULTS},
         record=record,

@@ -14,8 +14,9 @@ from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job
 from common.model.refs import DONE, RESULTS, JobRef
 from common.model.states import JobState
-from common.response.decoding import Object, as_json, objects, readable_id, root_object, text
+from common.response.decoding import Object, as_json, objects, readable_id, repair_warnings, root_object, text
 from common.response.http_response import HttpResponse, last_segment
+from common.response.repair import REPLACEMENT
 from common.response.writes import StartedJobs
 from ontapjobs.data_engine import PATH
 from ontapjobs.links import id_in_results, jobs_path, results_hint
@@ -63,7 +64,13 @@ def parse_started(
         refs[ref] = None
         if job is not None:
             jobs.append(attrs.evolve(job, ref=ref))
-    return StartedJobs(tuple(refs), tuple(jobs), errors=errors, unnamed=accepted and (nameless or not refs))
+    return StartedJobs(
+        tuple(refs),
+        tuple(jobs),
+        warnings=repair_warnings(root),
+        errors=errors,
+        unnamed=accepted and (nameless or not refs),
+    )
 
 
 def read_errors(value: object, *, title: str | None = None) -> Iterator[ErrorDetail]:
@@ -83,7 +90,7 @@ def _ref(record: Object, endpoint: str) -> JobRef | None:
     links = read_hrefs(record)
     own, results = links.get("self"), links.get(RESULTS)
     id = readable_id(record, "uuid") or last_segment(own, parent="jobs") or id_in_results(results)
-    if not id:
+    if not id or REPLACEMENT in id:  # it was repaired, and would be a guess
         return None
     path, results = jobs_path(own), results_hint(results, id)
     scope = ((PATH, path),) if path else ()

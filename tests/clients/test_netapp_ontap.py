@@ -208,7 +208,7 @@ async def test_what_became_of_each_record_of_a_write_of_many_is_the_same_for_bot
 
     async with simulator.serve() as url, ours(url) as jobs:
         theirs, job = await beside(create, wait)
-    told = {"success": errors, "failure": errors or (FULL["message"],)}[end]
+    told = {"success": errors, "failure": errors or (str(FULL["message"]),)}[end]
     assert [error.message for error in job.errors][-len(told) or 9 :] == list(told)
     assert ("One or more jobs failed" in str(theirs)) == bool(told)
     assert all(str(text) in str(theirs) for text in told)

@@ -161,6 +161,15 @@ async def test_no_error_is_lost_whatever_its_form(errors: Any, message: str) -> 
     assert (job.state, [error.message for error in job.errors]) == (JobState.PARTIAL, [message])
 
 
+async def test_an_odd_byte_hides_no_error_and_the_job_says_so() -> None:
+    way = cluster()
+    way.intercept = lambda _: httpx.Response(200, content=b'{"errors": [{"message": "no space on p\xe9re"}]}')
+    async with way.source() as source:
+        job = await source.wait((await written(way)).refs[0], check=False)
+    assert (job.state, job.errors[0].message) == (JobState.PARTIAL, "no space on p\ufffdre")
+    assert "U+FFFD" in job.warnings[0]
+
+
 async def test_a_record_with_an_error_of_its_own_is_a_failed_item() -> None:
     way = cluster(records=[{"uuid": "1"}, {"uuid": "2", "error": {"message": "no space"}}, "odd"])
     async with way.source() as source:
@@ -386,6 +395,9 @@ LASTING: dict[str, httpx.Response] = {
     "gone": httpx.Response(404, json={"error": {"message": "entry doesn't exist", "code": "4"}}),
     "no such API": httpx.Response(404, json={"error": {"message": "API not found", "code": "3"}}),
     "refused": httpx.Response(400, json={"error": {"message": "unknown field", "code": "262197"}}),
+    "a redirect to another server": httpx.Response(
+        302, headers={"location": "https://sso.example.com/login"}
+    ),
     "refused without a word": httpx.Response(403, json={"error": {}}),
     "no results": httpx.Response(200, json={"name": "something else"}),
     "of another form": httpx.Response(200, json={"records": [], "errors": True}),

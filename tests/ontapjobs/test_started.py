@@ -207,6 +207,16 @@ async def test_what_came_is_quoted_without_what_was_sent_in_secret() -> None:
     assert "t0ken" not in f"{caught.value}{started!r}"
 
 
+async def test_an_id_with_an_odd_byte_is_none_and_an_error_with_one_is_kept() -> None:
+    job = b'{"_links": {"self": {"href": "/api/cluster/jobs/p\xe9re"}}}'
+    body = b'{"job": %s, "error": {"message": "p\xe9re"}}' % job
+    adopted = ontap()[0].adopt(status=202, body=body)
+    assert (adopted.refs, adopted.errors) == ((), (ErrorDetail("p\ufffdre"),))
+    assert "U+FFFD" in adopted.warnings[0]
+    with pytest.raises(DecodeError):
+        _ = adopted.waitable
+
+
 @pytest.mark.parametrize("status", [200, 201, 204])
 async def test_any_other_status_without_a_job_is_the_end_of_the_work(status: int) -> None:
     source, _ = ontap()
