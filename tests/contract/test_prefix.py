@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -48,7 +48,7 @@ class Watched(httpx.AsyncBaseTransport):
 
 
 @asynccontextmanager
-async def behind(provider: str, prefix: str) -> AsyncIterator[tuple[HttpSource, Simulator, Watched]]:
+async def behind(provider: str, prefix: str) -> AsyncGenerator[tuple[HttpSource, Simulator, Watched]]:
     simulator = SIMULATORS[provider](prefix=prefix)
     wire, endpoint = Watched(simulator.transport()), HOST + prefix
     source: HttpSource
