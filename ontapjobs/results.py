@@ -30,11 +30,12 @@ KEYS = ("records", "errors", "rollback_errors")
 
 
 def results_path(job: Job) -> str | None:
-    """Return where the results of an ended job are, None where it has none, or they were read already.
+    """Return where the results of a job that has ended are, None where there are none left to read.
 
-    Its link ``results`` is gone once they were.
+    Its link ``results`` is gone once they were read.
     """
-    return results_target(job.links.get(RESULTS), job.ref.id) if job.done else None
+    href = job.links.get(RESULTS)
+    return None if href is None else results_target(href, job.ref.id)
 
 
 async def read_results(http: DriverHttp, job: Job) -> Job:

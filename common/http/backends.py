@@ -35,7 +35,6 @@ class Backends:
         signs_in: bool,
         token_url: str | None,
     ) -> None:
-        self._options = options
         self._endpoint = endpoint
         self._keepalive = keepalive
         self._auth = auth
@@ -43,17 +42,19 @@ class Backends:
         for url in filter(None, (endpoint, token_url)):
             if self._needs_httpx(options, url):
                 library_of(options.http)  # imported now: it takes too long to do it within a request
-        self._own_tls = self._public_tls = options.verify
+        self._own_options = self._public_options = options
         if options.http is not None or options.transport is not None:
             return
         if endpoint.startswith("https:"):
-            self._own_tls = tls_context(options.verify, options.cert)
+            tls = tls_context(options.verify, options.cert)
+            self._own_options = attrs.evolve(options, verify=tls, cert=None)
         if signs_in and not (isinstance(options.verify, bool) and options.cert is None):
-            self._public_tls = tls_context(options.verify, options.cert, public=True)
+            tls = tls_context(options.verify, options.cert, public=True)
+            self._public_options = attrs.evolve(options, verify=tls, cert=None)
 
     def own(self) -> HttpBackend:
         """Return a backend for the source's own endpoint, on the running event loop."""
-        return self._create(self._endpoint, self._own_tls, self._auth)
+        return self._create(self._endpoint, self._own_options, self._auth)
 
     def elsewhere(self, origin: str) -> HttpBackend:
         """Return a backend for another origin, which gets no credentials but those of each request.
@@ -61,10 +62,9 @@ class Backends:
         Another host has its own proxy, scheme and certificate: that a cluster is behind a private CA, or on
         plain http, does not say whether its token issuer is to be trusted.
         """
-        return self._create(origin, self._public_tls, {"auth": None})
+        return self._create(origin, self._public_options, {"auth": None})
 
-    def _create(self, endpoint: str, tls: Any, auth: Mapping[str, Any]) -> HttpBackend:
-        options = attrs.evolve(self._options, verify=tls, cert=None)
+    def _create(self, endpoint: str, options: Options, auth: Mapping[str, Any]) -> HttpBackend:
         if self._needs_httpx(options, endpoint):
             return HttpxBackend.create(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
         return H11Backend(options, endpoint=endpoint, keepalive=self._keepalive)

@@ -19,13 +19,11 @@ from common.http.backends import Backends
 from common.http.log import logged
 from common.http.no_response import plain_http_refused, transport_error
 from common.model.endpoints import origin, split_endpoint
-from common.model.errors import DecodeError, SourceError, TransportError, UsageError
+from common.model.errors import SourceError, TransportError, UsageError
 from common.model.tracebacks import without_frames
 from common.options import Options
 from common.response.body import ACCEPT_ENCODING
-from common.response.decoding import root_object
 from common.response.http_response import HttpResponse, redirect_origin
-from common.response.large_json import LARGE
 from common.response.redaction import proxy_secrets, secrets_in
 from common.response.redactor import Redactor
 
@@ -33,6 +31,8 @@ if TYPE_CHECKING:
     from common.auth.token_auth import TokenSigner
 
 _IDEMPOTENT = frozenset({"GET", "HEAD"})
+_BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
+"""White space, and the mark of UTF-8."""
 
 
 def user_agent(product: str | None) -> str:
@@ -60,9 +60,9 @@ class ApiClient:
     """Sends requests to one endpoint: authenticated, limited in number, in time and in size.
 
     ``keepalive`` is how long an idle connection is kept, in seconds. ``locate`` returns where below the
-    endpoint a path of the API is. Requests beyond ``concurrency`` queue
-    in a limiter here, never in the library's pool, which gets slow with many in it. Raise `UsageError` for
-    an ``auth`` that is none, and for TLS files that cannot be loaded.
+    endpoint a path of the API is; None: there. Requests beyond ``concurrency`` queue in a limiter here, never
+    in the library's pool, which gets slow with many in it. Raise `UsageError` for an ``auth`` that is none,
+    and for TLS files that cannot be loaded.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ApiClient:
         options: Options,
         keepalive: float,
         headers: Mapping[str, str],
-        locate: Callable[[str], str] = str,
+        locate: Callable[[str], str] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._locate = locate
@@ -137,7 +137,12 @@ class ApiClient:
         if json is not None:
             content = jsonlib.dumps(json).encode()
             all_headers["Content-Type"] = "application/json"
-        request = HttpRequest(method, self.endpoint + self._locate(target), all_headers, content)
+        request = HttpRequest(
+            method,
+            self.endpoint + (target if self._locate is None else self._locate(target)),
+            all_headers,
+            content,
+        )
         try:
             async with state.limiter:
                 with anyio.move_on_after(seconds):
@@ -276,8 +281,11 @@ class ApiClient:
             error = transport_error(result, method, shown or url, redact=self.redact)
         else:
             response = result.response
-            if response.ok:
-                self._set_up = self._set_up or (counts and _is_good(response, method))
+            if 200 <= response.status < 300:
+                if counts and not self._set_up:
+                    body = response.body.lstrip(_BEFORE_JSON)
+                    # The API's own: a JSON object, or the empty response to a write.
+                    self._set_up = body.startswith(b"{") or (not body and method not in _IDEMPOTENT)
                 return response
             refused = plain_http_refused(response, method, shown or url)
             if refused is None:
@@ -307,19 +315,6 @@ class ApiClient:
         if endpoint not in state.other_origins:
             state.other_origins[endpoint] = self._backends.elsewhere(endpoint)
         return state.other_origins[endpoint]
-
-
-def _is_good(response: HttpResponse, method: str) -> bool:
-    """Whether a success is the API's own: a JSON object, or the empty response to a write."""
-    if not response.body.strip():
-        return method not in _IDEMPOTENT
-    if len(response.body) > LARGE:
-        return response.body.lstrip().startswith(b"{")  # decoding it all would take too long here
-    try:
-        root_object(response.body)
-    except DecodeError:
-        return False
-    return True
 
 
 def needs_auth(auth: Any, options: Options) -> None:

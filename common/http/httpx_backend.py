@@ -144,7 +144,8 @@ class HttpxBackend:
 
     def _request(self, request: HttpRequest) -> Any:
         built = self._build_request(request)
-        built.stream = request_body(self._library, request.content)
+        if not self._in_memory:
+            built.stream = request_body(self._library, request.content)
         return built
 
     def _build_request(self, request: HttpRequest) -> Any:

@@ -10,6 +10,7 @@ from random import Random
 
 from common.model.errors import DecodeError, JobNotFound, JobsError, SourceError, UnexpectedState
 from common.model.job import Job
+from common.model.states import TERMINAL
 from common.polling.pollable import BatchReading, BatchRefused, Pollable, Reading
 from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, PollRequest, Waiter
@@ -78,7 +79,7 @@ class PollExecutor:
         if ended is None:
             ref = polled.ref
             reading = polled.reading = await self._pollable.read(ref, polled.reading)
-            if polled.ref is ref:
+            if polled.ref is ref and reading.job.ref.hints != ref.hints:
                 polled.keep_hints_of(reading.job)
             if not self._has_unread_results(polled, reading.job):
                 return reading
@@ -87,7 +88,7 @@ class PollExecutor:
 
     def _has_unread_results(self, polled: PolledJob, job: Job) -> bool:
         """Whether a job has ended, and has results that its waiters wait for. Then they are read next."""
-        if not job.done or not self._pollable.has_unread_results(job):
+        if job.state not in TERMINAL or not self._pollable.has_unread_results(job):
             return False
         polled.unread = job
         for waiter in polled.waiters:

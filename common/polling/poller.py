@@ -86,9 +86,9 @@ class Poller:
         held = len(self._jobs) + len(self._queue) + len(self._deadlines) + waiters
         return not held and self._timer is None and not self._in_flight and not self._active
 
-    def has_ended(self, job: Job | None) -> bool:
+    def has_ended(self, job: Job) -> bool:
         """Whether nothing is left to ask about a job: it has ended, and so has the reading of its results."""
-        return job is not None and job.done and not self._pollable.has_unread_results(job)
+        return job.done and not self._pollable.has_unread_results(job)
 
     def next_step(self, waiter: Waiter) -> Awaitable[object] | None:
         """Return what this waiter's task is to await next, None once it has been notified.

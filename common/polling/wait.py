@@ -96,7 +96,7 @@ class Wait(Waiter):
             single_read=timeout == 0,
         )
         # An end is an end, whoever saw it: a finished job that was adopted costs no request.
-        wait.ended = poller.has_ended(seen)
+        wait.ended = seen is not None and poller.has_ended(seen)
         return wait
 
     def move(self, poller: Poller, ahead: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from common.http.client import ApiClient, needs_auth
-from common.model.endpoints import endpoint_url
+from common.model.endpoints import endpoint_url, split_endpoint
 from common.model.errors import (
     ActionUncertain,
     DecodeError,
@@ -72,7 +72,7 @@ class HttpSource(BaseSource):
             options=checked,
             keepalive=driver.keepalive,
             headers={"Accept": "application/json", **driver.headers},
-            locate=driver.locate,
+            locate=driver.locate if split_endpoint(endpoint)[1] else None,
         )
         throttle = LoopThrottle(checked.concurrency, driver.retry_after_cap)
         self._driver = driver

@@ -60,7 +60,10 @@ class HttpReader(Pollable):
             return Reading(last.job, response.date, body, datetime.now(UTC))
         if len(response.body) > COMPARED:
             body = None
-        job = await decode(response, partial(self._parse, response.body, ref))
+        if len(response.body) <= LARGE:
+            job = self._parse(response.body, ref)
+        else:
+            job = await decode(response, partial(self._parse, response.body, ref))
         return Reading(job, response.date, body)
 
     def has_unread_results(self, job: Job) -> bool:
