@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 _E = TypeVar("_E", bound="JobsError")
 
 
-def _rebuild(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
+def rebuild(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
+    """Return an error with these arguments and attributes, without a call of its constructor."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -53,6 +54,8 @@ class JobsError(Exception):
     """Base class of all errors of this SDK. ``ref`` and ``job`` (last seen) where it is about a job."""
 
     _final = False
+    unknown_kind: str | None = None
+    """The name of its class, where it was stored by a later release that has one which this has not."""
 
     def __init__(self, message: str, *, ref: JobRef | None = None, job: Job | None = None) -> None:
         super().__init__(message)
@@ -79,7 +82,7 @@ class JobsError(Exception):
 
         ``text`` takes the place of the message.
         """
-        copied = _rebuild(type(self), self.args if text is None else (text,), self.__dict__)
+        copied = rebuild(type(self), self.args if text is None else (text,), self.__dict__)
         copied.__dict__.pop("__notes__", None)
         for note in getattr(self, "__notes__", ()):
             copied.add_note(note)

@@ -1,4 +1,4 @@
-"""Convert a `Job` to plain data and back, for a queue, a database or another process."""
+"""Convert a `Job`, or how else a wait ended, to plain data and back, for a queue or another process."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
@@ -14,6 +15,7 @@ from common.model.job import FrozenMap, Job
 from common.model.nesting import too_deep
 from common.model.refs import JobRef
 from common.model.states import JobState
+from common.model.stored_errors import structure_error, unstructure_error
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -24,15 +26,29 @@ VERSION = 1
 """Written beside a job, so that a later version can read what an earlier one wrote."""
 
 
-def to_dict(job: Job) -> dict[str, Any]:
-    """Return a job as plain data for ``json.dumps``: everything but ``record``."""
-    return {"version": VERSION, **_converter().unstructure(job, Job)}
+def to_dict(outcome: Job | JobsError) -> dict[str, Any]:
+    """Return an outcome as plain data for ``json.dumps``: of a job everything but ``record``.
+
+    Of an error: the name of its class (``error``), its text, notes, ref and job, whether it is ``final``, and
+    the fields of its class (``data``: status, code, request id and so on). Its traceback and causes are not
+    in it.
+    """
+    converter = _converter()
+    if isinstance(outcome, JobsError):
+        return {
+            "version": VERSION,
+            **unstructure_error(outcome, partial(converter.unstructure, unstructure_as=Job)),
+        }
+    return {"version": VERSION, **converter.unstructure(outcome, Job)}
 
 
-def from_dict(data: Mapping[str, Any]) -> Job:
-    """Return the job from which `to_dict` made the data, without its ``record``. Unknown keys are ignored.
+def from_dict(data: Mapping[str, Any]) -> Any:
+    """Return the `Job` or `JobsError` from which `to_dict` made the data; a job is without its ``record``.
 
-    Raise `UsageError` for data of another version, `DecodeError` with the path for what is no job.
+    The type is left open, since the caller knows what was stored: ``await source.wait(from_dict(data))``.
+    Unknown keys are ignored. An error of a class that this release does not know is a `JobsError`, whose
+    ``unknown_kind`` names it. Raise `UsageError` for data of another version, `DecodeError` with the path for
+    what is no outcome.
     """
     if not isinstance(data, Mapping):
         raise DecodeError("a stored job must be an object, as to_dict() returns it")
@@ -40,13 +56,18 @@ def from_dict(data: Mapping[str, Any]) -> Job:
         raise UsageError(
             f"the job was stored as version {data['version']!r}, but this release reads version {VERSION}"
         )
+    job = data.get("job") if "error" in data else data
     # Each level of items is an array and an object; the innermost object has arrays too, which are empty.
-    if too_deep(data.get("items"), 2 * MAX_ITEM_NESTING + 1):
+    if isinstance(job, Mapping) and too_deep(job.get("items"), 2 * MAX_ITEM_NESTING + 1):
         raise DecodeError("the items are nested too deep", path="$.items")
     import cattrs
 
     try:
+        if "error" in data:
+            return structure_error(data, _converter().structure)
         return _converter().structure(data, Job)
+    except DecodeError:
+        raise
     except (cattrs.BaseValidationError, JobsError, ValueError, TypeError, KeyError) as error:
         message, _, path = cattrs.transform_error(error)[0].rpartition(" @ ")
         raise DecodeError(message, path=path or "$") from None

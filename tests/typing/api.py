@@ -298,7 +298,7 @@ def reading(job: Job) -> None:
     assert_type(job.items, tuple[JobItem, ...])
     assert_type(job.links, Mapping[str, str])
     assert_type(to_dict(job), dict[str, Any])
-    assert_type(from_dict(to_dict(job)), Job)
+    assert_type(from_dict(to_dict(job)), Any)
     assert_type(JobRef.parse(str(job.ref)), JobRef)
     job.state = JobState.FAILED  # type: ignore[misc]
     job.links["self"] = ""  # type: ignore[index]

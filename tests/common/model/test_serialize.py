@@ -84,7 +84,8 @@ STORED: dict[str, Any] = {
 
 
 def through_json(job: Job) -> Job:
-    return from_dict(json.loads(json.dumps(to_dict(job))))
+    again: Job = from_dict(json.loads(json.dumps(to_dict(job))))
+    return again
 
 
 @pytest.mark.slow

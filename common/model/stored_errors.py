@@ -1,0 +1,94 @@
+"""Convert a `JobsError` to plain data and back: how a wait ended, for a queue or a workflow's history.
+
+The data has the name of the error's class, its message, and the fields of the class. It is made of what the
+exception shows anyway, so that it has no secret. A class that this release does not know, of a later one, is
+read as a `JobsError`, and written again as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from common.model import errors
+from common.model.errors import DecodeError, JobsError
+from common.model.job import Job
+from common.model.refs import JobRef
+
+_FIELDS: Mapping[type[JobsError], Mapping[str, Any]] = {
+    errors.SourceError: {"transient": bool, "retry_after": float | None, "sent": bool},
+    errors.TransportError: {"dropped": bool, "misconfigured": bool},
+    errors.ApiError: {
+        "status": int,
+        "code": str | None,
+        "message": str | None,
+        "request_id": str | None,
+        "body": str,
+    },
+    errors.DecodeError: {"path": str},
+    errors.JobNotFound: {"certain": bool},
+    errors.ActionRefused: {"code": str | None, "retryable": bool},
+}
+"""What an error of a class, and of those below it, has beside its message, ref and job."""
+_CLASSES: Mapping[str, type[JobsError]] = {
+    name: member
+    for name, member in vars(errors).items()
+    if isinstance(member, type) and issubclass(member, JobsError)
+}
+
+
+def unstructure_error(error: JobsError, unstructure: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return an error as plain data; ``unstructure`` converts its ref and job."""
+    return {
+        "error": error.unknown_kind or _class_of(error).__name__,
+        "text": str(error.args[0]) if error.args else "",
+        "final": error.final,
+        "ref": None if error.ref is None else str(error.ref),
+        "job": None if error.job is None else unstructure(error.job),
+        "notes": list(getattr(error, "__notes__", ())),
+        "data": _data_of(error),
+    }
+
+
+def structure_error(data: Mapping[str, Any], structure: Callable[[Any, Any], Any]) -> JobsError:
+    """Return the error that the data is of. ``structure`` converts a value to a type, and refuses others."""
+    kind, text = structure(data.get("error"), str), structure(data.get("text"), str)
+    ref = structure(data.get("ref"), JobRef | None)
+    job = structure(data.get("job"), Job | None)
+    values = structure(data.get("data") or {}, dict)
+    notes = structure(data.get("notes") or (), tuple[str, ...])
+    cls = _CLASSES.get(kind, JobsError)
+    if issubclass(cls, errors.JobFailed) and job is None:
+        raise DecodeError(f"a stored {kind} must have the job that failed", path="$.job")
+    fields = _fields_of(cls)
+    missing = sorted(fields.keys() - values.keys())
+    if missing:
+        raise DecodeError(f"a stored {kind} must have {missing[0]}", path="$.data")
+    state = {name: structure(values[name], type) for name, type in fields.items()}
+    if kind not in _CLASSES:
+        state |= {"unknown_kind": kind, "_data": values, "_final": structure(data.get("final"), bool)}
+    error = errors.rebuild(cls, (text,), {**state, "ref": ref, "_job": job})
+    if isinstance(error, errors.JobFailed):
+        error._failed = job
+    for note in notes:
+        error.add_note(note)
+    return error
+
+
+def _class_of(error: JobsError) -> type[JobsError]:
+    """Return the class of an error, or the nearest above it that is one of ours."""
+    return next(cls for cls in type(error).__mro__ if _CLASSES.get(cls.__name__) is cls)
+
+
+def _fields_of(cls: type[JobsError]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for base, own in _FIELDS.items():
+        if issubclass(cls, base):
+            fields |= own
+    return fields
+
+
+def _data_of(error: JobsError) -> dict[str, Any]:
+    if error.unknown_kind is not None:
+        return dict(error.__dict__["_data"])
+    return {name: getattr(error, name) for name in _fields_of(type(error))}
