@@ -5,6 +5,7 @@ in a process for each core: ``nox -s tests -- -n 0`` keeps to one.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -59,9 +60,11 @@ def group(name: str) -> tuple[str, ...]:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the test suite on each supported Python that is installed."""
+    """Run the test suite on each supported Python that is installed; each slow test runs on one of them."""
     session.install("-e", ".[all]", *group("test"))
-    session.run("pytest", *PARALLEL, *session.posargs)
+    installed = [python for python in PYTHONS if shutil.which(f"python{python}") or python == session.python]
+    share = f"{installed.index(str(session.python))}/{len(installed)}"
+    session.run("pytest", *PARALLEL, *session.posargs, env={"JOBSOURCE_SLOW_TESTS": share})
 
 
 @nox.session(python=PYTHONS[0])
