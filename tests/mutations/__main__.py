@@ -115,7 +115,7 @@ def mutate(target: Target, modules: list[str], run: Run, rng: random.Random | No
         ends.update(run.judge(live(plugin, items, reached, todo), again))
 
     def work() -> tuple[Counter[str], list[Mutant]]:
-        collected(target.tests, loop)
+        collected(target.arguments, loop)
         return ends, again
 
     # In a process of its own, too: this one must not import what it mutates.
@@ -124,7 +124,7 @@ def mutate(target: Target, modules: list[str], run: Run, rng: random.Random | No
         raise SystemExit(f"The tests of {target.name} do not run without a mutant.")
     limit = 60 + 3 * (time.monotonic() - began)
     ends.update(found[0])
-    ends.update(run.judge(at_import(target.tests, found[1], timeout=limit)))
+    ends.update(run.judge(at_import(target.arguments, found[1], timeout=limit)))
     return ends
 
 

@@ -7,22 +7,69 @@ import attrs
 
 @attrs.frozen
 class Target:
-    """Modules that the same tests are nearest to, so that they share one collection of them."""
+    """Modules that the same tests are nearest to, so that they share one collection of them.
+
+    ``slow``: whether those that are marked as slow count, too.
+    """
 
     name: str
     modules: tuple[str, ...]
     tests: tuple[str, ...]
+    slow: bool = True
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What pytest is to collect."""
+        return self.tests if self.slow else ("-m", "not slow", *self.tests)
 
 
 TARGETS = (
     Target(
+        "model",
+        ("common/model/refs.py", "common/model/serialize.py", "common/model/states.py"),
+        ("tests/common/model", "tests/test_bad_input.py"),
+        slow=False,
+    ),
+    Target(
         "response",
-        ("common/response/failures.py", "common/response/redaction.py", "common/response/repair.py"),
+        ("common/response/failures.py",),
+        ("tests/common/response/test_failures.py",),
+    ),
+    Target(
+        "redaction",
+        ("common/response/redaction.py", "common/response/redactor.py"),
         (
-            "tests/common/response/test_failures.py",
-            "tests/common/response/test_repair.py",
+            "tests/common/response/test_redaction.py",
+            "tests/common/response/test_redactor.py",
             "tests/common/http/test_log.py",
         ),
+    ),
+    Target(
+        "http",
+        ("common/http/client.py", "common/http/connection.py", "common/http/h11_backend.py"),
+        (
+            "tests/common/http/test_client.py",
+            "tests/common/http/test_h11_backend.py",
+            "tests/common/http/test_log.py",
+            "tests/common/http/test_tls.py",
+            "tests/common/auth/test_credentials.py",
+        ),
+        slow=False,
+    ),
+    Target(
+        "concurrency",
+        ("common/concurrency.py",),
+        (
+            "tests/common/auth/test_token_auth.py",
+            "tests/common/polling/test_wait.py",
+            "tests/common/sources/test_cancellation.py",
+        ),
+        slow=False,
+    ),
+    Target(
+        "policy",
+        ("common/polling/policy.py",),
+        ("tests/common/polling/test_policy.py",),
     ),
     Target(
         "limits",
@@ -51,17 +98,30 @@ TARGETS = (
     ),
     Target(
         "auth",
-        ("common/auth/token_auth.py", "common/auth/token_cache.py"),
-        ("tests/common/auth", "tests/faults/test_token_ledger.py"),
+        (
+            "common/auth/client_credentials.py",
+            "common/auth/oauth2.py",
+            "common/auth/rotation.py",
+            "common/auth/token_auth.py",
+            "common/auth/token_cache.py",
+        ),
+        (
+            "tests/common/auth/test_client_credentials.py",
+            "tests/common/auth/test_token_auth.py",
+            "tests/common/auth/test_token_cache.py",
+        ),
+        slow=False,
+    ),
+    Target(
+        "sign-ins",
+        ("bluexp_jobs/auth.py", "cfjobs/auth.py"),
+        ("tests/bluexp_jobs/test_auth.py", "tests/cfjobs/test_auth.py"),
+        slow=False,
     ),
     Target(
         "ontap",
+        ("ontapjobs/wire.py", "ontapjobs/driver.py", "ontapjobs/started.py", "ontapjobs/results.py"),
         (
-            *("ontapjobs/wire.py", "ontapjobs/driver.py", "ontapjobs/started.py", "ontapjobs/results.py"),
-            "ontapjobs/bulk.py",
-        ),
-        (
-            "tests/ontapjobs/test_bulk.py",
             "tests/ontapjobs/test_wire.py",
             "tests/ontapjobs/test_started.py",
             "tests/ontapjobs/test_results.py",
@@ -83,9 +143,8 @@ TARGETS = (
     ),
     Target(
         "cf",
-        ("cfjobs/wire.py", "cfjobs/driver.py", "cfjobs/router.py"),
+        ("cfjobs/wire.py", "cfjobs/driver.py"),
         (
-            "tests/cfjobs/test_router.py",
             "tests/cfjobs/test_wire.py",
             "tests/cfjobs/test_budget.py",
             "tests/cfjobs/test_source.py",
