@@ -220,14 +220,16 @@ def _changes(place: Place) -> Iterator[tuple[ast.AST, Edit]]:
 
 def _droppable(place: Place) -> bool:
     match place.node:
-        case ast.Expr(value=ast.Constant()) | ast.Delete(targets=[ast.Name()]):
+        case ast.Expr(value=ast.Constant()):
             return False
+        case ast.Delete(targets=targets):
+            return not all(isinstance(target, ast.Name) for target in targets)
         case ast.Return(value=None | ast.Constant(value=None)):
             # At the end of a function nothing would change.
             return not (isinstance(place.parent, Function) and place.last)
         case ast.Assign() | ast.AugAssign():
             return place.function is not None
-        case ast.Expr() | ast.Raise() | ast.Continue() | ast.Break() | ast.Delete() | ast.Assert():
+        case ast.Expr() | ast.Raise() | ast.Continue() | ast.Break() | ast.Assert():
             return True
         case _:
             return False

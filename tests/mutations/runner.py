@@ -146,8 +146,11 @@ def live(
         def work(mutant: Mutant = mutant, tests: list[str] = tests) -> str:
             if not tests:
                 return UNREACHED
-            if not put_in(mutant, ROOT):
-                return LATER
+            try:
+                if not put_in(mutant, ROOT):
+                    return LATER
+            except Exception:
+                return KILLED  # its module cannot be imported
             for _ in plugin.run(by_id[test] for test in tests):
                 if plugin.failed:
                     return KILLED

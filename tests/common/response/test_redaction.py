@@ -67,7 +67,7 @@ def test_each_cookie_of_at_least_six_characters_is_a_secret() -> None:
 
 @pytest.mark.parametrize("token", ["no-base64", "bm8gY29sb24=", "/////w==", "YWJj YWJj"])
 def test_what_looks_like_basic_and_is_none_is_a_secret_as_it_is(token: str) -> None:
-    assert secrets_in({"Authorization": f"Basic {token}"}) == {f"Basic {token}", token.split()[-1]}
+    assert secrets_in({"Authorization": f"Basic {token}"}) == {f"Basic {token}", token.rpartition(" ")[2]}
 
 
 def test_headers_may_have_several_secrets_or_none() -> None:
@@ -161,9 +161,8 @@ def test_a_value_that_only_begins_like_a_token_is_shown(value: str) -> None:
 
 def test_each_value_of_a_query_goes_by_its_own_name() -> None:
     url = "https://h/p?a=1&api-key=2&access_key=3&b&sig=4&passwd=&c=d=Bearer%20x"
-    assert (
-        redacted_url(url) == "https://h/p?a=1&api-key=****&access_key=****&b&sig=4&passwd=****&c=d=Bearer%20x"
-    )
+    shown = "https://h/p?a=1&api-key=****&access_key=****&b&sig=4&passwd=****&c=d=Bearer%20x"
+    assert redacted_url(url) == shown
 
 
 # --- pickles
