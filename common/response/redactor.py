@@ -86,8 +86,6 @@ class Redactor:
 def _decode(view: str, origins: Sequence[int]) -> tuple[str, Sequence[int]]:
     """Return a text with its escapes decoded, and where each character came from in the original."""
     parts = _ESCAPE.split(view)
-    if len(parts) == 1:
-        return view, origins
     came_from: list[int] = []
     at = 0
     for number, part in enumerate(parts):

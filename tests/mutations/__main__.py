@@ -27,7 +27,6 @@ from tests.mutations.runner import (
     ROOT,
     SURVIVED,
     TIMED_OUT,
-    UNREACHED,
     Plugin,
     at_import,
     collected,
@@ -62,13 +61,13 @@ class Run:
         ends: Counter[str] = Counter()
         for mutant, answer in answers(self._while_there_is_time(tasks), jobs=self.jobs):
             end = answer if isinstance(answer, str) else TIMED_OUT
-            if end in {SURVIVED, UNREACHED} and mutant.key in self.known:
+            if end in {SURVIVED, LATER} and mutant.key in self.known:
                 end = "equivalent"
             elif again is not None and (end == LATER or (end == SURVIVED and mutant.function is None)):
                 again.append(mutant)
                 continue
             ends[end] += 1
-            if self.verbose or end in {SURVIVED, UNREACHED}:
+            if self.verbose or end == SURVIVED:
                 print(f"{end}  {mutant}", file=self.output, flush=True)
         return ends
 
@@ -156,7 +155,7 @@ def main() -> int:
             print(f"{target.name}: {_shown(found)}", file=output, flush=True)
             ends += found
         print(f"{ends.total()} mutants in {time.monotonic() - began:.0f} s: {_shown(ends)}", file=output)
-    return int(ends[SURVIVED] + ends[UNREACHED] > 0)
+    return int(ends[SURVIVED] > 0)
 
 
 def _asked_for(path: str, only: list[str] | None) -> bool:

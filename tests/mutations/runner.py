@@ -1,9 +1,9 @@
 """Runs the nearest tests against each mutant, in a process that is forked where they have been collected.
 
 A mutant is put into the modules that are there, so that it costs a fork and the tests that reach its lines.
-One that cannot be put in, or is of what runs at import and survives, is tried in a process that has not
-imported the project yet, with all of the nearest tests: whoever holds something that was made of a module's
-values before the fork is not found.
+One that cannot be put in, that no test reaches, or that is of what runs at import and survives, is tried in a
+process that has not imported the project yet, with all of the nearest tests: whoever holds something that was
+made of a module's values before the fork is not found.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ARGUMENTS = (
     *("-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # its plugins are imported before it begins
 )
-KILLED, SURVIVED, TIMED_OUT, UNREACHED = "killed", "SURVIVED", "timed out", "UNREACHED"
+KILLED, SURVIVED, TIMED_OUT = "killed", "SURVIVED", "timed out"
 LATER = "to be tried in a process of its own"
 
 
@@ -144,10 +144,8 @@ def live(
         tests = reached.tests(mutant)
 
         def work(mutant: Mutant = mutant, tests: list[str] = tests) -> str:
-            if not tests:
-                return UNREACHED
             try:
-                if not put_in(mutant, ROOT):
+                if not tests or not put_in(mutant, ROOT):
                     return LATER
             except Exception:
                 return KILLED  # its module cannot be imported

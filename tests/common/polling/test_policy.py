@@ -67,6 +67,11 @@ def test_a_policy_takes_numbers_below_thirty_years_alone(name: str, value: Any) 
         PollPolicy(**{name: value})
 
 
+def test_thirty_years_are_a_billion_seconds() -> None:
+    assert LONGEST == 1_000_000_000
+    assert PollPolicy(outage_limit=999_999_999.5).outage_limit == 999_999_999.5
+
+
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_policy_takes_nothing_below_zero(name: str) -> None:
     with pytest.raises(UsageError, match=f"PollPolicy.{name} must be at least"):
@@ -196,7 +201,8 @@ def test_run_time_is_the_servers_date_less_the_jobs_start(times: dict[str, Any],
 
 
 def test_without_a_date_run_time_is_the_time_waited() -> None:
-    assert run_time(attrs.evolve(JOB, started_at=START), None, 7.0) == 7.0
+    for waited in (7.0, 0.5):
+        assert run_time(attrs.evolve(JOB, started_at=START), None, waited) == waited
 
 
 @given(

@@ -65,7 +65,7 @@ def test_each_cookie_of_at_least_six_characters_is_a_secret() -> None:
     assert secrets_in({"cookie": value}) == {value, "b=cdefgh", "abcdef", " b=cdefgh"}
 
 
-@pytest.mark.parametrize("token", ["no-base64", "bm8gY29sb24=", "/////w==", "YWJj YWJj"])
+@pytest.mark.parametrize("token", ["no-base64", "bm8gY29sb24=", "/////w==", "YWJj YWJj", "YTpi-c2Vj"])
 def test_what_looks_like_basic_and_is_none_is_a_secret_as_it_is(token: str) -> None:
     assert secrets_in({"Authorization": f"Basic {token}"}) == {f"Basic {token}", token.rpartition(" ")[2]}
 

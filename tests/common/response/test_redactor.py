@@ -186,7 +186,7 @@ def test_at_no_limit_a_part_of_a_secret_is_shown(secret: str, encoding: Encoding
 def test_a_long_secret_is_recognised_behind_a_limit() -> None:
     for length in (300, 600, 10_000):
         secret = "".join(str(number % 7) for number in range(length))
-        assert masked(f"it is {secret}, it is", secret, limit=8) == f"it is {MASK}"
+        assert masked(f"it is {secret}, it is", secret, "abc", limit=8) == f"it is {MASK}"
         assert masked(f"it is {secret}, it is", secret) == f"it is {MASK}, it is"
 
 
