@@ -192,7 +192,19 @@ async def test_what_a_service_account_sent_last_is_a_secret() -> None:
     signed = [request for request in wire.requests if request.method == "POST"]
     assertions = [fields_of(request)["client_assertion"] for request in signed]
     assert len(assertions) == 3
-    assert set(assertions[1:]) <= set(auth.secrets())
+    assert set(assertions) & set(auth.secrets()) == set(assertions[1:])
+
+
+@pytest.mark.parametrize("kind", [ServiceAccount, AgentPassword])
+async def test_a_refresh_token_that_comes_with_a_password_or_a_secret_is_not_used(kind: Any) -> None:
+    # With it, a wrong secret would be sent twice.
+    given = reply({**TOKEN, "refresh_token": "of-no-use"})
+    refusal = reply({"error": "invalid_client"}, 401)
+    source, wire = bluexp(kind("admin", SECRET), given, refusal, job=reply(b"", 401))
+    with pytest.raises(AuthenticationError):
+        await source.get(ID)
+    first, second = (fields_of(request) for request in wire.requests if request.method == "POST")
+    assert first == second
 
 
 @pytest.mark.parametrize(
