@@ -128,7 +128,7 @@ def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
             units = text.encode("utf-16-le", "surrogatepass")
             forms |= {
                 text,
-                text.encode("utf-8", "surrogatepass").decode("latin-1"),  # the bytes, decoded one by one
+                text.encode(errors="surrogatepass").decode("latin-1"),  # the bytes, decoded one by one
                 text.encode("latin-1", "replace").decode("utf-8", "replace"),
                 "".join([chr(units[at] + 256 * units[at + 1]) for at in range(0, len(units), 2)]),
             }
@@ -138,7 +138,7 @@ def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
             yield _fold(decoded), (0, 0)
             decoded, _unused = _decode(decoded, range(len(decoded) + 1))
     # In base64 of a longer text a secret looks in one of three ways, depending on how many bytes are before.
-    data = secret.encode("utf-8", "surrogatepass")
+    data = secret.encode(errors="surrogatepass")
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode("ascii")
         begin, whole = (8 * before + 5) // 6, 8 * (before + len(data)) // 6

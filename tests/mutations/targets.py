@@ -46,8 +46,9 @@ TARGETS = (
     ),
     Target(
         "http",
-        ("common/http/client.py", "common/http/connection.py", "common/http/h11_backend.py"),
+        ("common/http/client.py", "common/http/h11_backend.py"),
         (
+            "tests/common/auth/test_client_credentials.py",
             "tests/common/http/test_client.py",
             "tests/common/http/test_h11_backend.py",
             "tests/common/http/test_log.py",
@@ -55,6 +56,11 @@ TARGETS = (
             "tests/common/auth/test_credentials.py",
         ),
         slow=False,
+    ),
+    Target(
+        "connection",
+        ("common/http/connection.py", "common/http/tls_records.py"),
+        ("tests/common/http/test_connection.py", "tests/common/http/test_tls_records.py"),
     ),
     Target(
         "concurrency",
