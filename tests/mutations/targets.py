@@ -24,10 +24,12 @@ class Target:
 
 
 TARGETS = (
+    Target("states", ("common/model/states.py",), ("tests/common/model/test_states.py",)),
+    Target("refs", ("common/model/refs.py",), ("tests/common/model/test_refs.py",)),
     Target(
-        "model",
-        ("common/model/refs.py", "common/model/serialize.py", "common/model/states.py"),
-        ("tests/common/model", "tests/test_bad_input.py"),
+        "serialize",
+        ("common/model/serialize.py",),
+        ("tests/common/model/test_serialize.py", "tests/common/model/test_errors.py"),
         slow=False,
     ),
     Target(
