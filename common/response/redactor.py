@@ -73,7 +73,7 @@ class Redactor:
                 while start >= 0:
                     end = min(start + len(form) + after, len(view))
                     # An escape may stand for two characters, of which the secret has one.
-                    while end < len(view) and origins[end] == origins[end - 1]:
+                    while origins[end] == origins[end - 1]:
                         end += 1
                     yield origins[max(start - before, 0)], origins[end]
                     start = folded.find(form, start + 1)
@@ -129,7 +129,7 @@ def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
             forms |= {
                 text,
                 text.encode(errors="surrogatepass").decode("latin-1"),  # the bytes, decoded one by one
-                text.encode("latin-1", "replace").decode("utf-8", "replace"),
+                text.encode("latin-1", "replace").decode(errors="replace"),
                 "".join([chr(units[at] + 256 * units[at + 1]) for at in range(0, len(units), 2)]),
             }
     for form in forms:
@@ -141,9 +141,10 @@ def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
     data = secret.encode(errors="surrogatepass")
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode("ascii")
-        begin, whole = (8 * before + 5) // 6, 8 * (before + len(data)) // 6
+        shared = int(before > 0)  # the letter that holds bits of what is before, too
+        begin, whole = before + shared, 8 * (before + len(data)) // 6
         if whole - begin >= MIN_BASE64_LENGTH:
-            yield _fold(encoded[begin:whole]), (int(before > 0), int((before + len(data)) % 3 > 0))
+            yield _fold(encoded[begin:whole]), (shared, int((before + len(data)) % 3 > 0))
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 from collections.abc import Iterator
@@ -31,12 +32,16 @@ def put_in(mutant: Mutant, root: Path) -> bool:
 
 
 def _replace_functions(code: CodeType) -> bool:
-    """Give each function the code that has its name and its place; closures and caches around it stay."""
+    """Give each function the code that has its name and its place; closures around it stay."""
     replaced = False
     live: dict[tuple[str, str, int], list[FunctionType]] = {}
     for each in gc.get_objects():
         if type(each) is FunctionType:
             live.setdefault(_place(each.__code__), []).append(each)
+        elif isinstance(each, functools._lru_cache_wrapper):
+            wrapped = each.__wrapped__
+            if isinstance(wrapped, FunctionType) and wrapped.__code__.co_filename == code.co_filename:
+                each.cache_clear()
     for new in _codes(code):
         for function in live.get(_place(new), ()):
             if function.__code__ != new and len(function.__code__.co_freevars) == len(new.co_freevars):

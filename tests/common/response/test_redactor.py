@@ -116,6 +116,11 @@ def test_of_base64_only_pieces_of_five_letters_count() -> None:
     assert masked("eGFiY2Q=", "abcd") == "eGFiY2Q="
 
 
+def test_base64_may_be_cut_where_a_secret_begins() -> None:
+    encoded = base64.b64encode(b"azz-secret").decode()
+    assert masked(encoded[2:], "zz-secret") == f"{MASK}=="
+
+
 # --- secrets that are odd, or parts of each other
 
 
@@ -128,7 +133,7 @@ def test_secrets_that_overlap_or_touch_are_one_and_those_apart_are_two() -> None
     assert masked("<abcdef>", "abcd", "cdef") == f"<{MASK}>"
     assert masked("<abcdef>", "abc", "def") == f"<{MASK}>"
     assert masked("<abc def>", "abc", "def") == f"<{MASK} {MASK}>"
-    assert masked("<aaaaa>", "aaa") == f"<{MASK}>"
+    assert masked("<aaaa>", "aaa") == masked("<aaaaa>", "aaa") == f"<{MASK}>"
 
 
 def test_what_is_shorter_than_three_characters_is_left() -> None:
@@ -188,6 +193,12 @@ def test_a_long_secret_is_recognised_behind_a_limit() -> None:
         secret = "".join(str(number % 7) for number in range(length))
         assert masked(f"it is {secret}, it is", secret, "abc", limit=8) == f"it is {MASK}"
         assert masked(f"it is {secret}, it is", secret) == f"it is {MASK}, it is"
+
+
+def test_a_long_secret_is_recognised_behind_a_limit_though_each_letter_is_encoded() -> None:
+    secret = "".join(str(number % 7) for number in range(3000))
+    encoded = "".join(f"%{ord(digit):x}" for digit in secret)
+    assert masked(f"it is {encoded}, it is", secret, limit=8) == f"it is {MASK}"
 
 
 @given(st.text(), st.text(min_size=3), st.text())
