@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 from tests.mutations.operators import Mutant
 
@@ -31,17 +33,26 @@ def put_in(mutant: Mutant, root: Path) -> bool:
     return True
 
 
+def caches(files: Collection[str]) -> list[functools._lru_cache_wrapper[Any]]:
+    """Return the caches around functions of these files."""
+    found: list[functools._lru_cache_wrapper[Any]] = []
+    for each in gc.get_objects():
+        if isinstance(each, functools._lru_cache_wrapper):
+            function = inspect.unwrap(each)
+            if isinstance(function, FunctionType) and function.__code__.co_filename in files:
+                found.append(each)
+    return found
+
+
 def _replace_functions(code: CodeType) -> bool:
     """Give each function the code that has its name and its place; closures around it stay."""
+    for cache in caches({code.co_filename}):
+        cache.cache_clear()
     replaced = False
     live: dict[tuple[str, str, int], list[FunctionType]] = {}
     for each in gc.get_objects():
         if type(each) is FunctionType:
             live.setdefault(_place(each.__code__), []).append(each)
-        elif isinstance(each, functools._lru_cache_wrapper):
-            wrapped = each.__wrapped__
-            if isinstance(wrapped, FunctionType) and wrapped.__code__.co_filename == code.co_filename:
-                each.cache_clear()
     for new in _codes(code):
         for function in live.get(_place(new), ()):
             if function.__code__ != new and len(function.__code__.co_freevars) == len(new.co_freevars):

@@ -24,7 +24,7 @@ from hypothesis import settings
 
 from tests.mutations.forks import Task, answers
 from tests.mutations.operators import Mutant
-from tests.mutations.patch import compiled, put_in
+from tests.mutations.patch import caches, compiled, put_in
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = (
@@ -122,6 +122,7 @@ def _trace(plugin: Plugin, items: list[pytest.Item], files: set[str]) -> Reached
     threading.settrace(trace)
     sys.settrace(trace)
     began = time.perf_counter()
+    cached = caches(files)
     for item in plugin.run(items):
         reached.seconds[item.nodeid] = time.perf_counter() - began
         reached.lines[item.nodeid] = dict(now)
@@ -129,6 +130,8 @@ def _trace(plugin: Plugin, items: list[pytest.Item], files: set[str]) -> Reached
             reached.failed.append(item.nodeid)
             plugin.failed = False
         now.clear()
+        for cache in cached:
+            cache.cache_clear()  # so that the next test reaches what is behind it, too
         began = time.perf_counter()
         sys.settrace(trace)  # a test may have taken it away
     sys.settrace(None)
