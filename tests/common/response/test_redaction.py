@@ -8,7 +8,14 @@ import pickle
 
 import pytest
 
-from common.response.redaction import Unpicklable, proxy_secrets, redacted, redacted_url, secrets_in
+from common.response.redaction import (
+    SECRET_HEADERS,
+    Unpicklable,
+    proxy_secrets,
+    redacted,
+    redacted_url,
+    secrets_in,
+)
 
 BASIC = base64.b64encode(b"admin:pass word").decode()
 FORM_BASIC = base64.b64encode(b"a%3Aclient:s3cret%2Bof+mine").decode()
@@ -68,6 +75,11 @@ def test_each_cookie_of_at_least_six_characters_is_a_secret() -> None:
 @pytest.mark.parametrize("token", ["no-base64", "bm8gY29sb24=", "/////w==", "YWJj YWJj", "YTpi-c2Vj"])
 def test_what_looks_like_basic_and_is_none_is_a_secret_as_it_is(token: str) -> None:
     assert secrets_in({"Authorization": f"Basic {token}"}) == {f"Basic {token}", token.rpartition(" ")[2]}
+
+
+def test_these_headers_are_secrets_whoever_sets_them() -> None:
+    assert set(SECRET_HEADERS) == {"authorization", "proxy-authorization", "cookie", "x-api-key"}
+    assert all(secrets_in({name: "value"}) >= {"value"} for name in SECRET_HEADERS)
 
 
 def test_headers_may_have_several_secrets_or_none() -> None:
@@ -163,6 +175,27 @@ def test_each_value_of_a_query_goes_by_its_own_name() -> None:
     url = "https://h/p?a=1&api-key=2&access_key=3&b&sig=4&passwd=&c=d=Bearer%20x"
     shown = "https://h/p?a=1&api-key=****&access_key=****&b&sig=4&passwd=****&c=d=Bearer%20x"
     assert redacted_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Accept",
+        "ACCEPT-ENCODING",
+        "Connection",
+        "Content-Length",
+        "Content-Type",
+        "Date",
+        "Host",
+        "User-Agent",
+    ],
+)
+def test_what_these_headers_say_is_shown_whatever_it_looks_like(name: str) -> None:
+    assert redacted(name, "a0" * 16) == "a0" * 16
+
+
+def test_a_header_is_not_hidden_for_the_beginning_of_a_name() -> None:
+    assert redacted("X-Access-Kettle", "boils") == "boils"
 
 
 # --- pickles
