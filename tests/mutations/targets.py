@@ -54,6 +54,7 @@ TARGETS = (
             "tests/common/http/test_client.py",
             "tests/common/http/test_h11_backend.py",
             "tests/common/http/test_log.py",
+            "tests/common/http/test_set_up.py",
             "tests/common/http/test_tls.py",
             "tests/common/auth/test_credentials.py",
         ),

@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 
 from common.http import connection as connections
+from common.http.backend import TlsMismatch
 from common.http.connection import Connection
 from tests.loopback import server_tls
 
@@ -30,7 +31,7 @@ class Pair:
     def __init__(self) -> None:
         ours, self.peer = socket.socketpair()
         ours.setblocking(False)
-        self.peer.settimeout(20)
+        self.peer.settimeout(10)
         self.connection = Connection(ours)
         self.socket = ours
 
@@ -126,7 +127,7 @@ async def test_aborting_wakes_the_task_that_waits_and_hangs_up(pair: Pair, direc
         with pytest.raises(anyio.ClosedResourceError):
             await (pair.connection.receive() if direction == "receive" else pair.connection.send(MUCH))
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.wait_all_tasks_blocked()
@@ -141,7 +142,7 @@ async def test_aborting_wakes_the_task_that_waits_and_hangs_up(pair: Pair, direc
 def listening(host: str = "127.0.0.1") -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
-        listener.settimeout(20)
+        listener.settimeout(10)
         yield listener
 
 
@@ -289,14 +290,14 @@ class TlsPeer:
     def __init__(self, ca: str, key: str) -> None:
         self._context = server_tls(ca, key)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(20)
+        self._listener.settimeout(10)
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept)
         self._thread.start()
 
     def _accept(self) -> None:
         plain, _ = self._listener.accept()
-        plain.settimeout(20)
+        plain.settimeout(10)
         with contextlib.suppress(OSError):
             self._line = self._context.wrap_socket(plain, server_side=True)
 
@@ -351,7 +352,7 @@ async def test_over_tls_the_end_is_no_bytes(
             tls_peer.line.unwrap()
     else:
         tls_peer.line.shutdown(socket.SHUT_RDWR)
-    with anyio.fail_after(20):
+    with anyio.fail_after(10):
         assert await connection.receive() == b""
     assert not connection.is_clean()
     connection.close()
@@ -368,7 +369,7 @@ async def test_over_tls_a_session_ticket_is_clean_and_anything_else_is_not(
     connection = await Connection.open("127.0.0.1", tls_peer.port, context)
     await connection.send(b"hello")
     assert tls_peer.line.recv(5) == b"hello"  # so that the tickets, which end its handshake, are on their way
-    with anyio.fail_after(20):
+    with anyio.fail_after(10):
         await anyio.wait_readable(connection._socket)
     assert connection.is_clean()
     assert connection.is_clean()
@@ -391,7 +392,7 @@ async def test_a_server_that_hangs_up_in_the_handshake_is_a_lost_connection(cont
 
         async def hang_up() -> None:
             line, _ = await anyio.to_thread.run_sync(listener.accept)
-            line.settimeout(20)
+            line.settimeout(10)
             await anyio.to_thread.run_sync(line.recv, 65536)
             line.close()
 
@@ -399,3 +400,34 @@ async def test_a_server_that_hangs_up_in_the_handshake_is_a_lost_connection(cont
             group.start_soon(hang_up)
             with pytest.raises(ConnectionResetError, match="during the TLS handshake"):
                 await Connection.open("127.0.0.1", listener.getsockname()[1], context)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", TlsMismatch),
+        (b"\x18\x03\x03\x00\x01x", TlsMismatch),
+        (b"\x13\x03\x03\x00\x01x", TlsMismatch),
+        (b"\x15\x03\x03\x00\x02\x02\x28", ssl.SSLError),
+    ],
+    ids=["plain http", "above the types of records", "below them", "an alert"],
+)
+async def test_what_answers_a_handshake_without_tls_is_no_failed_handshake(
+    answer: bytes, error: type[Exception], context: ssl.SSLContext
+) -> None:
+    with listening() as listener:
+
+        async def speak() -> None:
+            line, _ = await anyio.to_thread.run_sync(listener.accept)
+            with line:
+                line.settimeout(10)
+                await anyio.to_thread.run_sync(line.recv, 65536)
+                line.sendall(answer)
+                while await anyio.to_thread.run_sync(line.recv, 65536):
+                    pass
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(speak)
+            with pytest.raises(error) as caught:
+                await Connection.open("127.0.0.1", listener.getsockname()[1], context)
+            assert type(caught.value) is error
