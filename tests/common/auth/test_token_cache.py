@@ -224,6 +224,7 @@ async def test_a_token_that_is_found_ends_the_time_of_a_refused_sign_in() -> Non
     assert await auth.token(http, refused="found") == "access-2"
 
 
+@pytest.mark.virtual(1e6)  # where the clock's steps are larger than this lifetime
 async def test_a_token_that_is_found_is_used_though_it_is_due_for_a_refresh_at_once() -> None:
     http = FakeTokenHttp(token("access"))
 
