@@ -48,7 +48,7 @@ TARGETS = (
     ),
     Target(
         "http",
-        ("common/http/client.py", "common/http/h11_backend.py"),
+        ("common/http/client.py",),
         (
             "tests/common/auth/test_client_credentials.py",
             "tests/common/http/test_client.py",
@@ -64,6 +64,11 @@ TARGETS = (
         "connection",
         ("common/http/connection.py", "common/http/tls_records.py"),
         ("tests/common/http/test_connection.py", "tests/common/http/test_tls_records.py"),
+    ),
+    Target(
+        "h11",
+        ("common/http/h11_backend.py",),
+        ("tests/common/http/test_h11_exchanges.py",),
     ),
     Target(
         "concurrency",
