@@ -132,11 +132,12 @@ async def test_a_life_that_makes_no_sense_is_an_unknown_one(expires_in: str | No
     assert await auth.token(http, refused="a") == "b"
 
 
-async def test_a_life_of_thirty_years_is_believed() -> None:
-    http, auth = issuing(expires_in=999_999_999.5)
+@pytest.mark.parametrize(("expires_in", "then"), [(999_999_999.5, "access-2"), (1e9, "access-1")])
+async def test_a_life_of_up_to_thirty_years_is_believed(expires_in: float, then: str) -> None:
+    http, auth = issuing(expires_in=expires_in)
     assert await auth.token(http) == "access-1"
-    await anyio.sleep_until(anyio.current_time() + 999_999_940)
-    assert await auth.token(http) == "access-2"
+    await anyio.sleep_until(anyio.current_time() + 1.1e9)
+    assert await auth.token(http) == then
 
 
 async def test_one_sign_in_serves_a_thousand_requests() -> None:
@@ -192,6 +193,19 @@ async def test_a_transient_failure_that_lasts_ends_the_sign_in_and_stays_transie
     if isinstance(caught.value, TransportError):
         assert not caught.value.sent  # a write that waits for the token has not been sent
     assert "login.example.org" in str(caught.value)
+
+
+@pytest.mark.parametrize(("worked", "tries"), [(False, 1), (True, MAX_TRIES)])
+async def test_a_connection_that_is_set_up_wrongly_is_tried_again_only_where_it_has_worked(
+    worked: bool, tries: int
+) -> None:
+    failure = TransportError("the certificate does not verify", misconfigured=True)
+    failure.transient = worked
+    http = FakeTokenHttp(failure)
+    with pytest.raises(TransportError, match="signing in at .* failed: the certificate") as caught:
+        await PasswordAuth(http).token(http)
+    assert (caught.value.misconfigured, caught.value.transient) == (True, worked)
+    assert len(http.requests) == tries
 
 
 async def test_the_pause_before_each_try_doubles_less_up_to_a_half_of_it() -> None:

@@ -298,13 +298,22 @@ class TlsPeer:
     def _accept(self) -> None:
         plain, _ = self._listener.accept()
         plain.settimeout(10)
-        with contextlib.suppress(OSError):
+        try:
             self._line = self._context.wrap_socket(plain, server_side=True)
+        except OSError as error:
+            self._error = error
+            plain.close()
 
     @property
     def line(self) -> ssl.SSLSocket:
         self._thread.join()
         return self._line
+
+    @property
+    def error(self) -> OSError:
+        """Why there was no handshake."""
+        self._thread.join()
+        return self._error
 
     def close(self) -> None:
         self._thread.join()
@@ -336,6 +345,20 @@ async def test_over_tls_much_arrives_in_both_directions(tls_peer: TlsPeer, conte
         while len(received) < len(MUCH):
             received += await connection.receive()
     assert received == MUCH
+    connection.close()
+
+
+async def test_a_handshake_may_come_in_pieces(
+    tls_peer: TlsPeer, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CHUNK", 7)
+    connection = await Connection.open("127.0.0.1", tls_peer.port, context)
+    tls_peer.line.sendall(b"in pieces too")
+    received = b""
+    while len(received) < len(b"in pieces too"):
+        received += await connection.receive()
+    assert received == b"in pieces too"
+    assert connection.is_clean()
     connection.close()
 
 
@@ -385,6 +408,7 @@ async def test_over_tls_a_session_ticket_is_clean_and_anything_else_is_not(
 async def test_a_certificate_that_is_not_trusted_is_told_to_the_server(tls_peer: TlsPeer) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         await Connection.open("127.0.0.1", tls_peer.port, ssl.create_default_context())
+    assert "ALERT_UNKNOWN_CA" in str(tls_peer.error)
 
 
 async def test_a_server_that_hangs_up_in_the_handshake_is_a_lost_connection(context: ssl.SSLContext) -> None:
