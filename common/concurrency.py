@@ -151,7 +151,6 @@ class Carried(Generic[_T]):
             if not self._waiters:
                 self.drop()
             raise
-        self._waiters -= 1
 
     async def ended(self) -> None:
         """Wait for the end of the work without being counted: it goes on without this caller."""

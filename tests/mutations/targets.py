@@ -70,16 +70,7 @@ TARGETS = (
         ("common/http/h11_backend.py",),
         ("tests/common/http/test_h11_exchanges.py",),
     ),
-    Target(
-        "concurrency",
-        ("common/concurrency.py",),
-        (
-            "tests/common/auth/test_token_auth.py",
-            "tests/common/polling/test_wait.py",
-            "tests/common/sources/test_cancellation.py",
-        ),
-        slow=False,
-    ),
+    Target("concurrency", ("common/concurrency.py",), ("tests/common/test_concurrency.py",)),
     Target(
         "policy",
         ("common/polling/policy.py",),

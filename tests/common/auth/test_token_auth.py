@@ -202,7 +202,7 @@ async def test_a_connection_that_is_set_up_wrongly_is_tried_again_only_where_it_
     failure = TransportError("the certificate does not verify", misconfigured=True)
     failure.transient = worked
     http = FakeTokenHttp(failure)
-    with pytest.raises(TransportError, match="signing in at .* failed: the certificate") as caught:
+    with pytest.raises(TransportError, match=r"signing in at .* failed: the certificate") as caught:
         await PasswordAuth(http).token(http)
     assert (caught.value.misconfigured, caught.value.transient) == (True, worked)
     assert len(http.requests) == tries

@@ -433,8 +433,10 @@ async def test_a_server_that_hangs_up_in_the_handshake_is_a_lost_connection(cont
         (b"\x18\x03\x03\x00\x01x", TlsMismatch),
         (b"\x13\x03\x03\x00\x01x", TlsMismatch),
         (b"\x15\x03\x03\x00\x02\x02\x28", ssl.SSLError),
+        (b"\x14\x03\x03\x00\x02xx", ssl.SSLError),
+        (b"\x17\x03\x03\x00\x02xx", ssl.SSLError),
     ],
-    ids=["plain http", "above the types of records", "below them", "an alert"],
+    ids=["plain http", "above the types of records", "below them", "an alert", "the first", "the last"],
 )
 async def test_what_answers_a_handshake_without_tls_is_no_failed_handshake(
     answer: bytes, error: type[Exception], context: ssl.SSLContext
