@@ -195,7 +195,7 @@ async def test_what_a_service_account_sent_last_is_a_secret() -> None:
     assert set(assertions) & set(auth.secrets()) == set(assertions[1:])
 
 
-@pytest.mark.parametrize("kind", [ServiceAccount, AgentPassword])
+@pytest.mark.parametrize("kind", [ServiceAccount, UserPassword, AgentPassword])
 async def test_a_refresh_token_that_comes_with_a_password_or_a_secret_is_not_used(kind: Any) -> None:
     # With it, a wrong secret would be sent twice.
     given = reply({**TOKEN, "refresh_token": "of-no-use"})
@@ -359,6 +359,8 @@ async def test_other_refusals_of_a_service_account_are_not_blamed_on_it() -> Non
         ("user", lambda bad: UserPassword(bad, "p")),
         ("password", lambda bad: UserPassword("u", bad)),
         ("realm", lambda bad: UserPassword("u", "p", realm=bad)),
+        ("client_id", lambda bad: UserPassword("u", "p", client_id=bad)),
+        ("audience", lambda bad: UserPassword("u", "p", audience=bad)),
         ("user", lambda bad: AgentPassword(bad, "p")),
         ("password", lambda bad: AgentPassword("u", bad)),
     ],

@@ -157,9 +157,9 @@ async def test_work_that_nobody_waits_for_ends_but_for_what_it_shields(
 ) -> None:
     work = Work()
     carried = carry(work)
-    with anyio.move_on_after(after):
+    with anyio.move_on_after(after) as scope:
         await carried.wait()
-    assert anyio.current_time() == after
+    assert (scope.cancelled_caught, anyio.current_time()) == (True, after)
     await carried.ended()
     assert (anyio.current_time(), work.steps) == (ends, steps)
     assert (carried.done, carried.value, carried.error) == (True, None, None)
@@ -173,6 +173,21 @@ async def test_work_goes_on_while_one_of_those_who_wait_is_left() -> None:
             with anyio.move_on_after(1):
                 await carried.wait()
     assert carried.value == "done"
+
+
+async def test_one_who_waits_and_is_given_up_by_its_loop_does_not_go_on() -> None:
+    needs_asyncio()
+    carried, steps = carry(Work()), list[str]()
+
+    async def wait() -> None:
+        await carried.wait()
+        steps.append("went on")
+
+    given_up = wait()
+    given_up.send(None)
+    given_up.close()
+    await anyio.sleep(11)
+    assert (carried.value, steps) == ("done", [])  # and it took nothing with it
 
 
 async def test_who_only_waits_for_the_end_does_not_keep_work_going() -> None:

@@ -119,8 +119,12 @@ TARGETS = (
     ),
     Target(
         "sign-ins",
-        ("bluexp_jobs/auth.py", "cfjobs/auth.py"),
-        ("tests/bluexp_jobs/test_auth.py", "tests/cfjobs/test_auth.py"),
+        ("bluexp_jobs/auth.py", "cfjobs/assertion.py", "cfjobs/auth.py"),
+        (
+            "tests/bluexp_jobs/test_auth.py",
+            "tests/cfjobs/test_assertion.py",
+            "tests/cfjobs/test_auth.py",
+        ),
         slow=False,
     ),
     Target(

@@ -13,6 +13,7 @@ import anyio.lowlevel
 import h11
 import pytest
 
+from common.http import connection as connections
 from common.http import h11_backend
 from common.http.backend import HttpFailure, HttpRequest, HttpResult, TlsMismatch
 from common.http.h11_backend import EVENTS_A_STEP, MAX_HEAD, H11Backend
@@ -177,6 +178,16 @@ async def test_a_response_in_tls_to_a_plain_request_is_no_dropped_connection() -
             failure = await failure_of(backend, server.url)
     assert isinstance(failure.error, TlsMismatch)
     assert (failure.sent, failure.dropped) == (False, False)
+
+
+async def test_a_body_may_begin_as_a_tls_record_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "CHUNK", 1)  # so that it comes by itself
+    body = bytes(range(32))
+    with Loopback(always(*raw(body))) as server:
+        async with backend_of(server.url) as backend:
+            result = await backend.send(get(server.url))
+    assert isinstance(result, HttpResult)
+    assert result.response.body == body
 
 
 class AllAtOnce:
