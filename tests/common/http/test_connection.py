@@ -274,8 +274,8 @@ async def test_a_connection_that_is_cancelled_while_it_is_made_is_closed(
             return 115  # in progress, for ever
 
     with monkeypatch.context() as patch:
-        patch.setattr(connections.socket, "socket", Socket)
-        patch.setattr(connections.anyio, "wait_writable", lambda _: anyio.sleep_forever())
+        patch.setattr(socket, "socket", Socket)
+        patch.setattr(anyio, "wait_writable", lambda _: anyio.sleep_forever())
         with anyio.move_on_after(0.01):
             await Connection.open("127.0.0.1", 9, None)
     assert [sock.fileno() for sock in made] == [-1]
@@ -340,8 +340,12 @@ async def test_over_tls_much_arrives_in_both_directions(tls_peer: TlsPeer, conte
         group.start_soon(connection.send, MUCH)
         assert await anyio.to_thread.run_sync(read_all, tls_peer.line, len(MUCH)) == MUCH
     received = b""
+
+    async def answer() -> None:
+        await anyio.to_thread.run_sync(tls_peer.line.sendall, MUCH)
+
     async with anyio.create_task_group() as group:
-        group.start_soon(anyio.to_thread.run_sync, tls_peer.line.sendall, MUCH)
+        group.start_soon(answer)
         while len(received) < len(MUCH):
             received += await connection.receive()
     assert received == MUCH

@@ -14,8 +14,8 @@ import h11
 import pytest
 
 from common.http import connection as connections
-from common.http import h11_backend
 from common.http.backend import HttpFailure, HttpRequest, HttpResult, TlsMismatch
+from common.http.connection import Connection
 from common.http.h11_backend import EVENTS_A_STEP, MAX_HEAD, H11Backend
 from common.options import Options
 from tests.loopback import Loopback, raw, server_tls
@@ -111,7 +111,7 @@ async def test_the_endpoint_says_where_to_connect_and_whether_over_tls(
         asked.append(where)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(h11_backend.Connection, "open", refuse)
+    monkeypatch.setattr(Connection, "open", refuse)
     async with backend_of(endpoint) as backend:
         failure = await failure_of(backend, endpoint)
     assert [(where[:2], where[2] is not None) for where in asked] == [((host, port), secure)]
@@ -226,7 +226,7 @@ async def test_a_body_of_tiny_chunks_gives_other_tasks_their_turns(monkeypatch: 
             await anyio.lowlevel.checkpoint()
             turns += 1
 
-    monkeypatch.setattr(h11_backend.Connection, "open", open_it)
+    monkeypatch.setattr(Connection, "open", open_it)
     async with backend_of("http://h") as backend, anyio.create_task_group() as group:
         group.start_soon(others)
         await anyio.lowlevel.checkpoint()
@@ -374,14 +374,14 @@ async def test_closing_ends_requests_in_flight_and_idle_connections() -> None:
 
 async def test_a_connection_that_is_made_while_closing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    open_it = h11_backend.Connection.open
+    open_it = Connection.open
 
     async def closing_meanwhile(*where: Any) -> Any:
         made.append(await open_it(*where))
         await backend.aclose()
         return made[0]
 
-    monkeypatch.setattr(h11_backend.Connection, "open", closing_meanwhile)
+    monkeypatch.setattr(Connection, "open", closing_meanwhile)
     with Loopback(always(EMPTY)) as server:
         async with backend_of(server.url) as backend:
             failure = await failure_of(backend, server.url)
