@@ -253,6 +253,26 @@ async def test_a_connection_is_used_again_until_it_has_been_idle_for_too_long(
         assert server.connections == connections
 
 
+@pytest.mark.virtual
+@pytest.mark.parametrize(("idle", "connections"), [(4.75, 1), (5.0, 2)])
+async def test_idle_for_too_long_is_as_long_as_keepalive_says(
+    idle: float, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[AllAtOnce] = []
+
+    async def open_it(*where: Any) -> AllAtOnce:
+        del where
+        opened.append(AllAtOnce(EMPTY))
+        return opened[-1]
+
+    monkeypatch.setattr(Connection, "open", open_it)
+    async with backend_of("http://h", keepalive=5.0) as backend:
+        await status_of(backend, "http://h")
+        await anyio.sleep(idle)
+        await status_of(backend, "http://h")
+    assert len(opened) == connections
+
+
 REUSED = {
     "length": (EMPTY, True),
     "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", True),
