@@ -81,6 +81,12 @@ class Run:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tests.mutations", description=__doc__)
     parser.add_argument("--only", action="append", metavar="PATH", help="part of a module's path; repeatable")
+    parser.add_argument(
+        "--mutant",
+        action="append",
+        metavar="TEXT",
+        help="part of a mutant's line as it is printed; repeatable",
+    )
     parser.add_argument("--seconds", type=float, help="draw a sample that takes about this long")
     parser.add_argument(
         "--seed", type=int, default=0, help="the order of modules and mutants in a sample (0)"
@@ -98,9 +104,12 @@ def known() -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith((" ", "#")))
 
 
-def mutate(target: Target, modules: list[str], run: Run, rng: random.Random | None) -> Counter[str]:
+def mutate(
+    target: Target, modules: list[str], run: Run, rng: random.Random | None, only: list[str] | None
+) -> Counter[str]:
     """Judge the mutants of some modules of a target."""
     todo = [each for path in modules for each in mutants(path, (ROOT / path).read_text(encoding="utf-8"))]
+    todo = [each for each in todo if _asked_for(str(each), only)]
     if rng is not None:
         rng.shuffle(todo)
     ends: Counter[str] = Counter()
@@ -151,15 +160,15 @@ def main() -> int:
                     break
                 until = time.monotonic() + min(left, max(SHARE, left / (len(chosen) - number)))
             run = Run(output, known(), options.jobs, options.verbose, until)
-            found = mutate(target, modules, run, rng)
+            found = mutate(target, modules, run, rng, options.mutant)
             print(f"{target.name}: {_shown(found)}", file=output, flush=True)
             ends += found
         print(f"{ends.total()} mutants in {time.monotonic() - began:.0f} s: {_shown(ends)}", file=output)
     return int(ends[SURVIVED] > 0)
 
 
-def _asked_for(path: str, only: list[str] | None) -> bool:
-    return only is None or any(part in path for part in only)
+def _asked_for(text: str, only: list[str] | None) -> bool:
+    return only is None or any(part in text for part in only)
 
 
 def _shown(ends: Counter[str]) -> str:

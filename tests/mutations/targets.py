@@ -57,6 +57,7 @@ TARGETS = (
             "tests/common/http/test_set_up.py",
             "tests/common/http/test_tls.py",
             "tests/common/auth/test_credentials.py",
+            "tests/contract/test_set_up.py",
         ),
         slow=False,
     ),
