@@ -100,6 +100,10 @@ async def test_a_login_url_of_ones_own_is_used_without_asking() -> None:
         async with wire.jobs(UAAPassword("admin", PASSWORD, login_url=given)) as jobs:
             await jobs.get("j")
         assert wire.lines[0] == "POST https://uaa.example.org/uaa/oauth/token"
+        assert (
+            UAARefreshToken(REFRESH, login_url=given).token_url == "https://uaa.example.org/uaa/oauth/token"
+        )
+    assert UAARefreshToken(REFRESH).token_url is None
 
 
 @pytest.mark.parametrize(

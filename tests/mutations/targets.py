@@ -47,19 +47,13 @@ TARGETS = (
         ),
     ),
     Target(
-        "http",
+        "client",
         ("common/http/client.py",),
         (
-            "tests/common/auth/test_client_credentials.py",
+            "tests/common/http/test_api_client.py",
             "tests/common/http/test_client.py",
-            "tests/common/http/test_h11_backend.py",
             "tests/common/http/test_log.py",
-            "tests/common/http/test_set_up.py",
-            "tests/common/http/test_tls.py",
-            "tests/common/auth/test_credentials.py",
-            "tests/contract/test_set_up.py",
         ),
-        slow=False,
     ),
     Target(
         "connection",

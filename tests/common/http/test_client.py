@@ -432,7 +432,7 @@ async def test_a_request_of_a_sign_in_is_bounded_by_request_timeout_too() -> Non
 async def test_a_request_of_a_sign_in_has_nothing_of_the_source_but_its_user_agent() -> None:
     source, wire = ontap(reply({}), user_agent="acme/7")
     for options in ({}, {"form": {"a": "b c"}}, {"json": {"a": [1]}}, {"headers": {"Accept": "text/plain"}}):
-        await source._client.request("POST", "https://login.example.org/token", **options)  # type: ignore[arg-type]
+        await source._client.request("POST", "https://login.example.org/token", **options)
     assert [request.content for request in wire.requests] == [b"", b"a=b+c", b'{"a": [1]}', b""]
     kinds = [None, "application/x-www-form-urlencoded", "application/json", None]
     assert wire.sent("Content-Type") == kinds
@@ -672,6 +672,13 @@ async def test_the_user_agent_names_the_callers_product_first() -> None:
     product, ours = str(wire.sent("User-Agent")[0]).split(" ")
     assert product == "acme-portal/7"
     assert ours.startswith("jobsource")
+
+
+async def test_the_connection_is_asked_to_stay() -> None:
+    with Loopback(lambda *_: raw(JOB)) as server:
+        async with OntapJobs(server.url, auth=AUTH) as source:
+            await source.get("j1")
+        assert "\r\nConnection: keep-alive\r\n" in server.heads[0]
 
 
 def test_the_user_agent_has_no_version_where_the_package_is_vendored(monkeypatch: pytest.MonkeyPatch) -> None:

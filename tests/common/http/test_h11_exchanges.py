@@ -173,7 +173,7 @@ async def test_a_head_of_128_kib_is_read() -> None:
 
 
 async def test_a_response_in_tls_to_a_plain_request_is_no_dropped_connection() -> None:
-    with Loopback(always(b"\x15\x03\x01\x00\x02\x02\x16")) as server:
+    with Loopback(always(b"\x15\x03\x01\x00\x02\x02\x46")) as server:
         async with backend_of(server.url) as backend:
             failure = await failure_of(backend, server.url)
     assert isinstance(failure.error, TlsMismatch)
