@@ -34,8 +34,8 @@ TARGETS = (
     ),
     Target(
         "response",
-        ("common/response/failures.py",),
-        ("tests/common/response/test_failures.py",),
+        ("common/response/failures.py", "common/response/repair.py"),
+        ("tests/common/response/test_failures.py", "tests/common/response/test_repair.py"),
     ),
     Target(
         "redaction",
@@ -124,8 +124,12 @@ TARGETS = (
     ),
     Target(
         "ontap",
-        ("ontapjobs/wire.py", "ontapjobs/driver.py", "ontapjobs/started.py", "ontapjobs/results.py"),
         (
+            *("ontapjobs/wire.py", "ontapjobs/driver.py", "ontapjobs/started.py", "ontapjobs/results.py"),
+            "ontapjobs/bulk.py",
+        ),
+        (
+            "tests/ontapjobs/test_bulk.py",
             "tests/ontapjobs/test_wire.py",
             "tests/ontapjobs/test_started.py",
             "tests/ontapjobs/test_results.py",
@@ -149,8 +153,9 @@ TARGETS = (
     ),
     Target(
         "cf",
-        ("cfjobs/wire.py", "cfjobs/driver.py"),
+        ("cfjobs/wire.py", "cfjobs/driver.py", "cfjobs/router.py"),
         (
+            "tests/cfjobs/test_router.py",
             "tests/cfjobs/test_wire.py",
             "tests/cfjobs/test_budget.py",
             "tests/cfjobs/test_source.py",
