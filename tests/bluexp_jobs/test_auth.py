@@ -345,6 +345,8 @@ async def test_other_refusals_of_a_service_account_are_not_blamed_on_it() -> Non
 
 # --- invalid arguments are refused by the constructor
 
+PEM = private_pem()
+
 
 @pytest.mark.parametrize(
     ("name", "make"),
@@ -388,7 +390,6 @@ def test_a_service_account_has_a_secret_or_a_key(options: Any) -> None:
         ServiceAccount("c", **options)
 
 
-PEM = private_pem()
 BARE = b"".join(PEM.splitlines()[1:-1])
 HERE = Path(__file__).parent
 BROKEN: dict[str, tuple[Any, str]] = {

@@ -730,7 +730,8 @@ async def test_what_closes_the_connections_does_not_wait_for_what_is_not_sent() 
         group.start_soon(auth.token, http)
         await anyio.sleep(0.5)
         await auth.bind(http).aclose()
-        assert (anyio.current_time(), http.requests) == (pytest.approx(start + 0.5), [])
+        assert anyio.current_time() == pytest.approx(start + 0.5)
+        assert http.requests == []
     assert auth.discovered == 2  # who still waits for a token begins anew
 
 

@@ -161,8 +161,10 @@ async def test_a_wrong_set_up_passes_only_after_a_good_reply(
         await client.send(method, "/")
     else:
         await client.request(method, LOGIN)
-    error = await error_of(client)
-    assert (error.misconfigured, error.transient) == (True, good)
+    with pytest.raises(TransportError) as caught:
+        await client.request("POST", LOGIN)
+    for error in (caught.value, await error_of(client)):
+        assert (error.misconfigured, error.transient) == (True, good)
 
 
 async def test_what_is_no_matter_of_the_set_up_passes_from_the_first() -> None:
@@ -238,6 +240,7 @@ async def test_a_sign_in_at_the_endpoint_itself_goes_over_its_connections() -> N
         own = client._loop_state().backend
         assert client._backend_for("http://127.0.0.1:9/oauth/token?a=b") is own
         other = client._backend_for("http://127.0.0.1:10/oauth/token")
+        assert other.on_current_loop
         assert other is client._backend_for("http://127.0.0.1:10/other") is not own
         await client.aclose()
 
