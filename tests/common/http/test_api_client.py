@@ -78,6 +78,17 @@ async def error_of(client: ApiClient, method: str = "GET", **options: Any) -> Tr
     return caught.value
 
 
+async def test_a_write_is_json_bytes_or_nothing() -> None:
+    wire = Recorder(reply({}))
+    options = Options(transport=wire)
+    client = ApiClient(URL, auth=("u", "pa55word"), options=options, keepalive=60, headers={})
+    await client.send("POST", "/", json={"a": [1]})
+    await client.send("POST", "/", content=b"abc")
+    await client.send("POST", "/")
+    assert [request.content for request in wire.requests] == [b'{"a": [1]}', b"abc", b""]
+    assert wire.sent("Content-Type") == ["application/json", None, None]
+
+
 # --- whether it was sent
 
 
@@ -144,6 +155,8 @@ GOOD: dict[str, tuple[str, str, Answer, bool]] = {
     "a page": ("send", "GET", reply(b"<html>"), False),
     "an array": ("send", "GET", reply(b"[]"), False),
     "nothing": ("send", "GET", reply(b" "), False),
+    "the last success": ("send", "GET", reply({}, 299), True),
+    "none any more": ("send", "GET", reply({}, 300), False),
     "a refusal": ("send", "GET", reply({}, 404), False),
     "a write": ("send", "POST", reply(b"", 202), True),
     "a write that is answered by a page": ("send", "POST", reply(b"<html>"), False),
