@@ -152,6 +152,7 @@ async def test_what_takes_too_long_says_how_far_it_came(
 
 GOOD: dict[str, tuple[str, str, Answer, bool]] = {
     "an object": ("send", "GET", reply({}), True),
+    "an object behind the mark of UTF-8": ("send", "GET", reply(b"\r\n\xef\xbb\xbf {}"), True),
     "a page": ("send", "GET", reply(b"<html>"), False),
     "an array": ("send", "GET", reply(b"[]"), False),
     "nothing": ("send", "GET", reply(b" "), False),
@@ -198,6 +199,25 @@ async def test_a_wrong_set_up_of_the_sign_in_goes_by_this_source(good: bool) -> 
     assert (await error_of(client)).transient is good
 
 
+async def test_plain_http_where_tls_is_expected_is_a_wrong_set_up() -> None:
+    said = reply(b"The plain HTTP request was sent to HTTPS port", 400)
+    error = await error_of(client_of(said, endpoint="http://cluster1.example"))
+    assert (error.misconfigured, error.transient, error.sent) == (True, False, False)
+    assert "use https://cluster1.example" in str(error)
+
+
+@pytest.mark.parametrize(("method", "requests"), [("GET", 2), ("HEAD", 2), ("POST", 1), ("DELETE", 1)])
+async def test_only_what_reads_is_sent_again_on_another_connection(method: str, requests: int) -> None:
+    wire = Recorder(httpx.RemoteProtocolError("Server disconnected without sending a response."), reply({}))
+    options = Options(transport=wire)
+    client = ApiClient(URL, auth=("u", "pa55word"), options=options, keepalive=60, headers={})
+    if requests == 1:
+        await error_of(client, method)
+    else:
+        await client.send(method, "/")
+    assert len(wire.requests) == requests
+
+
 # --- what is shown
 
 
@@ -232,11 +252,21 @@ async def test_a_redirect_elsewhere_is_told_by_its_origin(location: str, elsewhe
 
 async def test_a_sign_in_is_told_which_token_was_accepted_and_to_close() -> None:
     signer = Signer()
-    client = client_of(reply({}), reply({}, 404), reply({}, 299), reply({}, 302), auth=signer)
-    for _ in range(4):
+    client = client_of(*(reply({}, status) for status in (200, 404, 299, 300, 302)), auth=signer)
+    for _ in range(5):
         await client.send("GET", "/")
     await client.aclose()
     assert signer.told == [{"Authorization": "Bearer t0ken"}] * 2 + ["closed"]
+
+
+async def test_a_sign_in_over_the_callers_client_has_none_of_its_secrets() -> None:
+    wire = Recorder(reply({}))
+    secrets = {"Authorization": "Bearer of-another-api", "Cookie": "session=1", "X-Api-Key": "k"}
+    async with httpx.AsyncClient(headers={**secrets, "X-Team": "t"}, transport=wire) as theirs:
+        options = Options(http=theirs)
+        client = ApiClient(URL, auth=Signer(), options=options, keepalive=60, headers={})
+        await client.request("POST", LOGIN)
+    assert [wire.sent(name) for name in (*secrets, "X-Team")] == [[None], [None], [None], ["t"]]
 
 
 async def test_a_given_transport_is_asked_for_everything() -> None:
