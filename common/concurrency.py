@@ -144,14 +144,12 @@ class Carried(Generic[_T]):
         self._waiters += 1
         try:
             await self._done.wait()
-        except GeneratorExit:
-            raise  # the event loop has gone, and the work with it
-        except BaseException:
-            self._waiters -= 1
-            if not self._waiters:
-                self.drop()
+        except BaseException as error:
+            if not isinstance(error, GeneratorExit):  # with it the event loop has gone, and the work too
+                self._waiters -= 1
+                if not self._waiters:
+                    self.drop()
             raise
-        self._waiters -= 1
 
     async def ended(self) -> None:
         """Wait for the end of the work without being counted: it goes on without this caller."""

@@ -84,17 +84,18 @@ def read_token_url(url: object, *, callers: int = 3) -> str:
 
     Emit `InsecureConnectionWarning` where secrets would be sent to it unencrypted.
     """
+    text = url if isinstance(url, str) else ""
     try:
-        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+        parts = urlsplit(text)
         host = origin(f"{parts.scheme}://{parts.netloc}") if parts.scheme in ("https", "http") else ""
     except (ValueError, UsageError):
         parts, host = urlsplit(""), ""
-    if not host or parts.fragment or not isinstance(url, str) or any(not 32 < ord(c) < 127 for c in url):
+    if not host or parts.fragment or any(not 32 < ord(c) < 127 for c in text):
         raise UsageError("the token URL must be one such as 'https://login.example.com/oauth/token'")
     if parts.scheme == "http" and not is_loopback(host):
         message = f"{host} is plain http: credentials travel to the token endpoint in the clear"
         warnings.warn(message, InsecureConnectionWarning, stacklevel=stacklevel(callers))
-    return url
+    return text
 
 
 def read_text(name: str, value: object) -> str:

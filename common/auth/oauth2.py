@@ -162,6 +162,4 @@ def token_error(response: HttpResponse, what: str, hint: str, http: TokenHttp) -
     body = ErrorBody(code=code, message=message, from_api=code is not None, hint=hint if refused else None)
     # Without an excerpt of the body: a token endpoint may quote what it was sent.
     without_body = attrs.evolve(response, body=b"", status=401 if refused else response.status)
-    error = api_error(without_body, body, request=what)
-    error.transient = error.transient and not refused
-    return error
+    return api_error(without_body, body, request=what)

@@ -22,6 +22,7 @@ from typing import Any
 import anyio
 
 from common.http.backend import TlsMismatch
+from common.http.tls_records import RecordBoundary
 
 CHUNK = 64 * 1024
 """Bytes that are read at a time."""
@@ -42,6 +43,7 @@ class Connection:
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._boundary = RecordBoundary()
 
     @classmethod
     async def open(cls, host: str, port: int, context: ssl.SSLContext | None) -> Connection:
@@ -96,7 +98,7 @@ class Connection:
             if not data or self._tls is None:
                 return False
             # In an idle TLS connection this may be a session ticket, which is no data.
-            self._incoming.write(data)
+            self._feed(data)
             if not self._has_no_data():
                 return False
 
@@ -106,7 +108,7 @@ class Connection:
         try:
             self._tls.read(1)
         except ssl.SSLWantReadError:
-            return not self._incoming.pending  # a part of a record is data to come
+            return not self._boundary.within_record  # a part of a record is data to come
         except ssl.SSLError:
             pass
         return False
@@ -127,7 +129,7 @@ class Connection:
                 if not began and data[0] not in TLS_RECORDS:
                     raise TlsMismatch("the reply to the TLS handshake is not TLS") from None
                 began = True
-                self._incoming.write(data)
+                self._feed(data)
             except ssl.SSLError:
                 await self._send(self._outgoing.read())  # the alert, which tells the server why
                 raise
@@ -138,8 +140,12 @@ class Connection:
 
     async def _receive_record(self) -> bool:
         data = await self._receive()
-        self._incoming.write(data)
+        self._feed(data)
         return bool(data)
+
+    def _feed(self, data: bytes) -> None:
+        self._boundary.feed(data)
+        self._incoming.write(data)
 
     async def _receive(self) -> bytes:
         while True:

@@ -24,10 +24,7 @@ HINTS = frozenset({DONE, RESULTS})
 """The names of hints, which no part of a scope may have."""
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*")
-_REF = re.compile(
-    r"(?P<provider>[a-z][a-z0-9]*)(?P<plain>\+http)?://(?P<host>[^/?#]*)/(?P<rest>.*)",
-    re.ASCII | re.DOTALL,
-)
+_REF = re.compile(r"(?P<provider>[a-z][a-z0-9]*)(?P<plain>\+http)?://(?P<host>[^/?#]*)/(?P<rest>.*)")
 
 Scope = tuple[tuple[str, str], ...]
 Hints = tuple[tuple[str, str], ...]

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from common.model.errors import DecodeError, JobsError, UsageError
@@ -70,7 +69,7 @@ def from_dict(data: Mapping[str, Any]) -> Any:
         raise
     except (cattrs.BaseValidationError, JobsError, ValueError, TypeError, KeyError) as error:
         message, _, path = cattrs.transform_error(error)[0].rpartition(" @ ")
-        raise DecodeError(message, path=path or "$") from None
+        raise DecodeError(message, path=path) from None
 
 
 @functools.cache
@@ -135,17 +134,18 @@ def _tuple_reader(converter: Converter, kind: Any) -> Any:
     return read
 
 
+# What these raise becomes "invalid value for type, expected …", with the type of the field.
+
+
 def _is(kind: type, value: Any) -> Any:
     if not isinstance(value, kind):
-        names = {str: "text", bool: "a boolean", list: "an array", dict: "an object", NoneType: "null"}
-        actual = names.get(type(value), type(value).__name__)
-        raise TypeError(f"expected {names.get(kind, kind.__name__)}, got {actual}")
+        raise TypeError
     return value
 
 
 def _fraction(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError("expected a finite number")
+    if isinstance(value, bool) or not math.isfinite(value):
+        raise TypeError
     return float(value)
 
 

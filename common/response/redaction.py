@@ -67,7 +67,7 @@ def secrets_in(headers: Mapping[str, str]) -> set[str]:
     """Return the secrets in a request's headers: values, tokens without scheme, passwords of HTTP Basic."""
     secrets: set[str] = set()
     for name, value in headers.items():
-        if name.lower() in SECRET_HEADERS or _SECRET_NAME.search(name):
+        if _SECRET_NAME.search(name):
             token = value.rpartition(" ")[2]
             secrets |= {value, token, *_PROOF.findall(value)} | _basic(token)
             if name.lower() == "cookie":

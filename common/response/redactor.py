@@ -73,7 +73,7 @@ class Redactor:
                 while start >= 0:
                     end = min(start + len(form) + after, len(view))
                     # An escape may stand for two characters, of which the secret has one.
-                    while end < len(view) and origins[end] == origins[end - 1]:
+                    while origins[end] == origins[end - 1]:
                         end += 1
                     yield origins[max(start - before, 0)], origins[end]
                     start = folded.find(form, start + 1)
@@ -86,8 +86,6 @@ class Redactor:
 def _decode(view: str, origins: Sequence[int]) -> tuple[str, Sequence[int]]:
     """Return a text with its escapes decoded, and where each character came from in the original."""
     parts = _ESCAPE.split(view)
-    if len(parts) == 1:
-        return view, origins
     came_from: list[int] = []
     at = 0
     for number, part in enumerate(parts):
@@ -130,8 +128,8 @@ def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
             units = text.encode("utf-16-le", "surrogatepass")
             forms |= {
                 text,
-                text.encode("utf-8", "surrogatepass").decode("latin-1"),  # the bytes, decoded one by one
-                text.encode("latin-1", "replace").decode("utf-8", "replace"),
+                text.encode(errors="surrogatepass").decode("latin-1"),  # the bytes, decoded one by one
+                text.encode("latin-1", "replace").decode(errors="replace"),
                 "".join([chr(units[at] + 256 * units[at + 1]) for at in range(0, len(units), 2)]),
             }
     for form in forms:
@@ -140,12 +138,13 @@ def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
             yield _fold(decoded), (0, 0)
             decoded, _unused = _decode(decoded, range(len(decoded) + 1))
     # In base64 of a longer text a secret looks in one of three ways, depending on how many bytes are before.
-    data = secret.encode("utf-8", "surrogatepass")
+    data = secret.encode(errors="surrogatepass")
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode("ascii")
-        begin, whole = (8 * before + 5) // 6, 8 * (before + len(data)) // 6
+        shared = int(before > 0)  # the letter that holds bits of what is before, too
+        begin, whole = before + shared, 8 * (before + len(data)) // 6
         if whole - begin >= MIN_BASE64_LENGTH:
-            yield _fold(encoded[begin:whole]), (int(before > 0), int((before + len(data)) % 3 > 0))
+            yield _fold(encoded[begin:whole]), (shared, int((before + len(data)) % 3 > 0))
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -178,6 +178,35 @@ async def test_a_key_signs_an_assertion_for_each_sign_in_and_no_secret_is_sent()
     assert len(set(seen)) == 2
 
 
+async def test_what_a_service_account_sent_last_is_a_secret() -> None:
+    pytest.importorskip("jwt")
+    assert SECRET in ServiceAccount("TvPPs4SeM5", SECRET).secrets()
+    auth = ServiceAccount("TvPPs4SeM5", private_key=private_pem())
+    answers = [reply({**TOKEN, "access_token": f"access-{number}"}) for number in range(3)]
+    source, wire = bluexp(auth, *answers, job=in_turn(*[reply(b"", 401), reply(JOB)] * 2))
+    for _ in range(2):
+        await source.get(ID)
+        signer = source._client._token_signer
+        assert signer is not None
+        signer.accepted({"Authorization": "Bearer access-1"})
+    signed = [request for request in wire.requests if request.method == "POST"]
+    assertions = [fields_of(request)["client_assertion"] for request in signed]
+    assert len(assertions) == 3
+    assert set(assertions) & set(auth.secrets()) == set(assertions[1:])
+
+
+@pytest.mark.parametrize("kind", [ServiceAccount, UserPassword, AgentPassword])
+async def test_a_refresh_token_that_comes_with_a_password_or_a_secret_is_not_used(kind: Any) -> None:
+    # With it, a wrong secret would be sent twice.
+    given = reply({**TOKEN, "refresh_token": "of-no-use"})
+    refusal = reply({"error": "invalid_client"}, 401)
+    source, wire = bluexp(kind("admin", SECRET), given, refusal, job=reply(b"", 401))
+    with pytest.raises(AuthenticationError):
+        await source.get(ID)
+    first, second = (fields_of(request) for request in wire.requests if request.method == "POST")
+    assert first == second
+
+
 @pytest.mark.parametrize(
     ("token_url", "audience"),
     [
@@ -316,23 +345,33 @@ async def test_other_refusals_of_a_service_account_are_not_blamed_on_it() -> Non
 
 # --- invalid arguments are refused by the constructor
 
+PEM = private_pem()
+
 
 @pytest.mark.parametrize(
-    "make",
+    ("name", "make"),
     [
-        RefreshToken,
-        lambda bad: ServiceAccount(bad, "s"),
-        lambda bad: ServiceAccount("c", bad),
-        lambda bad: UserPassword(bad, "p"),
-        lambda bad: UserPassword("u", bad),
-        lambda bad: UserPassword("u", "p", realm=bad),
-        lambda bad: AgentPassword(bad, "p"),
-        lambda bad: AgentPassword("u", bad),
+        ("token", RefreshToken),
+        ("client_id", lambda bad: RefreshToken(SECRET, client_id=bad)),
+        ("audience", lambda bad: RefreshToken(SECRET, audience=bad)),
+        ("client_id", lambda bad: ServiceAccount(bad, "s")),
+        ("client_secret", lambda bad: ServiceAccount("c", bad)),
+        ("audience", lambda bad: ServiceAccount("c", "s", audience=bad)),
+        ("key_id", lambda bad: ServiceAccount("c", private_key=PEM, key_id=bad)),
+        ("user", lambda bad: UserPassword(bad, "p")),
+        ("password", lambda bad: UserPassword("u", bad)),
+        ("realm", lambda bad: UserPassword("u", "p", realm=bad)),
+        ("client_id", lambda bad: UserPassword("u", "p", client_id=bad)),
+        ("audience", lambda bad: UserPassword("u", "p", audience=bad)),
+        ("user", lambda bad: AgentPassword(bad, "p")),
+        ("password", lambda bad: AgentPassword("u", bad)),
     ],
 )
 @pytest.mark.parametrize("bad", ["", 7, b"raw", f"{SECRET}\n", f"{SECRET}\udcff"])
-def test_what_is_no_text_that_can_be_sent_is_refused_and_not_quoted(make: Any, bad: Any) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_what_is_no_text_that_can_be_sent_is_refused_by_name_and_not_quoted(
+    name: str, make: Any, bad: Any
+) -> None:
+    with pytest.raises(UsageError, match=f"^{name}=") as caught:
         make(bad)
     assert SECRET not in everything(caught.value)
 
@@ -351,7 +390,6 @@ def test_a_service_account_has_a_secret_or_a_key(options: Any) -> None:
         ServiceAccount("c", **options)
 
 
-PEM = private_pem()
 BARE = b"".join(PEM.splitlines()[1:-1])
 HERE = Path(__file__).parent
 BROKEN: dict[str, tuple[Any, str]] = {

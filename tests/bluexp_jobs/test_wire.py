@@ -493,6 +493,13 @@ def test_the_requested_id_selects_one_of_several_jobs() -> None:
     assert parse_job(data, id=OTHER).state is JobState.FAILED
 
 
+def test_among_several_the_one_without_an_id_is_not_the_requested_one() -> None:
+    nameless = {"status": "COMPLETED"}
+    assert parse_job({"job": [nameless, {"id": ID, "status": "FAILED"}]}, id=ID).state is JobState.FAILED
+    with pytest.raises(DecodeError, match="none with the requested id"):
+        parse_job({"job": [nameless, {"id": OTHER, "status": "FAILED"}]}, id=ID)
+
+
 @pytest.mark.parametrize("id", ["", "another"])
 def test_among_several_none_is_guessed(id: str) -> None:
     with pytest.raises(DecodeError, match="2 jobs") as caught:

@@ -69,10 +69,12 @@ async def test_after_an_assertion_the_refresh_token_is_used_and_a_new_assertion_
     rotated: list[str] = []
     wire = Foundation(None, granted(refresh_token="r1"), granted(), refused("invalid_token"), granted())
     assertion, given = issuing(JWT, OTHER)
-    async with wire.jobs(UAAAssertion(assertion, on_rotate=rotated.append)) as jobs:
+    auth = UAAAssertion(assertion, on_rotate=rotated.append)
+    async with wire.jobs(auth) as jobs:
         for _ in range(3):
             await jobs.get("j")
             await anyio.sleep(600)
+    assert {JWT, OTHER} <= set(auth.secrets())
     grants = [wire.form(number)["grant_type"] for number in range(4)]
     assert grants == [JWT_BEARER, "refresh_token", "refresh_token", JWT_BEARER]
     assert (given, rotated) == ([JWT, OTHER], ["r1"])

@@ -27,7 +27,6 @@ from tests.mutations.runner import (
     ROOT,
     SURVIVED,
     TIMED_OUT,
-    UNREACHED,
     Plugin,
     at_import,
     collected,
@@ -62,13 +61,13 @@ class Run:
         ends: Counter[str] = Counter()
         for mutant, answer in answers(self._while_there_is_time(tasks), jobs=self.jobs):
             end = answer if isinstance(answer, str) else TIMED_OUT
-            if end in {SURVIVED, UNREACHED} and mutant.key in self.known:
+            if end in {SURVIVED, LATER} and mutant.key in self.known:
                 end = "equivalent"
             elif again is not None and (end == LATER or (end == SURVIVED and mutant.function is None)):
                 again.append(mutant)
                 continue
             ends[end] += 1
-            if self.verbose or end in {SURVIVED, UNREACHED}:
+            if self.verbose or end == SURVIVED:
                 print(f"{end}  {mutant}", file=self.output, flush=True)
         return ends
 
@@ -82,6 +81,12 @@ class Run:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tests.mutations", description=__doc__)
     parser.add_argument("--only", action="append", metavar="PATH", help="part of a module's path; repeatable")
+    parser.add_argument(
+        "--mutant",
+        action="append",
+        metavar="TEXT",
+        help="part of a mutant's line as it is printed; repeatable",
+    )
     parser.add_argument("--seconds", type=float, help="draw a sample that takes about this long")
     parser.add_argument(
         "--seed", type=int, default=0, help="the order of modules and mutants in a sample (0)"
@@ -99,9 +104,12 @@ def known() -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith((" ", "#")))
 
 
-def mutate(target: Target, modules: list[str], run: Run, rng: random.Random | None) -> Counter[str]:
+def mutate(
+    target: Target, modules: list[str], run: Run, rng: random.Random | None, only: list[str] | None
+) -> Counter[str]:
     """Judge the mutants of some modules of a target."""
     todo = [each for path in modules for each in mutants(path, (ROOT / path).read_text(encoding="utf-8"))]
+    todo = [each for each in todo if _asked_for(str(each), only)]
     if rng is not None:
         rng.shuffle(todo)
     ends: Counter[str] = Counter()
@@ -115,7 +123,7 @@ def mutate(target: Target, modules: list[str], run: Run, rng: random.Random | No
         ends.update(run.judge(live(plugin, items, reached, todo), again))
 
     def work() -> tuple[Counter[str], list[Mutant]]:
-        collected(target.tests, loop)
+        collected(target.arguments, loop)
         return ends, again
 
     # In a process of its own, too: this one must not import what it mutates.
@@ -124,7 +132,7 @@ def mutate(target: Target, modules: list[str], run: Run, rng: random.Random | No
         raise SystemExit(f"The tests of {target.name} do not run without a mutant.")
     limit = 60 + 3 * (time.monotonic() - began)
     ends.update(found[0])
-    ends.update(run.judge(at_import(target.tests, found[1], timeout=limit)))
+    ends.update(run.judge(at_import(target.arguments, found[1], timeout=limit)))
     return ends
 
 
@@ -152,15 +160,15 @@ def main() -> int:
                     break
                 until = time.monotonic() + min(left, max(SHARE, left / (len(chosen) - number)))
             run = Run(output, known(), options.jobs, options.verbose, until)
-            found = mutate(target, modules, run, rng)
+            found = mutate(target, modules, run, rng, options.mutant)
             print(f"{target.name}: {_shown(found)}", file=output, flush=True)
             ends += found
         print(f"{ends.total()} mutants in {time.monotonic() - began:.0f} s: {_shown(ends)}", file=output)
-    return int(ends[SURVIVED] + ends[UNREACHED] > 0)
+    return int(ends[SURVIVED] > 0)
 
 
-def _asked_for(path: str, only: list[str] | None) -> bool:
-    return only is None or any(part in path for part in only)
+def _asked_for(text: str, only: list[str] | None) -> bool:
+    return only is None or any(part in text for part in only)
 
 
 def _shown(ends: Counter[str]) -> str:

@@ -145,14 +145,18 @@ def _skips(parent: ast.AST, field: str, child: ast.AST) -> bool:
         case ast.Assign(targets=[ast.Name(id="__all__" | "__slots__")]):
             return True
         case ast.Constant(value=str(text)):
-            # Texts for people, and what a call of `cast` names.
-            return isinstance(parent, ast.JoinedStr) or " " in text or _casts(parent)
+            # Texts for people, and what is said to type checkers.
+            return isinstance(parent, ast.JoinedStr) or " " in text or _names_a_type(parent)
         case _:
             return False
 
 
-def _casts(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "cast"
+def _names_a_type(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id="cast" | "TypeVar")):
+            return True
+        case _:
+            return False
 
 
 def _lines(statement: ast.AST) -> tuple[int, int]:
@@ -220,14 +224,16 @@ def _changes(place: Place) -> Iterator[tuple[ast.AST, Edit]]:
 
 def _droppable(place: Place) -> bool:
     match place.node:
-        case ast.Expr(value=ast.Constant()) | ast.Delete(targets=[ast.Name()]):
+        case ast.Expr(value=ast.Constant()):
             return False
+        case ast.Delete(targets=targets):
+            return not all(isinstance(target, ast.Name) for target in targets)
         case ast.Return(value=None | ast.Constant(value=None)):
             # At the end of a function nothing would change.
             return not (isinstance(place.parent, Function) and place.last)
         case ast.Assign() | ast.AugAssign():
             return place.function is not None
-        case ast.Expr() | ast.Raise() | ast.Continue() | ast.Break() | ast.Delete() | ast.Assert():
+        case ast.Expr() | ast.Raise() | ast.Continue() | ast.Break() | ast.Assert():
             return True
         case _:
             return False

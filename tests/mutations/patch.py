@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gc
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 from tests.mutations.operators import Mutant
 
@@ -30,8 +33,21 @@ def put_in(mutant: Mutant, root: Path) -> bool:
     return True
 
 
+def caches(files: Collection[str]) -> list[functools._lru_cache_wrapper[Any]]:
+    """Return the caches around functions of these files."""
+    found: list[functools._lru_cache_wrapper[Any]] = []
+    for each in gc.get_objects():
+        if isinstance(each, functools._lru_cache_wrapper):
+            function = inspect.unwrap(each)
+            if isinstance(function, FunctionType) and function.__code__.co_filename in files:
+                found.append(each)
+    return found
+
+
 def _replace_functions(code: CodeType) -> bool:
-    """Give each function the code that has its name and its place; closures and caches around it stay."""
+    """Give each function the code that has its name and its place; closures around it stay."""
+    for cache in caches({code.co_filename}):
+        cache.cache_clear()
     replaced = False
     live: dict[tuple[str, str, int], list[FunctionType]] = {}
     for each in gc.get_objects():

@@ -1,9 +1,9 @@
 """Runs the nearest tests against each mutant, in a process that is forked where they have been collected.
 
 A mutant is put into the modules that are there, so that it costs a fork and the tests that reach its lines.
-One that cannot be put in, or is of what runs at import and survives, is tried in a process that has not
-imported the project yet, with all of the nearest tests: whoever holds something that was made of a module's
-values before the fork is not found.
+One that cannot be put in, that no test reaches, or that is of what runs at import and survives, is tried in a
+process that has not imported the project yet, with all of the nearest tests: whoever holds something that was
+made of a module's values before the fork is not found.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from hypothesis import settings
 
 from tests.mutations.forks import Task, answers
 from tests.mutations.operators import Mutant
-from tests.mutations.patch import compiled, put_in
+from tests.mutations.patch import caches, compiled, put_in
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = (
     *("-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # its plugins are imported before it begins
 )
-KILLED, SURVIVED, TIMED_OUT, UNREACHED = "killed", "SURVIVED", "timed out", "UNREACHED"
+KILLED, SURVIVED, TIMED_OUT = "killed", "SURVIVED", "timed out"
 LATER = "to be tried in a process of its own"
 
 
@@ -122,6 +122,7 @@ def _trace(plugin: Plugin, items: list[pytest.Item], files: set[str]) -> Reached
     threading.settrace(trace)
     sys.settrace(trace)
     began = time.perf_counter()
+    cached = caches(files)
     for item in plugin.run(items):
         reached.seconds[item.nodeid] = time.perf_counter() - began
         reached.lines[item.nodeid] = dict(now)
@@ -129,6 +130,8 @@ def _trace(plugin: Plugin, items: list[pytest.Item], files: set[str]) -> Reached
             reached.failed.append(item.nodeid)
             plugin.failed = False
         now.clear()
+        for cache in cached:
+            cache.cache_clear()  # so that the next test reaches what is behind it, too
         began = time.perf_counter()
         sys.settrace(trace)  # a test may have taken it away
     sys.settrace(None)
@@ -144,10 +147,11 @@ def live(
         tests = reached.tests(mutant)
 
         def work(mutant: Mutant = mutant, tests: list[str] = tests) -> str:
-            if not tests:
-                return UNREACHED
-            if not put_in(mutant, ROOT):
-                return LATER
+            try:
+                if not tests or not put_in(mutant, ROOT):
+                    return LATER
+            except Exception:
+                return KILLED  # its module cannot be imported
             for _ in plugin.run(by_id[test] for test in tests):
                 if plugin.failed:
                     return KILLED

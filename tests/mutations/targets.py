@@ -7,22 +7,69 @@ import attrs
 
 @attrs.frozen
 class Target:
-    """Modules that the same tests are nearest to, so that they share one collection of them."""
+    """Modules that the same tests are nearest to, so that they share one collection of them.
+
+    ``slow``: whether those that are marked as slow count, too.
+    """
 
     name: str
     modules: tuple[str, ...]
     tests: tuple[str, ...]
+    slow: bool = True
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What pytest is to collect."""
+        return self.tests if self.slow else ("-m", "not slow", *self.tests)
 
 
 TARGETS = (
+    Target("states", ("common/model/states.py",), ("tests/common/model/test_states.py",)),
+    Target("refs", ("common/model/refs.py",), ("tests/common/model/test_refs.py",)),
+    Target(
+        "serialize",
+        ("common/model/serialize.py",),
+        ("tests/common/model/test_serialize.py", "tests/common/model/test_errors.py"),
+        slow=False,
+    ),
     Target(
         "response",
-        ("common/response/failures.py", "common/response/redaction.py", "common/response/repair.py"),
+        ("common/response/failures.py", "common/response/repair.py"),
+        ("tests/common/response/test_failures.py", "tests/common/response/test_repair.py"),
+    ),
+    Target(
+        "redaction",
+        ("common/response/redaction.py", "common/response/redactor.py"),
         (
-            "tests/common/response/test_failures.py",
-            "tests/common/response/test_repair.py",
+            "tests/common/response/test_redaction.py",
+            "tests/common/response/test_redactor.py",
             "tests/common/http/test_log.py",
         ),
+    ),
+    Target(
+        "client",
+        ("common/http/client.py",),
+        (
+            "tests/common/http/test_api_client.py",
+            "tests/common/http/test_client.py",
+            "tests/common/http/test_log.py",
+        ),
+    ),
+    Target(
+        "connection",
+        ("common/http/connection.py", "common/http/tls_records.py"),
+        ("tests/common/http/test_connection.py", "tests/common/http/test_tls_records.py"),
+    ),
+    Target(
+        "h11",
+        ("common/http/h11_backend.py",),
+        ("tests/common/http/test_h11_exchanges.py",),
+    ),
+    Target("concurrency", ("common/concurrency.py",), ("tests/common/test_concurrency.py",)),
+    Target(
+        "policy",
+        ("common/polling/policy.py",),
+        ("tests/common/polling/test_policy.py",),
     ),
     Target(
         "limits",
@@ -51,8 +98,29 @@ TARGETS = (
     ),
     Target(
         "auth",
-        ("common/auth/token_auth.py", "common/auth/token_cache.py"),
-        ("tests/common/auth", "tests/faults/test_token_ledger.py"),
+        (
+            "common/auth/client_credentials.py",
+            "common/auth/oauth2.py",
+            "common/auth/rotation.py",
+            "common/auth/token_auth.py",
+            "common/auth/token_cache.py",
+        ),
+        (
+            "tests/common/auth/test_client_credentials.py",
+            "tests/common/auth/test_token_auth.py",
+            "tests/common/auth/test_token_cache.py",
+        ),
+        slow=False,
+    ),
+    Target(
+        "sign-ins",
+        ("bluexp_jobs/auth.py", "cfjobs/assertion.py", "cfjobs/auth.py"),
+        (
+            "tests/bluexp_jobs/test_auth.py",
+            "tests/cfjobs/test_assertion.py",
+            "tests/cfjobs/test_auth.py",
+        ),
+        slow=False,
     ),
     Target(
         "ontap",
@@ -67,6 +135,7 @@ TARGETS = (
             "tests/ontapjobs/test_results.py",
             "tests/ontapjobs/test_fast_path.py",
             "tests/ontapjobs/test_source.py",
+            "tests/contract/test_identity.py",
             "tests/ontapjobs/test_faults.py",
             "tests/ontapjobs/test_sweeping.py",
         ),
@@ -78,6 +147,7 @@ TARGETS = (
             "tests/bluexp_jobs/test_wire.py",
             "tests/bluexp_jobs/test_driver.py",
             "tests/bluexp_jobs/test_source.py",
+            "tests/contract/test_identity.py",
             "tests/bluexp_jobs/test_faults.py",
         ),
     ),
@@ -89,6 +159,7 @@ TARGETS = (
             "tests/cfjobs/test_wire.py",
             "tests/cfjobs/test_budget.py",
             "tests/cfjobs/test_source.py",
+            "tests/contract/test_identity.py",
             "tests/cfjobs/test_faults.py",
             "tests/cfjobs/test_delay.py",
             "tests/cfjobs/test_polling.py",

@@ -305,6 +305,21 @@ async def test_a_filter_that_is_refused_or_ignored_means_single_requests_and_a_l
     assert all(120 <= count <= 135 for count in Counter(id for id, _ in way.gets).values())
 
 
+@pytest.mark.parametrize("state", ["running", "failure"])
+@pytest.mark.parametrize("place", [0, 1, 3], ids=["first", "between", "last"])
+async def test_a_list_with_a_job_that_nobody_asked_for_tells_of_none(place: int, state: str) -> None:
+    simulator, way, source = cluster()
+    ids = crowd(simulator, 3, ends=1.5)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        records = [record(id, "failure") for id in ids_of(request)]
+        return page([*records[:place], record(str(UUID(int=7)), state), *records[place:]])
+
+    way.intercept = on_lists(answer)
+    assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
+    assert {id for id, _ in way.gets} == set(ids)
+
+
 @pytest.mark.slow
 async def test_a_filter_that_is_understood_after_all_is_used_again() -> None:
     simulator, way, source = cluster(batch="refuse")

@@ -106,7 +106,8 @@ class PasswordAuth(TokenAuth):
         can_reauthenticate: bool = True,
     ) -> None:
         super().__init__(refresh_token=refresh_token, on_rotate=on_rotate)
-        self.can_reauthenticate = can_reauthenticate
+        if not can_reauthenticate:
+            self.can_reauthenticate = False
         if http is not None:
             http.auths.append(self)
 

@@ -135,6 +135,7 @@ async def test_a_refused_secret_is_sent_once_though_a_refresh_token_came_with_th
         "https://user:pw@host/token",
         "https://host/token#part",
         "https://host/to ken",
+        "https://host/token\x7f",
         "https://hö.example/tökén",
         None,
         7,
@@ -153,7 +154,27 @@ def test_a_secret_that_cannot_be_sent_is_refused_and_not_quoted(secret: Any) -> 
         ClientCredentials(ISSUER, "c", secret)
 
 
-@pytest.mark.parametrize("character", "\u00a0\u200d\u3000\ue000😀")
+@pytest.mark.parametrize("code", [0, 10, 31, 127, 0xD800, 0xDBFF, 0xDFFF])
+def test_a_control_character_or_a_lone_surrogate_cannot_be_part_of_a_secret(code: int) -> None:
+    with pytest.raises(UsageError, match="password= contains"):
+        read_text("password", f"a{chr(code)}b")
+
+
+def test_what_cannot_be_sent_is_named() -> None:
+    with pytest.raises(UsageError, match="client_id="):
+        ClientCredentials(ISSUER, "", SECRET)
+    with pytest.raises(UsageError, match="audience="):
+        ClientCredentials(ISSUER, "c", SECRET, audience="")
+    with pytest.raises(UsageError, match="send= must be 'header'"):
+        ClientCredentials(ISSUER, "c", SECRET, send="query")  # type: ignore[arg-type]
+
+
+def test_a_token_url_may_have_any_printable_character() -> None:
+    url = "https://host/!path~?a={b}"
+    assert ClientCredentials(url, "c", SECRET).token_url == url
+
+
+@pytest.mark.parametrize("character", " ~\x80\u00a0\u200d\u3000\ud7ff\ue000😀")
 def test_a_character_that_is_not_printable_can_be_part_of_a_secret(character: str) -> None:
     assert read_text("password", f"a{character}b") == f"a{character}b"
 
@@ -210,9 +231,13 @@ async def test_a_secret_that_the_issuer_repeats_is_redacted(
     assert [secret for secret in forms if secret in texts and secret != "client_c"] == []
 
 
-async def test_the_query_of_a_token_endpoint_is_in_no_error() -> None:
+@pytest.mark.parametrize("answer", [reply({"error": "invalid_client"}, 401), reply({})], ids=["401", "200"])
+async def test_the_query_of_a_token_endpoint_is_in_no_error(
+    answer: Callable[[httpx.Request], httpx.Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.auth.token_auth.RETRY_DELAY", 0)
     auth = ClientCredentials(f"{ISSUER}?key=k3y-of-the-gateway", "c", SECRET)
-    source, _ = ontap(auth, reply({"error": "invalid_client"}, 401))
+    source, _ = ontap(auth, answer)
     with pytest.raises(SourceError) as caught:
         await source.get("j1")
     assert ISSUER in str(caught.value)

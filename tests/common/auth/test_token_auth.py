@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import json
 import logging
 import pickle
@@ -11,6 +12,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
+from random import Random
 from typing import Any
 
 import anyio
@@ -25,6 +27,7 @@ from cfjobs.simulator import CFSimulator
 from common import (
     Action,
     ActionUncertain,
+    ApiError,
     AuthenticationError,
     RateLimited,
     ServerError,
@@ -116,7 +119,8 @@ async def test_a_token_is_renewed_a_minute_ahead_or_at_half_of_a_short_life(
 
 
 @pytest.mark.parametrize(
-    "expires_in", ["null", '"soon"', '""', "-5", "0", "NaN", "Infinity", "1e400", "true", "[600]", "{}", None]
+    "expires_in",
+    ["null", '"soon"', '""', "-5", "0", "NaN", "Infinity", "1e400", "1e9", "true", "[600]", "{}", None],
 )
 async def test_a_life_that_makes_no_sense_is_an_unknown_one(expires_in: str | None) -> None:
     life = "" if expires_in is None else f', "expires_in": {expires_in}'
@@ -126,6 +130,14 @@ async def test_a_life_that_makes_no_sense_is_an_unknown_one(expires_in: str | No
     await anyio.sleep(86_000)
     assert await auth.token(http) == "a"  # until a server refuses it
     assert await auth.token(http, refused="a") == "b"
+
+
+@pytest.mark.parametrize(("expires_in", "then"), [(999_999_999.5, "access-2"), (1e9, "access-1")])
+async def test_a_life_of_up_to_thirty_years_is_believed(expires_in: float, then: str) -> None:
+    http, auth = issuing(expires_in=expires_in)
+    assert await auth.token(http) == "access-1"
+    await anyio.sleep_until(anyio.current_time() + 1.1e9)
+    assert await auth.token(http) == then
 
 
 async def test_one_sign_in_serves_a_thousand_requests() -> None:
@@ -183,6 +195,42 @@ async def test_a_transient_failure_that_lasts_ends_the_sign_in_and_stays_transie
     assert "login.example.org" in str(caught.value)
 
 
+@pytest.mark.parametrize(("worked", "tries"), [(False, 1), (True, MAX_TRIES)])
+async def test_a_connection_that_is_set_up_wrongly_is_tried_again_only_where_it_has_worked(
+    worked: bool, tries: int
+) -> None:
+    failure = TransportError("the certificate does not verify", misconfigured=True)
+    failure.transient = worked
+    http = FakeTokenHttp(failure)
+    with pytest.raises(TransportError, match=r"signing in at .* failed: the certificate") as caught:
+        await PasswordAuth(http).token(http)
+    assert (caught.value.misconfigured, caught.value.transient) == (True, worked)
+    assert len(http.requests) == tries
+
+
+async def test_the_pause_before_each_try_doubles_less_up_to_a_half_of_it() -> None:
+    pauses: list[list[float]] = [[], [], []]
+    for seed in range(200):
+        http = FakeTokenHttp(AWAY)
+        auth = PasswordAuth(http)
+        auth._random = Random(seed)
+        with pytest.raises(ServerError):
+            await auth.token(http)
+        for number, (earlier, later) in enumerate(itertools.pairwise(http.times)):
+            pauses[number].append(later - earlier)
+    for longest, its in zip((0.5, 1.0, 2.0), pauses, strict=True):
+        assert longest / 2 <= min(its) < 0.55 * longest
+        assert 0.95 * longest < max(its) <= longest
+
+
+@pytest.mark.parametrize(("asked", "tries"), [("10", MAX_TRIES), ("11", 1)])
+async def test_a_server_is_given_the_pause_that_it_asks_for_up_to_ten_seconds(asked: str, tries: int) -> None:
+    http = FakeTokenHttp(response(b"", 429, Retry_After=asked))
+    with pytest.raises(RateLimited):
+        await PasswordAuth(http).token(http)
+    assert [later - earlier for earlier, later in itertools.pairwise(http.times)] == [10.0] * (tries - 1)
+
+
 async def test_a_server_that_asks_for_a_long_pause_is_left_alone() -> None:
     http = FakeTokenHttp(response(b"", 429, Retry_After="120"))
     with pytest.raises(RateLimited) as caught:
@@ -207,6 +255,16 @@ async def test_a_token_that_is_still_good_is_used_while_its_renewal_fails() -> N
     with pytest.raises(ServerError):
         await auth.token(http)
     assert await auth.token(http) == "second"
+
+
+async def test_a_token_that_is_still_good_does_not_hide_that_its_renewal_is_refused() -> None:
+    http = FakeTokenHttp(token("first"), REFUSED)
+    auth = PasswordAuth(http)
+    await auth.token(http)
+    await anyio.sleep(545)
+    with pytest.raises(AuthenticationError):
+        await auth.token(http)
+    assert len(http.requests) == 2
 
 
 async def test_a_refresh_ahead_of_time_delays_only_the_request_that_leads_it() -> None:
@@ -255,6 +313,32 @@ async def test_a_refusal_ends_it_at_once_and_says_what_to_do(refusal: ScriptedRe
     with pytest.raises(AuthenticationError, match="say the magic word") as caught:
         await PasswordAuth(http).token(http)
     assert (len(http.requests), caught.value.status, caught.value.transient) == (1, 401, False)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": "invalid_client", "error_description": "Bad credentials"}, "Bad credentials"),
+        ({"error": "invalid_client", "message": "no such client"}, "no such client"),
+        ({"error": "x", "error_description": "described", "message": "messaged"}, "described"),
+    ],
+)
+async def test_a_refusal_has_the_issuers_own_words(body: dict[str, str], said: str) -> None:
+    http = FakeTokenHttp(response(body, 401))
+    with pytest.raises(AuthenticationError, match=said) as caught:
+        await PasswordAuth(http).token(http)
+    assert (caught.value.code, caught.value.message) == (body["error"], said)
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "not_found"), (422, "invalid_request")])
+async def test_what_the_issuer_does_not_understand_is_neither_a_refusal_nor_sent_again(
+    status: int, code: str
+) -> None:
+    http = FakeTokenHttp(response({"error": code}, status))
+    with pytest.raises(ApiError, match=code) as caught:
+        await PasswordAuth(http).token(http)
+    assert not isinstance(caught.value, AuthenticationError)
+    assert (len(http.requests), caught.value.status, caught.value.transient) == (1, status, False)
 
 
 @pytest.mark.parametrize("scripted", [REFUSED, AWAY, response(b"<html>")], ids=["refused", "away", "page"])
@@ -319,7 +403,7 @@ async def test_the_refresh_token_is_used_and_then_the_password_where_it_is_refus
         token("a", refresh_token="r1"), token("b"), response({"error": "invalid_token"}, 401), token("c")
     )
     auth = PasswordAuth(http)
-    for expected in ("a", "b", "c"):
+    for expected in ("a", "b", "c", "c"):
         assert await auth.token(http) == expected
         await anyio.sleep(550)
     assert [dict(request.form) for request in http.requests] == [
@@ -327,7 +411,9 @@ async def test_the_refresh_token_is_used_and_then_the_password_where_it_is_refus
         {"refresh_token": "r1"},
         {"refresh_token": "r1"},
         {"password": PASSWORD},
+        {"password": PASSWORD},
     ]
+    assert "r1" in auth.secrets()  # the server may still quote it
 
 
 async def test_without_a_password_a_refused_refresh_token_is_the_end() -> None:
@@ -374,6 +460,7 @@ async def test_a_rotated_refresh_token_is_stored_and_reported(
     assert rotated == [f"refresh-{number}-{FIRST_REFRESH}" for number in (1, 2, 3)]
     assert [request.form["refresh_token"] for request in http.requests] == [FIRST_REFRESH, *rotated[:2]]
     assert server.respent == []
+    assert {FIRST_REFRESH, *rotated} <= set(auth.secrets())
 
 
 async def test_an_unchanged_refresh_token_is_not_reported() -> None:
@@ -425,6 +512,63 @@ async def test_a_failing_on_rotate_is_logged_without_the_refresh_token(
     assert await auth.token(http) == "access-2"
     assert "no space left for ****" in caplog.text
     assert FIRST_REFRESH not in caplog.text
+
+
+async def test_an_on_rotate_that_does_not_return_holds_a_sign_in_up_for_one_request_timeout(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def hangs(refresh: str) -> None:
+        del refresh
+        await anyio.sleep_forever()
+
+    http = FakeTokenHttp(RotatingServer())
+    start = anyio.current_time()
+    assert await PasswordAuth(http, refresh_token=FIRST_REFRESH, on_rotate=hangs).token(http) == "access-1"
+    assert anyio.current_time() == pytest.approx(start + http.request_timeout)
+    assert "on_rotate failed (it did not return within 30 s)" in caplog.text
+
+
+async def test_an_on_rotate_that_returns_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    http, _, auth = rotating(on_rotate=async_callback([]))
+    assert await auth.token(http) == "access-1"
+    assert caplog.records == []
+
+
+async def test_an_on_rotate_that_awaits_something_cancelled_is_a_failed_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("trio lets nobody cancel another's task")
+
+    async def awaits_it(refresh: str) -> None:
+        del refresh
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    http, _, auth = rotating(on_rotate=awaits_it)
+    assert await auth.token(http) == "access-1"
+    assert "on_rotate failed (what it waited for was cancelled)" in caplog.text
+
+
+async def test_a_task_that_is_cancelled_in_on_rotate_keeps_its_tokens(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("trio lets nobody cancel another's task")
+
+    async def cancels_its_task(refresh: str) -> None:
+        del refresh
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await anyio.lowlevel.checkpoint()
+
+    http, server, auth = rotating(on_rotate=cancels_its_task)
+    assert await auth.token(http) == "access-1"
+    assert auth._refresh_token == server.current
+    assert len(http.requests) == 1
+    assert caplog.records == []
 
 
 def test_on_rotate_must_be_a_function() -> None:
@@ -578,6 +722,45 @@ async def test_a_sign_in_that_nobody_waits_for_any_more_is_not_sent() -> None:
     assert await auth.token(http) == "access"
 
 
+async def test_what_closes_the_connections_does_not_wait_for_what_is_not_sent() -> None:
+    http = FakeTokenHttp(token("access"))
+    auth = Discovering(http)
+    start = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        group.start_soon(auth.token, http)
+        await anyio.sleep(0.5)
+        await auth.bind(http).aclose()
+        assert anyio.current_time() == pytest.approx(start + 0.5)
+        assert http.requests == []
+    assert auth.discovered == 2  # who still waits for a token begins anew
+
+
+class Listening(PasswordAuth):
+    """A sign-in that keeps what it is told."""
+
+    def __init__(self, http: FakeTokenHttp) -> None:
+        super().__init__(http)
+        self.told: list[object] = []
+
+    def on_token(self, token: Token) -> None:
+        self.told.append(token.access)
+        assert token.access in self.secrets()  # it is stored already
+
+    def invalidate(self, http: TokenHttp) -> None:
+        self.told.append(http)
+
+
+async def test_a_sign_in_is_told_of_each_new_token_and_of_each_failure() -> None:
+    http = FakeTokenHttp(token("first"), *[AWAY] * MAX_TRIES, token("second"))
+    auth = Listening(http)
+    for _ in range(2):
+        await auth.token(http)
+    with pytest.raises(ServerError):
+        await auth.token(http, refused="first")
+    await auth.token(http, refused="first")
+    assert auth.told == ["first", http, "second"]
+
+
 async def test_a_sign_in_goes_on_while_anybody_waits_for_it() -> None:
     http = FakeTokenHttp(token("access"))
     auth = Discovering(http)
@@ -671,7 +854,8 @@ def test_a_token_is_carried_to_another_event_loop(
         anyio.run(work, backend=backend, backend_options=options)
 
 
-def test_a_sign_in_that_an_event_loop_left_undone_holds_up_no_other() -> None:
+@pytest.mark.parametrize("then", ["sign in", "close"])
+def test_a_sign_in_that_an_event_loop_left_undone_holds_up_no_other(then: str) -> None:
     http = FakeTokenHttp(token("access"))
     auth = PasswordAuth(http)
     loop = asyncio.new_event_loop()
@@ -680,10 +864,33 @@ def test_a_sign_in_that_an_event_loop_left_undone_holds_up_no_other() -> None:
     loop.call_soon(loop.stop)
     loop.run_forever()
     loop.close()
+
+    async def go_on() -> None:
+        with anyio.fail_after(60):
+            if then == "close":
+                await auth.end_sign_in(http)
+            assert await auth.token(http) == "access"
+
     backend, options = virtual_asyncio()
-    assert anyio.run(auth.token, http, backend=backend, backend_options=options) == "access"
+    anyio.run(go_on, backend=backend, backend_options=options)
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     left.close()
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_how_young_a_token_is_goes_along_to_another_event_loop(refused: bool) -> None:
+    http, auth = issuing()
+
+    async def young() -> None:
+        await auth.token(http)
+        await auth.token(http, refused="access-1" if refused else None)
+
+    async def older() -> None:
+        assert auth.replaces_refused("access-2") is refused
+
+    for work, clock in ((young, 7.0), (older, 1e6)):
+        backend, options = virtual_asyncio(clock)
+        anyio.run(work, backend=backend, backend_options=options)
 
 
 def test_one_source_serves_several_event_loops_in_turn() -> None:

@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 from common.auth.oauth2 import Token
-from common.auth.token_auth import TokenSigner
+from common.auth.token_auth import MAX_TRIES, TokenSigner
 from common.auth.token_cache import CachedToken, Rejection
 from common.concurrency import running_loop
-from common.model.errors import AuthenticationError
+from common.model.errors import AuthenticationError, ServerError
 from tests.common.auth.signing import FakeTokenHttp, PasswordAuth, response, token
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
@@ -178,6 +178,19 @@ async def test_of_two_that_were_refused_with_the_new_token_neither_signs_in() ->
     assert not auth.replaces_refused("access-2")
 
 
+async def test_a_new_token_that_was_given_up_already_is_not_taken_for_one_that_has_just_come() -> None:
+    away = response(b"", 503)
+    http = FakeTokenHttp(token("access-1"), token("access-2"), *[away] * MAX_TRIES, token("access-3"))
+    auth = PasswordAuth(http)
+    signer = TokenSigner(auth, http)
+    await signer.headers()
+    await signer.refresh(bearer("access-1"))
+    with pytest.raises(ServerError):
+        await auth.token(http, refused="access-2")
+    assert await signer.refresh(bearer("access-2"))
+    assert await signer.headers() == bearer("access-3")
+
+
 async def test_a_token_that_is_issued_again_is_used_again() -> None:
     http, auth, _ = await signed_in("access-1")
     with anyio.fail_after(100):
@@ -209,6 +222,21 @@ async def test_a_token_that_is_found_ends_the_time_of_a_refused_sign_in() -> Non
     assert await auth.token(http) == "found"
     auth.found = None
     assert await auth.token(http, refused="found") == "access-2"
+
+
+@pytest.mark.virtual(1e6)  # where the clock's steps are larger than this lifetime
+async def test_a_token_that_is_found_is_used_though_it_is_due_for_a_refresh_at_once() -> None:
+    http = FakeTokenHttp(token("access"))
+
+    class FindingOnce(Finding):
+        async def cached_token(self) -> Token | None:
+            found, self.found = self.found, None
+            return found
+
+    auth = FindingOnce(http)
+    auth.found = Token("found", 1e-12)
+    assert await auth.token(http) == "found"
+    assert http.requests == []
 
 
 async def test_closing_waits_for_a_sign_in_of_ones_own_connections_alone() -> None:

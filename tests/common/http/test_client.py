@@ -9,6 +9,7 @@ import json
 import tracemalloc
 import zlib
 from collections.abc import Iterable
+from importlib import metadata
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from cfjobs import CFJobs
+from common.http.client import user_agent
 from common.model.errors import (
     ActionUncertain,
     ApiError,
@@ -410,6 +412,35 @@ async def test_a_token_function_that_hangs_is_bounded_by_request_timeout() -> No
         await source.get("j1")
 
 
+@pytest.mark.virtual
+async def test_a_request_of_a_sign_in_is_bounded_by_request_timeout_too() -> None:
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    source = OntapJobs("cluster1", auth=AUTH, transport=httpx.MockTransport(hang), request_timeout=7)
+    start = anyio.current_time()
+    text = "^POST https://login.example.org/token: no complete response within 7 s$"
+    with pytest.raises(TransportError, match=text):
+        await source._client.request("POST", "https://login.example.org/token?key=k3y", form={"a": "b"})
+    assert anyio.current_time() == start + source._client.request_timeout == start + 7
+
+
+# --- requests of a sign-in
+
+
+async def test_a_request_of_a_sign_in_has_nothing_of_the_source_but_its_user_agent() -> None:
+    source, wire = ontap(reply({}), user_agent="acme/7")
+    for options in ({}, {"form": {"a": "b c"}}, {"json": {"a": [1]}}, {"headers": {"Accept": "text/plain"}}):
+        await source._client.request("POST", "https://login.example.org/token", **options)
+    assert [request.content for request in wire.requests] == [b"", b"a=b+c", b'{"a": [1]}', b""]
+    kinds = [None, "application/x-www-form-urlencoded", "application/json", None]
+    assert wire.sent("Content-Type") == kinds
+    assert wire.sent("Accept") == [*["application/json"] * 3, "text/plain"]
+    assert wire.sent("Authorization") == wire.sent("X-Dot-Client-App") == [None] * 4
+    assert {str(agent).split(" ")[0] for agent in wire.sent("User-Agent")} == {"acme/7"}
+
+
 # --- in flight
 
 
@@ -641,3 +672,27 @@ async def test_the_user_agent_names_the_callers_product_first() -> None:
     product, ours = str(wire.sent("User-Agent")[0]).split(" ")
     assert product == "acme-portal/7"
     assert ours.startswith("jobsource")
+
+
+async def test_the_connection_is_asked_to_stay() -> None:
+    with Loopback(lambda *_: raw(JOB)) as server:
+        async with OntapJobs(server.url, auth=AUTH) as source:
+            await source.get("j1")
+        assert "\r\nConnection: keep-alive\r\n" in server.heads[0]
+
+
+def test_the_user_agent_has_no_version_where_the_package_is_vendored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    assert user_agent(None) == f"jobsource/{metadata.version('jobsource')}"
+    monkeypatch.setattr(metadata, "version", version)
+    assert user_agent(None) == "jobsource"
+    assert user_agent("acme/7") == "acme/7 jobsource"
+
+
+def test_a_source_without_credentials_says_what_to_pass(ca: str, key: str) -> None:
+    with pytest.raises(UsageError, match=r"^auth= is missing: "):
+        OntapJobs("cluster1", auth=None)
+    assert OntapJobs("cluster1", auth=None, cert=(ca, key)).endpoint == "https://cluster1"
+    assert OntapJobs("cluster1", auth=None, http=httpx.AsyncClient()).endpoint == "https://cluster1"

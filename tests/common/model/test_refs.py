@@ -45,6 +45,16 @@ def test_a_ref_reads_as_a_uri_and_back(ref: JobRef, text: str) -> None:
     assert JobRef.parse(text) == ref
 
 
+def test_what_is_no_unicode_text_goes_through_a_ref_too() -> None:
+    ref = JobRef("bluexp", "https://h", "half \udcff", {"agent": "half \ud800"})
+    assert str(ref) == "bluexp://h/half%20%ED%B3%BF?agent=half%20%ED%A0%80"
+    assert JobRef.parse(str(ref)) == ref
+
+
+def test_a_text_may_have_characters_that_need_no_escape() -> None:
+    assert JobRef.parse("cf://h/!a$b'(c)*,;:@").id == "!a$b'(c)*,;:@"
+
+
 @pytest.mark.slow
 @given(REFS)
 def test_any_ref_survives_the_trip_through_text(ref: JobRef) -> None:
@@ -86,6 +96,25 @@ def test_tilde_and_dot_stay_as_they_are() -> None:
 def test_a_scope_has_one_order_however_it_was_given(scope: Any) -> None:
     ref = JobRef("bluexp", "", "6f", scope)
     assert ref.scope == (("account", "x1"), ("agent", "a1"))
+
+
+def test_the_account_is_the_first_part_of_a_scope_and_the_others_are_sorted() -> None:
+    scope = {"zone": "account", "a": "1", "account": "x1", "b": "0"}
+    ref = JobRef("bluexp", "", "6f", scope)
+    assert [name for name, _ in ref.scope] == ["account", "a", "b", "zone"]
+
+
+def test_a_sibling_is_another_job_of_the_same_server_and_scope() -> None:
+    ref = JobRef("bluexp", "https://h", "6f", SCOPE)
+    sibling = ref.sibling("7a")
+    assert type(sibling) is JobRef
+    assert sibling == JobRef("bluexp", "https://h", "7a", SCOPE)
+    assert (hash(sibling), str(sibling)) == (
+        hash(attrs.evolve(ref, id="7a")),
+        str(attrs.evolve(ref, id="7a")),
+    )
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        sibling.id = "x"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +186,8 @@ def test_an_endpoint_that_is_none_is_refused(endpoint: Any) -> None:
         "ontap://h/%FF",
         "bluexp://h/%C3%28/b",
         "bluexp://h/a/b?agent=%FF",
+        "bluexp://h/a/b?agent=1&agent=2",
+        "bluexp://h/a/b?agent=1&agent=1",
     ],
 )
 def test_a_text_that_is_no_ref_is_refused(text: str) -> None:

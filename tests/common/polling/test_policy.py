@@ -16,7 +16,7 @@ from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import JobState
-from common.polling.policy import LONGEST, PollPolicy, backoff, healthy_delay, run_time
+from common.polling.policy import LONGEST, PollPolicy, backoff, healthy_delay, recheck_at, run_time
 
 SECONDS = st.floats(0.0, 1e7)
 UNIT = st.floats(0.0, 1.0)
@@ -65,6 +65,11 @@ FIELDS = [field.name for field in attrs.fields(PollPolicy)]
 def test_a_policy_takes_numbers_below_thirty_years_alone(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"PollPolicy.{name} must be a number of seconds"):
         PollPolicy(**{name: value})
+
+
+def test_thirty_years_are_a_billion_seconds() -> None:
+    assert LONGEST == 1_000_000_000
+    assert PollPolicy(outage_limit=999_999_999.5).outage_limit == 999_999_999.5
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -196,7 +201,8 @@ def test_run_time_is_the_servers_date_less_the_jobs_start(times: dict[str, Any],
 
 
 def test_without_a_date_run_time_is_the_time_waited() -> None:
-    assert run_time(attrs.evolve(JOB, started_at=START), None, 7.0) == 7.0
+    for waited in (7.0, 0.5):
+        assert run_time(attrs.evolve(JOB, started_at=START), None, waited) == waited
 
 
 @given(
@@ -206,3 +212,21 @@ def test_without_a_date_run_time_is_the_time_waited() -> None:
 )
 def test_run_time_is_never_below_zero(start: datetime | None, date: datetime | None, waited: float) -> None:
     assert run_time(attrs.evolve(JOB, started_at=start), date, waited) >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("grace", "looks"),
+    [
+        (15, [0, 1, 2, 4, 8, 15]),
+        (0.5, [0, 0.5]),
+        (300, [0, 1, 2, 4, 8, 16, 32, 64, 124, 184, 244, 300]),
+    ],
+)
+def test_a_missing_job_is_looked_for_at_doubled_distances_of_a_minute_at_most(
+    grace: float, looks: list[float]
+) -> None:
+    times = [0.0]
+    while times[-1] < grace:
+        times.append(recheck_at(times[-1], grace))
+    assert times == looks
+    assert recheck_at(0.25, 15) == 1

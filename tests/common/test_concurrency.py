@@ -1,0 +1,299 @@
+"""A task that is parked until another wakes it, and work that is carried to its end whoever is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import sniffio
+
+from common import concurrency
+from common.concurrency import Carried, Parking, finish, parking, running_loop, was_cancelled
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
+
+
+def needs_asyncio() -> None:
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("trio lets nobody cancel another's task")
+
+
+class Place:
+    """Where a task is parked."""
+
+    handle: Any = None
+
+
+# --- parking
+
+
+async def park(lot: Parking, place: Place) -> None:
+    await lot.park(place)
+
+
+async def test_a_parked_task_goes_on_when_it_is_woken() -> None:
+    lot, place, woken = parking(), Place(), list[float]()
+
+    async def sleeper() -> None:
+        await lot.park(place)
+        woken.append(lot.now())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sleeper)
+        await anyio.sleep(5)
+        assert place.handle is not None
+        lot.unpark(place)
+        assert place.handle is None
+        lot.unpark(place)  # nobody is parked there any more
+    assert woken == [anyio.current_time()] == [lot.now()]
+
+
+async def test_a_parked_task_that_is_cancelled_leaves_its_place() -> None:
+    lot, place = parking(), Place()
+    with anyio.move_on_after(5) as scope:
+        await lot.park(place)
+    assert scope.cancelled_caught
+    lot.unpark(place)
+    assert place.handle is None
+    async with anyio.create_task_group() as group:
+        group.start_soon(park, lot, place)
+        await anyio.sleep(1)
+        lot.unpark(place)
+
+
+async def test_a_task_may_be_woken_and_cancelled_at_once() -> None:
+    lot, place = parking(), Place()
+    async with anyio.create_task_group() as group:
+        group.start_soon(park, lot, place)
+        await anyio.sleep(1)
+        group.cancel_scope.cancel()
+        lot.unpark(place)
+    assert place.handle is None
+
+
+async def test_the_running_loop_is_the_same_for_all_its_tasks() -> None:
+    seen: list[object] = []
+
+    async def look() -> None:
+        await anyio.lowlevel.checkpoint()
+        seen.append(running_loop())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(look)
+        group.start_soon(look)
+    assert seen == [running_loop()] * 2
+    assert running_loop() is not None
+
+
+def test_every_run_has_an_event_loop_of_its_own_and_without_one_there_is_none() -> None:
+    async def look() -> object:
+        await anyio.lowlevel.checkpoint()
+        return running_loop()
+
+    loops = [anyio.run(look, backend=backend) for backend in ("asyncio", "trio", "asyncio")]
+    assert len({id(loop) for loop in loops}) == 3
+    with pytest.raises((RuntimeError, LookupError)):
+        running_loop()
+
+
+# --- work that is carried
+
+
+class Work:
+    """Five seconds of work that may be cancelled, then five that may not."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    async def __call__(self) -> str:
+        await anyio.sleep(5)
+        self.steps.append("sent")
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(5)
+            self.steps.append("stored")
+        await anyio.lowlevel.checkpoint()
+        return "done"
+
+
+def carry(work: Any) -> Carried[Any]:
+    carried = Carried[Any]()
+    carried.start(work)
+    return carried
+
+
+async def test_carried_work_has_a_value_for_all_who_wait() -> None:
+    carried = carry(Work())
+    assert not carried.done
+    async with anyio.create_task_group() as group:
+        group.start_soon(carried.wait)
+        group.start_soon(carried.ended)
+        await carried.wait()
+    assert (carried.done, carried.value, carried.error) == (True, "done", None)
+    assert anyio.current_time() == 10
+    await carried.wait()
+    assert carried.loop is running_loop()
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)], ids=repr)
+async def test_carried_work_that_fails_has_an_error_of_whatever_kind(error: BaseException) -> None:
+    async def fail() -> None:
+        await anyio.sleep(1)
+        raise error
+
+    carried = carry(fail)
+    await carried.wait()
+    assert (carried.done, carried.value, carried.error) == (True, None, error)
+
+
+@pytest.mark.parametrize(("after", "steps", "ends"), [(3, [], 3), (7, ["sent", "stored"], 10)])
+async def test_work_that_nobody_waits_for_ends_but_for_what_it_shields(
+    after: float, steps: list[str], ends: float
+) -> None:
+    work = Work()
+    carried = carry(work)
+    with anyio.move_on_after(after) as scope:
+        await carried.wait()
+    assert (scope.cancelled_caught, anyio.current_time()) == (True, after)
+    await carried.ended()
+    assert (anyio.current_time(), work.steps) == (ends, steps)
+    assert (carried.done, carried.value, carried.error) == (True, None, None)
+
+
+async def test_work_goes_on_while_one_of_those_who_wait_is_left() -> None:
+    carried = carry(Work())
+    async with anyio.create_task_group() as group:
+        group.start_soon(carried.wait)
+        for _ in range(3):
+            with anyio.move_on_after(1):
+                await carried.wait()
+    assert carried.value == "done"
+
+
+async def test_one_who_waits_and_is_given_up_by_its_loop_takes_nothing_with_it() -> None:
+    needs_asyncio()
+    carried = carry(Work())
+    given_up = carried.wait()
+    given_up.send(None)
+    given_up.close()
+    await anyio.sleep(11)
+    assert carried.value == "done"
+
+
+async def test_who_only_waits_for_the_end_does_not_keep_work_going() -> None:
+    carried = carry(Work())
+    async with anyio.create_task_group() as group:
+        group.start_soon(carried.ended)
+        with anyio.move_on_after(1):
+            await carried.wait()
+    assert (carried.done, carried.value, anyio.current_time()) == (True, None, 1)
+
+
+async def test_work_that_is_dropped_ends_for_all() -> None:
+    carried = carry(Work())
+    async with anyio.create_task_group() as group:
+        group.start_soon(carried.wait)
+        await anyio.sleep(1)
+        carried.drop()
+    assert (carried.done, carried.value, anyio.current_time()) == (True, None, 1)
+
+
+async def test_work_has_the_context_of_whoever_began_it() -> None:
+    variable: ContextVar[str] = ContextVar("variable")
+
+    async def read() -> str:
+        await anyio.lowlevel.checkpoint()
+        found = variable.get()
+        variable.set("the work's")
+        return found
+
+    variable.set("the caller's")
+    carried = carry(read)
+    await carried.wait()
+    assert (carried.value, variable.get()) == ("the caller's", "the caller's")
+
+
+async def test_work_that_awaits_something_cancelled_has_failed() -> None:
+    needs_asyncio()
+
+    async def await_it() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    carried = carry(await_it)
+    await carried.wait()
+    assert "cancelled" in str(carried.error)
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+async def test_work_whose_own_task_is_cancelled_ends_without_an_error(seconds: float) -> None:
+    needs_asyncio()
+    mine = asyncio.all_tasks()
+    carried = carry(Work())
+    if seconds:
+        await anyio.sleep(seconds)
+    (task,) = asyncio.all_tasks() - mine
+    task.cancel()
+    await carried.wait()
+    assert (carried.done, carried.value, carried.error) == (True, None, None)
+
+
+async def test_nothing_is_left_of_carried_work_that_has_ended() -> None:
+    carried = carry(Work())
+    await carried.wait()
+    gone = weakref.ref(carried)
+    del carried
+    await anyio.sleep(1)
+    gc.collect()
+    assert gone() is None
+    assert len(concurrency._tasks) == 0
+
+
+# --- work that is finished first
+
+
+async def test_a_cancellation_is_raised_once_the_work_is_finished() -> None:
+    work = Work()
+    with anyio.move_on_after(1) as scope:
+        await finish(work)  # type: ignore[arg-type]
+        await anyio.lowlevel.checkpoint()
+    assert (scope.cancelled_caught, work.steps, anyio.current_time()) == (True, ["sent", "stored"], 10)
+
+
+async def test_native_cancellations_are_raised_once_the_work_is_finished() -> None:
+    needs_asyncio()
+    work = Work()
+    task = asyncio.ensure_future(finish(work))  # type: ignore[arg-type]
+    for _ in range(3):
+        await anyio.sleep(1)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (work.steps, anyio.current_time()) == (["sent", "stored"], 10)
+
+
+async def test_work_that_fails_raises_its_error_to_whoever_finishes_it() -> None:
+    async def fail() -> None:
+        await anyio.sleep(1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await finish(fail)
+    await finish(anyio.lowlevel.checkpoint)
+
+
+async def test_a_task_knows_its_own_cancellation_from_that_of_what_it_awaits() -> None:
+    assert not was_cancelled()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await anyio.lowlevel.checkpoint()
+        finally:
+            assert was_cancelled()
+    assert not was_cancelled()
