@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
 from common.model import errors
 from common.model.errors import DecodeError, JobsError
 from common.model.job import Job
@@ -50,27 +52,38 @@ def unstructure_error(error: JobsError, unstructure: Callable[[Any], Any]) -> di
     }
 
 
+@attrs.frozen
+class _StoredError:
+    error: str
+    text: str
+    final: bool = False
+    ref: JobRef | None = None
+    job: Job | None = None
+    notes: tuple[str, ...] = ()
+    data: dict[str, Any] = attrs.field(factory=dict[str, Any])
+
+
 def structure_error(data: Mapping[str, Any], structure: Callable[[Any, Any], Any]) -> JobsError:
-    """Return the error that the data is of. ``structure`` converts a value to a type, and refuses others."""
-    kind, text = structure(data.get("error"), str), structure(data.get("text"), str)
-    ref = structure(data.get("ref"), JobRef | None)
-    job = structure(data.get("job"), Job | None)
-    values = structure(data.get("data") or {}, dict)
-    notes = structure(data.get("notes") or (), tuple[str, ...])
-    cls = _CLASSES.get(kind, JobsError)
-    if issubclass(cls, errors.JobFailed) and job is None:
-        raise DecodeError(f"a stored {kind} must have the job that failed", path="$.job")
-    fields = _fields_of(cls)
-    missing = sorted(fields.keys() - values.keys())
-    if missing:
-        raise DecodeError(f"a stored {kind} must have {missing[0]}", path="$.data")
-    state = {name: structure(values[name], type) for name, type in fields.items()}
-    if kind not in _CLASSES:
-        state |= {"unknown_kind": kind, "_data": values, "_final": structure(data.get("final"), bool)}
-    error = errors.rebuild(cls, (text,), {**state, "ref": ref, "_job": job})
-    if isinstance(error, errors.JobFailed):
-        error._failed = job
-    for note in notes:
+    """Return the error that the data is of. ``structure`` converts a value to a type, and refuses others.
+
+    Raise what that does, and `DecodeError` for data that lacks something.
+    """
+    stored: _StoredError = structure(data, _StoredError)
+    cls = _CLASSES.get(stored.error, JobsError)
+    if issubclass(cls, errors.JobFailed) and stored.job is None:
+        raise DecodeError(f"a stored {stored.error} must have the job that failed", path="$.job")
+    state: dict[str, Any] = {"ref": stored.ref, "_job": stored.job}
+    for name, kind in _fields_of(cls).items():
+        try:
+            state[name] = structure(stored.data[name], kind)
+        except (KeyError, ValueError, TypeError):
+            raise DecodeError(f"no valid {name} of a {stored.error}", path=f"$.data.{name}") from None
+    if stored.error not in _CLASSES:
+        state |= {"unknown_kind": stored.error, "_data": stored.data, "_final": stored.final}
+    error = errors.rebuild(cls, (stored.text,), state)
+    if isinstance(error, errors.JobFailed) and stored.job is not None:
+        error._failed = stored.job
+    for note in stored.notes:
         error.add_note(note)
     return error
 
