@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from common.model.errors import DecodeError
-from common.model.tracebacks import without_frames
 from common.response.large_json import LARGE, loads_large
 from common.response.repair import REPLACEMENT, Repaired, read_repaired
 
@@ -27,7 +26,6 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _T = TypeVar("_T")
 
 
-@without_frames
 def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
     """Return the value of JSON in bytes or text; data that is decoded already is returned as it is.
 
@@ -75,7 +73,6 @@ def _fast_loads() -> Callable[[bytes | str], Any] | None:
     return decode
 
 
-@without_frames
 def root_object(data: object) -> Object:
     """Return the object at the root of a response. Raise a transient `DecodeError` where there is none."""
     root = read_json(data)
