@@ -14,7 +14,7 @@ from tests.common.virtual import VIRTUAL, Backend
 from tests.loopback import CERTIFICATE, KEY, write_pem
 from tests.profiles import UserEnv
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.leaks.plugin"]
 
 settings.register_profile("default", deadline=None)
 # For `nox -s fuzz`: some 20 minutes rather than seconds; the variable asks for more or fewer examples.

@@ -54,6 +54,7 @@ from common.auth.rotation import OnRotate, tell_rotation
 from common.auth.token_cache import CachedToken, Rejection
 from common.concurrency import Carried, running_loop
 from common.model.errors import AuthenticationError, SourceError, UsageError
+from common.model.tracebacks import without_frames
 from common.response.redaction import Unpicklable
 
 MAX_TRIES = 4
@@ -215,6 +216,7 @@ class TokenAuth(Unpicklable, abc.ABC):
                     raise
             await anyio.sleep(delay)
 
+    @without_frames  # of errors that are kept, too: the credentials are variables of these frames
     async def _try_sign_in(self, http: TokenHttp) -> str:
         available = await self.cached_token()
         if available is not None:

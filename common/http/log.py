@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Set
 from contextvars import ContextVar
 from functools import partial
-from logging import DEBUG
+from logging import DEBUG, INFO
 from typing import Protocol
 
 from common.http.backend import HttpBackend, HttpFailure, HttpRequest, HttpResult
@@ -34,7 +34,12 @@ _LIBRARIES = tuple(
     )
     for part in parts
 )
-_httpcore, _httpcore2 = (logging.getLogger(f"{name}.http11") for name in ("httpcore", "httpcore2"))
+_LEVELS = tuple(
+    (logging.getLogger(name), level)
+    for version in ("", "2")
+    for name, level in ((f"httpcore{version}.http11", DEBUG), (f"httpx{version}", INFO))
+)
+"""From which levels on the libraries log what a server sent: httpx, at INFO, the text behind the status."""
 _REQUEST_ID = re.compile(r"(request|response|correlation)[-_]?id")
 _PAIR = re.compile(
     r"""\((?P<name>b'[^']*'|b"[^"]*"), (?P<value>b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*")\)""", re.DOTALL
@@ -64,11 +69,11 @@ class _Redaction:
 
 
 def logged(client: HttpBackend, redact: Redact) -> Send:
-    """Return a function that sends a request, and logs it if a logger is enabled for DEBUG.
+    """Return a function that sends a request, and logs it if our logger is enabled for DEBUG.
 
     ``redact`` removes from a text the secrets that the client knows.
     """
-    if logger.isEnabledFor(DEBUG) or _httpcore.isEnabledFor(DEBUG) or _httpcore2.isEnabledFor(DEBUG):
+    if logger.isEnabledFor(DEBUG) or any(library.isEnabledFor(level) for library, level in _LEVELS):
         return partial(_send_logged, client.send, redact)
     return client.send
 

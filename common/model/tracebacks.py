@@ -19,7 +19,7 @@ from common.model.errors import JobsError, JobsFailed
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_OURS = (JobsError, JobsFailed)
+_UNNOTED = (JobsError, JobsFailed, StopAsyncIteration)
 
 
 def without_frames(function: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -86,7 +86,7 @@ def _hide_frames(error: BaseException, handled: BaseException | None) -> None:
         if each is handled or id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, Exception) and not isinstance(each, _OURS) and each.__traceback__ is not None:
+        if isinstance(each, Exception) and not isinstance(each, _UNNOTED) and each.__traceback__ is not None:
             # A mistake in a program, perhaps in a function of the user's: where it was must not be lost.
             each.add_note("Raised within:\n" + "".join(traceback.format_tb(each.__traceback__)).rstrip())
         each.__traceback__ = None

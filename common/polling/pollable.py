@@ -20,7 +20,7 @@ class Reading:
 
     job: Job
     date: datetime | None = None
-    body: bytes | None = None
+    body: bytes | None = attrs.field(default=None, repr=False)
     """What the job was read from, if the same bytes would give the same job again."""
     at: datetime | None = None
     """When it came by this machine's clock, if ``job`` is the one of an earlier reply."""
@@ -44,7 +44,7 @@ class BatchReading:
     With a ``failure`` the pages broke off: what came before it counts, and of the rest nothing is known.
     """
 
-    records: Mapping[str, Any]
+    records: Mapping[str, Any] = attrs.field(repr=False)
     date: datetime | None = None
     failure: SourceError | BatchRefused | None = None
 

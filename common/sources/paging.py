@@ -11,6 +11,7 @@ import attrs
 from common.model.async_only import AsyncIteration
 from common.model.errors import DecodeError
 from common.model.job import Job
+from common.model.tracebacks import without_frames
 from common.response.job_list import as_one
 
 
@@ -42,6 +43,7 @@ class Pages(AsyncIteration, AsyncIterator[Job]):
     def __aiter__(self) -> Self:
         return self
 
+    @without_frames  # a page may repeat what the server was sent
     async def __anext__(self) -> Job:
         while not self._jobs:
             if self._next is None:

@@ -21,6 +21,7 @@ from common.model.errors import (
 from common.model.job import Job
 from common.model.refs import DONE, RESULTS, JobRef
 from common.model.states import JobState
+from common.model.tracebacks import without_frames
 from common.polling.pollable import BatchReading, Pollable, Reading
 from common.polling.throttle import LoopThrottle
 from common.response.failures import ErrorBody, api_error
@@ -36,7 +37,10 @@ COMPARED = 64 * 1024
 
 
 class HttpReader(Pollable):
-    """One GET for one job, the driver's batch request for many, and the exceptions for what they bring."""
+    """One GET for one job, the driver's batch request for many, and the exceptions for what they bring.
+
+    A server may repeat in a body what it was sent, so no exception leaves with a frame that has a body.
+    """
 
     def __init__(self, driver: Driver, client: ApiClient, throttle: LoopThrottle) -> None:
         self.batch_limit: int = driver.batch_limit
@@ -44,6 +48,7 @@ class HttpReader(Pollable):
         self._client = client
         self._throttle = throttle
 
+    @without_frames
     async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
         """Send one GET for one job. The same bytes as in ``last`` are the same job.
 
@@ -70,6 +75,7 @@ class HttpReader(Pollable):
         """Whether the driver knows where results of a job are that were not read yet."""
         return self._driver.results_path(job) is not None
 
+    @without_frames
     async def read_results(self, job: Job) -> Job:
         """Return an ended job with its results, as the driver reads them."""
         return await self._driver.read_results(self, job)
@@ -78,14 +84,17 @@ class HttpReader(Pollable):
         """Return how many bytes of a batch request a job takes, as the driver says."""
         return self._driver.batch_cost(ref)
 
+    @without_frames
     async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
         """Send the driver's request for many jobs."""
         return await self._driver.read_batch(self, refs)
 
+    @without_frames
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         """Return the job in one record of a batch, as the driver reads it."""
         return _with_hints(self._driver.decode_batch_record(ref, record))
 
+    @without_frames
     async def read_resource(self, path: str) -> bytes | None:
         """Send one GET for a resource. Return its body, None where the API itself says that there is none.
 

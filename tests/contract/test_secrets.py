@@ -137,6 +137,17 @@ async def test_credentials_of_an_auth_class_of_the_http_library_are_masked_too()
 
 
 @pytest.mark.parametrize("trouble", ECHOES.values(), ids=ECHOES)
+async def test_a_list_that_is_none_shows_nothing(system: System, trouble: Answer) -> None:
+    """The plugin in ``tests/leaks`` looks at the frames too, here and in every test."""
+    async with system.rig() as rig:
+        rig.wire.reads += [trouble] * 20
+        with pytest.raises(JobsError) as caught:
+            async for _ in rig.member.list():
+                pass
+    assert TOKEN not in words_of(caught.value)
+
+
+@pytest.mark.parametrize("trouble", ECHOES.values(), ids=ECHOES)
 async def test_nothing_that_hangs_on_an_exception_holds_a_request_or_a_body(
     system: System, trouble: Answer
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import logging
 import re
 from collections.abc import Mapping, Set
@@ -125,7 +126,7 @@ class Never:
 def test_where_nobody_reads_it_a_request_goes_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     client = Never()
     assert logged(client, as_it_is) != client.send
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.WARNING)
     assert logged(client, as_it_is) == client.send
 
 
@@ -275,8 +276,21 @@ async def test_the_library_is_kept_quiet_where_only_its_own_logger_is_read(
     assert [secret for secret in (COOKIE, SESSION, BASIC, PASSWORD) if secret in caplog.text] == []
 
 
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+async def test_the_text_behind_a_status_is_redacted_in_the_librarys_line_at_info_too(
+    library: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    client = importlib.import_module(library).AsyncClient()
+    with Loopback(lambda *_: raw(JOB, f"200 you sent {PASSWORD}")) as server:
+        async with client, OntapJobs(server.url, auth=(USER, PASSWORD), http=client) as source:
+            await source.get("j1")
+    assert "200 you sent ****" in caplog.text
+    assert PASSWORD not in caplog.text
+
+
 async def test_what_others_send_is_logged_as_it_always_was(caplog: pytest.LogCaptureFixture) -> None:
-    with Loopback(everything_said) as server:
+    with Loopback(lambda *_: raw(JOB, Set_Cookie=COOKIE)) as server:
         async with OntapJobs(server.url, auth=(USER, PASSWORD)) as source:
             await source.get("j1")
         assert COOKIE not in caplog.text
