@@ -217,7 +217,7 @@ def _caught(_: object, error: BaseException | None, __: object) -> None:
 
 
 def _follow_copies() -> None:
-    original = common.model.errors._rebuild
+    original = common.model.errors.rebuild
 
     def rebuild(*args: Any) -> JobsError:
         copied: JobsError = original(*args)
@@ -225,7 +225,7 @@ def _follow_copies() -> None:
             _recorders[-1].follow(copied)
         return copied
 
-    common.model.errors._rebuild = rebuild  # type: ignore[assignment]
+    common.model.errors.rebuild = rebuild  # type: ignore[assignment]
 
 
 def _follow_warnings() -> None:
