@@ -92,7 +92,7 @@ class Connection:
             try:
                 data = self._socket.recv(CHUNK)
             except (BlockingIOError, InterruptedError):
-                return self._tls is None or self._has_no_data()
+                return self._has_no_data()
             except OSError:
                 return False
             if not data or self._tls is None:

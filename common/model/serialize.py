@@ -93,11 +93,7 @@ def _converter() -> Converter:
     converter.register_unstructure_hook(JobState, lambda state: state.value)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook_func(_is_map, lambda value, _: _links(value))
-    converter.register_unstructure_hook_func(_is_map, dict)
     converter.register_structure_hook_factory(_is_tuple, lambda kind: _tuple_reader(converter, kind))
-    converter.register_unstructure_hook_func(
-        _is_tuple, lambda value: [converter.unstructure(v) for v in value]
-    )
     left_out = override(omit=True)
     converter.register_unstructure_hook(Job, make_dict_unstructure_fn(Job, converter, record=left_out))
     converter.register_structure_hook(Job, make_dict_structure_fn(Job, converter, record=left_out))

@@ -431,7 +431,13 @@ async def test_a_request_of_a_sign_in_is_bounded_by_request_timeout_too() -> Non
 
 async def test_a_request_of_a_sign_in_has_nothing_of_the_source_but_its_user_agent() -> None:
     source, wire = ontap(reply({}), user_agent="acme/7")
-    for options in ({}, {"form": {"a": "b c"}}, {"json": {"a": [1]}}, {"headers": {"Accept": "text/plain"}}):
+    given: list[Any] = [
+        {},
+        {"form": {"a": "b c"}},
+        {"json": {"a": [1]}},
+        {"headers": {"Accept": "text/plain"}},
+    ]
+    for options in given:
         await source._client.request("POST", "https://login.example.org/token", **options)
     assert [request.content for request in wire.requests] == [b"", b"a=b+c", b'{"a": [1]}', b""]
     kinds = [None, "application/x-www-form-urlencoded", "application/json", None]

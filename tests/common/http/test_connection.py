@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from typing import Any
 
 import anyio
@@ -139,7 +139,7 @@ async def test_aborting_wakes_the_task_that_waits_and_hangs_up(pair: Pair, direc
 
 
 @contextlib.contextmanager
-def listening(host: str = "127.0.0.1") -> Iterator[socket.socket]:
+def listening(host: str = "127.0.0.1") -> Generator[socket.socket, None, None]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
         listener.settimeout(10)
@@ -154,7 +154,7 @@ def unused_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def connected(host: str, port: int) -> AsyncIterator[Connection]:
+async def connected(host: str, port: int) -> AsyncGenerator[Connection, None]:
     connection = await Connection.open(host, port, None)
     try:
         yield connection
@@ -258,6 +258,25 @@ async def test_a_cancelled_attempt_leaves_nothing_open(monkeypatch: pytest.Monke
         await Connection.open("example.org", 443, None)
     assert scope.cancelled_caught
     assert addresses.left_open == []
+
+
+@pytest.mark.virtual
+async def test_a_connection_that_is_made_just_when_it_is_cancelled_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    addresses = Addresses(monkeypatch, one=0.5, other=None)
+    with anyio.CancelScope() as scope:
+        connect_to = addresses.connect_to
+
+        async def cancelled_then(family: int, address: str) -> socket.socket:
+            made = await connect_to(family, address)
+            scope.cancel()
+            return made
+
+        monkeypatch.setattr(connections, "_connect_to", cancelled_then)
+        await Connection.open("example.org", 443, None)
+    assert scope.cancelled_caught
+    assert (list(addresses.sockets), addresses.left_open) == (["one"], [])
 
 
 async def test_a_connection_that_is_cancelled_while_it_is_made_is_closed(

@@ -226,7 +226,8 @@ def test_a_missing_job_is_looked_for_at_doubled_distances_of_a_minute_at_most(
     grace: float, looks: list[float]
 ) -> None:
     times = [0.0]
-    while times[-1] < grace:
+    for _ in looks[1:]:
         times.append(recheck_at(times[-1], grace))
     assert times == looks
+    assert recheck_at(grace, grace) == grace
     assert recheck_at(0.25, 15) == 1
