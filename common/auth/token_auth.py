@@ -145,6 +145,7 @@ class TokenAuth(Unpicklable, abc.ABC):
             if sign_in.value is not None:
                 return sign_in.value
             if isinstance(sign_in.error, SourceError):
+                refused = None  # error trackers record every local
                 raise sign_in.error.copy_for(None, None)
             if begins and sign_in.error is not None:
                 raise sign_in.error
