@@ -21,6 +21,7 @@ from common.polling.pollable import Pollable, Reading
 from common.polling.poller import Poller
 from common.polling.throttle import LoopThrottle
 from common.polling.wait import OnCancel, Probe, Wait, WaitSpec
+from common.polling.wait_errors import source_closed
 from common.polling.wait_progress import DelayRule, plain_delay
 from common.polling.watch import Watch
 from common.sources.batch_look import BatchLook, Outcome
@@ -112,7 +113,12 @@ class BaseSource(AsyncContext):
         refs = [self._refs.resolve(job) for job in jobs]
         if self._closed:
             raise UsageError("the source is closed: make a new one, or close it later")
-        return await BatchLook(self._pollable, self._throttle, self._read, self._read_results).at(refs)
+        outcomes = await BatchLook(self._pollable, self._throttle, self._read, self._read_results).at(refs)
+        if self._closed:  # meanwhile, which is no mistake of this call
+            for place, outcome in enumerate(outcomes):
+                if isinstance(outcome, UsageError):
+                    outcomes[place] = source_closed(refs[place], None)
+        return outcomes
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, and return it as it reads afterwards.

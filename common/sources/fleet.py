@@ -94,7 +94,9 @@ class BaseFleet(AsyncContext):
 
         Raise `UsageError` for one that is no member.
         """
-        if not isinstance(source, BaseSource | BaseFleet) or source not in self._members:
+        if not isinstance(source, BaseSource | BaseFleet):
+            raise UsageError(f"{type(source).__name__} is no source of this fleet: pass one of fleet.sources")
+        if source not in self._members:
             raise UsageError(f"{source!r} is no source of this fleet")
         del self._members[source]
         if isinstance(source, BaseFleet):

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
 from collections.abc import Awaitable
 
-from tests.benchmarks.harness import Report, Row, fixed, median, python, times
+from tests.benchmarks.harness import Form, Report, Row, fixed, median, python, times
 
 SIZES = ((300, 10), (1_000, 10))
 GOAL = 1.2
@@ -37,6 +38,7 @@ async def _run(systems: int, jobs: int) -> Row:
         ]
 
     async def cost(waits: list[Awaitable[Job]]) -> float:
+        gc.collect()
         began = time.process_time()
         await asyncio.gather(*waits)
         return (time.process_time() - began) / len(waits) * 1e6
@@ -64,7 +66,7 @@ def fleets(report: Report, *, repeat: int, limit: float) -> None:
     for systems, jobs in SIZES:
         runs = [python("-m", __name__, str(systems), str(jobs), limit=limit) for _ in range(repeat)]
         rows.append({"fleet": f"{systems:,} sources x {jobs}", **median(runs)})
-    columns = {
+    columns: dict[str, Form] = {
         "fleet": str,
         "make_ms": fixed(1),
         "direct_us": fixed(0),
@@ -77,4 +79,4 @@ def fleets(report: Report, *, repeat: int, limit: float) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_run(int(sys.argv[1]), int(sys.argv[2])))))
+    sys.stdout.write(json.dumps(asyncio.run(_run(int(sys.argv[1]), int(sys.argv[2])))) + "\n")

@@ -24,6 +24,7 @@ from common import (
     JobState,
     RateLimited,
     ServerError,
+    SourceClosed,
     TransportError,
     UsageError,
     WrongSource,
@@ -288,6 +289,26 @@ async def test_a_look_can_be_cancelled_and_leaves_nothing() -> None:
     assert Footprint.now() == before
 
 
+async def test_a_source_that_is_removed_meanwhile_says_so_of_the_jobs_that_are_left() -> None:
+    removed, stays = scripted(0, endpoint="https://removed", latency=1.0), scripted(2)
+    for place in range(40):
+        removed.add_job([(JobState.RUNNING, None)], id=f"job-{place}", errors={9: 500})
+    looked: list[Job | JobsError] = []
+    async with Fleet([removed, stays]) as fleet, anyio.create_task_group() as group:
+        refs = [removed.ref(f"job-{place}") for place in range(40)]
+
+        async def look() -> None:
+            looked.extend(await get_all(fleet, [*refs, stays.ref(uuid(0))]))
+
+        group.start_soon(look)
+        await anyio.sleep(2.5)
+        await fleet.remove(removed)
+    closed = [outcome for outcome in looked if isinstance(outcome, SourceClosed)]
+    assert 0 < len(closed) < 40
+    assert [outcome.ref for outcome in looked] == [*refs, stays.ref(uuid(0))]
+    assert sum(isinstance(outcome, Job) for outcome in looked) == 41 - len(closed)
+
+
 async def test_what_is_a_mistake_comes_out_as_it_is() -> None:
     lab = Lab("a", "b", "c")
 
@@ -303,11 +324,10 @@ async def test_a_look_beside_a_wait_disturbs_neither() -> None:
     source = ScriptedSource(capabilities=BATCHES, policy=EACH_SECOND)
     ref = source.add_job([(JobState.RUNNING, 5.0), (JobState.SUCCEEDED, None)], id=uuid(0))
     other = source.add_job([(JobState.RUNNING, None)], id=uuid(1))
+    looked: list[Job | JobsError] = []
     async with anyio.create_task_group() as group:
         group.start_soon(source.wait, ref)
         await anyio.sleep(2.5)
-        first, second = await get_all(source, [ref, other])
-    assert isinstance(first, Job)
-    assert isinstance(second, Job)
-    assert (first.state, second.state) == (JobState.RUNNING, JobState.RUNNING)
+        looked += await get_all(source, [ref, other])
+    assert [seen.state for seen in looked if isinstance(seen, Job)] == [JobState.RUNNING] * 2
     assert source.polls(other) == [pytest.approx(2.5 + source.polls(ref)[0])]
