@@ -138,8 +138,8 @@ class BaseFleet(AsyncContext):
             )
         if len(owners) > 1:
             raise UsageError(
-                "the ref names no endpoint or scope, or one that several sources have, such as "
-                f"{owners[0]!r} and {owners[1]!r}: pass a full ref"
+                f"{shortened(ref)}: it could be a job of several sources, such as {owners[0]!r} and "
+                f"{owners[1]!r}: pass a full ref, with endpoint and scope"
             )
         return route(owners[0], job if isinstance(job, Job) else ref)
 

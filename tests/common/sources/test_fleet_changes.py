@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import anyio
 import pytest
 
 from common import (
+    Capability,
     Event,
     EventKind,
     Fleet,
     Job,
     JobLike,
     JobRef,
+    JobsError,
     JobState,
     SourceClosed,
     UsageError,
     WrongSource,
     as_completed,
+    get_all,
 )
 from common.model import refs
 from common.sources.base import BaseSource
@@ -168,6 +172,55 @@ async def test_what_joins_a_fleet_within_a_fleet_is_found_from_outside() -> None
         await outer.remove(inner)
         with pytest.raises(WrongSource):
             outer.ref(job_of("c"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_of_fifty_systems_that_come_and_go_no_end_is_lost_or_told_twice(seed: int) -> None:
+    chance = Random(seed)
+    batches = frozenset(Capability)
+
+    def busy(number: int) -> ScriptedSource:
+        source = ScriptedSource(endpoint=f"https://host-{number}", capabilities=batches, latency=0.05)
+        for id in range(4):
+            source.add_job(
+                [(JobState.RUNNING, chance.uniform(1, 60)), (JobState.SUCCEEDED, None)], id=str(id)
+            )
+        return source
+
+    sources = [busy(number) for number in range(50)]
+    newcomers = [busy(number) for number in range(50, 60)]
+    leaving = chance.sample(sources, 10)
+    ended: dict[JobRef, list[Job | JobsError]] = {}
+    before = Footprint.now()
+    fleet = Fleet(sources)
+
+    async def wait(ref: JobRef) -> None:
+        try:
+            outcome: Job | JobsError = await fleet.wait(str(ref))
+        except JobsError as error:
+            outcome = error
+        ended.setdefault(ref, []).append(outcome)
+
+    async with anyio.create_task_group() as group:
+        for source in sources:
+            for id in range(4):
+                group.start_soon(wait, source.ref(str(id)))
+        for source, newcomer in zip(leaving, newcomers, strict=True):
+            await anyio.sleep(chance.uniform(0.1, 4))
+            group.start_soon(fleet.remove, source)
+            fleet.add(newcomer)
+            for id in range(4):
+                group.start_soon(wait, newcomer.ref(str(id)))
+            await get_all(fleet, [newcomer.ref("0"), newcomer.ref("1")])
+    assert {len(outcomes) for outcomes in ended.values()} == {1}
+    assert len(ended) == 60 * 4
+    for ref, (outcome,) in ended.items():
+        gone = any(ref.endpoint == source.endpoint for source in leaving)
+        assert isinstance(outcome, SourceClosed) if not isinstance(outcome, Job) else outcome.succeeded
+        assert isinstance(outcome, Job) or gone
+    assert any(isinstance(outcome, SourceClosed) for (outcome,) in ended.values())
+    assert Footprint.now() == before
+    await fleet.aclose()
 
 
 # --- Whose job it is

@@ -294,8 +294,8 @@ async def test_a_source_that_is_removed_meanwhile_says_so_of_the_jobs_that_are_l
     for place in range(40):
         removed.add_job([(JobState.RUNNING, None)], id=f"job-{place}", errors={9: 500})
     looked: list[Job | JobsError] = []
+    refs = [removed.ref(f"job-{place}") for place in range(40)]
     async with Fleet([removed, stays]) as fleet, anyio.create_task_group() as group:
-        refs = [removed.ref(f"job-{place}") for place in range(40)]
 
         async def look() -> None:
             looked.extend(await get_all(fleet, [*refs, stays.ref(uuid(0))]))
