@@ -12,13 +12,13 @@ import pkgutil
 __path__ = pkgutil.extend_path(__path__, __name__)
 
 from common.config.connect import connect
+from common.config.fleet import Fleet
 from common.exports import api as _api
 from common.exports.api import *
 from common.exports.set_module import set_module as _set_module
 from common.model.job import FrozenMap as _FrozenMap
 from common.options import SourceOptions
 from common.polling.watch import Watch
-from common.sources.fleet import Fleet
 from common.sources.protocol import JobSource
 from common.telemetry.events import Observer
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
@@ -191,6 +191,24 @@ async def finish(work: Callable[[], Awaitable[None]]) -> None:
         raise cancelled
     if carried.error is not None:
         raise carried.error
+
+
+async def run_together(works: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Run some functions at once. The first exception ends the others, and is raised as it is."""
+    errors: list[Exception] = []
+
+    async def run(work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception as error:  # raised below, so that it is not wrapped in a group
+            errors.append(error)
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for work in works:
+            group.start_soon(run, work)
+    if errors:
+        raise errors[0]
 
 
 def was_cancelled() -> bool:

@@ -16,12 +16,12 @@ import pytest
 
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
+from common.config.fleet import Fleet
 from common.model.errors import JobsError, Unsupported, UsageError, WrongSource
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import Action, JobState
 from common.sources.base import BaseSource
-from common.sources.fleet import Fleet
 from common.sources.many import as_completed, wait_all
 from ontapjobs import Bearer, OntapJobs, PollPolicy
 from tests.recording import Recorder, reply

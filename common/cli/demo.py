@@ -11,10 +11,10 @@ import anyio
 
 from common.cli.plain_view import PlainView, ProgressView, Row
 from common.cli.scenario import DemoJob, DemoSystem, Scenario
+from common.config.fleet import Fleet
 from common.model.errors import JobsError, UsageError
 from common.model.states import Action
 from common.providers import get_provider, provider_names
-from common.sources.fleet import Fleet
 
 TIME_ALLOWED = 18.0
 """Seconds for one wait; the longest job takes about eight."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import re
@@ -77,6 +78,12 @@ def read_profiles() -> Profiles:
         return Profiles(file)
     except OSError as error:
         raise UsageError(f"the profiles file {file} cannot be read: {error.strerror}") from None
+    return _read(file, content)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(file: Path, content: bytes) -> Profiles:
+    """Return the profiles of a file. The same bytes are read once, for a fleet connects to many systems."""
     data = _parse(file, content)
     unknown = sorted(set(data) - {"profiles"})
     if unknown:

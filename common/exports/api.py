@@ -36,6 +36,7 @@ from common.options import InsecureConnectionWarning
 from common.polling.policy import PollPolicy
 from common.polling.wait import Probe
 from common.response.writes import Adopted
+from common.sources.get_all import get_all
 from common.sources.many import as_completed, wait_all
 from common.telemetry.events import Event, EventKind
 
@@ -83,6 +84,7 @@ __all__ = [
     "WrongSource",
     "as_completed",
     "from_dict",
+    "get_all",
     "to_dict",
     "wait_all",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,9 +21,11 @@ from common.polling.pollable import Pollable, Reading
 from common.polling.poller import Poller
 from common.polling.throttle import LoopThrottle
 from common.polling.wait import OnCancel, Probe, Wait, WaitSpec
+from common.polling.wait_errors import source_closed
 from common.polling.wait_progress import DelayRule, plain_delay
 from common.polling.watch import Watch
-from common.sources.ref_resolver import RefResolver
+from common.sources.batch_look import BatchLook, Outcome
+from common.sources.ref_resolver import RefResolver, ScopeRule
 from common.telemetry.events import Observer
 
 
@@ -55,9 +57,10 @@ class BaseSource(AsyncContext):
         self.endpoint: str = refs.endpoint
         self.scope: Scope = refs.scope
         self.aliases: frozenset[str] = refs.aliases
+        self.scope_rule: ScopeRule = refs.rule
         self.capabilities: frozenset[Capability] = capabilities
         self.policy: PollPolicy = check_policy(policy or PollPolicy())
-        self.observer = observer
+        self._observer = observer
         self.concurrency: int = throttle.max_in_flight
         self._pollable = pollable
         self._refs = refs
@@ -69,6 +72,19 @@ class BaseSource(AsyncContext):
         self._closed = False
         self._last_arguments: tuple[object, ...] = ()
         self._last_spec: WaitSpec | None = None
+
+    @property
+    def observer(self) -> Observer | None:
+        """The function that is called with each event of a wait. Raise `UsageError` for one set meanwhile."""
+        return self._observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        if observer is self._observer:
+            return
+        if self._poller is not None and not self._poller.idle:
+            raise UsageError("an observer must be set before the first wait: waits are going on here")
+        self._observer, self._poller = observer, None
 
     def ref(self, job: JobLike) -> JobRef:
         """Return the complete ref of a job of this source. No I/O.
@@ -91,6 +107,18 @@ class BaseSource(AsyncContext):
         except SourceError as error:
             error.ref = ref
             raise
+
+    async def look_at(self, jobs: Sequence[JobLike]) -> list[Outcome]:
+        """Return one observation of each job, or what went wrong with it, as `common.get_all` does."""
+        refs = [self._refs.resolve(job) for job in jobs]
+        if self._closed:
+            raise UsageError("the source is closed: make a new one, or close it later")
+        outcomes = await BatchLook(self._pollable, self._throttle, self._read, self._read_results).at(refs)
+        if self._closed:  # meanwhile, which is no mistake of this call
+            for place, outcome in enumerate(outcomes):
+                if isinstance(outcome, UsageError):
+                    outcomes[place] = source_closed(refs[place], None)
+        return outcomes
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, and return it as it reads afterwards.

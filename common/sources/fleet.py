@@ -2,90 +2,179 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from common.model.async_only import AsyncContext
-from common.model.errors import JobsError, Unsupported, UsageError, WrongSource
+from common.model.errors import Unsupported, UsageError, WrongSource
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe
 from common.polling.watch import Watch
-from common.providers import is_ref
 from common.sources.base import BaseSource
 from common.sources.paging import Chain
+from common.sources.ref_resolver import ref_or_id, shortened
+from common.sources.routing import Router
+from common.telemetry.events import Observer, combined
 
 
-class Fleet(AsyncContext):
-    """A `JobSource` over several: ``Fleet([ontap, foundation, backup])``.
+class BaseFleet(AsyncContext):
+    """The sources of a `common.Fleet`, and what is asked of them; closed with it."""
 
-    Jobs are named by a ref, its text or a `Job`; a bare id will do where there is one source only. As a
-    context manager it closes its members. Raise `UsageError` for no member, or two of the same system.
-    """
-
-    def __init__(self, sources: Iterable[Member]) -> None:
+    def __init__(self, sources: Iterable[Member], *, observer: Observer | None = None) -> None:
         if not isinstance(sources, Iterable):
             raise UsageError("a Fleet takes a list of sources: Fleet([ontap, foundation])")
-        self.sources: tuple[Member, ...] = tuple(sources)
-        if not self.sources:
+        if observer is not None and not callable(observer):
+            raise UsageError("observer= must be a function that takes one Event")
+        self._members: dict[Member, None] = {}
+        self._fleets: dict[BaseFleet, None] = {}
+        self._router = Router()
+        self._observer: Observer | None = None
+        self._closed = False
+        for source in sources:
+            self.add(source)
+        if not self._members:
             raise UsageError("a Fleet needs at least one source")
-        for source in self.sources:
-            if not hasattr(source, "ref"):
+        self.observer = observer
+
+    @property
+    def sources(self) -> tuple[Member, ...]:
+        """The members, in the order in which they were added."""
+        return tuple(self._members)
+
+    @property
+    def observer(self) -> Observer | None:
+        """The function that is called with each event of each member, also of those added later.
+
+        Raise `UsageError` for one that is set while a member's jobs are waited for.
+        """
+        return self._observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        if observer is not None:
+            for source in self._members:
+                source.observer = combined(source.observer, observer)
+        self._observer = observer
+
+    def add(self, source: Member) -> None:
+        """Add a source, or another fleet; from now on its jobs are routed to it.
+
+        Raise `UsageError` for one of the same system as a member, and where this fleet was closed.
+        """
+        if not isinstance(source, BaseSource | BaseFleet):
+            raise UsageError(
+                f"{type(source).__name__} is no source that a Fleet can route to: pass one such as OntapJobs"
+            )
+        if self._closed:
+            raise UsageError("the fleet is closed: make a new one")
+        if isinstance(source, BaseFleet) and self in source._nested():
+            raise UsageError("a Fleet cannot be a member of itself")
+        for each in source._leaves() if isinstance(source, BaseFleet) else (source,):
+            other = self._clashing(each)
+            if other is not None:
                 raise UsageError(
-                    f"{type(source).__name__} is no source that a Fleet can route to: it has no ref()"
+                    "a Fleet with two sources of one system: a job's ref would belong to both "
+                    f"{other!r} and {each!r}"
                 )
-        for source in self.sources:
-            if any(_claims(other, source) for other in self.sources if other is not source):
-                raise UsageError("a Fleet with two sources of one system: a job's ref would belong to both")
+        if self._observer is not None:
+            source.observer = combined(source.observer, self._observer)
+        if isinstance(source, BaseFleet):
+            self._fleets[source] = None
+        else:
+            self._router.add(source)
+        self._members[source] = None
+
+    async def remove(self, source: Member) -> None:
+        """Remove a source and close it: its waits end with `SourceClosed`, those of others go on.
+
+        Raise `UsageError` for one that is no member.
+        """
+        if not isinstance(source, BaseSource | BaseFleet):
+            raise UsageError(f"{type(source).__name__} is no source of this fleet: pass one of fleet.sources")
+        if source not in self._members:
+            raise UsageError(f"{source!r} is no source of this fleet")
+        del self._members[source]
+        if isinstance(source, BaseFleet):
+            del self._fleets[source]
+        else:
+            self._router.remove(source)
+        await source.aclose()
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What at least one member can do; for one job see ``fleet.of(job).capabilities``."""
-        return frozenset[Capability]().union(*(source.capabilities for source in self.sources))
+        return frozenset[Capability]().union(*(source.capabilities for source in self._members))
 
-    def of(self, job: JobLike) -> Member:
-        """Return the member that a job belongs to. Raise `WrongSource` if there is none."""
-        if isinstance(job, str) and not is_ref(job) and len(self.sources) > 1:
-            raise UsageError(
-                f"a bare id could be any of {len(self.sources)} sources' job: pass its ref instead"
-            )
-        owners: list[Member] = []
-        refusals: list[WrongSource] = []
-        for source in self.sources:
-            try:
-                source.ref(job)
-            except WrongSource as error:
-                refusals.append(error)
-            else:
-                owners.append(source)
-        if not owners:
-            ref = refusals[0].ref
-            if len(refusals) == 1:
-                raise refusals[0]
-            raise WrongSource(
-                f"{ref}: a job of none of the {len(self.sources)} sources of this fleet", ref=ref
-            )
-        if len(owners) > 1:
-            raise UsageError(
-                "the ref names no endpoint or scope, and several sources could be meant: pass a full ref"
-            )
-        return owners[0]
+    def of(self, job: JobLike) -> BaseSource:
+        """Return the source that a job belongs to. Raise `WrongSource` if there is none."""
+        return self.route(job)[0]
 
     def ref(self, job: JobLike) -> JobRef:
         """Return the complete ref of a job of one of the members."""
-        return self.of(job).ref(job)
+        source, named = self.route(job)
+        return source.ref(named)
+
+    def route(self, job: JobLike) -> Routed:
+        """Return the source that a job belongs to, and the job by its complete ref, or as the `Job` it was.
+
+        Raise `WrongSource` if it belongs to none, and `UsageError` where it could be several sources' job.
+        """
+        if len(self._members) == 1:
+            return route(next(iter(self._members)), job)
+        ref = ref_or_id(job)
+        if isinstance(ref, str):
+            raise UsageError(
+                f"a bare id could be any of {len(self._members)} sources' job: pass its ref instead"
+            )
+        owners = self._owners(ref)
+        if not owners:
+            raise WrongSource(
+                f"{shortened(ref)}: a job of none of the {len(self._members)} sources of this fleet", ref=ref
+            )
+        if len(owners) > 1:
+            raise UsageError(
+                f"{shortened(ref)}: it could be a job of several sources, such as {owners[0]!r} and "
+                f"{owners[1]!r}: pass a full ref, with endpoint and scope"
+            )
+        return route(owners[0], job if isinstance(job, Job) else ref)
+
+    def _owners(self, ref: JobRef) -> list[BaseSource]:
+        owners = list(self._router.owners(ref))
+        for fleet in self._fleets:
+            owners += fleet._owners(ref)
+        return owners
+
+    def _leaves(self) -> Iterator[BaseSource]:
+        for source in self._members:
+            if isinstance(source, BaseSource):
+                yield source
+            else:
+                yield from source._leaves()
+
+    def _nested(self) -> Iterator[BaseFleet]:
+        yield self
+        for fleet in self._fleets:
+            yield from fleet._nested()
+
+    def _clashing(self, source: BaseSource) -> BaseSource | None:
+        """Return the source here whose jobs another one would take as its own, or the reverse."""
+        clashes = (self._router.clashing(source), *(fleet._clashing(source) for fleet in self._fleets))
+        return next((other for other in clashes if other is not None), None)
 
     async def get(self, job: JobLike) -> Job:
         """Return one observation of one job."""
-        return await self.of(job).get(job)
+        source, job = self.route(job)
+        return await source.get(job)
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, and return it. Raise `Unsupported` where its system can't."""
-        return await self.of(job).act(job, action)
+        source, job = self.route(job)
+        return await source.act(job, action)
 
     async def pause(self, job: JobLike) -> Job:
         """`act` with PAUSE."""
@@ -111,7 +200,8 @@ class Fleet(AsyncContext):
         policy: PollPolicy | None = None,
     ) -> Job:
         """Return the job once it has ended, as its own source's ``wait`` does."""
-        return await self.of(job).wait(
+        source, job = self.route(job)
+        return await source.wait(
             job,
             timeout=timeout,
             until=until,
@@ -132,7 +222,8 @@ class Fleet(AsyncContext):
         policy: PollPolicy | None = None,
     ) -> Watch:
         """Return the first observation of a job, then each change."""
-        return self.of(job).watch(
+        source, job = self.route(job)
+        return source.watch(
             job,
             timeout=timeout,
             until=until,
@@ -146,13 +237,14 @@ class Fleet(AsyncContext):
 
         Raise `Unsupported` if no member can list, and `UsageError` for a filter that one does not know.
         """
-        able = [source for source in self.sources if Capability.LIST in source.capabilities]
+        able = [source for source in self._members if Capability.LIST in source.capabilities]
         if not able:
             raise Unsupported("none of the fleet's sources can list jobs: their APIs have no list")
         return Chain([source.list(*args, **filters) for source in able])
 
     async def aclose(self) -> None:
         """Close every member, also if closing one of them fails."""
+        self._closed = True
         async with AsyncExitStack() as stack:
             for source in self.sources:
                 stack.push_async_callback(source.aclose)
@@ -169,19 +261,30 @@ class Fleet(AsyncContext):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<Fleet {list(self.sources)!r}>"
+        return f"<{type(self).__name__} {list(self._members)!r}>"
 
 
-Member = BaseSource | Fleet
+Member = BaseSource | BaseFleet
 """What a fleet can be made of, and what many jobs can be waited for with."""
 
 
-def _claims(source: Member, other: Member) -> bool:
-    """Whether a source takes the jobs of another one as its own."""
-    if not isinstance(other, BaseSource):
-        return False
-    try:
-        source.ref(JobRef(other.provider, other.endpoint, "any", other.scope))
-    except JobsError:
-        return False
-    return True
+Routed = tuple[BaseSource, JobRef | Job]
+"""A job's source, and the job by its complete ref, or as the `Job` that it was given as."""
+
+
+def route(source: Member, job: JobLike) -> Routed:
+    """Return the source that a job belongs to, and what to name the job by.
+
+    What is done with it then costs no second look-up. Raise `WrongSource` and `UsageError` as ``ref`` does.
+    """
+    if isinstance(source, BaseFleet):
+        return source.route(job)
+    ref = source.ref(job)
+    return source, job if isinstance(job, Job) else ref
+
+
+def route_all(source: Member, jobs: Iterable[JobLike]) -> list[Routed]:
+    """Return `route` of each of many jobs. Raise `UsageError` for what is no list."""
+    if isinstance(jobs, str) or not isinstance(jobs, Iterable):
+        raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
+    return [route(source, job) for job in jobs]

@@ -17,13 +17,11 @@ from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe, cancel_remote, is_cancellation
-from common.sources.fleet import Member
+from common.sources.batch_look import Outcome
+from common.sources.fleet import Member, Routed, route_all
 
 ReturnWhen = Literal["all", "first", "first_failure"]
 """When `wait_all` returns: once all have ended, or one has, or one has ended without success."""
-
-Outcome = Job | JobsError
-"""How one wait ended: with the job, or with the exception that ``wait`` would have raised."""
 
 
 @overload
@@ -119,18 +117,17 @@ def as_completed(
     them. The other keywords are those of ``wait``. Raise `UsageError` or `WrongSource` for any of the jobs
     before the first request.
     """
-    if isinstance(jobs, str) or not isinstance(jobs, Iterable):
-        raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
-    wanted = list(jobs)
+    wanted = route_all(source, jobs)
     # Made and dropped: whatever is wrong with the call is raised now, by the source itself.
     refs = [
-        source.watch(job, timeout=timeout, on_cancel=on_cancel, resolve_gone=resolve_gone, policy=policy).ref
-        for job in wanted
+        owner.watch(job, timeout=timeout, on_cancel=on_cancel, resolve_gone=resolve_gone, policy=policy).ref
+        for owner, job in wanted
     ]
 
-    async def wait(job: JobLike) -> Outcome:
+    async def wait(routed: Routed) -> Outcome:
+        owner, job = routed
         try:
-            return await source.wait(
+            return await owner.wait(
                 job, timeout=timeout, check=False, resolve_gone=resolve_gone, policy=policy
             )
         except JobsError as error:
@@ -151,8 +148,8 @@ class Completed(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def __init__(
         self,
         refs: list[JobRef],
-        jobs: list[JobLike],
-        wait: Callable[[JobLike], Awaitable[Outcome]],
+        jobs: list[Routed],
+        wait: Callable[[Routed], Awaitable[Outcome]],
         cancel: Callable[[JobRef], Awaitable[None]] | None = None,
     ) -> None:
         self.refs = refs
@@ -205,11 +202,11 @@ class Completed(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         # The group gets no exception of the block to wrap: it comes out as it is.
         await group.__aexit__(None, None, None)
 
-    async def _follow(self, index: int, job: JobLike) -> None:
+    async def _follow(self, index: int, job: Routed) -> None:
         try:
             self.outcomes[index] = outcome = await self._wait(job)
         except BaseException as error:
-            ended = isinstance(job, Job) and job.done
+            ended = isinstance(job[1], Job) and job[1].done
             if not is_cancellation(error):
                 self._cancel = None  # the other waits end because of this one
             elif self._cancel is not None and not ended:

@@ -18,12 +18,38 @@ MAX_ID = 1024
 """Characters: no id of any provider comes near it."""
 
 
+SystemScope = frozenset[tuple[str, str]]
+"""The parts of a scope that belong to a system, in their one form."""
+_NO_SCOPE: SystemScope = frozenset()
+
+
+@attrs.frozen
+class ScopeRule:
+    """How a provider reads a scope.
+
+    ``canonical`` returns the one form of a scope that can be written in several. ``job_parts`` are the names
+    of its parts that belong to a job, and not to the system.
+    """
+
+    canonical: Callable[[Scope], Scope] = tuple
+    job_parts: frozenset[str] = frozenset()
+
+    def of_system(self, scope: Scope) -> SystemScope:
+        """Return the parts that belong to the system."""
+        if not scope:
+            return _NO_SCOPE
+        return frozenset(pair for pair in self.canonical(scope) if pair[0] not in self.job_parts)
+
+    def of_job(self, scope: Scope) -> Scope:
+        """Return the parts that belong to the job."""
+        return tuple(pair for pair in self.canonical(scope) if pair[0] in self.job_parts)
+
+
 class RefResolver:
     """What belongs to a source: the jobs of one provider and endpoint, by any of its names, in one scope.
 
-    ``canonical_scope`` returns the one form of a scope that can be written in several. ``job_scope`` are the
-    names of its parts that belong to a job, and not to the source. ``check_ref`` raises `UsageError` for such
-    a part, or a hint, that means nothing to the provider.
+    ``canonical_scope`` and ``job_scope`` are those of `ScopeRule`. ``check_ref`` raises `UsageError` for a
+    part of a job's, or a hint, that means nothing to the provider.
     """
 
     def __init__(
@@ -39,12 +65,12 @@ class RefResolver:
     ) -> None:
         self.provider = provider
         self.endpoint = endpoint
-        self.scope = scope
-        self.aliases: frozenset[str] = read_aliases(aliases)
-        self._canonical_scope = canonical_scope
-        self._job_scope = job_scope
-        self._check_ref = check_ref
         self._any = JobRef(provider, endpoint, "any", scope)
+        self.scope: Scope = self._any.scope
+        self.aliases: frozenset[str] = read_aliases(aliases)
+        self.rule = ScopeRule(canonical_scope, frozenset(job_scope))
+        self._system_scope = self.rule.of_system(self.scope)
+        self._check_ref = check_ref
 
     def resolve(self, job: JobLike) -> JobRef:
         """Return the complete ref of a job of this source.
@@ -52,27 +78,18 @@ class RefResolver:
         Raise `WrongSource` if it belongs to another provider, endpoint or scope, `UsageError` if it names no
         job.
         """
+        job = ref_or_id(job)
         if isinstance(job, str):
-            # Only what holds "://" can be a ref; the look-up of known providers is for those alone.
-            if "://" not in job or not is_ref(job):
-                return self._complete(job)
-            job = JobRef.parse(job)
-        elif isinstance(job, Job):
-            job = job.ref
-        elif not isinstance(job, JobRef):
-            raise UsageError(
-                f"a job is named by a JobRef, its text, an id or a Job, not by {type(job).__name__}"
-            )
+            return self._complete(job)
         if job.provider != self.provider or job.endpoint != self.endpoint or job.scope != self.scope:
             self._check_owner(job)
         ref = self._complete(job.id)
-        if job.hints or (self._job_scope and job.scope != self.scope):
+        if job.hints or (self.rule.job_parts and job.scope != self.scope):
             return self._with_hints(ref, job)
         return ref
 
     def _with_hints(self, ref: JobRef, job: JobRef) -> JobRef:
-        own = [pair for pair in self._canonical_scope(job.scope) if pair[0] in self._job_scope]
-        ref = attrs.evolve(ref, scope=(*self.scope, *own), hints=job.hints)
+        ref = attrs.evolve(ref, scope=(*self.scope, *self.rule.of_job(job.scope)), hints=job.hints)
         if self._check_ref is not None:
             self._check_ref(ref)
         return ref
@@ -85,25 +102,37 @@ class RefResolver:
     def _check_owner(self, ref: JobRef) -> None:
         if ref.provider != self.provider:
             raise WrongSource(
-                f"{_shortened(ref)}: a job of {ref.provider!r}, asked of {self.provider!r}", ref=ref
+                f"{shortened(ref)}: a job of {ref.provider!r}, asked of {self.provider!r}", ref=ref
             )
         if ref.endpoint and ref.endpoint != self.endpoint and ref.endpoint not in self.aliases:
             raise WrongSource(
-                f"{_shortened(ref)}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are one "
+                f"{shortened(ref)}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are one "
                 "system, name the other one in aliases=",
                 ref=ref,
             )
-        local = dict(self._canonical_scope(self.scope))
-        foreign = [
-            name
-            for name, part in self._canonical_scope(ref.scope)
-            if name not in self._job_scope and local.get(name) != part
-        ]
+        foreign = self.rule.of_system(ref.scope) - self._system_scope
         if foreign:
-            raise WrongSource(f"{_shortened(ref)}: a job of another {' and '.join(foreign)}", ref=ref)
+            names = " and ".join(name for name, _ in self.rule.canonical(ref.scope) if name in dict(foreign))
+            raise WrongSource(f"{shortened(ref)}: a job of another {names}", ref=ref)
 
 
-def _shortened(ref: JobRef) -> str:
+def ref_or_id(job: JobLike) -> JobRef | str:
+    """Return the ref that a job is named by, whole or not; text that is no ref is a bare id.
+
+    Raise `UsageError` for what names no job.
+    """
+    if isinstance(job, JobRef):
+        return job
+    if isinstance(job, Job):
+        return job.ref
+    if isinstance(job, str):
+        # Only what holds "://" can be a ref; the look-up of known providers is for those alone.
+        return JobRef.parse(job) if "://" in job and is_ref(job) else job
+    raise UsageError(f"a job is named by a JobRef, its text, an id or a Job, not by {type(job).__name__}")
+
+
+def shortened(ref: JobRef) -> str:
+    """Return the text of a ref for an error."""
     text = str(ref)
     return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
 

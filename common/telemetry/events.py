@@ -81,7 +81,28 @@ def emit(observer: Observer | None, event: Event) -> None:
         logger.debug("%s %s: %s", event.ref, event.kind, event.error or (event.job and event.job.state))
     if observer is None:
         return
-    try:
-        observer(event)
-    except Exception:
-        logger.exception("the observer failed on %s of %s", event.kind, event.ref)
+    for each in observer.observers if isinstance(observer, _Several) else (observer,):
+        try:
+            each(event)
+        except Exception:
+            logger.exception("the observer failed on %s of %s", event.kind, event.ref)
+
+
+@attrs.frozen
+class _Several:
+    """Some observers as one, each called with each event."""
+
+    observers: tuple[Observer, ...]
+
+    def __call__(self, event: Event) -> None:
+        for each in self.observers:
+            each(event)
+
+
+def combined(*observers: Observer | None) -> Observer | None:
+    """Return observers as one, which calls each with each event once; None if there are none."""
+    each: dict[Observer, None] = {}
+    for observer in observers:
+        several = observer.observers if isinstance(observer, _Several) else (observer,)
+        each.update(dict.fromkeys(one for one in several if one is not None))
+    return _Several(tuple(each)) if len(each) > 1 else next(iter(each), None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.benchmarks.clients import CLIENTS
 from tests.benchmarks.decoding import decoding
+from tests.benchmarks.fleet import fleets
 from tests.benchmarks.harness import Report, Server
 from tests.benchmarks.idle import idle
 from tests.benchmarks.imports import imports
@@ -28,6 +29,7 @@ BENCHMARKS = (
     "get",
     "source",
     "walk",
+    "fleet",
 )
 OWN = ("jobsource", "jobsource+extras")
 QUICK = {
@@ -100,6 +102,8 @@ def main() -> None:
                 imports(report)
             elif name == "get":
                 gets(server, report, repeat=repeat)
+            elif name == "fleet":
+                fleets(report, repeat=repeat, limit=given.limit)
             elif name == "source":
                 sources(report, repeat=repeat)
             else:

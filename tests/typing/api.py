@@ -58,6 +58,7 @@ from common import (
     Watch,
     connect,
     from_dict,
+    get_all,
     to_dict,
     wait_all,
 )
@@ -343,6 +344,10 @@ async def one_program_for_all(source: JobSource, fleet: Fleet) -> None:
     assert_type(source.list(state="running"), AsyncIterator[Job])
     assert_type(await source.act("job", Action.PAUSE), Job)
     assert_type(await fleet.wait("cf://api.example.org/1", timeout=60), Job)
+    assert_type(await get_all(fleet, ["cf://api.example.org/1"]), list[Job | JobsError])
+    fleet.add(CFJobs("api.example.org", cert="client.pem"))
+    await fleet.remove(fleet.of("cf://api.example.org/1"))
+    assert_type(Fleet.connect(["ontap://cluster1/1"], auth=Bearer(token), observer=print), Fleet)
     assert_type(fleet.list(state="running"), AsyncIterator[Job])
     assert_type(fleet.watch("cf://api.example.org/1"), Watch)
     assert_type(fleet.of("cf://api.example.org/1").ref("1"), JobRef)

@@ -1,0 +1,64 @@
+"""`Fleet`: several sources behind one, which can be built from what names their systems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+from common.config.connect import connect
+from common.config.targets import SystemAddress, read_address
+from common.model.errors import UsageError
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.tracebacks import without_frames
+from common.sources.base import BaseSource
+from common.sources.fleet import BaseFleet
+from common.sources.routing import Router
+from common.telemetry.events import Observer
+
+if TYPE_CHECKING:
+    from common.auth.argument import AuthLike
+else:
+    AuthLike = Any  # names httpx, which must not be imported for hosts that read type hints
+
+
+class Fleet(BaseFleet):
+    """A `JobSource` over several: ``Fleet([ontap, foundation, backup])``.
+
+    Jobs are named by a ref, its text or a `Job`; a bare id will do where there is one source only. Sources
+    can be added and removed at any time. As a context manager it closes its members. ``observer`` is called
+    with each event of each member, beside the member's own. Raise `UsageError` for no member, or two of the
+    same system.
+    """
+
+    @classmethod
+    @without_frames
+    def connect(
+        cls,
+        refs_or_targets: Iterable[str | JobRef | Job],
+        *,
+        observer: Observer | None = None,
+        auth: AuthLike | None = None,
+        **options: Any,
+    ) -> Self:
+        """Return a fleet of the sources that these jobs and systems need, one for each system. No request.
+
+        Each is named as in `common.connect`, by a source's URL or a job's reference, or by a `Job`; ``auth``
+        and ``options`` are passed on to each. Raise `UsageError` where there is none, and as `connect` does.
+        """
+        if isinstance(refs_or_targets, str) or not isinstance(refs_or_targets, Iterable):
+            raise UsageError("Fleet.connect() takes a list of refs or targets: pass [target] for one")
+        connected, seen = Router(), set[SystemAddress]()
+        sources: list[BaseSource] = []
+        for target in refs_or_targets:
+            address = read_address(target.ref if isinstance(target, Job) else target)
+            system = SystemAddress(address.provider, address.endpoint, address.scope)
+            if system in seen:
+                continue
+            seen.add(system)
+            source = connect(str(system), auth=auth, **options)
+            # Another name of the same system, such as an alias in its profile, needs no source of its own.
+            if connected.clashing(source) is None:
+                connected.add(source)
+                sources.append(source)
+        return cls(sources, observer=observer)

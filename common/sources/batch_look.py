@@ -1,0 +1,192 @@
+"""One look at many jobs of one source: a request for many where the server has one, else one for each."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import attrs
+
+from common.concurrency import run_together
+from common.model.errors import (
+    AuthenticationError,
+    DecodeError,
+    JobsError,
+    RateLimited,
+    SourceError,
+    TransportError,
+)
+from common.model.job import UNREAD_RESULTS, Job, with_warning
+from common.model.refs import JobRef
+from common.polling.pollable import BatchReading, BatchRefused, Pollable, Reading
+from common.polling.throttle import LoopThrottle
+
+PATIENCE = 4
+"""So many times the requests in flight may fail in a row where the system has answered before."""
+
+Outcome = Job | JobsError
+"""What came of one job: the `Job`, or the exception that asking or waiting for it alone would have raised."""
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """One job that is asked about, however often it was named."""
+
+    ref: JobRef
+    ended: Job | None = None
+    """The job, if it has ended and only its results are left to be read."""
+    outcome: Outcome | None = None
+
+
+@attrs.frozen
+class _Request:
+    """The jobs of one request; several for a batch that was planned for so many bytes of ids."""
+
+    jobs: Sequence[_Asked]
+    room: int = 0
+
+
+@attrs.define(eq=False)
+class BatchLook:
+    """One look at some jobs. ``read`` sends one request for one job, as `BaseSource.get` does.
+
+    At most as many requests are in flight as the source sends polls at a time. No more are sent where as many
+    have failed without any good reply, or four times as many one after another, or one with 401 or 429 or
+    because the connection is set up wrongly: the jobs that are left would meet that failure, and get it.
+    """
+
+    pollable: Pollable
+    throttle: LoopThrottle
+    read: Callable[[JobRef], Awaitable[Reading]]
+    read_results: Callable[[Job], Awaitable[Job]]
+    _todo: deque[_Request] = attrs.field(factory=deque[_Request], init=False)
+    _batches: bool = attrs.field(default=True, init=False)
+    _limit: int = attrs.field(default=1, init=False)
+    _failures: int = attrs.field(default=0, init=False)
+    _patience: int = attrs.field(default=1, init=False)
+    _stopped_by: SourceError | None = attrs.field(default=None, init=False)
+
+    async def at(self, refs: Sequence[JobRef]) -> list[Outcome]:
+        """Return what came of each job, in the order given. Each exception is an object of its own."""
+        asked: dict[object, _Asked] = {}
+        for ref in refs:
+            asked.setdefault((ref, ref.hints), _Asked(ref))
+        self._plan(list(asked.values()))
+        self._limit = self.throttle.current().limit
+        while self._todo:
+            due, self._todo = self._todo, deque()
+            await run_together([partial(self._work, due)] * min(self._limit, len(due)))
+        return [_own(asked[ref, ref.hints], ref) for ref in refs]
+
+    def _plan(self, jobs: Sequence[_Asked]) -> None:
+        """Divide jobs into requests: batches as large as they may be, and singles."""
+        room = self.pollable.batch_limit if self._batches else 0
+        batch: dict[str, _Asked] = {}
+        left = room
+        for job in jobs:
+            cost, id = (self.pollable.batch_cost(job.ref) if room else 0), job.ref.id.lower()
+            if not 0 < cost <= room or id in batch:
+                self._todo.append(_Request([job]))
+                continue
+            if cost > left:
+                self._todo.append(_Request([*batch.values()], room))
+                batch, left = {}, room
+            batch[id] = job
+            left -= cost
+        if batch:
+            self._todo.append(_Request([*batch.values()], room))
+
+    async def _work(self, due: deque[_Request]) -> None:
+        """Send requests, one after another, beside other workers; what follows from them comes next."""
+        while due:
+            request = due.popleft()
+            if self._stopped_by is not None:
+                _fail(request.jobs, self._stopped_by)
+            elif len(request.jobs) == 1:
+                await self._read_one(request.jobs[0])
+            elif request.room != (self.pollable.batch_limit if self._batches else 0):
+                self._plan(request.jobs)  # the server wants smaller ones, or none
+            else:
+                await self._read_batch(request)
+
+    async def _read_one(self, job: _Asked) -> None:
+        try:
+            if job.ended is not None:
+                job.outcome = await self.read_results(job.ended)
+            else:
+                job.outcome = (await self.read(job.ref)).job
+                self._answered()
+        except SourceError as error:
+            _fail([job], error)
+            self._note(error)
+        except JobsError as error:
+            _fail([job], error)
+            self._answered()
+
+    async def _read_batch(self, request: _Request) -> None:
+        try:
+            batch = await self.pollable.read_batch([job.ref for job in request.jobs])
+        except (SourceError, BatchRefused) as error:
+            batch = BatchReading({}, failure=error)
+        absent, failure = [job for job in request.jobs if not self._take(job, batch)], batch.failure
+        if isinstance(failure, SourceError):
+            self.throttle.on_failure(failure)
+            self._note(failure)
+            _fail(absent, failure)
+        elif failure is None:
+            self.throttle.on_success()
+            self._answered()
+            # Only a request for one job is the API's own word that there is none, or that it cannot be read.
+            self._todo.extend(_Request([job]) for job in absent)
+        else:
+            if failure.limit is not None and failure.limit < request.room:
+                self.pollable.batch_limit = min(self.pollable.batch_limit, failure.limit)
+            else:
+                self._batches = False
+            self._plan(absent)
+
+    def _take(self, job: _Asked, batch: BatchReading) -> bool:
+        """Take a job out of a batch. False where it is not there, or cannot be read."""
+        record = batch.records.get(job.ref.id.lower())
+        if record is None:
+            return False
+        try:
+            seen = self.pollable.decode_batch_record(job.ref, record)
+        except DecodeError:
+            return False
+        if self.pollable.has_unread_results(seen):
+            job.ended = seen
+            self._todo.append(_Request([job]))
+        else:
+            job.outcome = seen
+        return True
+
+    def _answered(self) -> None:
+        self._failures, self._patience = 0, PATIENCE
+
+    def _note(self, error: SourceError) -> None:
+        misconfigured = isinstance(error, TransportError) and error.misconfigured
+        self._failures += error.transient
+        certain = misconfigured or isinstance(error, AuthenticationError | RateLimited)
+        if certain or self._failures >= self._limit * self._patience:
+            self._stopped_by = error
+
+
+def _fail(jobs: Sequence[_Asked], error: JobsError) -> None:
+    """Give each of some jobs an exception of its own; one whose end was read keeps it, with a warning."""
+    for job in jobs:
+        if job.ended is not None:
+            job.outcome = with_warning(job.ended, f"{UNREAD_RESULTS}: {error}")
+        else:
+            job.outcome = error.copy_for(job.ref, error.job)
+
+
+def _own(job: _Asked, ref: JobRef) -> Outcome:
+    """Return what came of a job, to one who named it. Each exception is returned once."""
+    outcome = job.outcome
+    if outcome is None:
+        raise AssertionError(f"{ref} was not asked about")
+    if isinstance(outcome, JobsError):
+        job.outcome = outcome.copy_for(ref, outcome.job)
+    return outcome
