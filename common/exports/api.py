@@ -36,6 +36,7 @@ from common.options import InsecureConnectionWarning
 from common.polling.policy import PollPolicy
 from common.polling.wait import Probe
 from common.response.writes import Adopted
+from common.sources.job_set import JobSet
 from common.sources.many import as_completed, wait_all
 from common.telemetry.events import Event, EventKind
 
@@ -65,6 +66,7 @@ __all__ = [
     "JobNotFound",
     "JobPartiallyFailed",
     "JobRef",
+    "JobSet",
     "JobState",
     "JobsError",
     "JobsFailed",

@@ -102,13 +102,13 @@ class Poller:
 
         The task awaits it itself, in the one frame that a wait has: there are thousands of them at a time.
         """
-        if waiter.notified:
+        if _is_notified(waiter):
             return None
         now = self.now()
         self._dispatch(now)
         if now >= waiter.deadline:
             waiter.expire()  # its request was completed in the very moment of its deadline
-        if waiter.notified:
+        if _is_notified(waiter):
             return None
         if waiter.request is not None:
             return self._send(waiter.request)
@@ -335,6 +335,7 @@ class Poller:
                     await self._executor.execute(request)
         except JobsError as error:
             if _needs_reply(leader):
+                error.about(leader.ref, leader.last_observed)
                 leader.fail(error)
                 self._wake(leader)
         finally:
@@ -375,6 +376,10 @@ class Poller:
             self._wake_timer(
                 self._next_wake(now)
             )  # it may sleep until a request completes, as this one just did
+
+
+def _is_notified(waiter: Waiter) -> bool:
+    return waiter.notified  # not twice the same for a type checker, which sees no change in between
 
 
 def _needs_reply(waiter: Waiter) -> bool:

@@ -70,6 +70,7 @@ class WaiterGroup:
 
     async def _drive(self, driver: Waiter) -> None:
         try:
+            await anyio.lowlevel.checkpoint()  # whatever begins before the next turn joins the first request
             while True:
                 driver.notified = False
                 notified, self._notified = self._notified, []

@@ -92,12 +92,15 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
 
 def begin_wait(watch: Watch, tasks_in: Callable[[Poller], WaiterTasks], *, terminal_only: bool) -> Wait:
     """Return the wait that a watch would be the steps of, for tasks that work for many of one poller."""
-    poller = watch._poller()
-    return Wait.begin(
-        poller, watch.ref, watch._seen, watch._spec, terminal_only=terminal_only, tasks=tasks_in(poller)
-    )
+    poller, seen, spec = _parts(watch)
+    return Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks_in(poller))
 
 
 def poller_of(watch: Watch) -> Poller:
     """Return the poller of a watch's source, of the running event loop."""
-    return watch._poller()
+    return _parts(watch)[0]
+
+
+def _parts(watch: Watch) -> tuple[Poller, Job | None, WaitSpec]:
+    # They are nothing for those who iterate, and a watch is all that a source makes of a wait's arguments.
+    return watch._poller(), watch._seen, watch._spec  # pyright: ignore[reportPrivateUsage]

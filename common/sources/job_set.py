@@ -37,13 +37,15 @@ from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
+from common.options import read_timeout
 from common.polling.policy import PollPolicy
 from common.polling.poller import Poller
 from common.polling.wait import OnCancel, Probe, Wait, cancel_remote, is_cancellation
 from common.polling.waiter_group import WaiterGroup
 from common.polling.watch import Watch, begin_wait, poller_of
+from common.sources.base import BaseSource
 from common.sources.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
-from common.sources.fleet import Member
+from common.sources.fleet import Fleet, Member
 
 Outcome = Job | JobsError
 """How one wait ended: with the job, or with the exception that ``wait`` would have raised."""
@@ -80,11 +82,13 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         policy: PollPolicy | None = None,
         checkpoint: Mapping[str, Any] | None = None,
     ) -> None:
+        if not isinstance(source, BaseSource | Fleet):
+            raise UsageError(f"a JobSet takes a source, or a Fleet of sources, not {type(source).__name__}")
         if isinstance(jobs, str) or not isinstance(jobs, Iterable):
             raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
         self._source = source
         self._changes = changes
-        self._timeout = timeout
+        self._timeout = None if timeout is None else read_timeout(timeout)
         self._on_cancel: OnCancel = on_cancel
         self._resolve_gone = resolve_gone
         self._policy = policy
