@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
@@ -71,7 +71,7 @@ async def rest(jobs: JobSet) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def nothing_left(*labs: Lab) -> AsyncIterator[None]:
+async def nothing_left(*labs: Lab) -> AsyncGenerator[None]:
     """Check that the block leaves no task, timer, request or wait behind."""
     before = Footprint.now()
     yield
@@ -134,7 +134,7 @@ async def test_a_set_waits_for_more_until_it_is_closed() -> None:
 
 
 async def test_jobs_may_be_added_by_any_task_while_others_are_told() -> None:
-    lab = lab_of(**{f"job{n}": n + 1.0 for n in range(10)})
+    lab, found = lab_of(**{f"job{n}": n + 1.0 for n in range(10)}), list[str]()
     async with JobSet(lab) as jobs, anyio.create_task_group() as group:
 
         async def grow(number: int) -> None:
@@ -146,7 +146,7 @@ async def test_jobs_may_be_added_by_any_task_while_others_are_told() -> None:
         for number in range(10):
             group.start_soon(grow, number)
         with anyio.fail_after(100):
-            found = [name(outcome) async for outcome in jobs]
+            found.extend([name(outcome) async for outcome in jobs])
     assert sorted(found) == sorted(lab.ends)
 
 
