@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
@@ -15,9 +15,13 @@ import pytest
 import sniffio
 
 from common import (
+    Action,
+    AuthenticationError,
+    Capability,
     Fleet,
     Job,
     JobGone,
+    JobLike,
     JobNotFound,
     JobRef,
     JobsError,
@@ -30,11 +34,10 @@ from common import (
     UsageError,
     WrongSource,
 )
-from common.model.errors import AuthenticationError
 from common.telemetry.events import Event, EventKind
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import about
-from tests.common.virtual import HANGS, Footprint
+from tests.common.virtual import HANGS, Footprint, cancelled_at, count_awaits, stepped
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
@@ -463,6 +466,30 @@ async def test_a_set_of_a_source_that_was_closed_before_tells_so_of_each_member(
 # Leaving and cancelling
 
 
+def some_lab() -> Lab:
+    made, began = Lab(room=100), anyio.current_time()
+    made.end("a", began + 2)
+    made.end("b", began + 9)
+    made.end("odd", began + 9)
+    made.latency = lambda _: 0.3
+    return made
+
+
+async def some_set(lab: Lab) -> None:
+    async def probe(ref: JobRef, last: Job | None) -> JobState:
+        del ref, last
+        await anyio.sleep(0.5)
+        return SUCCEEDED
+
+    async with JobSet(lab, ["a", "b", "gone", "odd"], timeout=3, changes=True, resolve_gone=probe) as jobs:
+        await anyio.sleep(0.1)
+        jobs.discard("b")
+        jobs.add("b", timeout=1)
+        jobs.close()
+        async for _ in jobs:
+            await anyio.sleep(0.05)
+
+
 @pytest.mark.parametrize("at", [0.0, 0.1, 1.0, 1.1, 2.3])
 @pytest.mark.parametrize("room", [0, 100])
 async def test_leaving_the_set_leaves_nothing_behind(at: float, room: int) -> None:
@@ -519,25 +546,24 @@ async def test_a_cancelled_consumer_loses_nothing() -> None:
     assert sorted(got) == sorted(lab.ends)
 
 
-async def test_asyncio_s_own_cancellation_leaves_nothing_behind() -> None:
+async def test_asyncio_s_own_cancellation_comes_through_and_leaves_nothing_behind() -> None:
     if sniffio.current_async_library() != "asyncio":
         pytest.skip("trio knows no other cancellation than by a scope")
-    lab = lab_of(a=NEVER)
-    lab.latency = lambda _: 0.3
 
-    async def wait() -> None:
-        async with JobSet(lab, ["a"]) as jobs:
-            await rest(jobs)
+    async def wait(lab: Lab, number: int) -> None:
+        def cancel(count: int) -> None:
+            task = asyncio.current_task()
+            if count == number and task is not None:
+                task.cancel()
 
-    for turns in range(12):
+        await stepped(some_set(lab), cancel)
+
+    for number in range(1, await count_awaits(some_set(some_lab()))):
+        lab = some_lab()
         async with nothing_left(lab):
-            task = asyncio.create_task(wait())
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            await asyncio.sleep(0)
+            task = asyncio.create_task(wait(lab, number))
+            await asyncio.wait([task])
+            assert task.cancelled(), number
 
 
 # Checkpoints
@@ -751,3 +777,97 @@ async def test_nothing_is_lost_or_told_twice_while_a_set_grows_shrinks_and_is_ha
     assert data == {"version": 1, "waits": []}
     assert len(got) == len(set(got))
     assert sorted(map(str, [*got, *discarded])) == sorted(map(str, added))
+
+
+async def test_a_deadline_that_passed_before_a_checkpoint_is_read_makes_one_read() -> None:
+    lab = lab_of(0, a=NEVER, b=0)
+    async with JobSet(lab, ["a", "b"], timeout=30) as jobs:
+        data = jobs.checkpoint()
+    for row in data["waits"]:
+        row[-1] -= 100
+    async with JobSet(lab, checkpoint=data) as jobs:
+        jobs.close()
+        found = {name(outcome): outcome async for outcome in jobs}
+    assert isinstance(found["b"], Job)
+    assert "within 30 s" in str(found["a"])
+    assert len(lab.asked) == 2
+
+
+async def test_two_sets_and_a_wait_share_a_source_and_any_of_them_may_go_first() -> None:
+    for first in range(3):
+        lab, began = lab_of(100), anyio.current_time()
+        for id in "abc":
+            lab.end(id, began + 6)
+        got: list[str] = []
+
+        async def run(number: int, lab: Lab = lab, first: int = first, got: list[str] = got) -> None:
+            with anyio.move_on_after(2.5 if number == first else None):
+                if number == 2:
+                    got.append((await lab.wait("c")).id)
+                    return
+                async with JobSet(lab, [*"abc"], timeout=100) as jobs:
+                    got.extend([id for id, _ in await rest(jobs)])
+
+        async with nothing_left(lab), anyio.create_task_group() as group:
+            for number in range(3):
+                group.start_soon(run, number)
+        assert sorted(got) == sorted({0: "abcc", 1: "abcc", 2: "aabbcc"}[first])
+        assert len(lab.asked) <= 9
+
+
+@pytest.mark.slow
+async def test_a_set_can_be_cancelled_at_each_of_its_awaits() -> None:
+    awaits = await count_awaits(some_set(some_lab()))
+    assert awaits > 10
+    for number in range(1, awaits + 1):
+        cluster = some_lab()
+        cluster.end("z", anyio.current_time() + 5)
+        async with nothing_left(cluster), anyio.create_task_group() as group:
+            group.start_soon(cluster.wait, "z")
+            await anyio.lowlevel.checkpoint()
+            # At the last one the block is being left: the cancellation is for what comes after it.
+            assert await cancelled_at(number, some_set(cluster)) or number == awaits
+            assert cluster._current_poller()._active == 1
+        assert "z" in cluster.said
+
+
+class Killable(Lab):
+    able = frozenset({Capability.CANCEL})
+
+    async def act(self, job: JobLike, action: Action) -> Job:
+        await anyio.sleep(0.1)
+        self.gone.add(self.ref(job).id)
+        return Job(self.ref(job), JobState.CANCELLED)
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_only_a_cancelled_set_asks_the_servers_to_cancel_its_jobs(cancelled: bool) -> None:
+    lab = Killable("a", "b", "c", room=100)
+    lab.end("over", 0)
+    async with nothing_left(lab):
+        with anyio.CancelScope() as scope:
+            async with JobSet(lab, ["a", "a", "b", "c", "over"], on_cancel="cancel") as jobs:
+                await anyio.sleep(2.5)
+                jobs.discard("b")
+                if cancelled:
+                    scope.cancel()
+                    await anyio.sleep(1)
+    assert lab.gone == ({"a", "c"} if cancelled else set())
+
+
+async def test_the_observer_is_told_of_each_end_once_and_of_each_wait_that_is_given_up() -> None:
+    lab, events = lab_of(a=1, b=NEVER, c=NEVER), list[tuple[str, str]]()
+
+    def observe(event: Event) -> None:
+        if event.kind in (EventKind.ENDED, EventKind.ABANDONED):
+            events.append((event.ref.id, event.kind.value))
+
+    lab.observer = observe
+    async with JobSet(lab, ["a", "b", "c", "c"]) as jobs:
+        jobs.add("b", timeout=2)
+        await anyio.sleep(3)
+        jobs.discard("c")
+        await anyio.sleep(1)
+    ends = [("a", "ended"), ("b", "ended"), ("c", "abandoned")]
+    assert events[:3] == ends
+    assert sorted(events[3:]) == [("b", "abandoned"), ("c", "abandoned")]
