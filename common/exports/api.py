@@ -37,6 +37,7 @@ from common.polling.policy import PollPolicy
 from common.polling.wait import Probe
 from common.response.writes import Adopted
 from common.sources.get_all import get_all
+from common.sources.job_set import JobSet
 from common.sources.many import as_completed, wait_all
 from common.telemetry.events import Event, EventKind
 
@@ -66,6 +67,7 @@ __all__ = [
     "JobNotFound",
     "JobPartiallyFailed",
     "JobRef",
+    "JobSet",
     "JobState",
     "JobsError",
     "JobsFailed",

@@ -26,6 +26,12 @@ event loop.
 Two orders of events need care. A newcomer can join a job whose request is in flight: the sequence number of
 requests and waits says which began first, and a reply older than the wait tells it nothing but an end. And a
 request that was assigned may never be sent, because its leader was cancelled first: `remove` completes it.
+
+A waiter may also have no task of its own: thousands of them are the members of a set, which is told of their
+ends through `WaiterTasks`. They never park, and hold no role. One task works for all of them: it drives the
+poller with a waiter that waits for no job, which parks and becomes the timer like any other. A request whose
+leader is such a member is sent in a task that `WaiterTasks.lead` starts; the member's deadline bounds it, but
+it belongs to nobody, so that it goes on while anybody needs it, and is cut once nobody does (`remove`).
 """
 
 from __future__ import annotations
@@ -38,7 +44,7 @@ from operator import attrgetter
 import anyio
 
 from common.concurrency import parking
-from common.model.errors import UsageError
+from common.model.errors import JobsError, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef, Scope
 from common.polling.executor import PollExecutor
@@ -46,7 +52,7 @@ from common.polling.pollable import Pollable
 from common.polling.schedule import Deadlines, PollQueue
 from common.polling.throttle import Throttle
 from common.polling.wait_errors import source_closed
-from common.polling.waiters import PolledJob, PollRequest, Waiter
+from common.polling.waiters import PolledJob, PollRequest, Waiter, WaiterTasks
 from common.telemetry.events import Observer
 
 _Key = str | tuple[str, Scope]
@@ -76,6 +82,7 @@ class Poller:
         self._wake_at = math.inf
         self._active = 0
         self._in_flight = 0
+        self._sent_for: dict[PollRequest, None] = {}
         self._sequence = itertools.count(1)
         self._closed = False
 
@@ -95,12 +102,13 @@ class Poller:
 
         The task awaits it itself, in the one frame that a wait has: there are thousands of them at a time.
         """
-        if waiter.notified:
+        if _is_notified(waiter):
             return None
         now = self.now()
         self._dispatch(now)
         if now >= waiter.deadline:
             waiter.expire()  # its request was completed in the very moment of its deadline
+        if _is_notified(waiter):
             return None
         if waiter.request is not None:
             return self._send(waiter.request)
@@ -119,6 +127,9 @@ class Poller:
                     self._wake(waiter)
                 if waiter.request is not None and waiter.request.scope is not None:
                     waiter.request.scope.cancel()
+        for request in self._sent_for:
+            if request.scope is not None:
+                request.scope.cancel()
 
     # Adding and removing waiters
 
@@ -165,12 +176,47 @@ class Poller:
         request, waiter.request = waiter.request, None
         if request is not None:
             self._complete(request)  # cancelled after it was chosen as a leader, before it sent the request
-        if not job.waiters and not job.in_flight:
-            self._drop(job)
+        if not job.waiters:
+            if not job.in_flight:
+                self._drop(job)
+            elif self._sent_for:
+                self._cut_unneeded(job)
         if self._timer is waiter:
             self._elect_timer()
         self._queue.prune(len(self._jobs))
         self._deadlines.discard(waiter, self._active)
+
+    def rearm(self, waiter: Waiter) -> None:
+        """Let a wait go on that was notified of a change, which has been taken note of."""
+        waiter.notified = False
+        self._enqueue(self._jobs[_key(waiter.ref)])
+
+    def waiters_of(self, tasks: WaiterTasks, ref: JobRef | None = None) -> list[Waiter]:
+        """Return the waiters that these tasks work for, in the order of their jobs; of one job, if named."""
+        if ref is None:
+            jobs = list(self._jobs.values())
+        else:
+            job = self._jobs.get(_key(ref))
+            jobs = [] if job is None else [job]
+        return [waiter for job in jobs for waiter in job.waiters if waiter.tasks is tasks]
+
+    def leave(self, driver: Waiter) -> None:
+        """End the work of a waiter that waits for no job: its role goes to another."""
+        self._parked.pop(driver, None)
+        if self._timer is driver:
+            self._elect_timer()
+
+    def wake(self, driver: Waiter) -> None:
+        """Let a waiter that waits for no job look what its members were notified of."""
+        driver.notified = True
+        self._wake(driver)
+
+    def _cut_unneeded(self, job: PolledJob) -> None:
+        for request in self._sent_for:
+            if job in request.jobs and not any(each.waiters for each in request.jobs):
+                if request.scope is not None:
+                    request.scope.cancel()
+                return
 
     def _drop(self, job: PolledJob) -> None:
         job.due = math.inf  # makes its items in the queue stale
@@ -179,6 +225,9 @@ class Poller:
             del self._jobs[key]
 
     def _wake(self, waiter: Waiter) -> None:
+        if waiter.tasks is not None:
+            waiter.tasks.notify(waiter)
+            return
         self._parked.pop(waiter, None)
         if waiter.handle is not None:
             self._parking.unpark(waiter)
@@ -258,17 +307,39 @@ class Poller:
     def _assign(self, jobs: list[PolledJob], now: float) -> None:
         for job in jobs:
             job.due = job.first_due = math.inf
-        waiters = [waiter for job in jobs for waiter in job.waiters if waiter.active and not waiter.notified]
+        waiters = [waiter for job in jobs for waiter in job.waiters if _needs_reply(waiter)]
         leader = max(waiters, key=attrgetter("deadline"), default=None)
         if leader is None or leader.deadline <= now:
             return  # nobody is left who could wait for the reply
         for job in jobs:
             job.in_flight = True
         self._in_flight += 1
-        leader.request = PollRequest(
-            next(self._sequence), jobs, leader, self._pollable.batch_limit, len(self._jobs)
-        )
+        request = PollRequest(next(self._sequence), jobs, leader, self._pollable.batch_limit, len(self._jobs))
+        if leader.tasks is not None:
+            self._sent_for[request] = None
+            leader.tasks.lead(request)
+            return
+        leader.request = request
         self._wake(leader)
+
+    async def send_for(self, request: PollRequest) -> None:
+        """Send a request whose leader has no task, in the running one.
+
+        What is no reply of the server's ends the leader's wait, if it is one of ours, else it is raised.
+        """
+        leader = request.leader
+        try:
+            if any(_needs_reply(waiter) for job in request.jobs for waiter in job.waiters):
+                with anyio.CancelScope(deadline=leader.deadline) as scope:
+                    request.scope = scope
+                    await self._executor.execute(request)
+        except JobsError as error:
+            if _needs_reply(leader):
+                error.about(leader.ref, leader.last_observed)
+                leader.fail(error)
+                self._wake(leader)
+        finally:
+            self._complete(request)
 
     async def _send(self, request: PollRequest) -> None:
         leader = request.leader
@@ -291,6 +362,7 @@ class Poller:
         if request.completed:
             return
         request.completed = True
+        self._sent_for.pop(request, None)
         self._in_flight -= 1
         for job in request.jobs:
             job.in_flight = False
@@ -304,6 +376,14 @@ class Poller:
             self._wake_timer(
                 self._next_wake(now)
             )  # it may sleep until a request completes, as this one just did
+
+
+def _is_notified(waiter: Waiter) -> bool:
+    return waiter.notified  # not twice the same for a type checker, which sees no change in between
+
+
+def _needs_reply(waiter: Waiter) -> bool:
+    return waiter.active and not waiter.notified
 
 
 def _key(ref: JobRef) -> _Key:

@@ -19,7 +19,7 @@ from common.model.states import JobState
 from common.polling.policy import PollPolicy
 from common.polling.poller import Poller
 from common.polling.wait_progress import DelayRule
-from common.polling.waiters import Waiter
+from common.polling.waiters import Waiter, WaiterTasks
 from common.telemetry.events import EventKind, logger, tell
 
 Probe = Callable[[JobRef, Job | None], Awaitable[JobState | Job]]
@@ -76,7 +76,14 @@ class Wait(Waiter):
 
     @classmethod
     def begin(
-        cls, poller: Poller, ref: JobRef, seen: Job | None, spec: WaitSpec, *, terminal_only: bool
+        cls,
+        poller: Poller,
+        ref: JobRef,
+        seen: Job | None,
+        spec: WaitSpec,
+        *,
+        terminal_only: bool,
+        tasks: WaiterTasks | None = None,
     ) -> Wait:
         """Return a wait that begins now, on the clock of the running loop."""
         began, timeout = poller.now(), spec.timeout
@@ -92,6 +99,7 @@ class Wait(Waiter):
             last=seen,
             delay=spec.delay,
             retention=spec.retention,
+            tasks=tasks,
             terminal_only=terminal_only,
             single_read=timeout == 0,
         )
@@ -131,27 +139,46 @@ class Wait(Waiter):
         if error is not None:
             await self._abandoned(error)
             return
-        if self.expired and not self.end_without_results():
-            raise self._ended_with(self.timeout_error())
-        if self.error is not None:
+        if self.asks_probe:
             try:
-                await self._failed(self.error)
+                await self.ask_probe()
             except BaseException as late:
                 await self._abandoned(late)
                 raise
+        failure = self.take_failure()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback has this frame: what is in a cycle is left to the collector
+
+    @property
+    def asks_probe(self) -> bool:
+        """Whether the caller's probe decides how the wait ends."""
+        lost = self.not_found and self.error is not None and not self.expired
+        return lost and self.spec.resolve_gone is not None
+
+    def take_failure(self) -> JobsError | None:
+        """Return the exception that the wait has ended with; None where there is a job to tell, ``last``.
+
+        An end is told to the observer. A wait that has not ended may be notified again.
+        """
+        if self.expired and not self.end_without_results():
+            return self.end_with(self.timeout_error())
+        if self.error is not None:
+            error, self.error = self.error, None
+            return self.end_with(error)
         _set_notified(self, notified=False)
         observer = self.poller.observer
         if self.ended and (observer is not None or logger.isEnabledFor(logging.DEBUG)):
             tell(observer, EventKind.ENDED, self.ref, self.last)
+        return None
 
-    async def _failed(self, error: JobsError) -> None:
+    async def ask_probe(self) -> None:
+        """Take the state that the caller's probe finds. Raise what it raises."""
         probe = self.spec.resolve_gone
-        if not self.not_found or probe is None:
-            self.clear_error()
-            try:
-                raise error
-            finally:
-                del error  # its traceback has this frame: what is in a cycle is left to the collector
+        if probe is None:
+            return
         # The probe of a single read, which has no deadline, is bounded too.
         limit = self.began + PROBE_LIMIT if self.single_read else self.deadline
         with anyio.CancelScope(deadline=limit) as scope:
@@ -167,14 +194,19 @@ class Wait(Waiter):
 
     async def _abandoned(self, error: BaseException) -> None:
         if isinstance(error, JobsError):
-            self._ended_with(error)
+            self.end_with(error)
             return
-        tell(self.poller.observer, EventKind.ABANDONED, self.ref, self.last)
+        self.abandon()
         over = self.last is not None and self.last.done
         if self.spec.cancel is not None and not over and is_cancellation(error):
             await cancel_remote(self.spec.cancel, self.ref)
 
-    def _ended_with(self, error: JobsError) -> JobsError:
+    def abandon(self) -> None:
+        """Tell the observer that nobody waits any more."""
+        tell(self.poller.observer, EventKind.ABANDONED, self.ref, self.last)
+
+    def end_with(self, error: JobsError) -> JobsError:
+        """End the wait with an exception, and return it."""
         self.finish()
         tell(self.poller.observer, EventKind.ENDED, self.ref, self.last, error)
         return error

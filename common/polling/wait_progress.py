@@ -156,6 +156,22 @@ class WaitProgress:
             return False
         return self.job_not_found(error, sent_at=sent_at) is None
 
+    def run_time(self, now: float) -> float:
+        """Return for how many seconds the job had been running when it was last seen; never seen, by now."""
+        if self.last is None or self._last_seen is None:
+            return self._head_start + max(0.0, now - self.began)
+        waited = self._head_start + max(0.0, self._last_seen - self.began)
+        return run_time(self.last, self._seen_at or self.last.observed_at, waited)
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When the job was last seen, by this machine's clock; None for never."""
+        return self._seen_at or (self.last.observed_at if self.last is not None else None)
+
+    def go_on(self, ran: float, timeout: float | None) -> None:
+        """Go on from another process's wait: the run time by then, and the timeout that was given there."""
+        self._head_start, self.timeout = ran, timeout
+
     def failing_for(self, now: float) -> float:
         """Return for how many seconds requests have brought no state of the job."""
         starts = (start for start in (self._outage_since, self._missing_since) if start is not None)

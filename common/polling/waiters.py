@@ -1,9 +1,9 @@
-"""The poller's records: a `Waiter` a task, a `PolledJob` a job, a `PollRequest` a request in flight."""
+"""The poller's records: a `Waiter` a wait, a `PolledJob` a job, a `PollRequest` a request in flight."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import attrs
@@ -20,8 +20,10 @@ from common.polling.wait_progress import WaitProgress
 # with thousands of waits these bytes are most of what a wait costs.
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
 class Waiter(WaitProgress):
-    """One task that waits for one job."""
+    """One wait for one job: of a task of its own, or one of many that `WaiterTasks` work for."""
 
+    tasks: WaiterTasks | None = None
+    """Who does its work; None for the task of its own."""
     terminal_only: bool = False
     """Notified of the end alone; a watch is notified of each change."""
     single_read: bool = False
@@ -31,7 +33,7 @@ class Waiter(WaitProgress):
     deadline_key: int = attrs.field(default=0, init=False)
     """By which `Deadlines` knows it; 0 for none."""
     active: bool = attrs.field(default=False, init=False)
-    """Whether its task takes steps in the poller."""
+    """Whether it counts: its task takes steps in the poller, or others do for it."""
     handle: Any = attrs.field(default=None, init=False)
     """What its parked task is woken by, None while it is not parked."""
     request: PollRequest | None = attrs.field(default=None, init=False)
@@ -61,6 +63,18 @@ class Waiter(WaitProgress):
         """End the wait with an exception of its own."""
         self.error = error
         self.notified = True
+
+
+class WaiterTasks(Protocol):
+    """Who works for waiters that have no task of their own."""
+
+    def notify(self, waiter: Waiter) -> None:
+        """Take note that there is something to tell. Called while its job's waiters are looked through."""
+        ...
+
+    def lead(self, request: PollRequest) -> None:
+        """Send a request in a task, by `Poller.send_for`."""
+        ...
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -104,7 +118,7 @@ class PolledJob:
 
 @attrs.define(eq=False, weakref_slot=False)
 class PollRequest:
-    """One request: the jobs that it asks about, and the waiter whose task runs it."""
+    """One request: the jobs that it asks about, and the waiter whose task runs it, or is run for it."""
 
     sequence: int
     jobs: list[PolledJob]

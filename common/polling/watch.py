@@ -13,6 +13,7 @@ from common.model.job import Job
 from common.model.refs import JobRef
 from common.polling.poller import Poller
 from common.polling.wait import Wait, WaitSpec
+from common.polling.waiters import WaiterTasks
 
 
 class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
@@ -87,3 +88,19 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def begin_wait(watch: Watch, tasks_in: Callable[[Poller], WaiterTasks], *, terminal_only: bool) -> Wait:
+    """Return the wait that a watch would be the steps of, for tasks that work for many of one poller."""
+    poller, seen, spec = _parts(watch)
+    return Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks_in(poller))
+
+
+def poller_of(watch: Watch) -> Poller:
+    """Return the poller of a watch's source, of the running event loop."""
+    return _parts(watch)[0]
+
+
+def _parts(watch: Watch) -> tuple[Poller, Job | None, WaitSpec]:
+    # They are nothing for those who iterate, and a watch is all that a source makes of a wait's arguments.
+    return watch._poller(), watch._seen, watch._spec  # pyright: ignore[reportPrivateUsage]

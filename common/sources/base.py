@@ -108,11 +108,14 @@ class BaseSource(AsyncContext):
             error.ref = ref
             raise
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("the source is closed: make a new one, or close it later")
+
     async def look_at(self, jobs: Sequence[JobLike]) -> list[Outcome]:
         """Return one observation of each job, or what went wrong with it, as `common.get_all` does."""
         refs = [self._refs.resolve(job) for job in jobs]
-        if self._closed:
-            raise UsageError("the source is closed: make a new one, or close it later")
+        self._check_open()
         outcomes = await BatchLook(self._pollable, self._throttle, self._read, self._read_results).at(refs)
         if self._closed:  # meanwhile, which is no mistake of this call
             for place, outcome in enumerate(outcomes):

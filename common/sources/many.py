@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
-from typing import Literal, Self, overload
-
-import anyio
-import anyio.abc
-import anyio.lowlevel
+from typing import Any, Literal, Self, overload
 
 from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError, JobsFailed, UsageError, job_failure
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.polling.policy import PollPolicy
-from common.polling.wait import OnCancel, Probe, cancel_remote, is_cancellation
-from common.sources.batch_look import Outcome
-from common.sources.fleet import Member, Routed, route_all
+from common.polling.wait import OnCancel, Probe, Wait
+from common.polling.watch import Watch
+from common.sources.checkpoint import Resumed
+from common.sources.fleet import Member
+from common.sources.job_set import JobSet, Outcome
 
 ReturnWhen = Literal["all", "first", "first_failure"]
 """When `wait_all` returns: once all have ended, or one has, or one has ended without success."""
@@ -117,26 +114,9 @@ def as_completed(
     them. The other keywords are those of ``wait``. Raise `UsageError` or `WrongSource` for any of the jobs
     before the first request.
     """
-    wanted = route_all(source, jobs)
-    # Made and dropped: whatever is wrong with the call is raised now, by the source itself.
-    refs = [
-        owner.watch(job, timeout=timeout, on_cancel=on_cancel, resolve_gone=resolve_gone, policy=policy).ref
-        for owner, job in wanted
-    ]
-
-    async def wait(routed: Routed) -> Outcome:
-        owner, job = routed
-        try:
-            return await owner.wait(
-                job, timeout=timeout, check=False, resolve_gone=resolve_gone, policy=policy
-            )
-        except JobsError as error:
-            return error
-
-    async def cancel(ref: JobRef) -> None:
-        await cancel_remote(source.cancel, ref)
-
-    return Completed(refs, wanted, wait, cancel if on_cancel == "cancel" else None)
+    return Completed(
+        source, jobs, timeout=timeout, on_cancel=on_cancel, resolve_gone=resolve_gone, policy=policy
+    )
 
 
 class Completed(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
@@ -145,75 +125,48 @@ class Completed(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     ``outcomes`` are those so far, in the order of the jobs, None for a wait that has not ended.
     """
 
-    def __init__(
-        self,
-        refs: list[JobRef],
-        jobs: list[Routed],
-        wait: Callable[[Routed], Awaitable[Outcome]],
-        cancel: Callable[[JobRef], Awaitable[None]] | None = None,
-    ) -> None:
-        self.refs = refs
-        self.outcomes: list[Outcome | None] = [None] * len(jobs)
-        self._jobs = jobs
-        self._wait = wait
-        self._cancel = cancel
-        self._left = len(jobs)
-        self._group: anyio.abc.TaskGroup | None = None
-        self._ended: deque[Outcome] = deque()
-        self._news = anyio.Event()
+    def __init__(self, source: Member, jobs: Iterable[JobLike], **options: Any) -> None:
+        self._waits = _NumberedSet(source, jobs, **options)
+        self.refs: list[JobRef] = self._waits.refs
+        self.outcomes: list[Outcome | None] = self._waits.outcomes
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
-        if self._group is None:
-            raise UsageError(
-                "as_completed() holds waits: iterate within 'async with as_completed(…) as done:'"
-            )
-        if not self._left:
-            raise StopAsyncIteration
-        self._left -= 1  # before the wait: several may iterate, and each outcome is for one of them
-        try:
-            await anyio.lowlevel.checkpoint()
-            while not self._ended:
-                self._news = anyio.Event() if self._news.is_set() else self._news
-                await self._news.wait()
-            return self._ended.popleft()
-        except BaseException:
-            self._left += 1
-            raise
+        return await anext(self._waits)
 
     async def __aenter__(self) -> Self:
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        for index, job in enumerate(self._jobs):
-            self._group.start_soon(self._follow, index, job)
+        await self._waits.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        group, self._left = self._group, 0
-        if group is None:
-            return
-        if error is None or not is_cancellation(error):
-            self._cancel = None  # waits that nobody needs any more are ended here, and not by their caller
-        group.cancel_scope.cancel()
-        # The group gets no exception of the block to wrap: it comes out as it is.
-        await group.__aexit__(None, None, None)
+        await self._waits.__aexit__(kind, error, trace)
 
-    async def _follow(self, index: int, job: Routed) -> None:
-        try:
-            self.outcomes[index] = outcome = await self._wait(job)
-        except BaseException as error:
-            ended = isinstance(job[1], Job) and job[1].done
-            if not is_cancellation(error):
-                self._cancel = None  # the other waits end because of this one
-            elif self._cancel is not None and not ended:
-                await self._cancel(self.refs[index])
-            raise
-        self._ended.append(outcome)
-        self._news.set()
+
+class _NumberedSet(JobSet):
+    """A set that is closed from the start, and keeps the outcomes by the numbers of their jobs."""
+
+    def __init__(self, source: Member, jobs: Iterable[JobLike], **options: Any) -> None:
+        super().__init__(source, jobs, **options)
+        self.refs: list[JobRef] = [watch.ref for watch, _ in self._first]
+        self.outcomes: list[Outcome | None] = [None] * len(self._first)
+        self._numbers: dict[Wait, int] = {}
+        self.close()
+
+    def _new(self, watch: Watch, resumed: Resumed | None = None) -> Wait:
+        wait = super()._new(watch, resumed)
+        self._numbers[wait] = len(self._numbers)
+        return wait
+
+    def _tell(self, wait: Wait, outcome: Outcome | None) -> None:
+        self.outcomes[self._numbers[wait]] = outcome
+        super()._tell(wait, outcome)
+
+    def _words(self) -> str:
+        return "as_completed(…)"
 
 
 def _succeeded(outcome: Outcome) -> bool:

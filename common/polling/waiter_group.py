@@ -1,0 +1,96 @@
+"""The tasks that work for many waits of one poller, none of which has a task of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import anyio.abc
+import anyio.lowlevel
+
+from common.model.refs import JobRef
+from common.polling.poller import Poller
+from common.polling.wait import Wait, is_cancellation
+from common.polling.waiters import PollRequest, Waiter
+
+
+class WaiterGroup:
+    """Works for waits of one poller in tasks of ``tasks``: one that drives, and one for each request.
+
+    ``settle`` is called with each wait that has something to tell, soon after it was notified; it calls
+    `remove` for one that has ended, or `rearm`.
+    """
+
+    def __init__(self, poller: Poller, tasks: anyio.abc.TaskGroup, settle: Callable[[Wait], None]) -> None:
+        self.poller = poller
+        self.failed = False
+        """Whether a task has ended with an exception of its own, which cancels all the others."""
+        self._tasks = tasks
+        self._settle = settle
+        self._size = 0
+        self._notified: list[Wait] = []
+        self._driver: Waiter | None = None
+
+    def add(self, wait: Wait) -> None:
+        """Begin a wait. Raise `UsageError` if its source is closed."""
+        self.poller.add(wait)
+        wait.entered = True
+        self._size += 1
+        if self._driver is None:
+            # It waits for no job: its ref is never read.
+            self._driver = Waiter(ref=wait.ref, policy=wait.policy, began=wait.began)
+            self._tasks.start_soon(self._drive, self._driver)
+
+    def remove(self, wait: Wait) -> None:
+        """End a wait."""
+        wait.entered = False
+        self.poller.remove(wait)
+        self._size -= 1
+
+    def waits(self, ref: JobRef | None = None) -> list[Wait]:
+        """Return the waits that have not been removed; those for one job, if named."""
+        return cast("list[Wait]", self.poller.waiters_of(self, ref))
+
+    def notify(self, waiter: Waiter) -> None:
+        """See `WaiterTasks`. Nothing is settled here, where the waiters of a job are being looked through."""
+        self._notified.append(cast("Wait", waiter))
+        if self._driver is not None and not self._driver.notified:
+            self.poller.wake(self._driver)
+
+    def lead(self, request: PollRequest) -> None:
+        """See `WaiterTasks`."""
+        self._tasks.start_soon(self._send, request)
+
+    async def _send(self, request: PollRequest) -> None:
+        try:
+            await self.poller.send_for(request)
+        except BaseException as error:
+            self._abandon(error)
+            raise
+
+    async def _drive(self, driver: Waiter) -> None:
+        try:
+            await anyio.lowlevel.checkpoint()  # whatever begins before the next turn joins the first request
+            while True:
+                driver.notified = False
+                notified, self._notified = self._notified, []
+                for wait in notified:
+                    self._settle(wait)
+                if not self._size:
+                    break
+                if notified:  # ends come by the thousand: let others run between two lots of them
+                    await anyio.lowlevel.checkpoint()
+                while (step := self.poller.next_step(driver)) is not None:
+                    await step
+        except BaseException as error:
+            self._abandon(error)
+            raise
+        finally:
+            self._driver = None
+            self.poller.leave(driver)
+
+    def _abandon(self, error: BaseException) -> None:
+        """Let no more requests be sent for these waits: all the tasks are being cancelled."""
+        self.failed = self.failed or not is_cancellation(error)
+        for wait in self.waits():
+            wait.active = False

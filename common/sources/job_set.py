@@ -1,0 +1,344 @@
+"""A set of waits that grows and shrinks while it runs.
+
+A member is a record in the poller of its source, a `Wait` without a task. What works for the members is one
+`WaiterGroup` for each poller, in the set's own task group: a task that drives the poller, and one for each
+request in flight. So a hundred thousand members cost their records, and the requests are those that as many
+waits would share.
+
+A member goes through these states, each step at once, in one turn of the event loop:
+
+- *waiting*: in the poller, until that notifies the group, which calls `_settle`;
+- *asking*: the caller's ``resolve_gone`` runs in a task, about a job that the server has forgotten;
+- *untold*: ended, out of the poller, its outcome kept until a consumer takes it. So a slow consumer delays no
+  request and no other member, and no end is lost. A change is not kept: an untold one is a mark at a member
+  that still waits, and what the consumer gets is the member's last observation by then.
+
+`discard` of a waiting member leaves it to `_settle` to take it out of the poller: an observer may call it
+while the poller looks through the waiters of the job.
+
+Leaving the set takes the members out of the pollers first, then cancels the tasks, which hand on what they
+were doing for other waits. A cancellation from outside reaches the tasks before the block is left: the first
+of them makes its group send nothing more (`WaiterGroup`), for each new task would be cancelled too.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from itertools import chain
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+
+from common.model.async_only import AsyncContext, AsyncIteration
+from common.model.errors import JobsError, UsageError
+from common.model.job import Job, JobLike
+from common.model.refs import JobRef
+from common.options import read_timeout
+from common.polling.policy import PollPolicy
+from common.polling.poller import Poller
+from common.polling.wait import OnCancel, Probe, Wait, cancel_remote, is_cancellation
+from common.polling.waiter_group import WaiterGroup
+from common.polling.watch import Watch, begin_wait, poller_of
+from common.sources.base import BaseSource
+from common.sources.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
+from common.sources.fleet import BaseFleet, Member
+
+Outcome = Job | JobsError
+"""How one wait ended: with the job, or with the exception that ``wait`` would have raised."""
+
+
+class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
+    """Many waits at once: ``async with JobSet(source, refs) as jobs:``, then ``async for outcome in jobs:``.
+
+    An outcome is the `Job`, failed or not, or the `JobsError` that its wait ended with; both have ``ref``.
+    The iteration ends once every outcome was told and the set is closed (`close`); it waits for more
+    otherwise. With ``changes=True`` it also tells each job's first observation and its changes, as
+    `Job` objects that are not ``done``; a slow consumer gets the latest one of each job. Several tasks may
+    iterate, and each outcome is told to one of them.
+
+    ``source`` may be a `Fleet`: the jobs may be of several systems. ``timeout`` is in seconds, for each job
+    from when it was added. ``on_cancel="cancel"`` asks the servers to cancel the jobs if the task that
+    entered the set is cancelled. ``resolve_gone`` and ``policy`` are those of ``wait``. ``checkpoint`` is
+    what `checkpoint` returned, perhaps in another process: its waits go on. Leaving the block ends the waits
+    that are left, and leaves their jobs alone.
+
+    Raise `UsageError` or `WrongSource` for any of the jobs before the first request. An exception that is no
+    `JobsError`, such as one of ``resolve_gone``, ends the set, and comes out of the block in a group.
+    """
+
+    def __init__(
+        self,
+        source: Member,
+        jobs: Iterable[JobLike] = (),
+        *,
+        changes: bool = False,
+        timeout: float | None = None,
+        on_cancel: OnCancel = "leave",
+        resolve_gone: Probe | None = None,
+        policy: PollPolicy | None = None,
+        checkpoint: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(source, BaseSource | BaseFleet):
+            raise UsageError(f"a JobSet takes a source, or a Fleet of sources, not {type(source).__name__}")
+        if isinstance(jobs, str) or not isinstance(jobs, Iterable):
+            raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
+        self._source = source
+        self._changes = changes
+        self._timeout = None if timeout is None else read_timeout(timeout)
+        self._on_cancel: OnCancel = on_cancel
+        self._resolve_gone = resolve_gone
+        self._policy = policy
+        self._closed = False
+        self._left = False
+        self._failed = False
+        self._size = 0
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._groups: dict[Poller, WaiterGroup] = {}
+        self._untold: OrderedDict[Wait, Outcome | None] = OrderedDict()
+        self._asking: dict[Wait, anyio.CancelScope] = {}
+        self._discarded: set[Wait] = set()
+        self._abandoned: list[Wait] = []
+        self._now = 0.0
+        self._news = anyio.Event()
+        resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
+        # Made now: whatever is wrong with the call is raised before anything begins.
+        self._first: list[tuple[Watch, Resumed | None]] = [
+            *((self._watch(each.job, each.remaining), each) for each in resumed),
+            *((self._watch(job, timeout), None) for job in jobs),
+        ]
+
+    def add(self, job: JobLike, *, timeout: float | None = None) -> JobRef:
+        """Add a wait for one job, from any task of the event loop, and return the job's complete ref.
+
+        ``timeout`` is in seconds from now, None for the set's. A job that is added twice is waited for twice,
+        each time with its own deadline, and has two outcomes, but its requests are shared. Raise
+        `WrongSource`, and `UsageError` also if the set or the source is closed.
+        """
+        if self._closed or self._left:
+            raise UsageError("the set is closed: nothing can be added to it")
+        watch = self._watch(job, self._timeout if timeout is None else timeout)
+        self._begin(self._new(watch))
+        return watch.ref
+
+    def discard(self, job: JobLike) -> bool:
+        """Take back one `add` of a job, the last one: its outcome is not told. The job is left alone.
+
+        Return whether there was one; False if all outcomes of the job have been told. A job that was added
+        twice is waited for once more. Raise `WrongSource` or `UsageError` for what is no job of the source.
+        """
+        wait = self._find(self._watch(job, None))
+        if wait is None:
+            return False
+        self._untold.pop(wait, None)
+        if wait in self._asking:
+            self._asking.pop(wait).cancel()
+        elif wait.entered:
+            self._discarded.add(wait)
+            if not wait.notified:
+                wait.notified = True
+                self._group(wait.poller).notify(wait)
+        self._size -= 1
+        self._wake()
+        return True
+
+    def close(self) -> None:
+        """Take no more jobs: the iteration ends with the last outcome. Safe to call twice."""
+        self._closed = True
+        self._wake()
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return all waits whose outcome has not been told, as plain data for ``json.dumps``.
+
+        Another process goes on from it, at the pace that each job had, with the same deadlines:
+        ``JobSet(source, checkpoint=data)``. It takes some 110 bytes a wait as JSON, and those of a whole job
+        where one has ended. A job that a consumer was told of is not in it. After the block was left, it
+        returns the waits that were left then.
+        """
+        now = self._now if self._left else anyio.current_time()
+        ended = {wait: outcome for wait, outcome in self._untold.items() if outcome is not None}
+        rows = [write_row(wait, None, now) for wait in self._unended()]
+        for wait, outcome in ended.items():
+            rows.append(write_row(wait, outcome if isinstance(outcome, Job) else None, now))
+        return write_checkpoint(rows)
+
+    def __len__(self) -> int:
+        """How many outcomes have not been told."""
+        return self._size
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        if self._tasks is None:
+            raise UsageError(
+                f"{self._words()} holds waits: iterate within 'async with {self._words()} as …:'"
+            )
+        await anyio.lowlevel.checkpoint()
+        while not self._untold:
+            if self._left or (self._closed and not self._size):
+                raise StopAsyncIteration
+            self._news = anyio.Event() if self._news.is_set() else self._news
+            await self._news.wait()
+        wait, outcome = self._untold.popitem(last=False)
+        if outcome is None:
+            if wait.last is None:
+                raise AssertionError("a change was told of a job that was never seen")
+            return wait.last
+        self._size -= 1
+        self._wake()
+        return outcome
+
+    async def __aenter__(self) -> Self:
+        if self._tasks is not None:
+            raise UsageError("a set is entered once: make another one")
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        first, self._first = self._first, []
+        for watch, resumed in first:
+            wait = self._new(watch, resumed)
+            try:
+                self._begin(wait)
+            except UsageError as error:  # its source is closed
+                self._size += 1
+                self._tell(wait, wait.end_with(error))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks = self._tasks
+        if tasks is None:
+            return
+        # A task of the set that failed has cancelled the block; nobody else wants the jobs cancelled.
+        failed = self._failed or any(group.failed for group in self._groups.values())
+        cancelled = error is not None and is_cancellation(error) and not failed
+        self._now, self._abandoned, self._left = anyio.current_time(), self._unended(), True
+        for group in self._groups.values():
+            for wait in group.waits():
+                group.remove(wait)
+                wait.abandon()
+        for wait in [wait for wait, outcome in self._untold.items() if outcome is None]:
+            del self._untold[wait]
+        self._wake()
+        tasks.cancel_scope.cancel()
+        try:
+            # The group gets no exception of the block to wrap: it comes out as it is.
+            await tasks.__aexit__(None, None, None)
+        finally:
+            if cancelled:
+                await _cancel_jobs(self._abandoned)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._size} waits{', closed' if self._closed else ''}>"
+
+    def _words(self) -> str:
+        return "JobSet(…)"
+
+    def _watch(self, job: JobLike, timeout: float | None) -> Watch:
+        return self._source.watch(
+            job,
+            timeout=timeout,
+            on_cancel=self._on_cancel,
+            resolve_gone=self._resolve_gone,
+            policy=self._policy,
+        )
+
+    def _group(self, poller: Poller) -> WaiterGroup:
+        group = self._groups.get(poller)
+        if group is None:
+            if self._tasks is None:
+                raise UsageError(f"nothing can be added before 'async with {self._words()} as …:'")
+            group = self._groups[poller] = WaiterGroup(poller, self._tasks, self._settle)
+        return group
+
+    def _new(self, watch: Watch, resumed: Resumed | None = None) -> Wait:
+        wait = begin_wait(watch, self._group, terminal_only=not self._changes)
+        if resumed is not None:
+            wait.go_on(resumed.ran, resumed.timeout)
+        return wait
+
+    def _begin(self, wait: Wait) -> None:
+        if not wait.ended:
+            self._group(wait.poller).add(wait)
+        self._size += 1
+        if wait.ended:
+            self._end(wait)
+
+    def _settle(self, wait: Wait) -> None:
+        """Take note of what a waiting member was notified of."""
+        group = self._group(wait.poller)
+        if not wait.entered:
+            return  # the block was left meanwhile
+        if wait in self._discarded:
+            self._discarded.remove(wait)
+            group.remove(wait)
+            wait.abandon()
+        elif not (wait.ended or wait.expired or wait.error is not None):
+            self._tell(wait, None)
+            wait.poller.rearm(wait)
+        else:
+            group.remove(wait)
+            if wait.asks_probe and self._tasks is not None:
+                scope = self._asking[wait] = anyio.CancelScope()
+                self._tasks.start_soon(self._ask, wait, scope)
+            else:
+                self._end(wait)
+
+    async def _ask(self, wait: Wait, scope: anyio.CancelScope) -> None:
+        with scope:
+            try:
+                await wait.ask_probe()
+            except JobsError as error:
+                wait.fail(error)
+            except BaseException as error:
+                self._failed = self._failed or not is_cancellation(error)
+                wait.abandon()
+                raise
+        if self._asking.pop(wait, None) is not None and not self._left:
+            self._end(wait)
+
+    def _end(self, wait: Wait) -> None:
+        outcome = wait.take_failure() or wait.last
+        if outcome is None:
+            raise AssertionError("a wait ended with nothing to tell")
+        self._tell(wait, outcome)
+
+    def _tell(self, wait: Wait, outcome: Outcome | None) -> None:
+        self._untold[wait] = outcome
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+
+    def _find(self, watch: Watch) -> Wait | None:
+        """Return the last member for a job whose outcome has not been told."""
+        group, ref = self._groups.get(poller_of(watch)), watch.ref
+        waiting = group.waits(ref) if group is not None else []
+        asking = (wait for wait in reversed(self._asking) if wait.ref == ref)
+        ended = (wait for wait, outcome in reversed(self._untold.items()) if outcome and wait.ref == ref)
+        members = chain((wait for wait in reversed(waiting) if wait not in self._discarded), asking, ended)
+        return next(members, None)
+
+    def _unended(self) -> list[Wait]:
+        """Return the members that have not ended; after the block was left, those that had not then."""
+        if self._left:
+            return self._abandoned
+        waiting = [wait for group in self._groups.values() for wait in group.waits()]
+        return [*(wait for wait in waiting if wait not in self._discarded), *self._asking]
+
+
+async def _cancel_jobs(waits: Iterable[Wait]) -> None:
+    """Ask the servers to cancel the jobs of waits that are being cancelled, where that was asked for."""
+    wanted = {
+        wait.ref: wait.spec.cancel
+        for wait in waits
+        if wait.spec.cancel is not None and (wait.last is None or not wait.last.done)
+    }
+    with anyio.CancelScope(shield=True):
+        async with anyio.create_task_group() as group:
+            for ref, cancel in wanted.items():
+                group.start_soon(cancel_remote, cancel, ref)
