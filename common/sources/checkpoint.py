@@ -85,7 +85,7 @@ def _read_row(row: Any, number: int) -> Resumed:
             raise ValueError("a time is no number of seconds")
         remaining = None if deadline is None else max(0.0, deadline - time.time())
         if isinstance(named, Mapping):
-            job: JobRef | Job = from_dict(named)
+            job: JobRef | Job = _read_job(named)
         else:
             job = JobRef.parse(named)
             if seen is not None:
@@ -97,3 +97,10 @@ def _read_row(row: Any, number: int) -> Resumed:
         raise UsageError(
             f"wait {number} of the checkpoint is not as JobSet.checkpoint() wrote it: {error}"
         ) from None
+
+
+def _read_job(data: Mapping[str, Any]) -> Job:
+    job = from_dict(data)
+    if not isinstance(job, Job):
+        raise ValueError("an error stands in the place of a job")
+    return job

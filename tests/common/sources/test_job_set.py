@@ -33,6 +33,7 @@ from common import (
     Unsupported,
     UsageError,
     WrongSource,
+    to_dict,
 )
 from common.telemetry.events import Event, EventKind
 from tests.common.lab import EACH_SECOND, Lab
@@ -662,6 +663,7 @@ async def test_a_checkpoint_is_small_enough_for_a_heartbeat() -> None:
         {"version": 1, "waits": [["lab://lab.example/a", "running", 1, 5, "60", 70]]},
         {"version": 1, "waits": [[{"state": "failed"}, "failed", 1, 5]]},
         {"version": 1, "waits": ["lab"]},
+        {"version": 1, "waits": [[to_dict(UsageError("no")), None, 1, None]]},
     ],
     ids=str,
 )
