@@ -102,5 +102,5 @@ def _read_row(row: Any, number: int) -> Resumed:
 def _read_job(data: Mapping[str, Any]) -> Job:
     job = from_dict(data)
     if not isinstance(job, Job):
-        raise ValueError("an error stands in the place of a job")
+        raise TypeError("an error stands in the place of a job")
     return job
