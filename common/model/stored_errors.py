@@ -70,9 +70,11 @@ def structure_error(data: Mapping[str, Any], structure: Callable[[Any, Any], Any
     """
     stored: _StoredError = structure(data, _StoredError)
     cls = _CLASSES.get(stored.error, JobsError)
-    if issubclass(cls, errors.JobFailed) and stored.job is None:
-        raise DecodeError(f"a stored {stored.error} must have the job that failed", path="$.job")
     state: dict[str, Any] = {"ref": stored.ref, "_job": stored.job}
+    if issubclass(cls, errors.JobFailed):
+        if stored.job is None:
+            raise DecodeError(f"a stored {stored.error} must have the job that failed", path="$.job")
+        state["_failed"] = stored.job
     for name, kind in _fields_of(cls).items():
         try:
             state[name] = structure(stored.data[name], kind)
@@ -81,8 +83,6 @@ def structure_error(data: Mapping[str, Any], structure: Callable[[Any, Any], Any
     if stored.error not in _CLASSES:
         state |= {"unknown_kind": stored.error, "_data": stored.data, "_final": stored.final}
     error = errors.rebuild(cls, (stored.text,), state)
-    if isinstance(error, errors.JobFailed) and stored.job is not None:
-        error._failed = stored.job
     for note in stored.notes:
         error.add_note(note)
     return error
