@@ -25,11 +25,12 @@ API: dict[str, Any] = {
     "transient": True,
     "retry_after": 2.5,
 }
+UNAUTHORIZED: dict[str, Any] = {**API, "status": 401}
 ERRORS = [
     errors.TransportError("t", sent=False, dropped=True, misconfigured=True, ref=REF),
     errors.ApiError("a", **API),
     errors.RateLimited("r", **API, ref=REF, job=JOB),
-    errors.AuthenticationError("u", **(API | {"status": 401})),
+    errors.AuthenticationError("u", **UNAUTHORIZED),
     errors.DecodeError("d", path="$.x", transient=True),
     errors.JobNotFound("n", certain=True, ref=REF),
     errors.JobGone("g", ref=REF, job=JOB),
