@@ -22,8 +22,8 @@ MAX_DETAIL = 300
 MAX_CHAIN = 8
 """How many causes of an exception are looked at."""
 
-NO_SUCH_HOST = frozenset(
-    number for name in ("EAI_NONAME", "EAI_NODATA") if (number := getattr(socket, name, None)) is not None
+NO_SUCH_HOST: frozenset[int] = frozenset(
+    getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)
 )
 """What the resolver says of a name that does not exist, or has no address; EAI_AGAIN says nothing of it."""
 NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})

@@ -123,7 +123,7 @@ class TransportError(SourceError):
     the other plain http; that is ``transient`` only where the source has had a good reply before.
     """
 
-    transient = True
+    transient: bool = True
 
     def __init__(
         self,

@@ -166,7 +166,8 @@ class Wait(Waiter):
         if self.expired and not self.end_without_results():
             return self.end_with(self.timeout_error())
         if self.error is not None:
-            error, self.error = self.error, None
+            error = self.error
+            self.clear_error()
             return self.end_with(error)
         _set_notified(self, notified=False)
         observer = self.poller.observer

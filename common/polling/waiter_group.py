@@ -23,7 +23,7 @@ class WaiterGroup:
 
     def __init__(self, poller: Poller, tasks: anyio.abc.TaskGroup, settle: Callable[[Wait], None]) -> None:
         self.poller = poller
-        self.failed = False
+        self.failed: bool = False
         """Whether a task has ended with an exception of its own, which cancels all the others."""
         self._tasks = tasks
         self._settle = settle

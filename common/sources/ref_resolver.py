@@ -68,7 +68,7 @@ class RefResolver:
         self._any = JobRef(provider, endpoint, "any", scope)
         self.scope: Scope = self._any.scope
         self.aliases: frozenset[str] = read_aliases(aliases)
-        self.rule = ScopeRule(canonical_scope, frozenset(job_scope))
+        self.rule: ScopeRule = ScopeRule(canonical_scope, frozenset(job_scope))
         self._system_scope = self.rule.of_system(self.scope)
         self._check_ref = check_ref
 
