@@ -25,7 +25,7 @@ from tests.common.virtual import Backend, Footprint, virtual_time
 from tests.contract.systems import SOURCES, System, name_of
 from tests.faults.chaos.system_under_test import SystemUnderTest
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.unwatched]
 
 HOUR = 3_600.0
 WARM_UP = 1

@@ -1,6 +1,7 @@
 """The pytest plugin that looks at all that a test shows, and fails it for a secret among that.
 
-It is on for the whole suite, and says at the end how much it has looked at.
+It is on for the whole suite, but for tests marked ``unwatched``, and says at the end how much it has looked
+at.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ install()
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Record from before the first fixture until after the last."""
+    if item.get_closest_marker("unwatched") is not None:
+        return (yield)
     with recording() as item.stash[_RECORDER]:
         return (yield)
 
@@ -31,7 +34,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """Look for secrets in what the test and its fixtures have shown."""
     result = yield
-    recorder = item.stash[_RECORDER]
+    recorder = item.stash.get(_RECORDER, None)
+    if recorder is None:
+        return result
     # What Hypothesis draws as a secret may be any word, also a user's name in another example.
     found = [] if item.get_closest_marker("hypothesis") else recorder.leaks()
     if recorder.counts:

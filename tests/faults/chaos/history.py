@@ -153,9 +153,17 @@ class History:
 
         Such a token, if it replaced a rejected one, is not replaced again at once.
         """
-        accepted = {reply.token for reply in self.delivered(id, at) if not reply.unauthorized}
+        replies = self.delivered(id, at)
+        accepted = {reply.token for reply in replies if str(reply.exchange.result).startswith("2")}
         now = self.delivered(id, at, since=at)
         return any(reply.unauthorized and reply.token not in accepted for reply in now)
+
+    def token_replaced(self, at: float) -> bool:
+        """Whether a token was issued so shortly before that a rejection of it speaks against all tokens."""
+        return any(
+            not rejected and at - REJECTION_REMEMBERED - TOLERANCE <= completed <= at
+            for completed, rejected in self.sign_ins
+        )
 
     def rejected(self, id: str, at: float) -> bool:
         """Whether the server rejected a token at this moment, which is enough if there is no other token."""

@@ -115,6 +115,7 @@ def _check_error(
             rejections = sum(response is not None and response.status == 401 for response in responses)
             assert (
                 rejections >= 2
+                or (rejections and history.token_replaced(operation.completed_at))
                 or history.sign_in_rejected(operation.completed_at)
                 or not generator.sut.can_reauthenticate
             )

@@ -47,7 +47,7 @@ AUTH_METHODS: Mapping[str, Mapping[str, MakeAuth]] = {
     },
     "cf": {
         "client": lambda _token, _on_rotate: UAAClientCredentials("client", "secret"),
-        "password": lambda _token, on_rotate: UAAPassword("user", "password", on_rotate=on_rotate),
+        "password": lambda _token, on_rotate: UAAPassword("user", "correct-horse", on_rotate=on_rotate),
         "refresh": lambda token, on_rotate: UAARefreshToken(token, on_rotate=on_rotate),
     },
 }
