@@ -110,6 +110,7 @@ async def test_a_budget_too_small_for_the_waits_ends_in_silence_until_it_is_rene
     assert 0 < len(refused) < 8 * 4  # what was in flight beside the first refusal of each window
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counts", [(0,), (2000,), (0, 6000, 4000)], ids=str)
 @pytest.mark.parametrize("seconds", [60, 86_400])
 async def test_without_a_429_each_job_is_asked_about_within_the_maximum(

@@ -84,6 +84,7 @@ CASES: dict[str, tuple[Callable[..., HttpSource], Callable[[Any], Awaitable[int]
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "ask", "data"), CASES.values(), ids=CASES)
 async def test_a_large_response_is_decoded_in_a_thread_while_the_loop_goes_on(
     make: Callable[..., HttpSource],

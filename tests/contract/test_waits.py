@@ -48,6 +48,7 @@ async def test_a_watch_gives_each_state_once(system: System) -> None:
     assert states == [RUNNING, JobState.UNKNOWN, RUNNING, SUCCEEDED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", systems(JobState.QUEUED, PAUSED), ids=name_of)
 async def test_queued_and_paused_jobs_are_waited_through(system: System) -> None:
     async with system.rig() as rig:

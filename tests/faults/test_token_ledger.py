@@ -265,6 +265,7 @@ async def test_a_source_that_closes_leaves_its_sign_in_to_the_others(tmp_path: P
 # --- an API that refuses every token
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("latency", [0.0, 15.0])
 @all_ways

@@ -353,6 +353,7 @@ def context(ca: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca)
 
 
+@pytest.mark.slow
 async def test_over_tls_much_arrives_in_both_directions(tls_peer: TlsPeer, context: ssl.SSLContext) -> None:
     connection = await Connection.open("127.0.0.1", tls_peer.port, context)
     async with anyio.create_task_group() as group:

@@ -95,6 +95,7 @@ MOMENTS: dict[str, tuple[bytes | None, bytes | None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contents", MOMENTS.values(), ids=MOMENTS)
 async def test_files_in_the_midst_of_being_replaced_break_nothing(
     contents: tuple[bytes | None, bytes | None], tmp_path: Path
@@ -124,6 +125,7 @@ def spoil(path: str, content: bytes | None) -> None:
         Path(path).write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, b"", FIRST.pem[:200]], ids=["gone", "empty", "half"])
 async def test_a_ca_file_in_the_midst_of_being_replaced_breaks_nothing(
     content: bytes | None, tmp_path: Path

@@ -174,6 +174,7 @@ async def test_what_joins_a_fleet_within_a_fleet_is_found_from_outside() -> None
             outer.ref(job_of("c"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 async def test_of_fifty_systems_that_come_and_go_no_end_is_lost_or_told_twice(seed: int) -> None:
     chance = Random(seed)

@@ -271,6 +271,7 @@ async def test_a_timeout_of_zero_reads_once() -> None:
     assert len(lab.asked) == 2
 
 
+@pytest.mark.slow
 async def test_thousands_of_deadlines_at_once_leave_others_their_turns() -> None:
     lab = lab_of(0)
     lab.latency = lambda _: NEVER
@@ -637,6 +638,7 @@ async def test_a_job_that_was_seen_before_a_checkpoint_is_gone_and_not_unknown_a
     assert kinds == {"a": JobGone, "never-seen": JobNotFound}
 
 
+@pytest.mark.slow
 async def test_a_checkpoint_is_small_enough_for_a_heartbeat() -> None:
     lab = lab_of()
     ids = [f"b5145e1d-53cd-11f1-8efa-{n:012}" for n in range(1000)]
@@ -737,6 +739,7 @@ async def test_a_set_works_within_its_block_once() -> None:
 # Long random courses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 async def test_nothing_is_lost_or_told_twice_while_a_set_grows_shrinks_and_is_handed_on(seed: int) -> None:
     random = Random(seed)
