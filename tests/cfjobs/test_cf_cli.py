@@ -268,8 +268,9 @@ def test_a_file_of_something_else_is_one_clear_error(login: Login, content: byte
 def test_no_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cf login"):
         CFJobs.from_cf_config(tmp_path)
+    no_path: Any = 7
     with pytest.raises(UsageError, match="path="):
-        CFJobs.from_cf_config(7)  # type: ignore[arg-type]
+        CFJobs.from_cf_config(no_path)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,9 @@ async def test_another_login_in_the_file_is_not_sent_here(login: Login, changes:
         await jobs.get("j")
         login.write(**changes)
         there = login.path.read_bytes()
-        await jobs._client._signer.refresh({"Authorization": f"Bearer {ACCESS}"})  # type: ignore[union-attr]
+        signer = jobs._client._signer
+        assert signer is not None
+        await signer.refresh({"Authorization": f"Bearer {ACCESS}"})
     assert wire.form()["refresh_token"] == REFRESH
     assert login.path.read_bytes() == there
 
@@ -376,7 +379,9 @@ async def test_a_link_to_the_file_stays_a_link(login: Login, tmp_path: Path) -> 
     assert login.data["RefreshToken"] == REFRESH
 
 
-async def test_a_login_made_during_a_refresh_is_not_overwritten_and_is_gone_on_with(login: Login) -> None:
+async def test_a_login_made_during_a_refresh_is_not_overwritten_and_is_gone_on_with(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
     login.write(AccessToken="")
     wire = Foundation(None, granted("ours", refresh_token="ours"), granted("theirs"))
     inner = wire.handle_async_request
@@ -388,7 +393,7 @@ async def test_a_login_made_during_a_refresh_is_not_overwritten_and_is_gone_on_w
             login.write(AccessToken=f"bearer {jwt('them', left=-1)}", RefreshToken="theirs", Marker=1)
         return await inner(request)
 
-    wire.handle_async_request = meanwhile  # type: ignore[method-assign]
+    monkeypatch.setattr(wire, "handle_async_request", meanwhile)
     async with login.jobs(wire, write=True) as jobs:
         await jobs.get("j")
         assert (login.data["RefreshToken"], login.data["Marker"]) == ("theirs", 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -288,7 +289,7 @@ async def test_what_they_pause_resume_and_cancel_is_so_for_us() -> None:
         uuid = simulator.add_job([("running", None)])
         seen: list[JobState] = []
         for action in ("pause", "resume", "cancel"):
-            assert not (await alone(lambda: act(action))).is_err  # noqa: B023
+            assert not (await alone(partial(act, action))).is_err
             seen.append((await jobs.get(uuid)).state)
         theirs, refused = await beside(lambda: act("cancel"), lambda: jobs.cancel(uuid))
     assert seen == [JobState.PAUSED, JobState.RUNNING, JobState.FAILED]

@@ -165,8 +165,9 @@ def test_what_cannot_be_sent_is_named() -> None:
         ClientCredentials(ISSUER, "", SECRET)
     with pytest.raises(UsageError, match="audience="):
         ClientCredentials(ISSUER, "c", SECRET, audience="")
+    unknown: Any = "query"
     with pytest.raises(UsageError, match="send= must be 'header'"):
-        ClientCredentials(ISSUER, "c", SECRET, send="query")  # type: ignore[arg-type]
+        ClientCredentials(ISSUER, "c", SECRET, send=unknown)
 
 
 def test_a_token_url_may_have_any_printable_character() -> None:

@@ -572,8 +572,9 @@ async def test_a_task_that_is_cancelled_in_on_rotate_keeps_its_tokens(
 
 
 def test_on_rotate_must_be_a_function() -> None:
+    no_function: Any = "r"
     with pytest.raises(UsageError, match="on_rotate="):
-        PasswordAuth(on_rotate="r")  # type: ignore[arg-type]
+        PasswordAuth(on_rotate=no_function)
 
 
 # --- cancellation
@@ -657,13 +658,13 @@ async def test_others_get_the_token_whenever_the_request_that_began_is_cancelled
         http, server, auth = rotating(refresh)
         results: list[str] = []
 
-        async def second(auth: PasswordAuth = auth, http: FakeTokenHttp = http) -> None:
+        async def second(auth: PasswordAuth, http: FakeTokenHttp, results: list[str]) -> None:
             await anyio.lowlevel.checkpoint()
-            results.append(await auth.token(http))  # noqa: B023 - awaited before the next moment
+            results.append(await auth.token(http))
 
         with anyio.fail_after(1000):
             async with anyio.create_task_group() as group:
-                group.start_soon(second)
+                group.start_soon(second, auth, http, results)
                 await cancel(auth.token(http), moment)
         assert (results, server.respent) == ([await auth.token(http)], [])
         assert len(http.requests) == 1
@@ -860,7 +861,7 @@ def test_a_sign_in_that_an_event_loop_left_undone_holds_up_no_other(then: str) -
     auth = PasswordAuth(http)
     loop = asyncio.new_event_loop()
     left = auth.token(http)
-    task = loop.create_task(left)
+    task: Any = loop.create_task(left)
     loop.call_soon(loop.stop)
     loop.run_forever()
     loop.close()
@@ -873,7 +874,7 @@ def test_a_sign_in_that_an_event_loop_left_undone_holds_up_no_other(then: str) -
 
     backend, options = virtual_asyncio()
     anyio.run(go_on, backend=backend, backend_options=options)
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    task._log_destroy_pending = False
     left.close()
 
 
