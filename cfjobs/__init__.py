@@ -16,8 +16,8 @@ except ImportError as _error:
         "rename that one, or put jobsource before it on the path"
     ) from _error
 
-from cfjobs.assertion import UAAAssertion
-from cfjobs.auth import UAAClientCredentials, UAAPasscode, UAAPassword, UAARefreshToken
+from cfjobs.auth.assertion import UAAAssertion
+from cfjobs.auth.uaa import UAAClientCredentials, UAAPasscode, UAAPassword, UAARefreshToken
 from cfjobs.provider import PROVIDER
 from cfjobs.source import CFJobs
 from cfjobs.wire import STATES, JobError, JobRecord, Link, parse_job

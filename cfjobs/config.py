@@ -70,13 +70,13 @@ def _by_cf_cli(settings: Settings, resolved: ResolvedSettings, home: CfCliHome) 
 
 
 def _password(user: str, password: str, origin: str | None, login_url: str | None) -> AuthLike:
-    from cfjobs.auth import UAAPassword  # lazily, as below: only those who use it need it
+    from cfjobs.auth.uaa import UAAPassword  # lazily, as below: only those who use it need it
 
     return UAAPassword(user, password, origin=origin, login_url=login_url)
 
 
 def _client_credentials(client_id: str, client_secret: str, login_url: str | None) -> AuthLike:
-    from cfjobs.auth import UAAClientCredentials
+    from cfjobs.auth.uaa import UAAClientCredentials
 
     return UAAClientCredentials(client_id, client_secret, login_url=login_url)
 
@@ -84,7 +84,7 @@ def _client_credentials(client_id: str, client_secret: str, login_url: str | Non
 def _refresh_token(
     token: str, client_id: str | None, client_secret: str | None, login_url: str | None
 ) -> AuthLike:
-    from cfjobs.auth import UAARefreshToken
+    from cfjobs.auth.uaa import UAARefreshToken
 
     return UAARefreshToken(
         token, client_id=client_id or "cf", client_secret=client_secret or "", login_url=login_url
@@ -94,7 +94,7 @@ def _refresh_token(
 def _assertion(
     assertion: str | TokenSource, client_id: str | None, client_secret: str | None, login_url: str | None
 ) -> AuthLike:
-    from cfjobs.assertion import UAAAssertion
+    from cfjobs.auth.assertion import UAAAssertion
 
     return UAAAssertion(
         assertion, client_id=client_id or "cf", client_secret=client_secret or "", login_url=login_url
@@ -102,13 +102,13 @@ def _assertion(
 
 
 def _client_assertion(client_id: str, assertion: str | TokenSource, login_url: str | None) -> AuthLike:
-    from cfjobs.assertion import UAAAssertion
+    from cfjobs.auth.assertion import UAAAssertion
 
     return UAAAssertion(assertion, client_id=client_id, as_client=True, login_url=login_url)
 
 
 def _passcode(passcode: str, login_url: str | None) -> AuthLike:
-    from cfjobs.auth import UAAPasscode
+    from cfjobs.auth.uaa import UAAPasscode
 
     return UAAPasscode(passcode, login_url=login_url)
 

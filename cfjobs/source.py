@@ -50,8 +50,8 @@ class CFJobs(SourceWithoutActions):
         where both are set (those of ``cf auth``). A login with ``--skip-ssl-validation`` means
         ``verify=False``, unless ``verify`` is given. Raise `UsageError` if there is no login to use.
         """
-        from cfjobs.cf_cli import CfCliLogin, user_login  # lazily: few need what it needs
-        from cfjobs.cf_config import config_file, read_config, user_in_environment
+        from cfjobs.auth.cf_cli import CfCliLogin, user_login  # lazily: few need what it needs
+        from cfjobs.auth.cf_config import config_file, read_config, user_in_environment
 
         file = config_file(path)
         user = user_in_environment() if path is None else None

@@ -24,7 +24,7 @@ from common.exports.set_module import set_module as _set_module
 from ontapjobs.actions import REFUSALS
 from ontapjobs.bulk import BulkResult
 from ontapjobs.provider import PROVIDER
-from ontapjobs.records import JobError, JobRecord, Named, SubJob
+from ontapjobs.records.job_record import JobError, JobRecord, Named, SubJob
 from ontapjobs.source import OntapJobs
 from ontapjobs.wire import STATES, parse_job, parse_jobs
 

@@ -24,9 +24,9 @@ from ontapjobs.actions import REFUSALS, refusal
 from ontapjobs.links import JOBS
 from ontapjobs.paging import PageWalk
 from ontapjobs.query import Filters, encode, filter_query
-from ontapjobs.records import NO_MESSAGE
-from ontapjobs.started import parse_started, read_errors
+from ontapjobs.records.job_record import NO_MESSAGE
 from ontapjobs.wire import PROVIDER, read_hrefs
+from ontapjobs.writes.started import parse_started, read_errors
 
 OPTIONS = (("continue_on_failure", "true"), ("return_records", "true"))
 """One job that refuses does not stop the others, and the reply names those that did not refuse."""

@@ -21,14 +21,14 @@ from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
 from common.sources.driver import Driver, DriverHttp
 from common.sources.large_responses import decode
-from ontapjobs.data_engine import PATH
 from ontapjobs.gateway import outer_path
 from ontapjobs.links import JOBS, is_jobs_path, results_target
 from ontapjobs.paging import MAX_PAGES, next_page_path
 from ontapjobs.query import inlined
-from ontapjobs.results import read_results, results_path
-from ontapjobs.started import DONE_STATUSES, parse_started
+from ontapjobs.records.data_engine import PATH
 from ontapjobs.wire import PROVIDER, parse_error, raw_page, read_job
+from ontapjobs.writes.results import read_results, results_path
+from ontapjobs.writes.started import DONE_STATUSES, parse_started
 
 RETENTION = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""

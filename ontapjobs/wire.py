@@ -25,9 +25,9 @@ from common.response.decoding import (
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
 from common.response.job_list import as_one, read_each
-from ontapjobs.data_engine import MORE_STATES, PATH, links_with_parent, read_progress, sub_job_items
-from ontapjobs.fast_path import FastReader
-from ontapjobs.records import NO_MESSAGE, JobRecord, parse_record
+from ontapjobs.records.data_engine import MORE_STATES, PATH, links_with_parent, read_progress, sub_job_items
+from ontapjobs.records.fast_path import FastReader
+from ontapjobs.records.job_record import NO_MESSAGE, JobRecord, parse_record
 
 PROVIDER = "ontap"
 

@@ -22,7 +22,7 @@ from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import Action, JobState
 from common.sources.base import BaseSource
-from common.sources.many import as_completed, wait_all
+from common.sources.sets.wait_all import as_completed, wait_all
 from ontapjobs import Bearer, OntapJobs, PollPolicy
 from tests.recording import Recorder, reply
 

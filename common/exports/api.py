@@ -36,9 +36,9 @@ from common.options import InsecureConnectionWarning
 from common.polling.policy import PollPolicy
 from common.polling.wait import Probe
 from common.response.writes import Adopted
-from common.sources.get_all import get_all
-from common.sources.job_set import JobSet
-from common.sources.many import as_completed, wait_all
+from common.sources.sets.get_all import get_all
+from common.sources.sets.job_set import JobSet
+from common.sources.sets.wait_all import as_completed, wait_all
 from common.telemetry.events import Event, EventKind
 
 __all__ = [

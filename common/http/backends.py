@@ -9,7 +9,7 @@ import attrs
 
 from common.http.backend import HttpBackend
 from common.http.h11_backend import H11Backend
-from common.http.httpx_backend import HttpxBackend, library_of
+from common.http.over_httpx.httpx_backend import HttpxBackend, library_of
 from common.http.selection import needs_httpx
 from common.http.tls import tls_context
 from common.options import Options

@@ -106,7 +106,7 @@ def _current_folder() -> Path:
 
 
 def _known_authorities(*, verify: bool = True) -> ssl.SSLContext:
-    import httpx  # lazily, see `common.http.httpx_backend`
+    import httpx  # lazily, see `common.http.over_httpx.httpx_backend`
 
     try:
         return httpx.create_ssl_context(verify=verify)

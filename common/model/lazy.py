@@ -14,8 +14,8 @@ from one that the constructor made.
 only for those; it reads the value from the source data by the function in ``_readers``, and stores it.
 Equality, pickling and copying need no special case: they access every field, and thereby read it.
 
-Both are used by ``ontapjobs.fast_path``, which has the measured figure. ``tests/common/model/test_lazy.py``
-tests that such objects are equal to constructed ones in every respect.
+Both are used by ``ontapjobs.records.fast_path``, which has the measured figure.
+``tests/common/model/test_lazy.py`` tests that such objects are equal to constructed ones in every respect.
 """
 
 from __future__ import annotations

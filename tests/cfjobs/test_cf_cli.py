@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from cfjobs import AuthenticationError, CFJobs, InsecureConnectionWarning, UsageError
-from cfjobs.cf_cli import seconds_left
+from cfjobs.auth.cf_cli import seconds_left
 from cfjobs.simulator import CFSimulator
 from common.simulator.clock import Clock
 from tests.cfjobs.foundation import LOGIN, Foundation, basic, granted, refused

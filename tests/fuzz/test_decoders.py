@@ -25,7 +25,7 @@ from common.response.decoding import read_json
 from common.response.failures import api_error
 from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
-from ontapjobs.started import parse_started
+from ontapjobs.writes.started import parse_started
 from tests.fuzz.payloads import bodies, check_job, listed, tried
 from tests.ontaprecords import FULL as ONTAP
 from tests.ontaprecords import UUID

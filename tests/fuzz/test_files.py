@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cfjobs.cf_config import CfCliConfig, read_config
+from cfjobs.auth.cf_config import CfCliConfig, read_config
 from common.auth.oauth2 import Token, read_token
 from common.config.profiles import CONFIG, Profiles, read_profiles
 from common.model.errors import DecodeError, JobsError, TransportError, UsageError

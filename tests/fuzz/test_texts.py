@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cfjobs.cf_cli import seconds_left
+from cfjobs.auth.cf_cli import seconds_left
 from cfjobs.wire import parse_budget, parse_warnings
 from common.model.endpoints import origin
 from common.model.errors import DecodeError, UsageError

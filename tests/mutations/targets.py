@@ -114,7 +114,7 @@ TARGETS = (
     ),
     Target(
         "sign-ins",
-        ("bluexp_jobs/auth.py", "cfjobs/assertion.py", "cfjobs/auth.py"),
+        ("bluexp_jobs/auth.py", "cfjobs/auth/assertion.py", "cfjobs/auth/uaa.py"),
         (
             "tests/bluexp_jobs/test_auth.py",
             "tests/cfjobs/test_assertion.py",
@@ -125,7 +125,12 @@ TARGETS = (
     Target(
         "ontap",
         (
-            *("ontapjobs/wire.py", "ontapjobs/driver.py", "ontapjobs/started.py", "ontapjobs/results.py"),
+            *(
+                "ontapjobs/wire.py",
+                "ontapjobs/driver.py",
+                "ontapjobs/writes/started.py",
+                "ontapjobs/writes/results.py",
+            ),
             "ontapjobs/bulk.py",
         ),
         (

@@ -15,8 +15,8 @@ from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.serialize import from_dict, to_dict
 from common.model.states import JobState
-from ontapjobs import fast_path
-from ontapjobs.records import JobRecord
+from ontapjobs.records import fast_path
+from ontapjobs.records.job_record import JobRecord
 from ontapjobs.wire import parse_job, parse_jobs
 from tests.examples import at_least
 from tests.jsonvalues import mutated

@@ -12,7 +12,7 @@ import attrs
 import httpx
 import pytest
 
-import ontapjobs.results
+import ontapjobs.writes.results
 from common import (
     Adopted,
     ErrorDetail,
@@ -211,7 +211,7 @@ async def test_only_an_error_that_names_a_record_of_the_write_makes_an_item() ->
 async def test_a_list_that_goes_round_in_circles_ends_and_one_without_an_end_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ontapjobs.results, "MAX_PAGES", 3)
+    monkeypatch.setattr(ontapjobs.writes.results, "MAX_PAGES", 3)
     way = cluster()
 
     def page(number: int) -> httpx.Response:

@@ -17,7 +17,6 @@ from common.model.refs import JobRef
 from common.model.states import JobState
 from common.response.http_response import HttpResponse
 from ontapjobs.actions import REFUSALS
-from ontapjobs.started import parse_started
 from ontapjobs.wire import (
     NO_REASON,
     REFERENCE_STATES,
@@ -28,6 +27,7 @@ from ontapjobs.wire import (
     parse_jobs,
     parse_page,
 )
+from ontapjobs.writes.started import parse_started
 from tests.examples import at_least
 from tests.jsonvalues import (
     LEAF,

@@ -26,7 +26,7 @@ from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
 from common import PollPolicy
 from common.http.h11_backend import H11Backend
-from common.http.httpx_backend import HttpxBackend
+from common.http.over_httpx.httpx_backend import HttpxBackend
 from common.http.selection import BACKEND_VARIABLE, MOCK_LIBRARIES
 from common.model.errors import ActionUncertain, ApiError, DecodeError, TransportError, UsageError
 from common.model.states import Action

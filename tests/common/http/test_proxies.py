@@ -127,7 +127,7 @@ async def test_where_it_is_for_a_login_server_that_is_found_later_the_wait_says_
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     links = {"links": {"login": {"href": "https://login.example.org"}}}
     with Loopback(lambda *_: raw(links)) as server:
-        monkeypatch.setattr("cfjobs.discovery.trusted_token_url", lambda link, _: f"{link}/oauth/token")
+        monkeypatch.setattr("cfjobs.auth.discovery.trusted_token_url", lambda link, _: f"{link}/oauth/token")
         async with CFJobs(server.url, auth=UAAClientCredentials("c", "s")) as jobs:
             with anyio.fail_after(5), pytest.raises(UsageError, match="environment's https_proxy"):
                 await jobs.wait("j1")

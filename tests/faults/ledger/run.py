@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 import sniffio
 
-from cfjobs.cf_config import read_config
+from cfjobs.auth.cf_config import read_config
 from common import AuthenticationError, JobsError, PollPolicy, UsageError, WaitTimeout
 from tests.faults.ledger.issuer import Issuer
 from tests.faults.ledger.sign_ins import Place, Way, cli_file

@@ -12,8 +12,8 @@ import attrs
 
 from bluexp_jobs import AgentPassword, BlueXPJobs, RefreshToken, ServiceAccount, UserPassword
 from cfjobs import CFJobs, UAAAssertion, UAAClientCredentials, UAAPassword, UAARefreshToken
-from cfjobs.cf_cli import CfCliLogin
-from cfjobs.cf_config import read_config
+from cfjobs.auth.cf_cli import CfCliLogin
+from cfjobs.auth.cf_config import read_config
 from common import PollPolicy
 from common.auth.client_credentials import ClientCredentials
 from common.auth.rotation import OnRotate

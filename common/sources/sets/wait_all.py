@@ -13,9 +13,9 @@ from common.model.refs import JobRef
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe, Wait
 from common.polling.watch import Watch
-from common.sources.checkpoint import Resumed
 from common.sources.fleet import Member
-from common.sources.job_set import JobSet, Outcome
+from common.sources.sets.checkpoint import Resumed
+from common.sources.sets.job_set import JobSet, Outcome
 
 ReturnWhen = Literal["all", "first", "first_failure"]
 """When `wait_all` returns: once all have ended, or one has, or one has ended without success."""

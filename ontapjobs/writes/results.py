@@ -22,9 +22,9 @@ from common.sources.driver import DriverHttp
 from common.sources.large_responses import decode
 from ontapjobs.links import results_target
 from ontapjobs.paging import MAX_PAGES, NEXT, next_page_path
-from ontapjobs.records import JobRecord
-from ontapjobs.started import read_errors
+from ontapjobs.records.job_record import JobRecord
 from ontapjobs.wire import read_hrefs
+from ontapjobs.writes.started import read_errors
 
 KEYS = ("records", "errors", "rollback_errors")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from cfjobs.auth import CF_CLIENT, UAA
-from cfjobs.discovery import read_login_url
+from cfjobs.auth.discovery import read_login_url
+from cfjobs.auth.uaa import CF_CLIENT, UAA
 from common.auth.client_credentials import read_text
 from common.auth.credentials import REMEMBERED, TokenSource
 from common.auth.oauth2 import TokenHttp, TokenRequest

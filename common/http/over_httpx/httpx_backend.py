@@ -13,9 +13,9 @@ from anyio.lowlevel import current_token
 from sniffio import current_async_library
 
 from common.http.backend import HttpFailure, HttpRequest, HttpResult, header_texts, read_response
-from common.http.handshakes import ConnectionTrace
-from common.http.leftovers import end_if_leftovers, on_h11
-from common.http.request_body import request_body
+from common.http.over_httpx.handshakes import ConnectionTrace
+from common.http.over_httpx.leftovers import end_if_leftovers, on_h11
+from common.http.over_httpx.request_body import request_body
 from common.http.selection import may_use_proxy
 from common.http.tls import tls_context
 from common.model.errors import UsageError
@@ -172,7 +172,7 @@ class HttpxBackend:
 
 def _create_client(library: ModuleType, options: Options, endpoint: str, keepalive: float) -> Any:
     # Lazily, as the library itself: ``http.cookiejar`` brings 44 more modules.
-    from common.http.no_cookies import NoCookies, take_no_cookies
+    from common.http.over_httpx.no_cookies import NoCookies, take_no_cookies
 
     if options.transport is not None:
         client = library.AsyncClient(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import attrs
 
-from cfjobs.auth import CF_CLIENT, UAA, UAAPassword
-from cfjobs.cf_config import CLIENT_CREDENTIALS, CfCliConfig, read_config, write_tokens
-from cfjobs.discovery import refuse_sign_in
+from cfjobs.auth.cf_config import CLIENT_CREDENTIALS, CfCliConfig, read_config, write_tokens
+from cfjobs.auth.discovery import refuse_sign_in
+from cfjobs.auth.uaa import CF_CLIENT, UAA, UAAPassword
 from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.token_cache import REFRESH_AHEAD
 from common.model.errors import UsageError

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote_plus
 
-from cfjobs.discovery import find_token_url, read_login_url, refuse_sign_in
+from cfjobs.auth.discovery import find_token_url, read_login_url, refuse_sign_in
 from common.auth.client_credentials import client_basic, read_text, secret_forms
 from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate

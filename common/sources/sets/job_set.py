@@ -44,8 +44,8 @@ from common.polling.wait import OnCancel, Probe, Wait, cancel_remote, is_cancell
 from common.polling.waiter_group import WaiterGroup
 from common.polling.watch import Watch, begin_wait, poller_of
 from common.sources.base import BaseSource
-from common.sources.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
 from common.sources.fleet import BaseFleet, Member
+from common.sources.sets.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
 
 Outcome = Job | JobsError
 """How one wait ended: with the job, or with the exception that ``wait`` would have raised."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from cfjobs.discovery import trusted_token_url
+from cfjobs.auth.discovery import trusted_token_url
 from common.auth.credentials import read_bearer_token
 from common.model.endpoints import endpoint_url
 from common.model.errors import AuthenticationError, DecodeError, UsageError

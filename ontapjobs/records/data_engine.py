@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from common.model.job import JobItem
 from common.model.states import JobState, read_state
-from ontapjobs.records import JobRecord, SubJob, error_detail
+from ontapjobs.records.job_record import JobRecord, SubJob, error_detail
 
 PATH = "path"
 """The part of a ref's scope that says where a job is polled, if not among the cluster's jobs."""

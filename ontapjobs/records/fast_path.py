@@ -30,7 +30,14 @@ from common.model.job import Job, UncheckedJob
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import moment
-from ontapjobs.records import DATA_ENGINE_KEYS, JobRecord, Named, parse_record, read_links, read_named
+from ontapjobs.records.job_record import (
+    DATA_ENGINE_KEYS,
+    JobRecord,
+    Named,
+    parse_record,
+    read_links,
+    read_named,
+)
 
 _SHARED_KEYS = ("svm", "node")
 
