@@ -183,7 +183,7 @@ class OntapDriver(Driver):
         """Return the job in one record of a batch."""
         job = read_job(record, ref, self.states)
         # The server writes uuids in lower case, whatever it was asked for.
-        return job if job.ref is ref else attrs.evolve(job, ref=ref)
+        return job if job.ref is ref else attrs.evolve(job, ref=ref.with_hints(job.ref.hints))
 
     def _batch_failure(self, http: DriverHttp, response: HttpResponse, size: int) -> Exception:
         if response.status in TOO_LONG:

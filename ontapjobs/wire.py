@@ -11,7 +11,7 @@ import attrs
 
 from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job
-from common.model.refs import JobRef, Scope
+from common.model.refs import RESULTS, JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import (
     Fields,
@@ -25,6 +25,7 @@ from common.response.decoding import (
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
 from common.response.job_list import as_one, read_each
+from ontapjobs.links import results_hint
 from ontapjobs.records.data_engine import MORE_STATES, PATH, links_with_parent, read_progress, sub_job_items
 from ontapjobs.records.fast_path import FastReader
 from ontapjobs.records.job_record import NO_MESSAGE, JobRecord, parse_record
@@ -103,13 +104,14 @@ def parse_job(
 
 def read_job(data: bytes | Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job:
     """Return what `parse_job` would for the job with this ref, which is complete and is not checked anew."""
+    table = _table(ref.scope)
     root = root_object(data)
-    job = FastReader(PROVIDER, ref.endpoint, ref.scope, _table(ref.scope), states, known=ref).read(root)
+    job = FastReader(PROVIDER, ref.endpoint, ref.scope, table, states, known=ref).read(root)
     if job is not None:
         return job
     job = parse_job(root, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states)
     # With what a write told of it, which the record does not.
-    return job if not ref.hints or job.ref != ref else attrs.evolve(job, ref=ref)
+    return job if not ref.hints or job.ref != ref else attrs.evolve(job, ref=ref.with_hints(job.ref.hints))
 
 
 def parse_jobs(
@@ -247,8 +249,9 @@ def build_job(
         going_on = [item.id for item in items if item.native_state is not None and not item.state.terminal]
         if going_on:
             warnings = (f"the job ended while {len(going_on)} of its jobs had not: {', '.join(going_on)}",)
+    results = results_hint(record.links.get(RESULTS), known_id)
     return Job(
-        JobRef(PROVIDER, endpoint, known_id, scope),
+        JobRef(PROVIDER, endpoint, known_id, scope, ((RESULTS, results),) if results else ()),
         state,
         native_state=record.state,
         operation=record.description,

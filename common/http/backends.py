@@ -39,9 +39,9 @@ class Backends:
         self._keepalive = keepalive
         self._auth = auth
         self._auth_of_httpx = auth.get("auth") is not None
-        for url in filter(None, (endpoint, token_url)):
-            if self._needs_httpx(options, url):
-                library_of(options.http)  # imported now: it takes too long to do it within a request
+        self._own_by_httpx = self._needs_httpx(options, endpoint)
+        if self._own_by_httpx or (token_url and self._needs_httpx(options, token_url)):
+            library_of(options.http)  # imported now: it takes too long to do it within a request
         self._own_options = self._public_options = options
         if options.http is not None or options.transport is not None:
             return
@@ -54,7 +54,7 @@ class Backends:
 
     def own(self) -> HttpBackend:
         """Return a backend for the source's own endpoint, on the running event loop."""
-        return self._create(self._endpoint, self._own_options, self._auth)
+        return self._create(self._endpoint, self._own_options, self._auth, by_httpx=self._own_by_httpx)
 
     def elsewhere(self, origin: str) -> HttpBackend:
         """Return a backend for another origin, which gets no credentials but those of each request.
@@ -62,10 +62,13 @@ class Backends:
         Another host has its own proxy, scheme and certificate: that a cluster is behind a private CA, or on
         plain http, does not say whether its token issuer is to be trusted.
         """
-        return self._create(origin, self._public_options, {"auth": None})
+        options = self._public_options
+        return self._create(origin, options, {"auth": None}, by_httpx=self._needs_httpx(options, origin))
 
-    def _create(self, endpoint: str, options: Options, auth: Mapping[str, Any]) -> HttpBackend:
-        if self._needs_httpx(options, endpoint):
+    def _create(
+        self, endpoint: str, options: Options, auth: Mapping[str, Any], *, by_httpx: bool
+    ) -> HttpBackend:
+        if by_httpx:
             return HttpxBackend.create(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
         return H11Backend(options, endpoint=endpoint, keepalive=self._keepalive)
 

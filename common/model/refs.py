@@ -113,6 +113,12 @@ class JobRef(Unchecked):
         """Return what a write told under this name, None where it told nothing."""
         return next((value for key, value in self.hints if key == name), None) if self.hints else None
 
+    def with_hints(self, more: Hints) -> JobRef:
+        """Return this ref with the hints that it has not got yet."""
+        known = {name for name, _ in self.hints}
+        hints = self.hints + tuple(pair for pair in more if pair[0] not in known)
+        return self if hints == self.hints else attrs.evolve(self, hints=hints)
+
     def sibling(self, id: str) -> JobRef:
         """Return the ref of another job of this server and scope; ``id``, not empty, is not checked."""
         draft = UncheckedRef()

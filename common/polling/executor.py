@@ -88,7 +88,8 @@ class PollExecutor:
 
     def _has_unread_results(self, polled: PolledJob, job: Job) -> bool:
         """Whether a job has ended, and has results that its waiters wait for. Then they are read next."""
-        if job.state not in TERMINAL or not self._pollable.has_unread_results(job):
+        # The link to them is among the hints, also where only the job's own record has it.
+        if not job.ref.hints or job.state not in TERMINAL or not self._pollable.has_unread_results(job):
             return False
         polled.unread = job
         for waiter in polled.waiters:
@@ -146,7 +147,9 @@ class PollExecutor:
     def _deliver(self, request: PollRequest, polled: PolledJob, reading: Reading) -> None:
         job, delay = reading.job, math.inf
         # The rate budget is shared by the requests that it takes to ask about every job once.
-        spacing = self._throttle.interval(request.sent_at) * request.polled / len(request.jobs)
+        throttle, spacing = self._throttle, 0.0
+        if request.sent_at < throttle.window_ends:
+            spacing = throttle.interval(request.sent_at) * request.polled / len(request.jobs)
         observed = self._observer is not None or logger.isEnabledFor(logging.DEBUG)
         for waiter in polled.waiters:
             if waiter.notified or (waiter.sequence > request.sequence and not job.done):

@@ -95,7 +95,7 @@ class Poller:
 
     def has_ended(self, job: Job) -> bool:
         """Whether nothing is left to ask about a job: it has ended, and so has the reading of its results."""
-        return job.done and not self._pollable.has_unread_results(job)
+        return job.done and not (job.ref.hints and self._pollable.has_unread_results(job))
 
     def next_step(self, waiter: Waiter) -> Awaitable[object] | None:
         """Return what this waiter's task is to await next, None once it has been notified.

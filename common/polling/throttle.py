@@ -61,7 +61,7 @@ class Throttle:
     _failures: int = attrs.field(default=0, init=False)
     _interval: float = attrs.field(default=0.0, init=False)
     _left: float = attrs.field(default=1.0, init=False)
-    _window_ends: float = attrs.field(default=-math.inf, init=False)
+    window_ends: float = attrs.field(default=-math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._set_limit(float(self.max_in_flight))
@@ -75,7 +75,7 @@ class Throttle:
 
     def interval(self, now: float) -> float:
         """Return how many seconds the rate budget wants two polls of this source to be apart; 0 for none."""
-        return self._interval if now < self._window_ends else 0.0
+        return self._interval if now < self.window_ends else 0.0
 
     def on_success(self, now: Callable[[], float]) -> None:
         """Note a reply of the API's own.
@@ -106,9 +106,9 @@ class Throttle:
     def update_budget(self, budget: Budget, now: float) -> None:
         """Take the rate budget that a reply told into the mean of what this window's replies told."""
         ends, left = now + budget.seconds, budget.remaining / budget.limit
-        if abs(ends - self._window_ends) <= SAME_WINDOW:
+        if abs(ends - self.window_ends) <= SAME_WINDOW:
             left = self._left + (left - self._left) * SMOOTHING
-        self._left, self._window_ends = left, ends
+        self._left, self.window_ends = left, ends
         self._interval = attrs.evolve(budget, remaining=left * budget.limit).interval()
 
     def _set_limit(self, exact: float) -> None:

@@ -257,7 +257,7 @@ class BaseSource(AsyncContext):
         throttle = self._throttle.current()
         poller = self._poller
         if poller is None or poller.throttle is not throttle:
-            self._poller = poller = Poller(self._pollable, throttle, self.observer)
+            self._poller = poller = Poller(self._pollable, throttle, self._observer)
             if self._closed:
                 poller.close()
         return poller

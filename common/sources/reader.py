@@ -175,12 +175,12 @@ class HttpReader(Pollable):
             error.ref = ref
             raise
         if job.ref.id == ref.id and job.ref.hints == ref.hints:
-            return _with_hints(job)
+            return _with_hints(job) if ref.hints else job
         if job.ref.id.casefold() != ref.id.casefold():
             raise DecodeError(
                 "the reply is about another job than the one asked for", transient=True, ref=ref
             )
-        return _with_hints(attrs.evolve(job, ref=ref))
+        return _with_hints(attrs.evolve(job, ref=ref.with_hints(job.ref.hints)))
 
 
 def _done_with_its_write(failure: JobsError, ref: JobRef) -> Job:

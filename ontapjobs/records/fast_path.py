@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from common.model.job import Job, UncheckedJob
-from common.model.refs import JobRef, Scope
+from common.model.refs import RESULTS, JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import moment
 from ontapjobs.records.job_record import (
@@ -83,6 +83,9 @@ class FastReader:
             and (message is None or type(message) is str)
             and get("error") is None
         ):
+            return None
+        links = get("_links")
+        if type(links) is dict and RESULTS in links:
             return None
         for key in DATA_ENGINE_KEYS:
             if key in data:
