@@ -109,7 +109,6 @@ class ApiClient:
         self._proxy_secrets = proxy_secrets(options.proxy)
         self._redactor = Redactor(())
 
-    @without_frames
     async def send(
         self,
         method: str,
@@ -127,7 +126,8 @@ class ApiClient:
         failed the last time, and any request once more after a 401 if the credentials could be refreshed.
 
         Raise `TransportError` without a response, `DecodeError` for a body that is too large or unreadable,
-        and what the sign-in raises. The error's ``sent`` is False where the server has not carried out
+        and what the sign-in raises: with frames that hold requests, which the caller leaves behind
+        (`without_frames`). The error's ``sent`` is False where the server has not carried out
         anything.
         """
         state = self._loop_state()

@@ -45,6 +45,7 @@ class HttpReader(Pollable):
     def __init__(self, driver: Driver, client: ApiClient, throttle: LoopThrottle) -> None:
         self.batch_limit: int = driver.batch_limit
         self._driver = driver
+        self._may_tell_budget: bool = type(driver).rate_budget is not Driver.rate_budget
         self._client = client
         self._throttle = throttle
 
@@ -113,6 +114,7 @@ class HttpReader(Pollable):
             error.transient = False
         raise error
 
+    @without_frames
     async def send(self, method: str, path: str, *, timeout: float | None = None) -> HttpResponse:
         """Send one request, signed in, and return the whole response, whatever its status.
 
@@ -164,6 +166,8 @@ class HttpReader(Pollable):
 
     def update_budget(self, response: HttpResponse) -> None:
         """Tell the throttle the rate budget in a response, if there is one."""
+        if not self._may_tell_budget:
+            return
         budget = self._driver.rate_budget(response)
         if budget is not None:
             self._throttle.update_budget(budget)
