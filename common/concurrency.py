@@ -174,12 +174,12 @@ class Carried(Generic[_T]):
             self._done.set()
 
 
-async def finish(work: Callable[[], Awaitable[None]]) -> None:
+async def finish(work: Callable[[], Awaitable[object]]) -> None:
     """Do some work to its end. A cancellation of the caller, of whatever kind, is raised only after it.
 
     The work itself must be bounded in time.
     """
-    carried, cancelled = Carried[None](), None
+    carried, cancelled = Carried[object](), None
     carried.start(work)
     with anyio.CancelScope(shield=True):
         while not carried.done:

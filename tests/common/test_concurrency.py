@@ -262,7 +262,7 @@ async def test_nothing_is_left_of_carried_work_that_has_ended() -> None:
 async def test_a_cancellation_is_raised_once_the_work_is_finished() -> None:
     work = Work()
     with anyio.move_on_after(1) as scope:
-        await finish(work)  # type: ignore[arg-type]
+        await finish(work)
         await anyio.lowlevel.checkpoint()
     assert (scope.cancelled_caught, work.steps, anyio.current_time()) == (True, ["sent", "stored"], 10)
 
@@ -270,7 +270,7 @@ async def test_a_cancellation_is_raised_once_the_work_is_finished() -> None:
 async def test_native_cancellations_are_raised_once_the_work_is_finished() -> None:
     needs_asyncio()
     work = Work()
-    task = asyncio.ensure_future(finish(work))  # type: ignore[arg-type]
+    task = asyncio.ensure_future(finish(work))
     for _ in range(3):
         await anyio.sleep(1)
         task.cancel()

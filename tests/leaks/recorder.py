@@ -8,6 +8,7 @@ made nothing live longer.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import warnings
@@ -138,6 +139,8 @@ def _password(url: str) -> str:
 
 
 _recorders: list[Recorder] = []
+_PATCHES = pytest.MonkeyPatch()
+"""Never undone: they last as long as the process."""
 """The last one is of the test that runs; there are others only where a test runs tests."""
 
 
@@ -186,18 +189,18 @@ def install() -> None:
         if _recorders:
             _recorders[-1].at_end_of(error)
 
-    JobsError.__del__ = finalize  # type: ignore[attr-defined]
+    _PATCHES.setattr(JobsError, "__del__", finalize, raising=False)
 
 
 def _after(cls: type, name: str, tell: Callable[[Recorder, Any], None]) -> None:
     original = getattr(cls, name)
 
+    @functools.wraps(original)
     def call(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         if _recorders:
             tell(_recorders[-1], self)
 
-    call.__wrapped__ = original  # type: ignore[attr-defined]  # for its signature
     setattr(cls, name, call)
 
 
@@ -225,7 +228,7 @@ def _follow_copies() -> None:
             _recorders[-1].follow(copied)
         return copied
 
-    common.model.errors.rebuild = rebuild  # type: ignore[assignment]
+    _PATCHES.setattr(common.model.errors, "rebuild", rebuild)
 
 
 def _follow_warnings() -> None:

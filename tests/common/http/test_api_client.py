@@ -192,7 +192,8 @@ async def test_a_wrong_set_up_of_the_sign_in_goes_by_this_source(good: bool) -> 
     wrong.transient = not good
     steps: dict[str, Exception | None] = {}
     client = client_of(reply({}), auth=Signer(**steps))
-    client._signer._steps = steps  # type: ignore[union-attr]
+    signer: Any = client._signer
+    signer._steps = steps
     if good:
         await client.send("GET", "/")
     steps["headers"] = wrong

@@ -352,13 +352,13 @@ async def test_idle_connections_that_are_too_old_or_not_clean_are_closed() -> No
         assert server.connections == 3
 
 
-async def test_what_comes_before_a_request_is_not_its_response() -> None:
+async def test_what_comes_before_a_request_is_not_its_response(monkeypatch: pytest.MonkeyPatch) -> None:
     with Loopback(always(EMPTY)) as server:
         async with backend_of(server.url) as backend:
             await status_of(backend, server.url)
             connection = backend._idle[0]
             clean = iter([True, False])  # something comes just when it is taken
-            connection.is_clean = lambda: next(clean)  # type: ignore[method-assign]
+            monkeypatch.setattr(connection, "is_clean", lambda: next(clean))
             failure = await failure_of(backend, server.url)
             assert (failure.dropped, str(failure.error)) == (True, "the server sent data before the request")
             assert await status_of(backend, server.url) == 200

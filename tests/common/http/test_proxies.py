@@ -267,7 +267,8 @@ async def test_a_request_cancelled_below_a_socks_proxy_leaves_no_place_occupied(
             for number in range(5):
                 async with anyio.create_task_group() as group:
                     group.start_soon(source.get, "j1")
-                    with anyio.fail_after(10):  # the proxy is a thread of its own
+                    with anyio.fail_after(10):
+                        # Looked at now and then: the proxy is a thread, which sets no event of this loop.
                         while len(asked) < (number + 1) * (len(replies) + 1):  # noqa: ASYNC110
                             await anyio.sleep(0.001)
                     group.cancel_scope.cancel()

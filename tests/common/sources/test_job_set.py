@@ -713,8 +713,9 @@ async def test_bad_input_is_refused_before_any_request(
 
 
 async def test_what_is_no_source_is_refused() -> None:
+    no_source: Any = object()
     with pytest.raises(UsageError, match="Fleet"):
-        JobSet(object())  # type: ignore[arg-type]
+        JobSet(no_source)
 
 
 async def test_a_set_works_within_its_block_once() -> None:

@@ -216,9 +216,10 @@ async def test_a_last_operation_that_is_missing_or_unknown_is_no_success(answer:
 
 
 async def test_a_type_of_operation_that_does_not_exist_is_refused() -> None:
+    unknown: Any = "purge"
     async with source(Script(gone)) as jobs:
         with pytest.raises(UsageError, match="type="):
-            jobs.last_operation(INSTANCE, type="purge")  # type: ignore[arg-type]
+            jobs.last_operation(INSTANCE, type=unknown)
 
 
 async def test_a_korifi_id_says_what_its_job_was_to_do() -> None:
