@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, TypeVar
 
 from common.model.errors import UsageError
 
@@ -26,7 +28,11 @@ class AsyncIteration:
 
 
 class AsyncContext:
-    """Base of what is entered with ``async with``: ``with`` says so."""
+    """Base of what is entered with ``async with``: ``with`` and ``await`` say so.
+
+    To be awaited is only a warning, and gives the object itself: a host may await whatever a function returns
+    that can be, as anyio's ``BlockingPortal.call(OntapJobs, …)`` does.
+    """
 
     if not TYPE_CHECKING:
 
@@ -35,6 +41,11 @@ class AsyncContext:
 
         def __exit__(self, *_: object) -> None:
             raise AssertionError("nothing was entered")
+
+        def __await__(self) -> Generator[None, None, Self]:
+            warnings.warn("this is not awaited but entered: async with …", RuntimeWarning, stacklevel=2)
+            return self
+            yield
 
 
 class AsyncOnly(AsyncContext, AbstractAsyncContextManager[_T]):

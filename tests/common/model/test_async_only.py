@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio.from_thread
 import pytest
 
 from common import Fleet, UsageError, as_completed
@@ -33,3 +34,22 @@ def test_what_is_iterated_over_asynchronously_says_so() -> None:
             next(iter(thing))
         with pytest.raises(UsageError, match="async for"):
             thing.__await__()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "thing", [make(), Fleet([make()]), OntapSimulator().serve()], ids=["source", "fleet", "served"]
+)
+async def test_what_is_entered_and_not_awaited_says_so_and_breaks_no_host_that_awaits_it(thing: Any) -> None:
+    with pytest.warns(RuntimeWarning, match="not awaited but entered: async with") as caught:
+        assert await thing is thing
+    assert caught[0].filename == __file__
+
+
+def test_a_host_that_awaits_whatever_it_can_gets_the_source() -> None:
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        pytest.warns(RuntimeWarning, match="async with"),
+    ):
+        source: Any = portal.call(make)
+    assert isinstance(source, ScriptedSource)
