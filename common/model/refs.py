@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -40,8 +40,10 @@ def decode_segment(text: str) -> str:
     return unquote(text, errors="surrogatepass")
 
 
-def _query(pairs: Iterable[tuple[str, str]], *, safe: str = "") -> str:
-    return urlencode(list(pairs), safe=safe, quote_via=quote, errors="surrogatepass")
+def _query(pairs: Sequence[tuple[str, str]], *, safe: str = "") -> str:
+    if not pairs:
+        return ""  # as of most refs, whose text each deadline's message has
+    return urlencode(pairs, safe=safe, quote_via=quote, errors="surrogatepass")
 
 
 def _pairs(what: str, example: str, value: Any) -> tuple[tuple[str, str], ...]:
