@@ -104,6 +104,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build/html; warnings are errors, broken links within it too."""
+    session.install("-e", ".", *group("docs"))
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Install the wheel with all extras, as a user would, and run the demonstration."""
     session.install(".[all]")

@@ -1,11 +1,11 @@
-"""The README's examples, run as they are printed against the simulators, in virtual time."""
+"""Run the code blocks of a page as they are printed, against the simulators and in virtual time."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,24 +26,25 @@ from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.profiles import UserEnv
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent.parent
 UUID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
 BACKUP = "1b34b6f6-8f43-40fb-9a52-485b0dfe893a"
-LEAST = 12
-"""So many Python blocks there are, at least: a pattern that finds none would prove nothing."""
+ELLIPSIS = re.compile(r"^\.\.\.$", re.MULTILINE)
+BLOCK = re.compile(r"^#+ ([^\n]+)$|^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str) -> list[Any]:
-    """The README's blocks in one language, each named after the heading above it."""
+def blocks(page: Path, language: str) -> list[Any]:
+    """Return the blocks of a page in one language, each named after the heading above it."""
     found: list[Any] = []
     heading = ""
-    for match in re.finditer(
-        r"^#+ ([^\n]+)$|^```(\w*)\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL
-    ):
+    for match in BLOCK.finditer(page.read_text("utf-8")):
         heading = match[1] or heading
         if match[3] and match[2] == language:
-            found.append(pytest.param(match[3], id=heading.lower().replace(" ", "-")))
+            found.append(pytest.param(match[3], id=f"{page.stem}-{heading.lower().replace(' ', '-')}"))
     return found
+
+
+PROFILES: str = blocks(ROOT / "README.md", "toml")[0].values[0]
 
 
 class Reader:
@@ -58,9 +59,8 @@ class Reader:
         self.guid = self.foundation.add_job([("PROCESSING", 60), ("FAILED", None)])
         for source, simulator in self._ways():
             _reach(source, simulator, monkeypatch)
-        self.profile = next(each.values[0] for each in blocks("toml"))
         (user_env.folder / "secret").write_text("x")
-        user_env.profiles(self.profile.replace("/run/secrets/prod", str(user_env.folder / "secret")))
+        user_env.profiles(PROFILES.replace("/run/secrets/prod", str(user_env.folder / "secret")))
         user_env.set(BLUEXP_REFRESH_TOKEN="t", JOBSOURCE_PROFILE="prod")
 
     def _ways(self) -> list[tuple[type[HttpSource], Simulator]]:
@@ -71,7 +71,13 @@ class Reader:
         foundation = CFJobs("https://api.example.org", auth=Bearer("t"))
         started = httpx.Response(202, headers={"Location": f"https://api.example.org/v3/jobs/{self.guid}"})
         given: dict[str, Any] = dict.fromkeys(["password", "token", "client_id", "secret", "user"], "x")
-        given |= {"store": print, "guid": "g", "response": started, "jobs": foundation, "refs": [UUID]}
+        given |= {
+            "store": print,
+            "guid": "g",
+            "response": started,
+            "jobs": foundation,
+            "refs": [f"ontap://cluster1/{UUID}"],
+        }
         given |= {"source": OntapJobs("cluster1", auth=("admin", "x")), "simulator": self.ontap, "uuid": UUID}
         return {name: value for name, value in given.items() if re.search(rf"\b{name}\b", code)}
 
@@ -90,8 +96,9 @@ def _reach(source: type[HttpSource], simulator: Simulator, monkeypatch: pytest.M
     """Let a class's sources reach the simulator; nothing else about them is another."""
     begin: Callable[..., None] = source.__init__
 
-    def init(self: HttpSource, *args: Any, verify: Any = None, cert: Any = None, **options: Any) -> None:
-        del verify  # there is no TLS on that way
+    def init(self: HttpSource, *args: Any, cert: Any = None, **options: Any) -> None:
+        for route in ("verify", "proxy", "http"):  # the way to the simulator is another
+            options.pop(route, None)
         if cert is not None:
             options["auth"] = ("in place of", "a certificate")
         begin(self, *args, **{"transport": simulator.transport(), **options})
@@ -106,22 +113,19 @@ async def _settled(jobs: OntapJobs, id: str) -> Job | JobsError:
         return error
 
 
-def test_there_are_examples() -> None:
-    assert len(blocks("python")) >= LEAST
-    assert len(blocks("toml")) == 1
+def type_in(code: str, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run one block: as a program of its own, or where an event loop runs already if it awaits."""
+    names = {**reader.names(code), "_work": reader.work}
+    compiled = compile(
+        ELLIPSIS.sub("await _work()", code), "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    )
+    if "asyncio.run(" in code:
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "run", lambda main: run(lambda: main))
+            eval(compiled, {**names, "__name__": "__main__"})  # noqa: S307
+        return
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("code", blocks("python"))
-def test_an_example_runs_as_it_is_printed(
-    code: str, user_env: UserEnv, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader = Reader(user_env, monkeypatch)
-
-    async def type_it() -> None:
-        names = {**reader.names(code), "_work": reader.work}
-        printed = re.sub(r"^\.\.\.$", "await _work()", code, flags=re.MULTILINE)
-        compiled = compile(printed, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    async def in_a_loop() -> None:
         ended = eval(compiled, names)  # noqa: S307
         if inspect.iscoroutine(ended):
             await ended
@@ -130,9 +134,4 @@ def test_an_example_runs_as_it_is_printed(
                 fixtures = {"ontap_simulator": reader.ontap, "virtual_time": anyio.current_time}
                 await value(*map(fixtures.__getitem__, inspect.signature(value).parameters))
 
-    run(type_it)
-
-
-def test_the_profiles_are_toml_with_a_name_each() -> None:
-    (text,) = (each.values[0] for each in blocks("toml"))
-    assert set(tomllib.loads(text)["profiles"]) == {"prod", "backup"}
+    run(in_a_loop)

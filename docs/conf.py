@@ -1,0 +1,32 @@
+"""Sphinx's configuration: ``nox -s docs`` builds the pages, with warnings as errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+project = "jobsource"
+author = "The jobsource authors"
+project_copyright = "The jobsource authors"
+
+extensions = [
+    "code_tables",
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx_copybutton",
+]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build", "examples/README.md"]
+nitpicky = False
+html_theme = "furo"
+html_title = "jobsource"
+html_static_path: list[str] = []
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_class_signature = "separated"
+# What docstrings write in single backticks are names of this project.
+default_role = "py:obj"
