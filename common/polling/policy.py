@@ -34,8 +34,11 @@ class PollPolicy:
     """
 
     initial: float = attrs.field(default=1.0, validator=_seconds(0.001))
+    """The shortest delay."""
     maximum: float = attrs.field(default=30.0, validator=_seconds(0.001))
+    """The longest delay."""
     fraction: float = attrs.field(default=0.1, validator=_seconds(0.0))
+    """The delay as a part of the job's run time."""
     start_grace: float = attrs.field(default=2.0, validator=_seconds(0.0))
     """For so long a job that was never seen may be unknown: servers lag behind their own 202."""
     gone_grace: float = attrs.field(default=15.0, validator=_seconds(0.0))

@@ -14,6 +14,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
@@ -25,6 +26,17 @@ from common.response.failures import FATAL, GATEWAY_ERRORS, TRANSIENT
 from common.simulator import faults
 
 Rows = Iterable[tuple[str, ...]]
+
+AGAIN: dict[type[JobsError], str] = {
+    common.UsageError: "no: mend the call",
+    common.AuthenticationError: "once the credentials are right",
+    common.PermissionDenied: "once the account may",
+    common.Unsupported: "no",
+    common.ActionRefused: "where `error.retryable`",
+    common.AlreadyFinished: "no",
+    common.ActionUncertain: "look first: it may have been carried out",
+}
+"""What to do about errors that are not a wait's, or need somebody; the others follow from ``final``."""
 
 
 def states(provider: str) -> Iterator[tuple[str, ...]]:
@@ -67,17 +79,19 @@ def errors() -> Iterator[tuple[str, ...]]:
     yield "Exception", "Meaning", "Is the job's fate known?", "Ask again?"
     for cls in _errors(JobsError):
         first = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
-        usage = issubclass(cls, common.UsageError)
         final = cls._final
-        again = "no, mend the call" if usage else "no" if final else "yes"
+        special = next((AGAIN[base] for base in cls.__mro__ if base in AGAIN), None)
+        again = special or ("no" if final else "yes")
         yield f"`{cls.__name__}`", first, "yes" if final else "no", again
 
 
 def policy() -> Iterator[tuple[str, ...]]:
     """The fields of `PollPolicy`."""
-    yield "Field", "Default"
+    yield "Field", "Default", "Meaning"
+    comments = ModuleAnalyzer.for_module("common.polling.policy").find_attr_docs()
     for field in attrs.fields(PollPolicy):
-        yield f"`{field.name}`", f"{field.default:g}"
+        lines = comments["PollPolicy", field.name]
+        yield f"`{field.name}`", f"{field.default:g}", " ".join(lines[: lines.index("")])
 
 
 def settings(provider: str) -> Iterator[tuple[str, ...]]:
