@@ -1,0 +1,31 @@
+"""A job that the server has forgotten: what it left behind tells how it ended."""
+
+import asyncio
+
+from common import JobGone
+from ontapjobs import JobState, OntapJobs
+from ontapjobs.simulator import OntapSimulator
+
+
+async def main() -> None:
+    cluster = OntapSimulator()
+    async with OntapJobs("cluster1", auth=("admin", "x"), transport=cluster.transport()) as jobs:
+        seen = await jobs.get(cluster.add_job([("running", 5), ("success", None)]))
+        await asyncio.sleep(3600)  # our process was down for an hour: ONTAP keeps ended jobs for five minutes
+
+        try:
+            await jobs.wait(seen)
+        except JobGone as gone:
+            print("gone:", gone.job is not None)
+
+        async def look(ref: object, last: object) -> JobState:
+            return JobState.SUCCEEDED  # such as: the volume is no longer there
+
+        job = await jobs.wait(seen, resolve_gone=look)
+        print(job.state.name, "resolved" if job.resolved else "as the server said")
+
+
+asyncio.run(main())
+
+# gone: True
+# SUCCEEDED resolved

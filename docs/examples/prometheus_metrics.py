@@ -1,0 +1,47 @@
+"""Metrics in Prometheus' text format, by an observer and without another package."""
+
+import asyncio
+from collections import Counter
+
+from common import Event, EventKind
+from ontapjobs import OntapJobs
+from ontapjobs.simulator import OntapSimulator, faults
+
+
+class Metrics:
+    """Counts polls that failed, and waits by how they ended."""
+
+    def __init__(self) -> None:
+        self.failed_polls: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        if event.kind is EventKind.TROUBLE:
+            self.failed_polls[type(event.error).__name__] += 1
+        elif event.kind is EventKind.ENDED:
+            self.ended[event.job.state.name if event.job else type(event.error).__name__] += 1
+
+    def text(self) -> str:
+        """Return what a scrape of /metrics is answered."""
+        lines = [f'jobs_failed_polls_total{{error="{name}"}} {n}' for name, n in self.failed_polls.items()]
+        lines += [f'jobs_waits_ended_total{{outcome="{name}"}} {n}' for name, n in self.ended.items()]
+        return "\n".join(lines)
+
+
+async def main() -> None:
+    cluster, metrics = OntapSimulator(), Metrics()
+    uuids = [cluster.add_job([("running", 10), (end, None)]) for end in ("success", "failure")]
+    cluster.inject("GET *", faults.Status(503), times=2)
+    async with OntapJobs(
+        "cluster1", auth=("admin", "x"), transport=cluster.transport(), observer=metrics
+    ) as jobs:
+        for uuid in uuids:
+            await jobs.wait(uuid, check=False)
+    print(metrics.text())
+
+
+asyncio.run(main())
+
+# jobs_failed_polls_total{error="ServerError"} 2
+# jobs_waits_ended_total{outcome="SUCCEEDED"} 1
+# jobs_waits_ended_total{outcome="FAILED"} 1
