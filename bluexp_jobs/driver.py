@@ -49,6 +49,7 @@ class BlueXPDriver(Driver):
 
     provider: ClassVar[str] = PROVIDER
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.LIST})
+    has_account: ClassVar[bool] = True
     job_id_header: ClassVar[str | None] = "job-id"
     retention: ClassVar[float] = RETENTION
     lost_write_hint: ClassVar[str] = (

@@ -32,7 +32,7 @@ def connect(settings: Settings) -> CFJobs:
     otherwise the API names; ``cf_home``, for the cf command's login in that folder. An assertion in a file is
     read again when the file is replaced. A ``cert`` signs in by itself (Korifi). Where none of these is set,
     the cf command's login is used if it is for this endpoint; ``CF_USERNAME`` and ``CF_PASSWORD`` go before
-    its tokens.
+    its tokens. Hermetic settings read neither.
     """
     resolved = settings.read(
         text=("user", "origin", "client_id", "login_url"),
@@ -40,6 +40,11 @@ def connect(settings: Settings) -> CFJobs:
         token=("token", "assertion", "client_assertion"),
         path=("cf_home",),
     )
+    if settings.hermetic:
+        if "cf_home" in (settings.mapping or {}) or settings.keywords.get("cf_home"):
+            raise UsageError("cf_home names the cf command's login, which is not read beside settings=")
+        methods = [method for method in AUTH_METHODS if method.make is not CfCliHome]
+        return CFJobs(settings.endpoint, auth=resolved.sign_in(*methods), **resolved.options)
     auth = resolved.sign_in(*AUTH_METHODS, required=False)
     if auth is None and not {"cert", "http"} & set(resolved.options):
         return _by_cf_cli(settings, resolved, CfCliHome())

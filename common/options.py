@@ -56,6 +56,8 @@ class SourceOptions(TypedDict, total=False):
     - ``http``: the caller's own ``httpx.AsyncClient``, which is never closed here. It cannot be combined with
       ``verify``, ``cert``, ``transport`` and ``proxy``.
     - ``transport``: an httpx transport, such as a simulator's. ``proxy``: a proxy's URL.
+    - ``trust_env``: False for connections that read no variable of the environment: neither its proxies nor
+      ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` and ``JOBSOURCE_HTTP``.
     - ``request_timeout``: seconds for one request from its start to the end of its reply (30).
     - ``concurrency``: requests in flight at most (8).
     - ``user_agent``: the product that is put before ours in User-Agent.
@@ -69,6 +71,7 @@ class SourceOptions(TypedDict, total=False):
     http: httpx.AsyncClient | Any | None
     transport: httpx.AsyncBaseTransport | None
     proxy: str | None
+    trust_env: bool
     request_timeout: float
     concurrency: int
     user_agent: str | None
@@ -148,6 +151,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
         "a whole number of requests, at least 1",
     ),
+    "trust_env": (lambda value: isinstance(value, bool), "True or False"),
     "user_agent": (
         lambda value: isinstance(value, str) and value.isascii() and value.isprintable(),
         "printable ASCII text on one line",
@@ -178,6 +182,7 @@ class Options:
     http: Any = attrs.field(default=None, repr=False)
     transport: Any = None
     proxy: str | None = attrs.field(default=None, repr=False)
+    trust_env: bool = True
     request_timeout: float = 30.0
     concurrency: int = 8
     user_agent: str | None = None

@@ -36,6 +36,7 @@ def connect(
     *,
     profile: str | None = None,
     auth: AuthLike | None = None,
+    settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> BaseSource:
     """Return the source that a URL, a job's reference, a profile or the environment names, without a request.
@@ -54,15 +55,30 @@ def connect(
     Credentials go only to the endpoint that they were set for: variables to that of ``JOBSOURCE_ENDPOINT``,
     ``ONTAP_HOST`` or the named profile, a profile's to its own.
 
+    ``settings`` are the keys of a profile as plain values, such as an orchestrator's connection has them.
+    Text is read by the kind of its key (``verify="false"``, ``concurrency="4"``, ``aliases="a, b"``, JSON for
+    ``policy`` and ``states``); None and "" count as not set. Beside them nothing else counts but ``target``,
+    ``auth`` and ``options``: no profile, no variable of the environment and no other program's login is read,
+    and connections use neither its proxies nor its authorities (``trust_env=False``).
+
     Raise `UsageError`, which quotes no secret: where the system is unclear, where a setting is missing or of
     the wrong kind, and for a file that cannot be read.
     """
-    return resolve(target, profile=profile, auth=auth, options=options).build()
+    return resolve(target, profile=profile, auth=auth, settings=settings, options=options).build()
 
 
-def resolve(target: object, *, profile: str | None, auth: Any, options: Mapping[str, Any]) -> Settings:
+def resolve(
+    target: object,
+    *,
+    profile: str | None,
+    auth: Any,
+    settings: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+) -> Settings:
     """Return all that a provider needs to build its source. Raise `UsageError` where that is unclear."""
     address = None if target is None else read_address(target)
+    if settings is not None:
+        return _hermetic(address, profile, auth, settings, options)
     jobsource = jobsource_layer()
     name = os.environ.get(PROFILE) or None if profile is None else profile
     if address is None and name is None:
@@ -93,6 +109,32 @@ def resolve(target: object, *, profile: str | None, auth: Any, options: Mapping[
         excluded=tuple(layer for layer in layers if layer not in used),
         auth=auth,
         keywords=options,
+    )
+
+
+def _hermetic(
+    address: SystemAddress | None,
+    profile: str | None,
+    auth: Any,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Settings:
+    if not isinstance(settings, Mapping) or not all(isinstance(key, str) for key in settings):
+        raise UsageError("settings= must be a mapping of keys to plain values, such as {'user': 'admin'}")
+    if profile is not None:
+        raise UsageError("profile= cannot be combined with settings=, beside which no profile is read")
+    if address is None:
+        raise UsageError("settings= needs a target: pass a URL such as 'ontap://host', or a job's reference")
+    if not address.provider:
+        raise UsageError(_unclear_provider(address.endpoint))
+    provider = get_provider(address.provider)
+    return Settings(
+        provider=provider,
+        known_endpoint=address.endpoint or provider.endpoint,
+        target=address,
+        auth=auth,
+        keywords=options,
+        mapping={key: value for key, value in settings.items() if value is not None and value != ""},
     )
 
 
@@ -193,13 +235,14 @@ def _resolve_provider(
     providers = {layer.provider for layer in layers if layer.endpoint == endpoint}
     if len(providers) == 1:
         return providers.pop()
+    raise UsageError(f"{_unclear_provider(endpoint)}, or add a profile for it")
+
+
+def _unclear_provider(endpoint: str) -> str:
     connectable = [provider for provider in installed_providers() if provider.connect]
     urls = [str(SystemAddress(provider.name, endpoint)) for provider in connectable]
     urls = [url if url.endswith("//") else url.removesuffix("/") for url in urls]
-    raise UsageError(
-        f"cannot tell which provider {endpoint} belongs to: pass one of {', '.join(urls) or 'none'}, "
-        "or add a profile for it"
-    )
+    return f"cannot tell which provider {endpoint} belongs to: pass one of {', '.join(urls) or 'none'}"
 
 
 def _endpoint(

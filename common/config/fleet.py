@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from common.config.connect import connect
@@ -39,12 +39,13 @@ class Fleet(BaseFleet):
         *,
         observer: Observer | None = None,
         auth: AuthLike | None = None,
+        settings: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
         """Return a fleet of the sources that these jobs and systems need, one for each system. No request.
 
-        Each is named as in `common.connect`, by a source's URL or a job's reference, or by a `Job`; ``auth``
-        and ``options`` are passed on to each. Raise `UsageError` where there is none, and as `connect` does.
+        Each is named as in `common.connect`, by a source's URL or a job's reference, or by a `Job`; ``auth``,
+        ``settings`` and ``options`` are passed on to each. Raise `UsageError` where there is none, and as `connect` does.
         """
         if isinstance(refs_or_targets, str) or not isinstance(refs_or_targets, Iterable):
             raise UsageError("Fleet.connect() takes a list of refs or targets: pass [target] for one")
@@ -56,7 +57,7 @@ class Fleet(BaseFleet):
             if system in seen:
                 continue
             seen.add(system)
-            source = connect(str(system), auth=auth, **options)
+            source = connect(str(system), auth=auth, settings=settings, **options)
             # Another name of the same system, such as an alias in its profile, needs no source of its own.
             if connected.clashing(source) is None:
                 connected.add(source)

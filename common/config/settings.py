@@ -22,6 +22,9 @@ from common.polling.policy import PollPolicy
 from common.providers import Provider
 from common.sources.base import BaseSource
 
+MAX_QUOTED = 40
+"""At most so many characters of an unknown key are quoted: longer ones are values that went astray."""
+
 
 @attrs.frozen(repr=False, kw_only=True)
 class Settings:
@@ -41,6 +44,13 @@ class Settings:
     excluded: tuple[EnvironmentLayer, ...] = ()
     """Variables for another system, which must not be sent to this one."""
     keywords: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    mapping: Mapping[str, Any] | None = None
+    """What the caller passed as ``settings=``, without what is empty; None without it."""
+
+    @property
+    def hermetic(self) -> bool:
+        """Whether no profile, no variable and no other program's login may be read: with ``settings=``."""
+        return self.mapping is not None
 
     @property
     def endpoint(self) -> str:
@@ -73,20 +83,20 @@ class Settings:
         token is fetched, or which certificate is trusted. A ``token`` is a secret for `Bearer`: one in a file
         is read again when the file is replaced.
 
-        Raise `UsageError` for an unknown key in the profile or among the keywords, for a value of another
-        kind in the profile, and for a secret in plain text there.
+        Raise `UsageError` for an unknown key in the profile, in ``settings=`` or among the keywords, for a
+        value of another kind there, and for a secret in plain text in the profile.
         """
         scope = frozenset(scope)
         kinds = {**KINDS, **dict.fromkeys((*text, *scope), "text")}
         for kind, keys in (("secret", secret), ("token", token), ("path", path), ("flag", flag)):
             kinds |= dict.fromkeys(keys, kind)
         self._refuse_unknown(kinds, scope)
-        profile = self._profile_values(kinds)
-        for key, value in profile.items():
+        last = self._profile_values(kinds) if self.mapping is None else self._mapping_values()
+        for key, value in last.items():
             value.check(kinds[key])
         layers = [layer.values(kinds) for layer in self.variables]
         return ResolvedSettings(
-            self, kinds, ChainMap(self._keyword_values(kinds), self._target_values(), *layers, profile)
+            self, kinds, ChainMap(self._keyword_values(kinds), self._target_values(), *layers, last)
         )
 
     def build(self) -> BaseSource:
@@ -121,6 +131,12 @@ class Settings:
             key: SettingValue(label + key, table[key], Layer.PROFILE, folder) for key in keys if key in table
         }
 
+    def _mapping_values(self) -> dict[str, SettingValue]:
+        return {
+            key: SettingValue(f"setting {key!r}", value, Layer.SETTINGS)
+            for key, value in (self.mapping or {}).items()
+        }
+
     def _refuse_unknown(self, kinds: Mapping[str, str], scope: frozenset[str]) -> None:
         known = {*kinds, *OWN_KEYS}
         if self.profile is not None:
@@ -136,6 +152,12 @@ class Settings:
                 f"the target has a scope that is not one of {self.provider.name}, which has {has}; the path "
                 "of an endpoint ends in two slashes: 'ontap://host/path//'"
             )
+        for name in self.mapping or ():
+            if name not in kinds:
+                raise UsageError(
+                    f"unknown setting {name[:MAX_QUOTED]!r}{_meant(name, kinds)}: {self.provider.name} takes "
+                    f"{', '.join(sorted(kinds))}"
+                )
         taken = {*kinds, *SourceOptions.__annotations__}
         for name in self.keywords:
             if name not in taken:
@@ -146,6 +168,13 @@ class Settings:
     def __repr__(self) -> str:
         named = f" of profile {self.profile.name!r}" if self.profile else ""
         return f"<Settings for {self.provider.name} {self.known_endpoint!r}{named}>"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # lazily: only a mistake needs it
+
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 class ResolvedSettings:
@@ -171,11 +200,12 @@ class ResolvedSettings:
     def options(self) -> dict[str, Any]:
         """The keywords that every source takes: verify, cert, proxy, policy and so on."""
         driver = self._settings.provider.driver
-        return source_options(
+        options = source_options(
             self._values,
             self._settings.keywords,
             PollPolicy if driver is None else lambda: driver().default_policy(),
         )
+        return {"trust_env": False, **options} if self._settings.hermetic else options
 
     def sign_in(self, *methods: AuthMethod, required: bool = True) -> Any:
         """Return the caller's ``auth=``, else what the keys of one of these methods make; None without any.
@@ -201,7 +231,8 @@ class ResolvedSettings:
     def no_credentials(self, methods: Iterable[AuthMethod]) -> str:
         """Return the error for a call without credentials; it names variables that are for other systems."""
         methods = tuple(methods)
-        message = f"no credentials for {self._settings.endpoint}: pass auth=, or name a profile with "
+        where = "settings= needs" if self._settings.hermetic else "pass auth=, or name a profile with"
+        message = f"no credentials for {self._settings.endpoint}: {where} "
         message += " or ".join(map(str, methods)) or "a certificate"
         for layer in self._settings.excluded:
             values = layer.values(key for method in methods for key in method.keys)

@@ -35,9 +35,9 @@ def read_address(target: object) -> SystemAddress:
     """Return the system that a text or a ref names. Raise `UsageError`, which never quotes the text.
 
     A source's URL is a ref without its job: ``ontap://cluster1``, or with a scope
-    ``bluexp://api.bluexp.netapp.com/account-x1/?agent=a1``, or with the path of an endpoint
+    ``bluexp://api.bluexp.netapp.com/account-x1?agent=a1``, or with the path of an endpoint
     ``ontap://um/api/gateways/1cd8a442//``, whose slashes at the end may be left out where it is so long that
-    it can be nothing else.
+    it can be nothing else. One segment is the account where the provider has accounts, else a job's id.
     """
     if isinstance(target, JobRef):
         return _address(target, target)
@@ -63,10 +63,17 @@ def read_address(target: object) -> SystemAddress:
         path += "/"
     elif "//" not in rest and rest.count("/") >= 2:
         path = f"{path.removesuffix('/')}//"
+    elif (last := rest.rpartition("//")[2]) and "/" not in last and _has_account(match[1]):
+        path += "/"
     if path.endswith("/"):
         return _address(JobRef.parse(f"{path}{_NO_JOB}{mark}{query}"), None)
     ref = JobRef.parse(target)
     return _address(ref, ref)
+
+
+def _has_account(provider: str) -> bool:
+    driver = get_provider(provider).driver
+    return driver is not None and driver().has_account
 
 
 def _address(named: JobRef, ref: JobRef | None) -> SystemAddress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import ChainMap
 from enum import IntEnum
@@ -27,6 +28,8 @@ class Layer(IntEnum):
     PROVIDER = 3
     """The variables that the system's users already have, such as ``ONTAP_USER``."""
     PROFILE = 4
+    SETTINGS = 5
+    """The mapping ``settings=``, beside which no variable and no profile is read."""
 
 
 @attrs.frozen(repr=False)
@@ -46,6 +49,11 @@ class SettingValue:
     def is_variable(self) -> bool:
         """Whether it is from the environment, where every value is text."""
         return self.layer in (Layer.JOBSOURCE, Layer.PROVIDER)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is text that is read by the kind of its key: a variable, or a text in ``settings=``."""
+        return self.is_variable or (self.layer is Layer.SETTINGS and isinstance(self.value, str))
 
     def read(self, kind: str) -> Any:
         """Return the value as the kind that is named: ``read("flag")`` is `flag`."""
@@ -89,8 +97,8 @@ class SettingValue:
         return str(self.folder / named if self.folder else named)
 
     def flag(self) -> bool:
-        """Return True or False; a variable says true, false, 1 or 0."""
-        value = _FLAGS.get(self.value.lower()) if self.is_variable else self.value
+        """Return True or False; text says true, false, 1 or 0."""
+        value = _FLAGS.get(self.value.lower()) if self.is_text else self.value
         if not isinstance(value, bool):
             raise UsageError(f"{self.label} must be true or false")
         return value
@@ -99,7 +107,7 @@ class SettingValue:
         """Return True, False, or the path of a CA file."""
         if isinstance(self.value, bool):
             return self.value
-        if self.is_variable and self.value.lower() in ("true", "false"):
+        if self.is_text and self.value.lower() in ("true", "false"):
             return self.flag()
         if not isinstance(self.value, str | os.PathLike) or not self.value:
             raise UsageError(f"{self.label} must be true, false, or the path of a CA file")
@@ -108,7 +116,7 @@ class SettingValue:
     def number(self) -> float:
         """Return a number, whole or not; its range is checked by the source."""
         value = self.value
-        if self.is_variable:
+        if self.is_text:
             try:
                 value = float(value)
             except ValueError:
@@ -120,7 +128,7 @@ class SettingValue:
     def whole(self) -> int:
         """Return a whole number; its range is checked by the source."""
         value = self.value
-        if self.is_variable and value.isdecimal() and len(value) < 10:
+        if self.is_text and value.isdecimal() and len(value) < 10:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise UsageError(f"{self.label} must be a whole number")
@@ -133,21 +141,23 @@ class SettingValue:
         return self.text()
 
     def texts(self) -> list[str]:
-        """Return a list of texts; in a variable they are separated by commas."""
-        value = [part.strip() for part in self.value.split(",")] if self.is_variable else self.value
+        """Return a list of texts; in one text they are separated by commas."""
+        value = [part.strip() for part in self.value.split(",")] if self.is_text else self.value
         if not isinstance(value, list) or not all(isinstance(part, str) and part for part in value):
             raise UsageError(f"{self.label} must be a list of texts")
         return value
 
     def table(self) -> dict[str, Any]:
-        """Return a table, which only a profile can hold."""
-        if not isinstance(self.value, dict):
-            raise UsageError(f"{self.label} must be a table")
-        return self.value
+        """Return a table; text is the JSON of one."""
+        value = _read_json(self.value) if self.is_text else self.value
+        if not isinstance(value, dict):
+            raise UsageError(f"{self.label} must be a table{', as a JSON object' if self.is_text else ''}")
+        return value
 
     def check(self, kind: str) -> None:
         """Raise `UsageError` where the value is not of this kind. No secret is looked up."""
-        if kind in ("text", "secret", "token", "proxy") and isinstance(self.value, dict):
+        refers = self.folder is not None and isinstance(self.value, dict)
+        if refers and kind in ("text", "secret", "token", "proxy"):
             check_reference(self.label, self.value)
         else:
             self.read(kind)
@@ -156,5 +166,15 @@ class SettingValue:
         return f"<SettingValue {self.label}>"
 
 
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # the exception holds the text
+
+
 SettingValues: TypeAlias = ChainMap[str, SettingValue]
-"""The values of all layers by key: the first map holds the keywords, the last one the profile's values."""
+"""The values of all layers by key.
+
+The first map holds the keywords, the last one the profile's values, or those of ``settings=``.
+"""

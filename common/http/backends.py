@@ -46,10 +46,10 @@ class Backends:
         if options.http is not None or options.transport is not None:
             return
         if endpoint.startswith("https:"):
-            tls = tls_context(options.verify, options.cert)
+            tls = tls_context(options.verify, options.cert, trust_env=options.trust_env)
             self._own_options = attrs.evolve(options, verify=tls, cert=None)
         if signs_in and not (isinstance(options.verify, bool) and options.cert is None):
-            tls = tls_context(options.verify, options.cert, public=True)
+            tls = tls_context(options.verify, options.cert, public=True, trust_env=options.trust_env)
             self._public_options = attrs.evolve(options, verify=tls, cert=None)
 
     def own(self) -> HttpBackend:

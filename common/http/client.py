@@ -106,7 +106,7 @@ class ApiClient:
         self._sent_secrets: set[str] = set()
         self._connection_down = False
         self._set_up = False  # once there was a good reply, trouble is the network's and passes
-        self._proxy_secrets = proxy_secrets(options.proxy)
+        self._proxy_secrets = proxy_secrets(options.proxy if options.trust_env else options.proxy or "")
         self._redactor = Redactor(())
 
     async def send(

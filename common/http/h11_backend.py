@@ -55,7 +55,9 @@ class H11Backend:
         secure = parts.scheme == "https"
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if secure else 80)
-        self._context = tls_context(options.verify, options.cert) if secure else None
+        self._context = (
+            tls_context(options.verify, options.cert, trust_env=options.trust_env) if secure else None
+        )
         self._authority = parts.netloc
         self._keepalive = keepalive
         self._idle: list[Connection] = []

@@ -20,9 +20,10 @@ def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False)
 
     It must for the caller's own client or transport, for an ``httpx.Auth``, for proxies, those of the
     environment too, since it has rules for choosing one, and where it was asked for or is replaced in tests.
+    Without ``trust_env`` nothing of the environment is looked at.
     Raise `UsageError` for a value of ``JOBSOURCE_HTTP`` that is unknown, and for a proxy that is none.
     """
-    wanted = os.environ.get(BACKEND_VARIABLE, "").strip().lower()
+    wanted = os.environ.get(BACKEND_VARIABLE, "").strip().lower() if options.trust_env else ""
     if wanted not in ("", "aiohttp", "direct", "httpx"):  # aiohttp: what was quicker before
         raise UsageError(
             f"the environment has {BACKEND_VARIABLE}={wanted[:40]!r}: "
@@ -30,7 +31,7 @@ def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False)
         )
     if options.http is not None or options.transport is not None or options.proxy is not None:
         return True
-    if may_use_proxy(endpoint):
+    if options.trust_env and may_use_proxy(endpoint):
         _check_environment()
         return True
     mocked = not wanted and any(name in sys.modules for name in MOCK_LIBRARIES)

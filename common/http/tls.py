@@ -21,10 +21,13 @@ CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """What is read in place of the well-known authorities where it is set, as OpenSSL and httpx do."""
 
 
-def tls_context(verify: Verify = True, cert: Cert | None = None, *, public: bool = False) -> ssl.SSLContext:
+def tls_context(
+    verify: Verify = True, cert: Cert | None = None, *, public: bool = False, trust_env: bool = True
+) -> ssl.SSLContext:
     """Return the shared context for these settings. Raise `UsageError` for files that cannot be loaded.
 
     With ``public``, a CA file is trusted in addition to the well-known authorities, not instead of them.
+    Without ``trust_env`` these are certifi's, whatever `CA_VARIABLES` say.
     Files that have changed on disk are read again, now and for new connections.
     """
     if isinstance(verify, ssl.SSLContext):
@@ -38,6 +41,7 @@ def tls_context(verify: Verify = True, cert: Cert | None = None, *, public: bool
             verify if isinstance(verify, bool) else os.fsdecode(verify),
             () if cert is None else _chain(cert),
             public=public and not isinstance(verify, bool),
+            trust_env=trust_env,
         )
     )
     if isinstance(context, RenewedContext):
@@ -61,14 +65,16 @@ class _Settings:
     ca: bool | str
     chain: tuple[str, ...]
     public: bool
+    trust_env: bool
     variables: tuple[str, ...]
     folder: Path
 
     @classmethod
-    def of(cls, ca: bool | str, chain: tuple[str, ...], *, public: bool) -> _Settings:
-        known = public or ca is True
+    def of(cls, ca: bool | str, chain: tuple[str, ...], *, public: bool, trust_env: bool) -> _Settings:
+        trust_env = trust_env and (public or isinstance(ca, bool))
+        known = trust_env and ca is not False
         variables = tuple(os.environ.get(name, "") for name in CA_VARIABLES) if known else ()
-        return cls(ca, chain, public, variables, _current_folder())
+        return cls(ca, chain, public, trust_env, variables, _current_folder())
 
     @property
     def paths(self) -> list[Path]:
@@ -83,9 +89,10 @@ class _Settings:
     def load(self) -> ssl.SSLContext:
         """Return a context made of the files as they are now. Raise `UsageError` where that fails."""
         if isinstance(self.ca, bool):
-            context = _known_authorities(verify=self.ca)
+            context = _known_authorities(verify=self.ca, trust_env=self.trust_env)
         else:
-            context = _with_ca(self.ca, self.resolved(self.ca), _known_authorities() if self.public else None)
+            known = _known_authorities(trust_env=self.trust_env) if self.public else None
+            context = _with_ca(self.ca, self.resolved(self.ca), known)
         if self.chain:
             file, key, password = (*self.chain, None, None)[:3]
             _load_chain(context, file or "", key, password, self.resolved)
@@ -105,11 +112,11 @@ def _current_folder() -> Path:
         return Path()
 
 
-def _known_authorities(*, verify: bool = True) -> ssl.SSLContext:
+def _known_authorities(*, verify: bool = True, trust_env: bool) -> ssl.SSLContext:
     import httpx  # lazily, see `common.http.over_httpx.httpx_backend`
 
     try:
-        return httpx.create_ssl_context(verify=verify)
+        return httpx.create_ssl_context(verify=verify, trust_env=trust_env)
     except OSError as error:  # ``ssl.SSLError`` is one
         raise UsageError(
             f"the authorities in the environment's {' or '.join(CA_VARIABLES)} cannot be loaded: {error}"

@@ -62,6 +62,8 @@ class Driver(abc.ABC):
     """How to find out whether a write was carried out whose reply was lost; for the error that says so."""
     job_scope: ClassVar[frozenset[str]] = frozenset()
     """The names of the parts of a scope that belong to a job, and not to the source."""
+    has_account: ClassVar[bool] = False
+    """Whether the path of a complete ref begins with an account."""
     job_id_header: ClassVar[str | None] = None
     """The header in which a write may say what its job is called, in lower case."""
     headers: Mapping[str, str] = {}

@@ -179,9 +179,11 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
             transport=options.transport, cookies=NoCookies(), trust_env=False, verify=False
         )
     else:
-        secure = endpoint.startswith("https:")
+        verify: Any = options.proxy is not None
+        if endpoint.startswith("https:"):
+            verify = tls_context(options.verify, options.cert, trust_env=options.trust_env)
         client = library.AsyncClient(
-            verify=tls_context(options.verify, options.cert) if secure else options.proxy is not None,
+            verify=verify,
             proxy=options.proxy,
             limits=library.Limits(
                 max_connections=options.concurrency,
@@ -189,7 +191,7 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
                 keepalive_expiry=keepalive,
             ),
             cookies=NoCookies(),
-            trust_env=may_use_proxy(endpoint),  # only then was the environment checked
+            trust_env=options.trust_env and may_use_proxy(endpoint),  # only then was the environment checked
         )
     take_no_cookies(client)
     return client
