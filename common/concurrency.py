@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import anyio
 import sniffio
 from anyio.lowlevel import current_token
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Parkable(Protocol):
@@ -104,6 +108,16 @@ _tasks: set[object] = set()
 """The tasks of asyncio that carry work: the loop itself keeps weak references alone."""
 
 
+def start_task(
+    loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, None]]
+) -> asyncio.Task[None]:
+    """Run some work in a task of an asyncio loop, kept until it has ended. Called in the loop's thread."""
+    task = loop.create_task(work())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
 class Carried(Generic[_T]):
     """Work in a task of the event loop itself, so that no cancellation of those who wait for it reaches it.
 
@@ -128,9 +142,7 @@ class Carried(Generic[_T]):
             return
         import asyncio
 
-        task = asyncio.get_running_loop().create_task(self._run(work))
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+        task = start_task(asyncio.get_running_loop(), partial(self._run, work))
         # A task that is cancelled before its first step runs no ``finally``.
         task.add_done_callback(lambda _: self._done.set())
 

@@ -73,6 +73,10 @@ class Basic(Unpicklable):
         """Return the password, plain and encoded."""
         return self._secrets
 
+    def credentials(self) -> tuple[str, ...]:
+        """Return the user name and the password."""
+        return self.user, self._secrets[0]
+
     def __repr__(self) -> str:
         return f"Basic({self.user!r}, ****)"
 
@@ -116,6 +120,10 @@ class Bearer(Unpicklable):
     def secrets(self) -> tuple[str, ...]:
         """Return the tokens that were sent last."""
         return tuple(token for token in self._sent if token)
+
+    def credentials(self) -> tuple[str, ...] | None:
+        """Return the token, None where a function returns it."""
+        return (self._token,) if isinstance(self._token, str) else None
 
     def __repr__(self) -> str:
         return "Bearer(****)"

@@ -45,6 +45,14 @@ class EnvironmentLayer:
                 values[key] = SettingValue(name, text, self.layer)
         return values
 
+    def all_values(self) -> list[SettingValue]:
+        """Return all values that are set, in the order of their names."""
+        names = self.names
+        if names is None:
+            variables = [name for name in os.environ if name.startswith(PREFIX)]
+            names = {name.removeprefix(PREFIX).lower(): name for name in variables}
+        return sorted(self.values(names).values(), key=lambda value: value.label)
+
     def is_for(self, provider: str, endpoints: Collection[str], profile: str | None) -> bool:
         """Whether the variables are for this system. ``profile`` is the one that was named for it, or None.
 

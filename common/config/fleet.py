@@ -45,7 +45,8 @@ class Fleet(BaseFleet):
         """Return a fleet of the sources that these jobs and systems need, one for each system. No request.
 
         Each is named as in `common.connect`, by a source's URL or a job's reference, or by a `Job`; ``auth``,
-        ``settings`` and ``options`` are passed on to each. Raise `UsageError` where there is none, and as `connect` does.
+        ``settings`` and ``options`` are passed on to each. Raise `UsageError` where there is none, and as
+        `connect` does.
         """
         if isinstance(refs_or_targets, str) or not isinstance(refs_or_targets, Iterable):
             raise UsageError("Fleet.connect() takes a list of refs or targets: pass [target] for one")

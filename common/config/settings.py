@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -111,6 +111,23 @@ class Settings:
             provider = self.target.provider or source.provider
             source.ref(self.target.ref or JobRef(provider, self.target.endpoint, "any", self.target.scope))
         return source
+
+    def labelled_values(self) -> Iterator[tuple[str, Any]]:
+        """Yield all that was set, each with the name that errors have for it, and always in one order.
+
+        Of a profile's references, the secrets that they stand for now.
+        """
+        target = self.target.scope if self.target is not None else ()
+        yield "the target", (self.provider.name, self.known_endpoint, target)
+        yield "auth=", self.auth
+        for key in sorted(self.keywords):
+            yield f"{key}=", self.keywords[key]
+        for layer in self.variables:
+            for value in layer.all_values():
+                yield value.label, value.value
+        last = self._mapping_values() if self.profile is None else self._profile_values(self.profile.table)
+        for key in sorted(last):
+            yield last[key].label, last[key].looked_up()
 
     def _keyword_values(self, keys: Iterable[str]) -> dict[str, SettingValue]:
         return {

@@ -154,6 +154,15 @@ class SettingValue:
             raise UsageError(f"{self.label} must be a table{', as a JSON object' if self.is_text else ''}")
         return value
 
+    def looked_up(self) -> Any:
+        """Return the value as it was set, or the secret that it refers to, if that can be had."""
+        if self.folder is None or not isinstance(self.value, dict):
+            return self.value
+        try:
+            return find_secret(self.label, self.value, self.folder)
+        except UsageError:
+            return self.value  # a table that is no reference, or a secret that nobody may ask for
+
     def check(self, kind: str) -> None:
         """Raise `UsageError` where the value is not of this kind. No secret is looked up."""
         refers = self.folder is not None and isinstance(self.value, dict)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from common.auth.credentials import Basic, Bearer
+from common.hosts.portal import Portal, PortalFuture, portal
+from common.hosts.shared import close_shared, shared_source
 from common.model.errors import (
     ActionRefused,
     ActionUncertain,
@@ -73,6 +75,8 @@ __all__ = [
     "JobsFailed",
     "PermissionDenied",
     "PollPolicy",
+    "Portal",
+    "PortalFuture",
     "Probe",
     "RateLimited",
     "ServerError",
@@ -85,8 +89,11 @@ __all__ = [
     "WaitTimeout",
     "WrongSource",
     "as_completed",
+    "close_shared",
     "from_dict",
     "get_all",
+    "portal",
+    "shared_source",
     "to_dict",
     "wait_all",
 ]

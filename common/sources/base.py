@@ -200,6 +200,11 @@ class BaseSource(AsyncContext):
         del args, filters
         raise Unsupported(f"{self.provider} jobs cannot be listed: their API has no list")
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed: no wait can begin."""
+        return self._closed
+
     async def aclose(self) -> None:
         """End all waits with an error, and release what the source holds. Safe to call twice."""
         self._closed = True

@@ -1,0 +1,1 @@
+"""How a host's tasks, threads and scripts share sources, and a loop where they have none."""
