@@ -119,12 +119,13 @@ class Settings:
         """
         target = self.target.scope if self.target is not None else ()
         yield "the target", (self.provider.name, self.known_endpoint, target)
+        yield "settings=", self.hermetic
         yield "auth=", self.auth
-        for key in sorted(self.keywords):
-            yield f"{key}=", self.keywords[key]
+        for key, value in sorted(self._keyword_values(self.keywords).items()):
+            yield f"{key}=", value.value
         for layer in self.variables:
-            for value in layer.all_values():
-                yield value.label, value.value
+            for variable in layer.all_values():
+                yield variable.label, variable.value
         last = self._mapping_values() if self.profile is None else self._profile_values(self.profile.table)
         for key in sorted(last):
             yield last[key].label, last[key].looked_up()

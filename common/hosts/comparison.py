@@ -36,12 +36,11 @@ def settings_key(settings: Settings) -> SettingsKey:
     Such are objects that equal themselves alone: clients, transports, functions.
     """
     objects: list[Hashable] = []
-    parts = [
-        _encoded(label, read_auth(value) if label == "auth=" else value, objects)
-        for label, value in settings.labelled_values()
-    ]
-    digest = hashlib.blake2b(_joined(b"settings", parts), key=_SALT, digest_size=32).digest()
-    return SettingsKey(digest, tuple(objects))
+    digest = hashlib.blake2b(key=_SALT, digest_size=32)
+    for label, value in settings.labelled_values():
+        compared = read_auth(value) if label == "auth=" else value
+        digest.update(_joined(label.encode(errors="surrogatepass"), [_encoded(label, compared, objects)]))
+    return SettingsKey(digest.digest(), tuple(objects))
 
 
 def _encoded(label: str, value: Any, objects: list[Hashable]) -> bytes:
