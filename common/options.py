@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
@@ -18,6 +19,7 @@ from common.model.errors import UsageError
 from common.model.states import Action, JobState
 from common.model.tracebacks import stacklevel
 from common.polling.policy import LONGEST, PollPolicy
+from common.telemetry.callbacks import is_async
 
 if TYPE_CHECKING:
     import ssl
@@ -247,6 +249,35 @@ def read_timeout(timeout: object) -> float | None:
     if timeout < 0:
         raise UsageError("timeout= must not be below 0: give seconds from now")
     return None if timeout > LARGEST else float(timeout)
+
+
+def read_deadline(deadline: object, timeout: object = None) -> datetime:
+    """Return a wait's ``deadline=``. Raise `UsageError` for anything but an aware datetime, and for both."""
+    if timeout is not None:
+        raise UsageError("deadline= and timeout= are two ways to say the same: give one of them")
+    if not isinstance(deadline, datetime):
+        raise UsageError("deadline= must be an aware datetime; seconds from now are timeout=")
+    if deadline.utcoffset() is None:
+        raise UsageError(
+            "deadline= has no time zone: pass an aware datetime, as datetime.now(UTC) + timedelta(hours=1) is"
+        )
+    return deadline
+
+
+def check_on_update(function: object) -> None:
+    """Raise `UsageError` for an ``on_update=`` that is neither a plain function nor left out."""
+    if function is None:
+        return
+    if is_async(function):
+        raise UsageError("on_update must be a plain function: an async one would have to be awaited")
+    if not callable(function):
+        raise UsageError("on_update must be a plain function of the job")
+
+
+def check_on_cancel(on_cancel: object) -> None:
+    """Raise `UsageError` for an ``on_cancel=`` that is neither one of its words nor a plain function."""
+    if on_cancel not in ("leave", "cancel") and (not callable(on_cancel) or is_async(on_cancel)):
+        raise UsageError("on_cancel= must be 'leave', 'cancel' or a plain function that returns a bool")
 
 
 def read_action(action: str) -> Action:

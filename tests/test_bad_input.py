@@ -6,6 +6,7 @@ import gc
 import math
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -411,6 +412,9 @@ def test_what_is_no_ref_does_not_parse_as_one(text: Any) -> None:
         ({"until": 7}, "until="),
         ({"on_cancel": "stop"}, "on_cancel="),
         ({"on_cancel": True}, "on_cancel="),
+        ({"deadline": 60}, "deadline="),
+        ({"deadline": datetime.fromisoformat("2030-01-01")}, "deadline="),
+        ({"deadline": datetime(2030, 1, 1, tzinfo=UTC), "timeout": 60}, "deadline="),
         ({"policy": {}}, "policy="),
         ({"policy": 30}, "policy="),
         ({"resolve_gone": "probe"}, "resolve_gone="),
@@ -459,6 +463,8 @@ async def collected(*arguments: Any, **options: Any) -> None:
         (["j1"], {"timeout": -1}, "timeout="),
         (["j1"], {"timeout": "60"}, "timeout="),
         (["j1"], {"on_cancel": "stop"}, "on_cancel="),
+        (["j1"], {"deadline": 60}, "deadline="),
+        (["j1"], {"on_update": 7}, "on_update"),
         (["j1"], {"policy": 30}, "policy="),
         (["j1"], {"resolve_gone": "probe"}, "resolve_gone="),
     ],

@@ -189,7 +189,11 @@ class Poller:
     def rearm(self, waiter: Waiter) -> None:
         """Let a wait go on that was notified of a change, which has been taken note of."""
         waiter.notified = False
-        self._enqueue(self._jobs[_key(waiter.ref)])
+        if waiter.single_read:
+            waiter.expire()
+            self._wake(waiter)
+        else:
+            self._enqueue(self._jobs[_key(waiter.ref)])
 
     def waiters_of(self, tasks: WaiterTasks, ref: JobRef | None = None) -> list[Waiter]:
         """Return the waiters that these tasks work for, in the order of their jobs; of one job, if named."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal
 
@@ -20,6 +21,7 @@ from common.polling.policy import PollPolicy
 from common.polling.poller import Poller
 from common.polling.wait_progress import DelayRule
 from common.polling.waiters import Waiter, WaiterTasks
+from common.telemetry.callbacks import wants_cancel
 from common.telemetry.events import EventKind, logger, tell
 
 Probe = Callable[[JobRef, Job | None], Awaitable[JobState | Job]]
@@ -29,8 +31,12 @@ A `Job` in such a state will do too, with what is known of its errors. A source 
 ``present``, and on Cloud Foundry ``last_operation``.
 """
 
-OnCancel = Literal["leave", "cancel"]
-"""What a cancelled wait does to the remote job: nothing, or ask the server to cancel it."""
+OnCancel = Literal["leave", "cancel"] | Callable[[], bool]
+"""What a cancelled wait does to the remote job: nothing, or ask the server to cancel it.
+
+A function is called when the wait is cancelled, in the event loop, so it must not block. True cancels the
+job; where it raises, that is logged, and the job is left alone.
+"""
 
 CancelJob = Callable[[JobRef], Awaitable[object]]
 """Asks the server to cancel a job."""
@@ -48,12 +54,19 @@ class WaitSpec:
     policy: PollPolicy
     delay: DelayRule
     timeout: float | None
+    deadline: datetime | None
     until: frozenset[JobState] | None
     cancel: CancelJob | None
     """What a cancelled wait does; None where it leaves the remote job alone."""
+    cancel_if: Callable[[], bool] | None
+    """Asked before it does so."""
     resolve_gone: Probe | None
     retention: float = math.inf
     """For so many seconds the server keeps a job that has ended."""
+
+    def cancels(self, ref: JobRef) -> bool:
+        """Whether a wait that is being cancelled now is to cancel the remote job too."""
+        return self.cancel is not None and (self.cancel_if is None or wants_cancel(self.cancel_if, ref))
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
@@ -87,6 +100,8 @@ class Wait(Waiter):
     ) -> Wait:
         """Return a wait that begins now, on the clock of the running loop."""
         began, timeout = poller.now(), spec.timeout
+        if spec.deadline is not None:
+            timeout = max(0.0, (spec.deadline - datetime.now(UTC)).total_seconds())
         wait = cls(
             poller=poller,
             spec=spec,
@@ -94,7 +109,7 @@ class Wait(Waiter):
             policy=spec.policy,
             began=began,
             deadline=began + timeout if timeout else math.inf,  # a single read is not cut
-            timeout=timeout,
+            limit=timeout if spec.deadline is None else spec.deadline,
             until=spec.until,
             last=seen,
             delay=spec.delay,
@@ -121,6 +136,8 @@ class Wait(Waiter):
             return None
         if self.ended:
             _set_notified(self, notified=True)
+        elif self.single_read and self._told:
+            self.expire()  # a watch: its only read was the step before
         else:
             self.poller.add(self)
             self.entered = True
@@ -199,8 +216,9 @@ class Wait(Waiter):
             return
         self.abandon()
         over = self.last is not None and self.last.done
-        if self.spec.cancel is not None and not over and is_cancellation(error):
-            await cancel_remote(self.spec.cancel, self.ref)
+        cancel = self.spec.cancel
+        if cancel is not None and not over and is_cancellation(error) and self.spec.cancels(self.ref):
+            await cancel_remote(cancel, self.ref)
 
     def abandon(self) -> None:
         """Tell the observer that nobody waits any more."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from common.model.errors import (
     JobGone,
     JobNotFound,
@@ -18,16 +20,19 @@ MAY_RUN = "The job may still be running."
 
 
 def timeout_error(
-    ref: JobRef, job: Job | None, *, timeout: float | None, cause: BaseException | None
+    ref: JobRef, job: Job | None, *, limit: float | datetime | None, cause: BaseException | None
 ) -> WaitTimeout:
-    """Return the exception for a deadline that has passed, ``timeout`` seconds after the wait began.
+    """Return the exception for a deadline that has passed: ``limit`` as it was given, seconds or a moment.
 
     A job that has ended was waited for because of its results.
     """
-    allowed = f"{timeout:g} s" if timeout is not None else "the time allowed"
-    text, advice = f"{ref}: not ended within {allowed}; last seen {last_words(job)}", MAY_RUN
+    if isinstance(limit, datetime):
+        in_time = f"by {limit.isoformat()}"
+    else:
+        in_time = "within the time allowed" if limit is None else f"within {limit:g} s"
+    text, advice = f"{ref}: not ended {in_time}; last seen {last_words(job)}", MAY_RUN
     if job is not None and job.done:
-        text = f"{ref}: ended {last_words(job)}, but {UNREAD_RESULTS} within {allowed}"
+        text = f"{ref}: ended {last_words(job)}, but {UNREAD_RESULTS} {in_time}"
         advice = "Wait again for them."
     if cause is not None:
         text += f"; the last poll failed: {cause}"

@@ -50,7 +50,8 @@ class WaitProgress:
     policy: PollPolicy
     began: float
     deadline: float = math.inf
-    timeout: float | None = None
+    limit: float | datetime | None = None
+    """As the caller gave it: ``timeout`` in seconds, or ``deadline``; None for no deadline."""
     until: frozenset[JobState] | None = None
     last: Job | None = None
     """The last observation; at the start the job that the caller had seen before, if any."""
@@ -168,9 +169,9 @@ class WaitProgress:
         """When the job was last seen, by this machine's clock; None for never."""
         return self._seen_at or (self.last.observed_at if self.last is not None else None)
 
-    def go_on(self, ran: float, timeout: float | None) -> None:
-        """Go on from another process's wait: the run time by then, and the timeout that was given there."""
-        self._head_start, self.timeout = ran, timeout
+    def go_on(self, ran: float, limit: float | datetime | None) -> None:
+        """Go on from another process's wait: the run time by then, and the limit that was given there."""
+        self._head_start, self.limit = ran, limit
 
     def failing_for(self, now: float) -> float:
         """Return for how many seconds requests have brought no state of the job."""
@@ -204,7 +205,7 @@ class WaitProgress:
         if self._outage_since is None:
             self._outage_since = sent_at
         outage = now - self._outage_since
-        if self.timeout is None and self.deadline == math.inf and outage >= self.policy.outage_limit:
+        if self.limit is None and self.deadline == math.inf and outage >= self.policy.outage_limit:
             if self.last is not None and self.last.done:
                 self._give_up_results(f"no good reply for {outage:.0f} s")
                 return None
@@ -273,7 +274,7 @@ class WaitProgress:
     def timeout_error(self) -> WaitTimeout:
         """Return the exception for a deadline that has passed."""
         return wait_errors.timeout_error(
-            self.ref, self.last_observed, timeout=self.timeout, cause=self.last_error
+            self.ref, self.last_observed, limit=self.limit, cause=self.last_error
         )
 
     def result(self, *, check: bool) -> Job:

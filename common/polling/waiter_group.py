@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
+import anyio
 import anyio.abc
 import anyio.lowlevel
 
 from common.model.refs import JobRef
 from common.polling.poller import Poller
-from common.polling.wait import Wait, is_cancellation
+from common.polling.wait import Wait, cancel_remote, is_cancellation
 from common.polling.waiters import PollRequest, Waiter
 
 
@@ -94,3 +95,15 @@ class WaiterGroup:
         self.failed = self.failed or not is_cancellation(error)
         for wait in self.waits():
             wait.active = False
+
+
+async def cancel_jobs(waits: Iterable[Wait]) -> None:
+    """Ask the servers to cancel the jobs of waits that are being cancelled, where their set asks for it."""
+    left = [wait for wait in waits if wait.last is None or not wait.last.done]
+    if not left or not left[0].spec.cancels(left[0].ref):  # their ``on_cancel`` is one
+        return
+    wanted = {wait.ref: wait.spec.cancel for wait in left if wait.spec.cancel is not None}
+    with anyio.CancelScope(shield=True):
+        async with anyio.create_task_group() as group:
+            for ref, cancel in wanted.items():
+                group.start_soon(cancel_remote, cancel, ref)

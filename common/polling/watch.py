@@ -14,6 +14,7 @@ from common.model.refs import JobRef
 from common.polling.poller import Poller
 from common.polling.wait import Wait, WaitSpec
 from common.polling.waiters import WaiterTasks
+from common.telemetry.callbacks import OnUpdate, tell_update
 
 
 class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
@@ -88,6 +89,18 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+class UpdatingWait(Watch):
+    """A wait that calls a function with each observation: ``source.wait(job, on_update=function)``."""
+
+    async def result(self, on_update: OnUpdate, *, check: bool) -> Job:
+        """Wait, and return the job or raise what ``wait`` does."""
+        async for job in self:
+            tell_update(on_update, job)
+        if self._wait is None:
+            raise AssertionError("a watch ended without a step")
+        return self._wait.result(check=check)
 
 
 def begin_wait(watch: Watch, tasks_in: Callable[[Poller], WaiterTasks], *, terminal_only: bool) -> Wait:

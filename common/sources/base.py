@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from common.model.errors import JobNotFound, SourceError, Unsupported, UsageErro
 from common.model.job import UNREAD_RESULTS, Job, JobLike, with_warning
 from common.model.refs import JobRef, Scope
 from common.model.states import Action, Capability, JobState
-from common.options import read_timeout, read_until
+from common.options import check_on_cancel, check_on_update, read_deadline, read_timeout, read_until
 from common.polling.policy import PollPolicy
 from common.polling.pollable import Pollable, Reading
 from common.polling.poller import Poller
@@ -23,9 +24,10 @@ from common.polling.throttle import LoopThrottle
 from common.polling.wait import OnCancel, Probe, Wait, WaitSpec
 from common.polling.wait_errors import source_closed
 from common.polling.wait_progress import DelayRule, plain_delay
-from common.polling.watch import Watch
+from common.polling.watch import UpdatingWait, Watch
 from common.sources.batch_look import BatchLook, Outcome
 from common.sources.ref_resolver import RefResolver, ScopeRule
+from common.telemetry.callbacks import OnUpdate
 from common.telemetry.events import Observer
 
 
@@ -148,6 +150,7 @@ class BaseSource(AsyncContext):
         job: JobLike,
         *,
         timeout: float | None = None,
+        deadline: datetime | None = None,
         until: Collection[JobState] | None = None,
         on_cancel: OnCancel = "leave",
         resolve_gone: Probe | None = None,
@@ -157,7 +160,8 @@ class BaseSource(AsyncContext):
 
         The arguments are those of `wait`. A failed job is the last observation, not an exception.
         """
-        spec, ref = self._spec(timeout, until, on_cancel, resolve_gone, policy), self._refs.resolve(job)
+        spec = self._spec(timeout, deadline, until, on_cancel, resolve_gone, policy)
+        ref = self._refs.resolve(job)
         if spec.cancel is not None:
             self._check_action(ref)
         return Watch(self._current_poller, ref, job if isinstance(job, Job) else None, spec)
@@ -167,29 +171,37 @@ class BaseSource(AsyncContext):
         job: JobLike,
         *,
         timeout: float | None = None,  # the name that users know; None is no deadline
+        deadline: datetime | None = None,
         until: Collection[JobState] | None = None,
         check: bool = True,
+        on_update: OnUpdate | None = None,
         on_cancel: OnCancel = "leave",
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Job:
         """Return the job once it has ended, or has reached one of the states in ``until``.
 
-        ``timeout`` is in seconds from now, requests included; 0 makes one read. ``check`` raises for a job
-        that failed. ``until`` names states that end the wait without raising. ``on_cancel="cancel"`` asks
-        the server to cancel the job when this wait is cancelled. ``resolve_gone`` is asked for the outcome
-        once the server has forgotten the job, which for one seen lately takes ``policy.gone_grace`` seconds.
-        ``policy`` replaces the source's.
+        ``timeout`` is in seconds from now, requests included; 0 makes one read. ``deadline``, an aware
+        datetime, may be given instead; it is read once, when the wait begins, and one that has passed makes
+        one read. ``until`` names states that end the wait without raising. ``check`` raises for a job that
+        failed. ``on_update`` is a plain function that is called with the first observation and each change,
+        as `watch` gives them; what it raises is logged. ``on_cancel="cancel"`` asks the server to cancel the
+        job when this wait is cancelled; a plain function is called then, and says by True that it is to.
+        ``resolve_gone`` is asked for the outcome once the server has forgotten the job, which for one seen
+        lately takes ``policy.gone_grace`` seconds. ``policy`` replaces the source's.
 
         Raise `JobFailed` or `JobPartiallyFailed`, `WaitTimeout`, `JobNotFound`, `JobGone`, `UnexpectedState`,
         and `SourceError` for trouble that does not pass; before any request `UsageError`, `WrongSource`, and
         `Unsupported` if ``on_cancel`` asks for what the server can't do. A cancelled wait leaves nothing
         behind.
         """
-        spec = self._spec(timeout, until, on_cancel, resolve_gone, policy)
+        spec = self._spec(timeout, deadline, until, on_cancel, resolve_gone, policy)
         ref, seen = self._refs.resolve(job), job if isinstance(job, Job) else None
         if spec.cancel is not None:
             self._check_action(ref)
+        if on_update is not None:
+            check_on_update(on_update)
+            return await UpdatingWait(self._current_poller, ref, seen, spec).result(on_update, check=check)
         async with Wait.begin(self._current_poller(), ref, seen, spec, terminal_only=True) as wait:
             while (pending := wait.next_step()) is not None:
                 await pending
@@ -270,6 +282,7 @@ class BaseSource(AsyncContext):
     def _spec(
         self,
         timeout: float | None,
+        deadline: datetime | None,
         until: Collection[JobState] | None,
         on_cancel: OnCancel,
         resolve_gone: Probe | None,
@@ -277,15 +290,16 @@ class BaseSource(AsyncContext):
     ) -> WaitSpec:
         # Thousands of waits with the same arguments share the object that holds them.
         sharable = until is None and resolve_gone is None and not isinstance(timeout, bool)
-        arguments = (timeout, on_cancel, self.policy if policy is None else policy)
+        zone = None if deadline is None else getattr(deadline, "tzinfo", None)
+        arguments = (timeout, deadline, zone, on_cancel, self.policy if policy is None else policy)
         if sharable and arguments == self._last_arguments and self._last_spec is not None:
             return self._last_spec
+        cancel_if = on_cancel if callable(on_cancel) else None
         if on_cancel not in ("leave", "cancel"):
-            raise UsageError("on_cancel= must be 'leave' or 'cancel'")
-        if on_cancel == "cancel" and Capability.CANCEL not in self.capabilities:
-            raise Unsupported(
-                f"on_cancel='cancel': {self.provider} jobs cannot be cancelled through their API"
-            )
+            check_on_cancel(on_cancel)
+        if on_cancel != "leave" and Capability.CANCEL not in self.capabilities:
+            what = "on_cancel='cancel'" if cancel_if is None else "on_cancel= a function"
+            raise Unsupported(f"{what}: {self.provider} jobs cannot be cancelled through their API")
         if resolve_gone is not None and not callable(resolve_gone):
             raise UsageError(
                 "resolve_gone= must be an async function of the ref and the last job, or left out"
@@ -296,8 +310,10 @@ class BaseSource(AsyncContext):
             policy=self.policy if policy is None else self._check_policy(policy),
             delay=self._poll_delay,
             timeout=None if timeout is None else read_timeout(timeout),
+            deadline=None if deadline is None else read_deadline(deadline, timeout),
             until=None if until is None else read_until(until),
-            cancel=self.cancel if on_cancel == "cancel" else None,
+            cancel=self.cancel if on_cancel != "leave" else None,
+            cancel_if=cancel_if,
             resolve_gone=resolve_gone,
             retention=self._retention,
         )

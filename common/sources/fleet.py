@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import AsyncExitStack
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from common.sources.base import BaseSource
 from common.sources.paging import Chain
 from common.sources.ref_resolver import ref_or_id, shortened
 from common.sources.routing import Router
+from common.telemetry.callbacks import OnUpdate
 from common.telemetry.events import Observer, combined
 
 
@@ -193,8 +195,10 @@ class BaseFleet(AsyncContext):
         job: JobLike,
         *,
         timeout: float | None = None,  # the name that users know; None is no deadline
+        deadline: datetime | None = None,
         until: Collection[JobState] | None = None,
         check: bool = True,
+        on_update: OnUpdate | None = None,
         on_cancel: OnCancel = "leave",
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
@@ -204,8 +208,10 @@ class BaseFleet(AsyncContext):
         return await source.wait(
             job,
             timeout=timeout,
+            deadline=deadline,
             until=until,
             check=check,
+            on_update=on_update,
             on_cancel=on_cancel,
             resolve_gone=resolve_gone,
             policy=policy,
@@ -216,6 +222,7 @@ class BaseFleet(AsyncContext):
         job: JobLike,
         *,
         timeout: float | None = None,
+        deadline: datetime | None = None,
         until: Collection[JobState] | None = None,
         on_cancel: OnCancel = "leave",
         resolve_gone: Probe | None = None,
@@ -226,6 +233,7 @@ class BaseFleet(AsyncContext):
         return source.watch(
             job,
             timeout=timeout,
+            deadline=deadline,
             until=until,
             on_cancel=on_cancel,
             resolve_gone=resolve_gone,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from common.model.job import Job, JobLike
 from common.model.states import Action, Capability, JobState
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe
+from common.telemetry.callbacks import OnUpdate
 
 
 @runtime_checkable
@@ -33,8 +35,10 @@ class JobSource(Protocol):
         job: JobLike,
         *,
         timeout: float | None = None,  # the name that users know; None is no deadline
+        deadline: datetime | None = None,
         until: Collection[JobState] | None = None,
         check: bool = True,
+        on_update: OnUpdate | None = None,
         on_cancel: OnCancel = "leave",
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,

@@ -49,6 +49,7 @@ from common import (
     JobLike,
     JobRef,
     JobsError,
+    JobSet,
     JobSource,
     JobState,
     Observer,
@@ -56,6 +57,7 @@ from common import (
     Probe,
     WaitTimeout,
     Watch,
+    as_completed,
     connect,
     from_dict,
     get_all,
@@ -80,6 +82,13 @@ def blocking_token() -> str:
 
 async def probe(ref: JobRef, job: Job | None) -> JobState:
     return JobState.SUCCEEDED if job and ref == job.ref else JobState.FAILED
+
+
+def update(job: Job) -> None:
+    assert_type(job.state, JobState)
+
+
+async def async_update(job: Job) -> None: ...
 
 
 def observe(event: Event) -> None:
@@ -172,19 +181,34 @@ async def one_job(ontap: OntapJobs, job: JobLike) -> None:
     await ontap.act(job, "cancel")  # type: ignore[arg-type]
 
 
-async def waiting(ontap: OntapJobs, job: JobLike) -> None:
+async def waiting(ontap: OntapJobs, job: JobLike, when: datetime) -> None:
     assert_type(await ontap.wait(job), Job)
     assert_type(await ontap.wait(job, timeout=60, check=False), Job)
     await ontap.wait(job, timeout=None, until={JobState.PAUSED}, on_cancel="cancel")
     await ontap.wait(job, until=TERMINAL, resolve_gone=probe, policy=PollPolicy(maximum=10))
+    await ontap.wait(job, deadline=when, on_update=update, on_cancel=lambda: True)
     await ontap.wait(job, on_cancel="stop")  # type: ignore[arg-type]
+    await ontap.wait(job, on_cancel=blocking_token)  # type: ignore[arg-type]
+    await ontap.wait(job, on_update=async_update)  # type: ignore[arg-type]
+    await ontap.wait(job, deadline=60)  # type: ignore[arg-type]
     await ontap.wait(job, timeout="60")  # type: ignore[arg-type]
     assert_type(ontap.watch(job), Watch)
+    ontap.watch(job, deadline=when, on_cancel=lambda: False)
     async for change in ontap.watch(job, timeout=60, until=[JobState.RUNNING], resolve_gone=probe):
         assert_type(change, Job)
     async with ontap.watch(job) as watch:
         assert_type(await anext(watch), Job)
         assert_type(watch.last, Job | None)
+
+
+async def many(source: Fleet, refs: list[JobRef], when: datetime) -> None:
+    assert_type(await wait_all(source, refs, deadline=when, on_update=update), list[Job])
+    await wait_all(source, refs, on_update=async_update)  # type: ignore[arg-type]
+    async with as_completed(source, refs, deadline=when, on_update=update, on_cancel=lambda: True) as done:
+        assert_type([outcome async for outcome in done], list[Job | JobsError])
+    async with JobSet(source, refs, deadline=when, on_update=update, on_cancel=lambda: True) as jobs:
+        assert_type(jobs.add(refs[0], deadline=when), JobRef)
+        assert_type(await anext(jobs), Job | JobsError)
 
 
 async def listing(ontap: OntapJobs, bluexp: BlueXPJobs, when: datetime) -> None:

@@ -10,21 +10,24 @@ from typing import Any
 
 import attrs
 
-from common.model.errors import DecodeError, UsageError
+from common.model.errors import DecodeError, JobsError, SourceClosed, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.serialize import from_dict, to_dict
 from common.model.states import JobState
+from common.options import read_deadline
 from common.polling.wait import Wait
+from common.sources.batch_look import Outcome
 
 VERSION = 1
 """Written beside the waits, so that a later version can read what an earlier one wrote."""
 
 Row = list[Any]
-"""``[ref, state, run time, seen]``, and ``timeout, deadline`` where the wait has them.
+"""``[ref, state, run time, seen]``, and ``limit, deadline`` where the wait has them.
 
 Seconds; ``seen`` and ``deadline`` since 1970; ``state`` and ``seen`` are None for a job that was never seen.
-For a job that was seen to end, all that was seen of it stands in place of the ref.
+``limit`` is what the caller gave: seconds, or a moment as text. In place of the ref stands all that was seen
+of a job that has ended, or the error that the wait has ended with.
 """
 
 
@@ -34,10 +37,12 @@ class Resumed:
 
     job: JobRef | Job
     ran: float
-    timeout: float | None
-    """As it was given there, in seconds."""
+    limit: float | datetime | None
+    """As it was given there: ``timeout`` in seconds, or ``deadline``."""
     remaining: float | None
     """Seconds to the deadline; 0 where it has passed, None where there is none."""
+    error: JobsError | None = None
+    """What it ended with there."""
 
 
 def write_checkpoint(rows: Sequence[Row]) -> dict[str, Any]:
@@ -45,20 +50,29 @@ def write_checkpoint(rows: Sequence[Row]) -> dict[str, Any]:
     return {"version": VERSION, "waits": list(rows)}
 
 
-def write_row(wait: Wait, job: Job | None, now: float) -> Row:
+def write_row(wait: Wait, outcome: Job | JobsError | None, now: float) -> Row:
     """Return what another process needs to go on with a wait; ``now`` is the loop's time.
 
-    ``job`` is what it has ended with, if it has.
+    ``outcome`` is what it has ended with, if it has.
     """
     last, seen_at = wait.last, wait.seen_at
-    if job is None and last is not None and last.done:
-        job = last  # its results are still to be read
+    if isinstance(outcome, SourceClosed | UsageError):
+        outcome = None  # the end of this process's wait, or a mistake in it: another one goes on
+    known = outcome
+    if known is None and last is not None and last.done:
+        known = last  # its results are still to be read
     seen = None if seen_at is None else round(seen_at.timestamp(), 1)
     state = None if last is None or seen is None else last.state.value
-    row: Row = [str(wait.ref) if job is None else to_dict(job), state, round(wait.run_time(now), 1), seen]
-    if wait.timeout is not None and (job is None or not wait.ended):
+    named: str | dict[str, Any] = str(wait.ref)
+    if isinstance(known, JobsError):
+        named = {**to_dict(known), "ref": named}  # the caller's probe may have raised one without
+    elif known is not None:
+        named = to_dict(known)
+    row: Row = [named, state, round(wait.run_time(now), 1), seen]
+    if wait.limit is not None and outcome is None:
+        limit = wait.limit.isoformat() if isinstance(wait.limit, datetime) else wait.limit
         deadline = wait.began if wait.deadline == math.inf else wait.deadline
-        row += [wait.timeout, round(time.time() + deadline - now, 1)]
+        row += [limit, round(time.time() + deadline - now, 1)]
     return row
 
 
@@ -79,28 +93,34 @@ def read_checkpoint(data: object) -> list[Resumed]:
 def _read_row(row: Any, number: int) -> Resumed:
     try:
         named, state, ran, seen, *limits = row
-        timeout, deadline = limits or (None, None)
-        numbers = [ran, *(each for each in (seen, timeout, deadline) if each is not None)]
+        limit, deadline = limits or (None, None)
+        given = None if isinstance(limit, str) else limit
+        numbers = [ran, *(each for each in (seen, given, deadline) if each is not None)]
         if any(isinstance(each, bool) or not 0 <= each < math.inf for each in numbers):
             raise ValueError("a time is no number of seconds")
         remaining = None if deadline is None else max(0.0, deadline - time.time())
+        if isinstance(limit, str):
+            limit = read_deadline(datetime.fromisoformat(limit))
+        error = None
         if isinstance(named, Mapping):
-            job: JobRef | Job = _read_job(named)
+            job, error = _read_outcome(named)
         else:
             job = JobRef.parse(named)
             if seen is not None:
                 job = Job(job, JobState(state), observed_at=datetime.fromtimestamp(seen, UTC))
                 if job.done:
                     raise ValueError("a job that has ended is written in full")
-        return Resumed(job, float(ran), timeout, remaining)
+        return Resumed(job, float(ran), limit, remaining, error)
     except (TypeError, ValueError, OverflowError, OSError, DecodeError, UsageError) as error:
         raise UsageError(
             f"wait {number} of the checkpoint is not as JobSet.checkpoint() wrote it: {error}"
         ) from None
 
 
-def _read_job(data: Mapping[str, Any]) -> Job:
-    job = from_dict(data)
-    if not isinstance(job, Job):
-        raise TypeError("an error stands in the place of a job")
-    return job
+def _read_outcome(data: Mapping[str, Any]) -> tuple[JobRef | Job, JobsError | None]:
+    outcome: Outcome = from_dict(data)
+    if isinstance(outcome, Job):
+        return outcome, None
+    if outcome.ref is None:
+        raise ValueError("an error names no job")
+    return outcome.ref, outcome

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
 from itertools import chain
 from types import TracebackType
 from typing import Any, Self
@@ -37,18 +38,17 @@ from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
-from common.options import read_timeout
+from common.options import check_on_update, read_deadline, read_timeout
 from common.polling.policy import PollPolicy
 from common.polling.poller import Poller
-from common.polling.wait import OnCancel, Probe, Wait, cancel_remote, is_cancellation
-from common.polling.waiter_group import WaiterGroup
+from common.polling.wait import OnCancel, Probe, Wait, is_cancellation
+from common.polling.waiter_group import WaiterGroup, cancel_jobs
 from common.polling.watch import Watch, begin_wait, poller_of
 from common.sources.base import BaseSource
+from common.sources.batch_look import Outcome
 from common.sources.fleet import BaseFleet, Member
 from common.sources.sets.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
-
-Outcome = Job | JobsError
-"""How one wait ended: with the job, or with the exception that ``wait`` would have raised."""
+from common.telemetry.callbacks import OnUpdate, tell_update
 
 
 class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
@@ -61,10 +61,12 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     iterate, and each outcome is told to one of them.
 
     ``source`` may be a `Fleet`: the jobs may be of several systems. ``timeout`` is in seconds, for each job
-    from when it was added. ``on_cancel="cancel"`` asks the servers to cancel the jobs if the task that
-    entered the set is cancelled. ``resolve_gone`` and ``policy`` are those of ``wait``. ``checkpoint`` is
-    what `checkpoint` returned, perhaps in another process: its waits go on. Leaving the block ends the waits
-    that are left, and leaves their jobs alone.
+    from when it was added, ``deadline`` one moment for all. ``on_update`` is called with each job's first
+    observation and its changes, also while nobody iterates. If the task that entered the set is cancelled,
+    ``on_cancel="cancel"`` asks the servers to cancel the jobs; a function is called once for all of them.
+    ``resolve_gone`` and ``policy`` are those of ``wait``. ``checkpoint`` is what `checkpoint` returned,
+    perhaps in another process: its waits go on. Leaving the block ends the waits that are left, and leaves
+    their jobs alone.
 
     Raise `UsageError` or `WrongSource` for any of the jobs before the first request. An exception that is no
     `JobsError`, such as one of ``resolve_gone``, ends the set, and comes out of the block in a group.
@@ -77,6 +79,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         *,
         changes: bool = False,
         timeout: float | None = None,
+        deadline: datetime | None = None,
+        on_update: OnUpdate | None = None,
         on_cancel: OnCancel = "leave",
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
@@ -89,6 +93,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._source = source
         self._changes = changes
         self._timeout = None if timeout is None else read_timeout(timeout)
+        self._deadline = None if deadline is None else read_deadline(deadline, timeout)
+        check_on_update(on_update)
+        self._on_update = on_update
         self._on_cancel: OnCancel = on_cancel
         self._resolve_gone = resolve_gone
         self._policy = policy
@@ -107,20 +114,22 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
         # Made now: whatever is wrong with the call is raised before anything begins.
         self._first: list[tuple[Watch, Resumed | None]] = [
-            *((self._watch(each.job, each.remaining), each) for each in resumed),
-            *((self._watch(job, timeout), None) for job in jobs),
+            *((self._watch(each.job, each.remaining, None), each) for each in resumed),
+            *((self._watch(job, timeout, deadline), None) for job in jobs),
         ]
 
-    def add(self, job: JobLike, *, timeout: float | None = None) -> JobRef:
+    def add(self, job: JobLike, *, timeout: float | None = None, deadline: datetime | None = None) -> JobRef:
         """Add a wait for one job, from any task of the event loop, and return the job's complete ref.
 
-        ``timeout`` is in seconds from now, None for the set's. A job that is added twice is waited for twice,
-        each time with its own deadline, and has two outcomes, but its requests are shared. Raise
-        `WrongSource`, and `UsageError` also if the set or the source is closed.
+        ``timeout`` is in seconds from now, ``deadline`` an aware datetime; without either, the set's counts.
+        A job that is added twice is waited for twice, with a deadline and an outcome each, but its requests
+        are shared. Raise `WrongSource`, and `UsageError` also if the set or the source is closed.
         """
         if self._closed or self._left:
             raise UsageError("the set is closed: nothing can be added to it")
-        watch = self._watch(job, self._timeout if timeout is None else timeout)
+        if timeout is None and deadline is None:
+            timeout, deadline = self._timeout, self._deadline
+        watch = self._watch(job, timeout, deadline)
         self._begin(self._new(watch))
         return watch.ref
 
@@ -130,7 +139,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         Return whether there was one; False if all outcomes of the job have been told. A job that was added
         twice is waited for once more. Raise `WrongSource` or `UsageError` for what is no job of the source.
         """
-        wait = self._find(self._watch(job, None))
+        wait = self._find(self._watch(job, None, None))
         if wait is None:
             return False
         self._untold.pop(wait, None)
@@ -155,14 +164,14 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 
         Another process goes on from it, at the pace that each job had, with the same deadlines:
         ``JobSet(source, checkpoint=data)``. It takes some 110 bytes a wait as JSON, and those of a whole job
-        where one has ended. A job that a consumer was told of is not in it. After the block was left, it
-        returns the waits that were left then.
+        or error where one has ended. What a consumer was told of is not in it; a wait that ended because its
+        source was closed goes on. After the block was left, it returns the waits that were left then.
         """
         now = self._now if self._left else anyio.current_time()
         ended = {wait: outcome for wait, outcome in self._untold.items() if outcome is not None}
         rows = [write_row(wait, None, now) for wait in self._unended()]
         for wait, outcome in ended.items():
-            rows.append(write_row(wait, outcome if isinstance(outcome, Job) else None, now))
+            rows.append(write_row(wait, outcome, now))
         return write_checkpoint(rows)
 
     def __len__(self) -> int:
@@ -230,7 +239,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             await tasks.__aexit__(None, None, None)
         finally:
             if cancelled:
-                await _cancel_jobs(self._abandoned)
+                await cancel_jobs(self._abandoned)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._size} waits{', closed' if self._closed else ''}>"
@@ -238,10 +247,11 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def _words(self) -> str:
         return "JobSet(…)"
 
-    def _watch(self, job: JobLike, timeout: float | None) -> Watch:
+    def _watch(self, job: JobLike, timeout: float | None, deadline: datetime | None) -> Watch:
         return self._source.watch(
             job,
             timeout=timeout,
+            deadline=deadline,
             on_cancel=self._on_cancel,
             resolve_gone=self._resolve_gone,
             policy=self._policy,
@@ -256,16 +266,20 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         return group
 
     def _new(self, watch: Watch, resumed: Resumed | None = None) -> Wait:
-        wait = begin_wait(watch, self._group, terminal_only=not self._changes)
+        terminal_only = not self._changes and self._on_update is None
+        wait = begin_wait(watch, self._group, terminal_only=terminal_only)
         if resumed is not None:
-            wait.go_on(resumed.ran, resumed.timeout)
+            wait.go_on(resumed.ran, resumed.limit)
+            if resumed.error is not None:
+                wait.fail(resumed.error)
         return wait
 
     def _begin(self, wait: Wait) -> None:
-        if not wait.ended:
+        over = wait.ended or wait.error is not None
+        if not over:
             self._group(wait.poller).add(wait)
         self._size += 1
-        if wait.ended:
+        if over:
             self._end(wait)
 
     def _settle(self, wait: Wait) -> None:
@@ -278,8 +292,11 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             group.remove(wait)
             wait.abandon()
         elif not (wait.ended or wait.expired or wait.error is not None):
-            self._tell(wait, None)
             wait.poller.rearm(wait)
+            if self._changes:
+                self._tell(wait, None)
+            if wait.last is not None:
+                tell_update(self._on_update, wait.last)  # which may use this set
         else:
             group.remove(wait)
             if wait.asks_probe and self._tasks is not None:
@@ -306,6 +323,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         if outcome is None:
             raise AssertionError("a wait ended with nothing to tell")
         self._tell(wait, outcome)
+        if isinstance(outcome, Job):
+            tell_update(self._on_update, outcome)
 
     def _tell(self, wait: Wait, outcome: Outcome | None) -> None:
         self._untold[wait] = outcome
@@ -329,16 +348,3 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             return self._abandoned
         waiting = [wait for group in self._groups.values() for wait in group.waits()]
         return [*(wait for wait in waiting if wait not in self._discarded), *self._asking]
-
-
-async def _cancel_jobs(waits: Iterable[Wait]) -> None:
-    """Ask the servers to cancel the jobs of waits that are being cancelled, where that was asked for."""
-    wanted = {
-        wait.ref: wait.spec.cancel
-        for wait in waits
-        if wait.spec.cancel is not None and (wait.last is None or not wait.last.done)
-    }
-    with anyio.CancelScope(shield=True):
-        async with anyio.create_task_group() as group:
-            for ref, cancel in wanted.items():
-                group.start_soon(cancel_remote, cancel, ref)

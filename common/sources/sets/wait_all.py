@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -13,9 +14,11 @@ from common.model.refs import JobRef
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe, Wait
 from common.polling.watch import Watch
+from common.sources.batch_look import Outcome
 from common.sources.fleet import Member
 from common.sources.sets.checkpoint import Resumed
-from common.sources.sets.job_set import JobSet, Outcome
+from common.sources.sets.job_set import JobSet
+from common.telemetry.callbacks import OnUpdate
 
 ReturnWhen = Literal["all", "first", "first_failure"]
 """When `wait_all` returns: once all have ended, or one has, or one has ended without success."""
@@ -27,8 +30,10 @@ async def wait_all(
     jobs: Iterable[JobLike],
     *,
     timeout: float | None = None,
+    deadline: datetime | None = None,
     check: Literal[True] = True,
     return_when: Literal["all"] = "all",
+    on_update: OnUpdate | None = None,
     on_cancel: OnCancel = "leave",
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
@@ -39,8 +44,10 @@ async def wait_all(
     jobs: Iterable[JobLike],
     *,
     timeout: float | None = None,
+    deadline: datetime | None = None,
     check: bool,
     return_when: Literal["all"] = "all",
+    on_update: OnUpdate | None = None,
     on_cancel: OnCancel = "leave",
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
@@ -51,8 +58,10 @@ async def wait_all(
     jobs: Iterable[JobLike],
     *,
     timeout: float | None = None,
+    deadline: datetime | None = None,
     check: bool = True,
     return_when: Literal["first", "first_failure"],
+    on_update: OnUpdate | None = None,
     on_cancel: OnCancel = "leave",
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
@@ -62,17 +71,19 @@ async def wait_all(
     jobs: Iterable[JobLike],
     *,
     timeout: float | None = None,
+    deadline: datetime | None = None,
     check: bool = True,
     return_when: ReturnWhen = "all",
+    on_update: OnUpdate | None = None,
     on_cancel: OnCancel = "leave",
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
 ) -> list[Job] | list[Outcome] | list[Outcome | None]:
     """Return the outcomes of many waits, in the order of ``jobs``.
 
-    ``timeout`` is in seconds, one deadline for all. ``check=True`` raises `JobsFailed` if any wait failed,
-    once all have ended: it holds every outcome by ref. ``check=False`` puts the exception of a wait in its
-    job's place, and a job that failed as it is. With ``return_when="first"`` (one has ended) or
+    ``timeout``, in seconds, or ``deadline`` is one deadline for all. ``check=True`` raises `JobsFailed` if
+    any wait failed, once all have ended: it holds every outcome by ref. ``check=False`` puts the exception of
+    a wait in its job's place, and a job that failed as it is. With ``return_when="first"`` (one has ended) or
     ``"first_failure"`` (one has ended without success) the others are waited for no longer, and their jobs
     run on; theirs is None.
     The other keywords are those of ``wait``. Raise `UsageError` or `WrongSource` for any of the jobs before
@@ -81,7 +92,14 @@ async def wait_all(
     if return_when not in ("all", "first", "first_failure"):
         raise UsageError("return_when= must be 'all', 'first' or 'first_failure'")
     done = as_completed(
-        source, jobs, timeout=timeout, on_cancel=on_cancel, resolve_gone=resolve_gone, policy=policy
+        source,
+        jobs,
+        timeout=timeout,
+        deadline=deadline,
+        on_update=on_update,
+        on_cancel=on_cancel,
+        resolve_gone=resolve_gone,
+        policy=policy,
     )
     async with done:
         async for outcome in done:
@@ -101,6 +119,8 @@ def as_completed(
     jobs: Iterable[JobLike],
     *,
     timeout: float | None = None,
+    deadline: datetime | None = None,
+    on_update: OnUpdate | None = None,
     on_cancel: OnCancel = "leave",
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
@@ -110,12 +130,19 @@ def as_completed(
     Enter it, then iterate: ``async with as_completed(source, jobs) as done:`` and within that
     ``async for outcome in done:``. An outcome is the `Job`, failed or not, or the `JobsError` that its wait
     ended with; both have ``ref``. Leaving the block ends the waits that are left, and leaves their jobs
-    alone; only if the caller's own task is cancelled, ``on_cancel="cancel"`` asks their servers to cancel
-    them. The other keywords are those of ``wait``. Raise `UsageError` or `WrongSource` for any of the jobs
-    before the first request.
+    alone; only if the caller's own task is cancelled, ``on_cancel="cancel"``, or a function that returns
+    True, asks their servers to cancel them. The other keywords are those of ``wait``. Raise `UsageError` or
+    `WrongSource` for any of the jobs before the first request.
     """
     return Completed(
-        source, jobs, timeout=timeout, on_cancel=on_cancel, resolve_gone=resolve_gone, policy=policy
+        source,
+        jobs,
+        timeout=timeout,
+        deadline=deadline,
+        on_update=on_update,
+        on_cancel=on_cancel,
+        resolve_gone=resolve_gone,
+        policy=policy,
     )
 
 

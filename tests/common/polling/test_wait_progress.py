@@ -493,7 +493,7 @@ def test_an_unknown_state_is_no_success() -> None:
 
 
 def test_a_timeout_says_what_was_seen_and_that_the_job_goes_on() -> None:
-    one = tracker(deadline=BEGAN + 5, timeout=5.0)
+    one = tracker(deadline=BEGAN + 5, limit=5.0)
     one.observe(job(message="copying"), sent_at=BEGAN)
     error = one.timeout_error()
     assert isinstance(error, WaitTimeout)
@@ -506,7 +506,7 @@ def test_a_timeout_says_what_was_seen_and_that_the_job_goes_on() -> None:
 
 
 def test_a_timeout_in_an_outage_says_what_the_trouble_was() -> None:
-    one = tracker(deadline=BEGAN + 5, timeout=5.0)
+    one = tracker(deadline=BEGAN + 5, limit=5.0)
     fail(one, BEGAN, error=TransportError("connection refused"))
     error = one.timeout_error()
     assert error.job is None
@@ -516,7 +516,7 @@ def test_a_timeout_in_an_outage_says_what_the_trouble_was() -> None:
 
 
 def test_a_timeout_after_an_outage_does_not_blame_it() -> None:
-    one = tracker(deadline=BEGAN + 5, timeout=5.0)
+    one = tracker(deadline=BEGAN + 5, limit=5.0)
     fail(one, BEGAN, error=TransportError("connection refused"))
     one.observe(job(), sent_at=BEGAN + 1)
     assert "connection refused" not in str(one.timeout_error())
@@ -565,7 +565,7 @@ def test_what_is_no_terminal_state_is_no_answer_of_a_probe(nonsense: object) -> 
 
 
 def test_all_times_go_along_to_another_clock() -> None:
-    one = tracker(timeout=60, deadline=BEGAN + 60, policy=POLICY)
+    one = tracker(limit=60, deadline=BEGAN + 60, policy=POLICY)
     assert one.observe(job(JobState.UNKNOWN), sent_at=BEGAN)
     assert fail(one, BEGAN + 1) is None
     due = one.due
@@ -590,7 +590,7 @@ def test_a_clock_that_is_changed_before_any_trouble_begins_none() -> None:
 
 
 def test_a_deadline_at_infinity_is_a_deadline_and_bears_with_any_outage() -> None:
-    one = tracker(timeout=math.inf)
+    one = tracker(limit=math.inf)
     assert fail(one, BEGAN) is None
     assert fail(one, BEGAN + 10 * POLICY.outage_limit) is None
 
@@ -643,7 +643,7 @@ def test_a_wait_that_has_not_ended_has_no_result(last: Job | None) -> None:
     ],
 )
 def test_a_timeout_has_the_servers_own_word_where_it_is_another(native: str | None, words: str) -> None:
-    one = tracker(timeout=5)
+    one = tracker(limit=5)
     one.observe(job(native_state=native), sent_at=BEGAN)
     assert words in str(one.timeout_error())
 
