@@ -72,8 +72,7 @@ class BaseSource(AsyncContext):
         self._retention = retention
         self._poller: Poller | None = None
         self._closed = False
-        self._last_arguments: tuple[object, ...] = ()
-        self._last_spec: WaitSpec | None = None
+        self._last_spec: tuple[tuple[object, ...], WaitSpec] | None = None
 
     @property
     def observer(self) -> Observer | None:
@@ -292,8 +291,9 @@ class BaseSource(AsyncContext):
         sharable = until is None and resolve_gone is None and not isinstance(timeout, bool)
         zone = None if deadline is None else getattr(deadline, "tzinfo", None)
         arguments = (timeout, deadline, zone, on_cancel, self.policy if policy is None else policy)
-        if sharable and arguments == self._last_arguments and self._last_spec is not None:
-            return self._last_spec
+        last = self._last_spec  # one attribute for both: a loop in another thread may set it meanwhile
+        if sharable and last is not None and arguments == last[0]:
+            return last[1]
         cancel_if = on_cancel if callable(on_cancel) else None
         if on_cancel not in ("leave", "cancel"):
             check_on_cancel(on_cancel)
@@ -318,5 +318,5 @@ class BaseSource(AsyncContext):
             retention=self._retention,
         )
         if sharable:
-            self._last_arguments, self._last_spec = arguments, spec
+            self._last_spec = arguments, spec
         return spec
