@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
 from functools import partial
@@ -76,10 +76,7 @@ class PortalFuture(Future[_T]):
                 if self._cancel_requested:
                     self._scope.cancel()
                 # Taken out first: frames and reprs must not show its arguments, which may be secrets.
-                value = self._work.pop()()
-                if isawaitable(value) and not isinstance(value, AsyncContext):
-                    value = await value
-                self.set_result(value)
+                self.set_result(await _outcome(self._work.pop()()))
                 return
             self.end_cancelled()
         except (anyio.get_cancelled_exc_class(), GeneratorExit):
@@ -93,6 +90,11 @@ class PortalFuture(Future[_T]):
         """End as cancelled: nothing of the function runs any more."""
         super().cancel()
         self.set_running_or_notify_cancel()
+
+
+async def _outcome(value: Any) -> Any:
+    # A source can be awaited too, which says that it is entered instead: here it is what was asked for.
+    return await value if isawaitable(value) and not isinstance(value, AsyncContext) else value
 
 
 class _LoopThread:
@@ -254,7 +256,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def portal() -> Iterator[Portal]:
+def portal() -> Generator[Portal]:
     """Enter the event loop of the process, which runs in a thread of its own while anybody is in it.
 
     For threads without a loop: ``with portal() as p, p.enter(shared_source(target)) as source:`` and within

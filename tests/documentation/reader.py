@@ -28,6 +28,7 @@ from tests.profiles import UserEnv
 
 ROOT = Path(__file__).parent.parent.parent
 UUID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
+ENDED = "5c1b0ff3-b53b-11e8-8252-005056bbd8f5"
 BACKUP = "1b34b6f6-8f43-40fb-9a52-485b0dfe893a"
 ELLIPSIS = re.compile(r"^\.\.\.$", re.MULTILINE)
 BLOCK = re.compile(r"^#+ ([^\n]+)$|^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,6 +54,7 @@ class Reader:
     def __init__(self, user_env: UserEnv, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ontap = OntapSimulator(seed=1)
         self.ontap.add_job([("queued", 30), ("running", 600), ("success", None)], id=UUID)
+        self.ontap.add_job([("success", None)], id=ENDED)
         self.backup = BlueXPSimulator(account="account-x1", agent="agent-id")
         self.backup.add_job([("PENDING", 30), ("RUNNING", 600), ("COMPLETED", None)], id=BACKUP)
         self.foundation = CFSimulator()
@@ -76,6 +78,7 @@ class Reader:
             "guid": "g",
             "response": started,
             "jobs": foundation,
+            "ref": f"ontap://cluster1.example.com/{ENDED}",
             "refs": [f"ontap://cluster1/{UUID}"],
         }
         given |= {"source": OntapJobs("cluster1", auth=("admin", "x")), "simulator": self.ontap, "uuid": UUID}
@@ -119,7 +122,7 @@ def type_in(code: str, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = compile(
         ELLIPSIS.sub("await _work()", code), "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     )
-    if "asyncio.run(" in code:
+    if "asyncio.run(" in code or "portal(" in code:  # it runs a loop of its own
         with monkeypatch.context() as patch:
             patch.setattr(asyncio, "run", lambda main: run(lambda: main))
             eval(compiled, {**names, "__name__": "__main__"})  # noqa: S307

@@ -54,13 +54,18 @@ from common import (
     JobState,
     Observer,
     PollPolicy,
+    Portal,
+    PortalFuture,
     Probe,
     WaitTimeout,
     Watch,
     as_completed,
+    close_shared,
     connect,
     from_dict,
     get_all,
+    portal,
+    shared_source,
     to_dict,
     wait_all,
 )
@@ -155,6 +160,7 @@ def connecting(ref: JobRef, own: httpx.AsyncClient) -> None:
     connect("ontap://cluster1", auth=("admin", "password"), verify="ca.pem")
     connect(ref, profile="prod", policy=PollPolicy(initial=0.5))
     connect(profile="backup", account="account-1", http=own)
+    assert_type(connect(ref, settings={"token": "t0ken", "verify": "false"}), BaseSource)
     connect(7)  # type: ignore[arg-type]
     connect("ontap://cluster1", auth="password")  # type: ignore[arg-type]
 
@@ -376,6 +382,25 @@ async def one_program_for_all(source: JobSource, fleet: Fleet) -> None:
     assert_type(fleet.watch("cf://api.example.org/1"), Watch)
     assert_type(fleet.of("cf://api.example.org/1").ref("1"), JobRef)
     assert_type(fleet.capabilities, frozenset[Capability])
+
+
+async def sharing(ref: JobRef) -> None:
+    async with shared_source(ref, settings={"token": "t0ken"}) as source:
+        assert_type(source, BaseSource)
+        assert_type(await source.wait(ref, timeout=60), Job)
+    async with shared_source("ontap://cluster1", auth=("admin", "password"), concurrency=4):
+        pass
+    await close_shared()
+
+
+def without_a_loop(ref: JobRef) -> None:
+    with portal() as p, p.enter(shared_source(ref)) as source:
+        assert_type(p, Portal)
+        assert_type(source, BaseSource)
+        assert_type(p.call(source.wait, ref, timeout=60), Job)
+        assert_type(p.call(wait_all, source, [ref], timeout=60), list[Job])
+        assert_type(p.call(source.ref, "job"), JobRef)
+        assert_type(p.start(source.get, ref), PortalFuture[Job])
 
 
 def protocols() -> tuple[Observer, Probe, type[Warning]]:

@@ -33,9 +33,9 @@ class Way(httpx.AsyncBaseTransport):
         return await self.simulator.transport().handle_async_request(request)
 
 
-async def use(seconds: float = 0.0, **more: Any) -> BaseSource:
+async def use(seconds: float = 0.0, settings: dict[str, str] = SIGNED) -> BaseSource:
     """Use a shared source for a while, and return it."""
-    async with shared_source(TARGET, **{"settings": SIGNED, **more}) as source:
+    async with shared_source(TARGET, settings=settings) as source:
         await anyio.sleep(seconds)
     return source
 
@@ -97,14 +97,14 @@ async def test_waits_of_many_tasks_share_requests() -> None:
 async def test_it_is_closed_a_while_after_its_last_user_has_left() -> None:
     before = Footprint.now()
     source = await use()
-    await anyio.sleep(LINGER - 0.1)
-    assert not source.is_closed
-    assert await use() is source
-    await anyio.sleep(LINGER - 0.1)
-    assert not source.is_closed
-    await anyio.sleep(0.2)
+    closed = list[bool]()
+    for _ in range(2):
+        await anyio.sleep(LINGER - 0.1)
+        closed.append(source.is_closed)
+        assert await use() is source
+    await anyio.sleep(LINGER + 0.1)
     other = await use(settings={"token": TOKEN})  # on trio the next use of any closes it
-    assert source.is_closed
+    assert [*closed, source.is_closed] == [False, False, True]
     assert await use() is not source
     await close_shared()
     assert other.is_closed
@@ -129,11 +129,17 @@ async def test_a_user_who_is_cancelled_has_left() -> None:
 
 
 async def test_a_user_who_fails_has_left() -> None:
-    with pytest.raises(ZeroDivisionError):
+    sources: list[BaseSource] = []
+
+    async def fail() -> None:
         async with shared_source(TARGET, settings=SIGNED) as source:
+            sources.append(source)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     await anyio.sleep(LINGER + 1)
-    assert await use() is not source
+    assert await use() is not sources[0]
 
 
 async def test_a_connect_that_fails_is_not_kept(user_env: UserEnv) -> None:
@@ -177,10 +183,10 @@ async def test_closing_all_ends_the_waits_that_go_on() -> None:
         await close_shared()
         async with shared_source(TARGET, auth=("a", "b"), transport=Way(simulator)) as source:
             assert (await source.get(id)).state is JobState.RUNNING
+            await close_shared()
+            await close_shared()
+            assert source.is_closed
     assert len(ended) == 3
-    await close_shared()
-    await close_shared()
-    assert source.is_closed
 
 
 async def test_closing_all_comes_to_its_end_when_it_is_cancelled() -> None:
