@@ -27,7 +27,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     if item.get_closest_marker("unwatched") is not None:
         return (yield)
     with recording() as item.stash[_RECORDER]:
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            del item.stash[_RECORDER]  # the items live as long as the session: so would all that it holds
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
