@@ -251,6 +251,7 @@ async def test_a_token_endpoint_elsewhere_is_trusted_by_the_new_file_too(tmp_pat
             assert (await source.get("j1")).succeeded
 
 
+@pytest.mark.slow
 async def test_a_source_that_has_sent_nothing_yet_is_not_broken_either(tmp_path: Path) -> None:
     cert, (ca, _) = FIRST.write(tmp_path, "client"), SERVER.write(tmp_path, "ca")
     token = raw({"access_token": "t", "expires_in": 600})
