@@ -41,7 +41,6 @@ def test_a_storm_of_cancellations_leaves_nothing(
     assert not found, f"{len(found)} objections:\n" + "\n".join(found)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stack", QUICK_STACKS, ids=name_of)
 def test_a_get_that_is_cancelled_natively_leaves_nothing(stack: Stack, ca: str, key: str) -> None:
     case = run_case(Case(stack, "asyncio", "get", KINDS["cancel"], "before"), ca, key)
