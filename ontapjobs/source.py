@@ -9,7 +9,7 @@ from typing import Unpack
 import anyio
 
 from common.auth.argument import AuthLike
-from common.http.client import user_agent
+from common.http.user_agent import user_agent
 from common.model.errors import DecodeError, JobNotFound, SourceError, Unsupported
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from common.http.selection import BACKEND_VARIABLE
 from tests.common.virtual import VIRTUAL, Backend
 from tests.loopback import CERTIFICATE, KEY, write_pem
 from tests.profiles import UserEnv
@@ -29,7 +30,7 @@ settings.load_profile("default")
 
 # What a user gets, though respx is loaded here, which tests of requests in memory use. JOBSOURCE_HTTP=httpx
 # runs the whole suite over httpx.
-os.environ.setdefault("JOBSOURCE_HTTP", "direct")
+os.environ.setdefault(BACKEND_VARIABLE, "direct")
 
 
 def pytest_collection() -> None:
@@ -67,6 +68,21 @@ def anyio_backend(request: pytest.FixtureRequest) -> str | Backend:
     loop = str(request.param)
     virtual = request.node.get_closest_marker("virtual")
     return VIRTUAL[loop](*virtual.args) if virtual else loop
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names no proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(params=["direct", "httpx"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, no_proxies: None) -> str:
+    """The HTTP library that sends; trio has httpx alone."""
+    monkeypatch.setenv(BACKEND_VARIABLE, request.param)
+    return str(request.param)
 
 
 @pytest.fixture

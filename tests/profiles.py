@@ -13,6 +13,18 @@ from common.sources.base import BaseSource
 HIDDEN = ("JOBSOURCE_", "ONTAP_", "CF_", "TOY_")
 PASSWORD = "Pa55w0rd-of-mine"
 TOKEN = "t0ken-of-mine"
+BACKUP_AND_DEV = """
+[profiles.backup]
+provider = "bluexp"
+account = "account-x1"
+agent = "a1clients"
+token = { env = "LAB_TOKEN" }
+
+[profiles.dev]
+endpoint = "cf+http://127.0.0.1:8080"
+token = { env = "LAB_TOKEN" }
+"""
+"""Two profiles, of BlueXP and of Cloud Foundry, with their token in the variable ``LAB_TOKEN``."""
 
 
 class UserEnv:

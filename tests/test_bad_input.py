@@ -25,6 +25,7 @@ from common.model.states import Action, JobState
 from common.sources.base import BaseSource
 from common.sources.sets.wait_all import as_completed, wait_all
 from ontapjobs import Bearer, OntapJobs, PollPolicy
+from tests.cases import case
 from tests.recording import Recorder, reply
 
 pytestmark = pytest.mark.anyio
@@ -216,34 +217,33 @@ async def test_bluexp_needs_an_account_and_an_agent(keywords: dict[str, Any], be
 # --- keywords of a source
 
 
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"verfy": False}, "unknown keyword 'verfy'"),
-        ({"timeout": 30}, "unknown keyword 'timeout'"),
-        ({"request_timeout": 0}, "request_timeout="),
-        ({"request_timeout": "30"}, "request_timeout="),
-        ({"concurrency": 0}, "concurrency="),
-        ({"user_agent": "a\r\nX-Evil: 1"}, "user_agent="),
-        ({"policy": {"initial": 1}}, "policy="),
-        ({"policy": PollPolicy}, "policy="),
-        ({"observer": "print"}, "observer="),
-        ({"states": {"DONE": "nonsense"}}, "states="),
-        ({"aliases": "cluster2"}, "aliases="),
-        ({"aliases": 7}, "aliases="),
-        ({"transport": 7}, "transport="),
-        ({"transport": httpx.HTTPTransport}, "transport="),
-        ({"verify": False}, "verify= cannot be combined with transport="),
-        ({"cert": "client.pem"}, "cert= cannot be combined with transport="),
-        ({"proxy": "http://proxy"}, "proxy= cannot be combined with transport="),
-    ],
-)
+BAD_KEYWORDS: list[tuple[dict[str, Any], str]] = [
+    ({"verfy": False}, "unknown keyword 'verfy'"),
+    ({"timeout": 30}, "unknown keyword 'timeout'"),
+    ({"request_timeout": 0}, "request_timeout="),
+    ({"request_timeout": "30"}, "request_timeout="),
+    ({"concurrency": 0}, "concurrency="),
+    ({"user_agent": "a\r\nX-Evil: 1"}, "user_agent="),
+    ({"policy": {"initial": 1}}, "policy="),
+    ({"policy": PollPolicy}, "policy="),
+    ({"observer": "print"}, "observer="),
+    ({"states": {"DONE": "nonsense"}}, "states="),
+    ({"aliases": "cluster2"}, "aliases="),
+    ({"aliases": 7}, "aliases="),
+    ({"transport": 7}, "transport="),
+    ({"transport": httpx.HTTPTransport}, "transport="),
+    ({"verify": False}, "verify= cannot be combined with transport="),
+    ({"cert": "client.pem"}, "cert= cannot be combined with transport="),
+    ({"proxy": "http://proxy"}, "proxy= cannot be combined with transport="),
+]
+
+
 @pytest.mark.parametrize("make", [OntapJobs, CFJobs])
-async def test_a_keyword_that_makes_no_sense_is_refused(
-    make: Any, options: dict[str, Any], match: str, bench: Bench
-) -> None:
-    given = {"auth": AUTH, "transport": bench.wire, **options}
-    await refuses(lambda: make("cluster1", **given), bench, match=match)
+async def test_a_keyword_that_makes_no_sense_is_refused(make: Any, bench: Bench) -> None:
+    for options, match in BAD_KEYWORDS:
+        with case(options, match):
+            given = {"auth": AUTH, "transport": bench.wire, **options}
+            await refuses(partial(make, "cluster1", **given), bench, match=match)
 
 
 @pytest.mark.parametrize("name", ["verify", "cert", "proxy", "transport"])
@@ -295,12 +295,13 @@ async def test_ontap_refuses_a_policy_under_which_a_job_could_vanish(maximum: fl
 NO_JOBS: list[Any] = ["", ".", "..", "x" * 10_000, None, 7, b"j1", ["j1"], {"id": "j1"}, object()]
 
 
-@pytest.mark.parametrize("job", NO_JOBS, ids=lambda value: repr(value)[:20])
 @pytest.mark.parametrize("name", SOURCES)
-async def test_what_names_no_job_is_refused_by_every_call(name: str, job: Any, bench: Bench) -> None:
+async def test_what_names_no_job_is_refused_by_every_call(name: str, bench: Bench) -> None:
     source = bench.source(name)
-    for call in (source.ref, source.get, source.wait, source.watch):
-        await refuses(partial(call, job), bench)
+    for job in NO_JOBS:
+        with case(job):
+            for call in (source.ref, source.get, source.wait, source.watch):
+                await refuses(partial(call, job), bench)
 
 
 @pytest.mark.parametrize("job", NO_JOBS, ids=lambda value: repr(value)[:20])
@@ -397,38 +398,36 @@ def test_what_is_no_ref_does_not_parse_as_one(text: Any) -> None:
 # --- waiting
 
 
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"timeout": -1}, "timeout="),
-        ({"timeout": -0.001}, "timeout="),
-        ({"timeout": math.nan}, "timeout="),
-        ({"timeout": "60"}, "timeout="),
-        ({"timeout": True}, "timeout="),
-        ({"until": []}, "until="),
-        ({"until": set()}, "until="),
-        ({"until": ["done"]}, "until="),
-        ({"until": "done"}, "until="),
-        ({"until": 7}, "until="),
-        ({"on_cancel": "stop"}, "on_cancel="),
-        ({"on_cancel": True}, "on_cancel="),
-        ({"deadline": 60}, "deadline="),
-        ({"deadline": datetime.fromisoformat("2030-01-01")}, "deadline="),
-        ({"deadline": datetime(2030, 1, 1, tzinfo=UTC), "timeout": 60}, "deadline="),
-        ({"policy": {}}, "policy="),
-        ({"policy": 30}, "policy="),
-        ({"resolve_gone": "probe"}, "resolve_gone="),
-        ({"resolve_gone": JobState.SUCCEEDED}, "resolve_gone="),
-    ],
-    ids=lambda value: repr(value)[:30],
-)
+BAD_WAITS: list[tuple[dict[str, Any], str]] = [
+    ({"timeout": -1}, "timeout="),
+    ({"timeout": -0.001}, "timeout="),
+    ({"timeout": math.nan}, "timeout="),
+    ({"timeout": "60"}, "timeout="),
+    ({"timeout": True}, "timeout="),
+    ({"until": []}, "until="),
+    ({"until": set()}, "until="),
+    ({"until": ["done"]}, "until="),
+    ({"until": "done"}, "until="),
+    ({"until": 7}, "until="),
+    ({"on_cancel": "stop"}, "on_cancel="),
+    ({"on_cancel": True}, "on_cancel="),
+    ({"deadline": 60}, "deadline="),
+    ({"deadline": datetime.fromisoformat("2030-01-01")}, "deadline="),
+    ({"deadline": datetime(2030, 1, 1, tzinfo=UTC), "timeout": 60}, "deadline="),
+    ({"policy": {}}, "policy="),
+    ({"policy": 30}, "policy="),
+    ({"resolve_gone": "probe"}, "resolve_gone="),
+    ({"resolve_gone": JobState.SUCCEEDED}, "resolve_gone="),
+]
+
+
 @pytest.mark.parametrize("name", SOURCES)
-async def test_a_wait_that_makes_no_sense_is_refused(
-    name: str, options: dict[str, Any], match: str, bench: Bench
-) -> None:
+async def test_a_wait_that_makes_no_sense_is_refused(name: str, bench: Bench) -> None:
     source = bench.source(name)
-    await refuses(lambda: source.wait("j1", **options), bench, match=match)
-    await refuses(lambda: source.watch("j1", **options), bench, match=match)
+    for options, match in BAD_WAITS:
+        with case(options, match):
+            await refuses(partial(source.wait, "j1", **options), bench, match=match)
+            await refuses(partial(source.watch, "j1", **options), bench, match=match)
 
 
 @pytest.mark.parametrize("action", ["stop", "", None, 7, JobState.RUNNING, ["cancel"]])
@@ -449,31 +448,31 @@ async def collected(*arguments: Any, **options: Any) -> None:
             pass
 
 
+BAD_TOGETHER: list[tuple[Any, dict[str, Any], str | None]] = [
+    ("j1", {}, None),
+    ("ontap://cluster1/j1", {}, None),
+    (None, {}, None),
+    (7, {}, None),
+    (["j1", ""], {}, "empty"),
+    (["j1", None], {}, None),
+    (["j1", "ontap://cluster2/j1"], {}, "cluster2"),
+    (["j1"], {"timeout": -1}, "timeout="),
+    (["j1"], {"timeout": "60"}, "timeout="),
+    (["j1"], {"on_cancel": "stop"}, "on_cancel="),
+    (["j1"], {"deadline": 60}, "deadline="),
+    (["j1"], {"on_update": 7}, "on_update"),
+    (["j1"], {"policy": 30}, "policy="),
+    (["j1"], {"resolve_gone": "probe"}, "resolve_gone="),
+]
+
+
 @pytest.mark.parametrize("together", [wait_all, collected])
-@pytest.mark.parametrize(
-    ("jobs", "options", "match"),
-    [
-        ("j1", {}, None),
-        ("ontap://cluster1/j1", {}, None),
-        (None, {}, None),
-        (7, {}, None),
-        (["j1", ""], {}, "empty"),
-        (["j1", None], {}, None),
-        (["j1", "ontap://cluster2/j1"], {}, "cluster2"),
-        (["j1"], {"timeout": -1}, "timeout="),
-        (["j1"], {"timeout": "60"}, "timeout="),
-        (["j1"], {"on_cancel": "stop"}, "on_cancel="),
-        (["j1"], {"deadline": 60}, "deadline="),
-        (["j1"], {"on_update": 7}, "on_update"),
-        (["j1"], {"policy": 30}, "policy="),
-        (["j1"], {"resolve_gone": "probe"}, "resolve_gone="),
-    ],
-    ids=lambda value: repr(value)[:30],
-)
 async def test_waits_together_that_make_no_sense_are_refused_before_the_first(
-    together: Any, jobs: Any, options: dict[str, Any], match: str | None, bench: Bench
+    together: Any, bench: Bench
 ) -> None:
-    await refuses(lambda: together(bench.ontap, jobs, **options), bench, match=match)
+    for jobs, options, match in BAD_TOGETHER:
+        with case(jobs, options, match):
+            await refuses(partial(together, bench.ontap, jobs, **options), bench, match=match)
 
 
 async def test_as_completed_outside_its_block_is_explained_and_leaves_nothing(bench: Bench) -> None:
@@ -515,35 +514,33 @@ async def test_an_ontap_filter_that_cannot_be_sent_is_refused(
     await refuses(lambda: bench.ontap.count(**filters), bench, match=match)
 
 
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"return_timeout": 500}, "return_timeout="),
-        ({"return_timeout": 121}, "return_timeout="),
-        ({"return_timeout": -1}, "return_timeout="),
-        ({"return_timeout": 1.5}, "return_timeout="),
-        ({"return_timeout": "15"}, "return_timeout="),
-        ({"return_timeout": True}, "return_timeout="),
-        ({"max_records": 0}, "max_records="),
-        ({"max_records": -1}, "max_records="),
-        ({"max_records": "all"}, "max_records="),
-        ({"fields": ""}, "fields="),
-        ({"fields": []}, "fields="),
-        ({"fields": 7}, "fields="),
-        ({"fields": [7]}, "fields="),
-        ({"fields": "uuid,,state"}, "fields="),
-        ({"order_by": ""}, "order_by="),
-        ({"order_by": 7}, "order_by="),
-        ({"order_by": "state up"}, "order_by="),
-        ({"order_by": "state desc now"}, "order_by="),
-    ],
-    ids=lambda value: repr(value)[:40],
-)
-async def test_an_option_that_the_server_would_refuse_is_refused(
-    options: dict[str, Any], match: str, bench: Bench
-) -> None:
+BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"return_timeout": 500}, "return_timeout="),
+    ({"return_timeout": 121}, "return_timeout="),
+    ({"return_timeout": -1}, "return_timeout="),
+    ({"return_timeout": 1.5}, "return_timeout="),
+    ({"return_timeout": "15"}, "return_timeout="),
+    ({"return_timeout": True}, "return_timeout="),
+    ({"max_records": 0}, "max_records="),
+    ({"max_records": -1}, "max_records="),
+    ({"max_records": "all"}, "max_records="),
+    ({"fields": ""}, "fields="),
+    ({"fields": []}, "fields="),
+    ({"fields": 7}, "fields="),
+    ({"fields": [7]}, "fields="),
+    ({"fields": "uuid,,state"}, "fields="),
+    ({"order_by": ""}, "order_by="),
+    ({"order_by": 7}, "order_by="),
+    ({"order_by": "state up"}, "order_by="),
+    ({"order_by": "state desc now"}, "order_by="),
+]
+
+
+async def test_an_option_that_the_server_would_refuse_is_refused(bench: Bench) -> None:
     source: Any = bench.ontap
-    await refuses(lambda: source.list(**options), bench, match=match)
+    for options, match in BAD_OPTIONS:
+        with case(options, match):
+            await refuses(partial(source.list, **options), bench, match=match)
 
 
 @pytest.mark.parametrize(

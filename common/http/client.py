@@ -18,6 +18,7 @@ from common.http.backend import HttpBackend, HttpFailure, HttpRequest, HttpResul
 from common.http.backends import Backends
 from common.http.log import logged
 from common.http.no_response import plain_http_refused, transport_error
+from common.http.user_agent import user_agent
 from common.model.endpoints import origin, split_endpoint
 from common.model.errors import SourceError, TransportError, UsageError
 from common.model.tracebacks import without_frames
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
 _IDEMPOTENT = frozenset({"GET", "HEAD"})
 _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
 """White space, and the mark of UTF-8."""
-
-
-def user_agent(product: str | None) -> str:
-    """Return ``jobsource/<version>``, with the caller's product before it."""
-    return f"{product} {own_product()}" if product else own_product()
-
-
-@cache
-def own_product() -> str:
-    """Return ``jobsource/<version>``, without the version where the package is vendored.
-
-    To look it up takes a millisecond, several times what it takes to make a source.
-    """
-    from importlib import metadata  # lazily: it imports the package email
-
-    try:
-        return f"jobsource/{metadata.version('jobsource')}"
-    except metadata.PackageNotFoundError:
-        return "jobsource"
 
 
 @attrs.define

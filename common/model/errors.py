@@ -35,6 +35,8 @@ from collections.abc import Iterable, Sequence
 from copyreg import __newobj__  # type: ignore[attr-defined]  # typeshed does not have it
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from common.model.failure_text import failure_text, state_words
+
 if TYPE_CHECKING:
     from common.model.job import Job
     from common.model.refs import JobRef
@@ -219,12 +221,7 @@ class JobNotFound(JobsError):
     _final = True
 
     def __init__(
-        self,
-        message: str,
-        *,
-        certain: bool = False,
-        ref: JobRef | None = None,
-        job: Job | None = None,
+        self, message: str, *, certain: bool = False, ref: JobRef | None = None, job: Job | None = None
     ) -> None:
         super().__init__(message, ref=ref, job=job)
         self.certain = certain
@@ -275,7 +272,7 @@ class JobFailed(JobsError):
     _final = True
 
     def __init__(self, job: Job) -> None:
-        super().__init__(_failure_text(job), ref=job.ref, job=job)
+        super().__init__(failure_text(job), ref=job.ref, job=job)
         self._failed = job
 
     @property
@@ -338,19 +335,6 @@ class JobsFailed(ExceptionGroup[JobsError]):
         return JobsFailed, (self.message, list(self.exceptions)), self.__dict__.copy()
 
 
-def last_words(job: Job | None) -> str:
-    """Return how a job was last seen: its state, the server's own word for it, and the message."""
-    if job is None:
-        return "never"
-    return f"{state_words(job)} ({job.message})" if job.message else state_words(job)
-
-
-def state_words(job: Job) -> str:
-    """Return a job's state, and the server's own word where that is another one: ``FAILED 'dead'``."""
-    native, name = job.native_state, job.state.name
-    return name if native is None or native.casefold() == name.casefold() else f"{name} {native!r}"
-
-
 def _kind(error: JobsError) -> str:
     """Return the state of a job that ended without success, else the exception's name and the last state."""
     if isinstance(error, JobFailed):
@@ -362,15 +346,3 @@ def _kind(error: JobsError) -> str:
 def job_failure(job: Job) -> JobFailed:
     """Return the exception for a job that ended without success: `JobPartiallyFailed` for PARTIAL."""
     return JobPartiallyFailed(job) if job.state.value == "partial" else JobFailed(job)
-
-
-def _failure_text(job: Job) -> str:
-    head = f"{job.ref} {job.state.name}"
-    if job.resolved:
-        head += " (resolved by the caller's probe)"
-    if job.operation:
-        head += f" ({job.operation})"
-    reasons = [str(error) for error in job.errors]
-    if not reasons:
-        reasons = [job.message] if job.message else ["the server gave no reason"]
-    return f"{head}: {'; '.join(reasons)}"

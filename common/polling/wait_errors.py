@@ -11,8 +11,8 @@ from common.model.errors import (
     SourceError,
     UnexpectedState,
     WaitTimeout,
-    last_words,
 )
+from common.model.failure_text import last_words
 from common.model.job import UNREAD_RESULTS, Job
 from common.model.refs import JobRef
 

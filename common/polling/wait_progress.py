@@ -21,8 +21,8 @@ from common.model.errors import (
     UsageError,
     WaitTimeout,
     job_failure,
-    state_words,
 )
+from common.model.failure_text import state_words
 from common.model.job import UNREAD_RESULTS, Job, observed_again, with_warning
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState

@@ -521,6 +521,7 @@ def test_a_warnings_header_is_decoded_leniently(value: str, warnings: tuple[str,
     assert parse_warnings((value,)) == warnings
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1).filter(str.strip), max_size=4))
 def test_encoded_warnings_come_back_whole(texts: list[str]) -> None:
     header = ",".join(quote_plus(text, errors="replace") for text in texts)

@@ -46,7 +46,6 @@ from common import (
     UsageError,
     to_dict,
 )
-from common.http.selection import BACKEND_VARIABLE
 from common.response.body import MAX_BODY
 from common.sources.http import HttpSource
 from tests.contract.systems import BLUEXP, CF, ONTAP, SOURCES, TOKEN, System, name_of
@@ -69,13 +68,6 @@ JOBS = {
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=["httpx", "direct"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The HTTP library that sends; trio has httpx alone."""
-    monkeypatch.setenv(BACKEND_VARIABLE, request.param)
     return str(request.param)
 
 

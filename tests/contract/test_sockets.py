@@ -9,7 +9,6 @@ import pytest
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
 from common import ActionUncertain, Bearer, JobState, PollPolicy, TransportError
-from common.http.selection import BACKEND_VARIABLE
 from common.simulator import NewJob
 from common.sources.http import HttpSource
 from ontapjobs import OntapJobs
@@ -74,13 +73,6 @@ async def test_work_is_started_and_waited_for(system: System) -> None:
     assert (ended.ref, ended.state) == (started.refs[0], JobState.SUCCEEDED)
     assert simulator.journal[0].json() == {"a": "ä"}
     assert [request.method for request in simulator.journal].count("GET") == len(simulator.journal) - 1
-
-
-@pytest.fixture(params=["httpx", "direct"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The HTTP library that sends; trio has httpx alone."""
-    monkeypatch.setenv(BACKEND_VARIABLE, request.param)
-    return str(request.param)
 
 
 @on_each

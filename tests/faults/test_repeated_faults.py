@@ -25,6 +25,7 @@ FAULTS = [
 QUEUED = {"ontap": "queued", "bluexp": "PENDING", "cf": "POLLING"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [ONTAP, BLUEXP, CF], ids=lambda target: target.name)
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 async def test_a_wait_survives_a_fault_that_two_requests_meet(target: Target, fault: faults.Fault) -> None:

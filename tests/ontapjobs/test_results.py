@@ -362,6 +362,7 @@ async def test_jobs_of_one_request_have_each_its_own() -> None:
     assert source._current_poller().idle
 
 
+@pytest.mark.slow
 async def test_passing_trouble_is_waited_out_and_the_job_is_not_asked_about_any_more() -> None:
     way = cluster(DUPLICATE)
     way.intercept = lambda _: BUSY if anyio.current_time() < 1000 else None

@@ -334,6 +334,7 @@ async def test_a_filter_that_is_understood_after_all_is_used_again() -> None:
     assert max(at for _, at in way.gets) < 63
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("refusal", "passes"),
     [

@@ -262,13 +262,6 @@ def issuer(ca: str, key: str) -> Loopback:
     return Loopback(lambda _, __: raw(TOKEN), tls=server_tls(ca, key))
 
 
-@pytest.fixture(params=["httpx", "direct"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    # On trio it is httpx all the same.
-    monkeypatch.setenv("JOBSOURCE_HTTP", request.param)
-    return str(request.param)
-
-
 async def test_a_plain_endpoint_says_nothing_of_whom_the_secret_is_shown_to(
     library: str, issuer: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,7 @@ async def test_a_connection_that_is_set_up_wrongly_is_tried_again_only_where_it_
     assert len(http.requests) == tries
 
 
+@pytest.mark.slow
 async def test_the_pause_before_each_try_doubles_less_up_to_a_half_of_it() -> None:
     pauses: list[list[float]] = [[], [], []]
     for seed in range(200):

@@ -21,10 +21,12 @@ from common.providers import Provider, register_provider
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.common.test_embedding import ROOT, printed, write
-from tests.profiles import PASSWORD, TOKEN, UserEnv, auth_of, words
+from tests.profiles import BACKUP_AND_DEV, PASSWORD, TOKEN, UserEnv, auth_of, words
 
 ID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
-FILE = """
+FILE = (
+    BACKUP_AND_DEV
+    + """
 [profiles.prod]
 endpoint = "ontap://Cluster1.Example.com"
 user = "admin"
@@ -36,20 +38,11 @@ provider = "ontap"
 endpoint = "https://[2001:DB8::1]:8443"
 token = { env = "LAB_TOKEN" }
 
-[profiles.backup]
-provider = "bluexp"
-account = "account-x1"
-agent = "a1clients"
-token = { env = "LAB_TOKEN" }
-
-[profiles.dev]
-endpoint = "cf+http://127.0.0.1:8080"
-token = { env = "LAB_TOKEN" }
-
 [profiles.nas]
 provider = "nas"
 endpoint = "nas://cluster9"
 """
+)
 
 
 @pytest.fixture(autouse=True)

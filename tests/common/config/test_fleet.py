@@ -9,25 +9,18 @@ import pytest
 from common import Bearer, EventKind, Fleet, Job, JobRef, JobState, UsageError
 from common.sources.base import BaseSource
 from ontapjobs.simulator import OntapSimulator
-from tests.profiles import PASSWORD, TOKEN, UserEnv
+from tests.profiles import BACKUP_AND_DEV, PASSWORD, TOKEN, UserEnv
 
-FILE = """
+FILE = (
+    BACKUP_AND_DEV
+    + """
 [profiles.prod]
 endpoint = "ontap://cluster1"
 user = "admin"
 password = { env = "PROD_PW" }
 aliases = ["10.0.0.1"]
-
-[profiles.backup]
-provider = "bluexp"
-account = "account-x1"
-agent = "a1clients"
-token = { env = "LAB_TOKEN" }
-
-[profiles.dev]
-endpoint = "cf+http://127.0.0.1:8080"
-token = { env = "LAB_TOKEN" }
 """
+)
 
 
 @pytest.fixture(autouse=True)

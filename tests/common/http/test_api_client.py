@@ -299,10 +299,8 @@ def test_a_ca_file_that_a_sign_in_needs_is_read_by_the_constructor() -> None:
     assert make(("u", "pa55word")).endpoint == "http://127.0.0.1:9"  # which goes over plain http alone
 
 
+@pytest.mark.usefixtures("no_proxies")
 def test_a_proxy_that_a_sign_in_needs_is_checked_by_the_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "ftp://proxy")
     signer: Any = Signer()
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from cfjobs import CFJobs
-from common.http.client import own_product, user_agent
+from common.http.user_agent import own_product, user_agent
 from common.model.errors import (
     ActionUncertain,
     ApiError,
@@ -693,7 +693,7 @@ def test_the_user_agent_has_no_version_where_the_package_is_vendored(monkeypatch
 
     assert user_agent(None) == f"jobsource/{metadata.version('jobsource')}"
     monkeypatch.setattr(metadata, "version", version)
-    monkeypatch.setattr("common.http.client.own_product", own_product.__wrapped__)
+    monkeypatch.setattr("common.http.user_agent.own_product", own_product.__wrapped__)
     assert user_agent(None) == "jobsource"
     assert user_agent("acme/7") == "acme/7 jobsource"
 

@@ -22,7 +22,6 @@ from tests.loopback import Loopback, raw, server_tls
 
 AUTH = ("admin", "hunter2")
 JOB = {"uuid": "j1", "state": "success"}
-VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 asynchronous = pytest.mark.anyio
 with_socks = pytest.mark.skipif(importlib.util.find_spec("socksio") is None, reason="needs httpx[socks]")
 
@@ -40,12 +39,9 @@ UNUSABLE = {
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, no_proxies: None) -> None:
     """No proxies, and the library that is used by default."""
     monkeypatch.setenv(BACKEND_VARIABLE, "direct")
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def ontap() -> object:

@@ -13,14 +13,13 @@ import httpx
 import httpx2
 import pytest
 
-from common.http.selection import BACKEND_VARIABLE
 from common.model.errors import ApiError, TransportError
 from common.options import InsecureConnectionWarning
 from common.polling.policy import PollPolicy
 from ontapjobs import OntapJobs
 from tests.loopback import Loopback, raw, server_tls
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("library")]
 
 AUTH = ("admin", "hunter2")
 JOB = {"uuid": "j1", "state": "success"}
@@ -33,16 +32,6 @@ PLAIN_REFUSED = {
     "Tomcat": b"Bad Request\r\nThis combination of host and port requires TLS.\r\n",
     "Cheroot": b"The client sent a plain HTTP request, but this server only speaks HTTPS on this port.",
 }
-
-
-@pytest.fixture(params=["direct", "httpx"], autouse=True)
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The HTTP library that sends."""
-    monkeypatch.setenv(BACKEND_VARIABLE, request.param)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    return str(request.param)
 
 
 @contextlib.contextmanager

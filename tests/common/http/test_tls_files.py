@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from common.http import tls, tls_files
-from common.http.selection import BACKEND_VARIABLE
 from common.http.tls import tls_context
 from common.model.errors import TransportError, UsageError
 from common.polling.policy import PollPolicy
@@ -17,21 +16,11 @@ from ontapjobs import ClientCredentials, OntapJobs
 from tests.certificates import Certificate, replace
 from tests.loopback import Loopback, raw
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("library")]
 
 FIRST, SECOND, SERVER = Certificate.make("first"), Certificate.make("second"), Certificate.make("server")
 AUTH = ("admin", "hunter2")
 QUICK = PollPolicy(initial=0.01, maximum=0.05)
-
-
-@pytest.fixture(params=["direct", "httpx"], autouse=True)
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The HTTP library that sends."""
-    monkeypatch.setenv(BACKEND_VARIABLE, request.param)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -251,6 +240,7 @@ async def test_a_token_endpoint_elsewhere_is_trusted_by_the_new_file_too(tmp_pat
             assert (await source.get("j1")).succeeded
 
 
+@pytest.mark.slow
 async def test_a_source_that_has_sent_nothing_yet_is_not_broken_either(tmp_path: Path) -> None:
     cert, (ca, _) = FIRST.write(tmp_path, "client"), SERVER.write(tmp_path, "ca")
     token = raw({"access_token": "t", "expires_in": 600})

@@ -31,6 +31,7 @@ from common.model.errors import (
 from common.model.job import ErrorDetail, Job
 from common.model.refs import JobRef
 from common.model.states import JobState
+from tests.cases import case
 from tests.pickled import pickled
 
 REF = JobRef("ontap", "https://cluster.example", "job-1")
@@ -108,17 +109,18 @@ def test_usage_errors_and_timeouts_are_also_the_builtin_kind() -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_every_exception_pickles_with_all_that_it_carries(cls: type[JobsError], protocol: int) -> None:
-    error = example(cls)
-    error.add_note("tried 3 times")
-    again = pickled(error, protocol)
-    assert type(again) is cls
-    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
-    assert (again.ref, again.job) == (REF, JOB)
-    assert again.job is not None
-    assert again.job.record == {"as": "sent"}
-    assert again.__notes__ == ["tried 3 times"]
+def test_every_exception_pickles_with_all_that_it_carries(cls: type[JobsError]) -> None:
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with case(protocol):
+            error = example(cls)
+            error.add_note("tried 3 times")
+            again = pickled(error, protocol)
+            assert type(again) is cls
+            assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+            assert (again.ref, again.job) == (REF, JOB)
+            assert again.job is not None
+            assert again.job.record == {"as": "sent"}
+            assert again.__notes__ == ["tried 3 times"]
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -222,6 +222,7 @@ async def play(lab: Lab, courses: list[Course], closes: float | None = None) -> 
     assert Footprint.now() == before
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_whatever_happens_each_wait_ends_in_time_and_nothing_is_left(seed: int) -> None:

@@ -88,11 +88,13 @@ def test_an_id_with_a_replaced_character_is_none() -> None:
     assert read == [None, "a", "a\ufffd"]
 
 
+@pytest.mark.slow
 def test_a_response_with_very_many_such_texts_is_not_read() -> None:
     body = b'{"a": ["\xe9"' + b',"\xe9"' * (MAX_REPAIRS + 1) + b"]}"
     assert read_repaired(body) is None
 
 
+@pytest.mark.slow
 @given(json_values(), BAD)
 def test_all_but_the_damaged_text_reads_as_before(value: object, bad: bytes) -> None:
     whole = json.dumps({"value": value, "message": "@@"}, ensure_ascii=True)

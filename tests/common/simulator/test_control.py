@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from common.simulator import Clock
+from tests.cases import case
 from tests.common.simulator.asking import ask, fetch
 from tests.common.simulator.echoing import Echo
 
@@ -274,14 +275,15 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("order", "data", "complaint"), WRONG, ids=[wrong[2] for wrong in WRONG])
-async def test_a_wrong_order_is_a_400_that_says_why(order: str, data: Any, complaint: str) -> None:
-    sim = Echo()
-    sim.add_job([("a", None)], id="taken")
-    status, said = await near(sim)(order, data)
-    assert (status, complaint in said["error"]) == (400, True), said
-    assert len(said["error"]) < 300
-    assert (len(sim.jobs), sim.faults) == (1, [])
+async def test_a_wrong_order_is_a_400_that_says_why() -> None:
+    for order, data, complaint in WRONG:
+        with case(order, data, complaint):
+            sim = Echo()
+            sim.add_job([("a", None)], id="taken")
+            status, said = await near(sim)(order, data)
+            assert (status, complaint in said["error"]) == (400, True), said
+            assert len(said["error"]) < 300
+            assert (len(sim.jobs), sim.faults) == (1, [])
 
 
 async def test_a_body_that_is_not_json_and_a_path_that_is_not_there() -> None:

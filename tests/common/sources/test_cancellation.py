@@ -104,6 +104,7 @@ SITUATIONS: Mapping[str, Situation] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
 async def test_a_wait_can_be_cancelled_at_each_of_its_awaits(situation: Situation) -> None:
     _, jobs = situation.start()
@@ -340,6 +341,7 @@ def on_asyncio(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         runner.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
 def test_a_task_that_waits_can_be_cancelled_at_each_of_its_awaits(situation: Situation) -> None:
     async def run(number: int, jobs: CFJobs) -> None:

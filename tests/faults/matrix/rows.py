@@ -62,6 +62,18 @@ UNCERTAIN = Expected(ActionUncertain, seconds=0)
 NOT_REREAD = Expected(UNKNOWN, 3, seconds=3)
 """The action was accepted, but the job could not be read in three attempts."""
 REJECTED = Expected(AuthenticationError, 2, seconds=0)
+FORGOTTEN = ExpectedPolls(
+    Expected(JobNotFound, 3, seconds=2),
+    Expected(JobGone, 6, seconds=5 + 15),
+    Expected(JobGone, 6, seconds=10 + 15),
+)
+"""The server has no such job any more: it is looked for during a grace."""
+FORGOTTEN_MANY = ExpectedPolls(
+    Expected(JobNotFound, 12, seconds=2),
+    Expected(JobGone, 11, seconds=5 + 15),
+    Expected(JobGone, 11, seconds=10 + 15),
+)
+"""The same of four jobs; within the grace, requests for many jobs serve all of them."""
 
 ROWS = (
     Row(
@@ -188,16 +200,8 @@ ROWS = (
         {"job missing in an old answer": Stale(1000)},
         once=RETRIED,
         once_many=POLLED_SINGLY,
-        permanent=ExpectedPolls(
-            Expected(JobNotFound, 3, seconds=2),
-            Expected(JobGone, 6, seconds=5 + 15),
-            Expected(JobGone, 6, seconds=10 + 15),
-        ),
-        permanent_many=ExpectedPolls(
-            Expected(JobNotFound, 12, seconds=2),
-            Expected(JobGone, 11, seconds=5 + 15),
-            Expected(JobGone, 11, seconds=10 + 15),
-        ),
+        permanent=FORGOTTEN,
+        permanent_many=FORGOTTEN_MANY,
         act=None,
         re_read=Expected(UNKNOWN, seconds=0),
         list=Expected("", seconds=5),
@@ -255,26 +259,10 @@ ROWS = (
     ),
     Row(
         {"job lost": Forget()},
-        once=ExpectedPolls(
-            Expected(JobNotFound, 3, seconds=2),
-            Expected(JobGone, 6, seconds=5 + 15),
-            Expected(JobGone, 6, seconds=10 + 15),
-        ),
-        once_many=ExpectedPolls(
-            Expected(JobNotFound, 12, seconds=2),
-            Expected(JobGone, 11, seconds=5 + 15),
-            Expected(JobGone, 11, seconds=10 + 15),
-        ),
-        permanent=ExpectedPolls(
-            Expected(JobNotFound, 3, seconds=2),
-            Expected(JobGone, 6, seconds=5 + 15),
-            Expected(JobGone, 6, seconds=10 + 15),
-        ),
-        permanent_many=ExpectedPolls(
-            Expected(JobNotFound, 12, seconds=2),
-            Expected(JobGone, 11, seconds=5 + 15),
-            Expected(JobGone, 11, seconds=10 + 15),
-        ),
+        once=FORGOTTEN,
+        once_many=FORGOTTEN_MANY,
+        permanent=FORGOTTEN,
+        permanent_many=FORGOTTEN_MANY,
         act=Expected(JobNotFound, seconds=0),
         re_read=Expected(UNKNOWN, seconds=0),
         list=Expected("B running", seconds=5),
