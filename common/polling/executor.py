@@ -98,7 +98,8 @@ class PollExecutor:
 
     async def _read_batch(self, request: PollRequest) -> None:
         try:
-            batch = await self._pollable.read_batch([job.ref for job in request.jobs])
+            last = {job.ref.id.lower(): job.record for job in request.jobs if job.record is not None}
+            batch = await self._pollable.read_batch([job.ref for job in request.jobs], last)
         except (SourceError, BatchRefused) as error:
             batch = BatchReading({}, failure=error)
         at, failure = datetime.now(UTC), batch.failure
@@ -126,7 +127,8 @@ class PollExecutor:
             return False
         at = None
         try:
-            if job.job is None or record != job.record or job.job.ref.hints != job.ref.hints:
+            changed = record is not job.record and record != job.record
+            if job.job is None or changed or job.job.ref.hints != job.ref.hints:
                 job.job = self._pollable.decode_batch_record(job.ref, record)
                 job.record = record
                 job.keep_hints_of(job.job)

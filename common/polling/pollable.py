@@ -79,11 +79,13 @@ class Pollable(abc.ABC):
         del ref
         return 0
 
-    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(self, refs: Sequence[JobRef], last: Mapping[str, Any]) -> BatchReading:
         """Send one request, and those for its further pages, for many jobs.
 
-        Raise `BatchRefused` or `SourceError`.
+        ``last`` has the records of the replies before, by lower-case id. A record that is the same object
+        again, or is equal, is not decoded. Raise `BatchRefused` or `SourceError`.
         """
+        del refs, last
         raise BatchRefused
 
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
