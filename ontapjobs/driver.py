@@ -17,6 +17,7 @@ from common.model.refs import DONE, RESULTS, JobRef, Scope, encode_segment
 from common.model.states import Capability, JobState
 from common.polling.policy import PollPolicy
 from common.polling.pollable import BatchReading, BatchRefused
+from common.response.decoding import Object, root_object
 from common.response.failures import ErrorBody, is_transient
 from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
@@ -28,7 +29,7 @@ from ontapjobs.paging import MAX_PAGES, next_page_path
 from ontapjobs.query import inlined
 from ontapjobs.records.batch_page import RecordText, read_page
 from ontapjobs.records.data_engine import PATH
-from ontapjobs.wire import PROVIDER, fast_reader, parse_error, raw_page, read_any_job, read_job
+from ontapjobs.wire import PROVIDER, fast_reader, parse_error, raw_page, read_any_job
 from ontapjobs.writes.results import read_results, results_path
 from ontapjobs.writes.started import DONE_STATUSES, parse_started
 
@@ -112,7 +113,7 @@ class OntapDriver(Driver):
 
     def parse_job(self, body: bytes, ref: JobRef) -> Job:
         """Return the job in the response to one GET."""
-        return read_job(body, ref, self.states)
+        return self._read(root_object(body), ref)
 
     def parse_error(self, response: HttpResponse) -> ErrorBody:
         """Return what ONTAP's error body says."""
@@ -189,10 +190,14 @@ class OntapDriver(Driver):
         text = None
         if isinstance(record, RecordText):
             record, text = record.take_fields(), record.text
-        self._reader.now = datetime.now(UTC)
-        job = self._reader.read(record, ref, text) or read_any_job(record, ref, self.states)
+        job = self._read(record, ref, text)
         # The server writes uuids in lower case, whatever it was asked for.
         return job if job.ref is ref else attrs.evolve(job, ref=ref.with_hints(job.ref.hints))
+
+    def _read(self, record: Object, ref: JobRef, text: str | None = None) -> Job:
+        self._reader.now = datetime.now(UTC)
+        job = None if ref.scope else self._reader.read(record, ref, text)
+        return job if job is not None else read_any_job(record, ref, self.states)
 
     def _batch_failure(self, http: DriverHttp, response: HttpResponse, size: int) -> Exception:
         if response.status in TOO_LONG:

@@ -103,15 +103,11 @@ def parse_job(
     return build_job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
 
 
-def read_job(data: bytes | Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job:
-    """Return what `parse_job` would for the job with this ref, which is complete and is not checked anew."""
-    root = root_object(data)
-    job = fast_reader(ref.endpoint, ref.scope, states).read(root, ref)
-    return job if job is not None else read_any_job(root, ref, states)
-
-
 def read_any_job(root: Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job:
-    """Return the job in a record that is perhaps no ordinary one. Raise `DecodeError` for what is none."""
+    """Return what `parse_job` would for the job with this ref, which is complete and is not checked anew.
+
+    It is for records that are no ordinary ones, which a fast reader has left.
+    """
     job = parse_job(root, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states)
     # With what a write told of it, which the record does not.
     return job if not ref.hints or job.ref != ref else attrs.evolve(job, ref=ref.with_hints(job.ref.hints))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 from common.model.errors import DecodeError, JobNotFound, JobsError, SourceError, UnexpectedState
 from common.model.job import Job
@@ -71,7 +72,7 @@ class PollExecutor:
                 # A batch did not have it, and yet it exists: batches are not to be trusted with it for a
                 # while.
                 job.single_until = request.sent_at + BATCH_AGAIN
-            self._deliver(request, job, reading)
+            self._deliver(request, job, reading.job, reading.date, reading.at)
 
     async def _read(self, polled: PolledJob) -> Reading:
         """Return what one request tells of one job; two, if it has ended and has results to be read."""
@@ -103,7 +104,7 @@ class PollExecutor:
         except (SourceError, BatchRefused) as error:
             batch = BatchReading({}, failure=error)
         at, failure = datetime.now(UTC), batch.failure
-        absent = [job for job in request.jobs if not self._deliver_record(request, job, batch, at)]
+        absent = self._deliver_batch(request, batch, at)
         if failure is None:
             self._throttle.on_success(self._now)
             for job in absent:
@@ -118,48 +119,62 @@ class PollExecutor:
             # The same request would be refused for ever. Its jobs are still due, and are asked about singly.
             self.batch_after = self._now() + BATCH_AGAIN
 
-    def _deliver_record(
-        self, request: PollRequest, job: PolledJob, batch: BatchReading, now: datetime
-    ) -> bool:
-        """Tell what the batch has of one job. False where it has nothing."""
-        record = batch.records.get(job.ref.id.lower())
-        if record is None:
-            return False
-        at = None
+    def _deliver_batch(self, request: PollRequest, batch: BatchReading, now: datetime) -> list[PolledJob]:
+        """Tell what a batch has of its jobs, and return those of which it has nothing."""
+        absent: list[PolledJob] = []
+        records, date = batch.records, batch.date
+        for polled in request.jobs:
+            ref, job = polled.ref, polled.job
+            record = records.get(ref.id.lower())
+            if record is None:
+                absent.append(polled)
+            elif (
+                job is None
+                or (record is not polled.record and record != polled.record)
+                or ref.hints != job.ref.hints
+            ):
+                self._decode(request, polled, record, date)
+            elif ref.hints and self._has_unread_results(polled, job):
+                polled.single_until = math.inf
+            else:
+                self._deliver(request, polled, job, date, now)
+        return absent
+
+    def _decode(self, request: PollRequest, polled: PolledJob, record: Any, date: datetime | None) -> None:
         try:
-            changed = record is not job.record and record != job.record
-            if job.job is None or changed or job.job.ref.hints != job.ref.hints:
-                job.job = self._pollable.decode_batch_record(job.ref, record)
-                job.record = record
-                job.keep_hints_of(job.job)
-            else:
-                at = now
+            job = self._pollable.decode_batch_record(polled.ref, record)
         except DecodeError:
-            job.single_until = math.inf
+            polled.single_until = math.inf
+            return
+        polled.job, polled.record = job, record
+        polled.keep_hints_of(job)
+        if self._has_unread_results(polled, job):
+            polled.single_until = math.inf  # it is still due: its results are asked for alone
         else:
-            if self._has_unread_results(job, job.job):
-                job.single_until = math.inf  # it is still due: its results are asked for alone
-            else:
-                self._deliver(request, job, Reading(job.job, batch.date, at=at))
-        return True
+            self._deliver(request, polled, job, date)
 
     # Telling the waiters. Each method skips those who have been told, and those who came after the request
     # was sent.
 
-    def _deliver(self, request: PollRequest, polled: PolledJob, reading: Reading) -> None:
-        job, delay = reading.job, math.inf
+    def _deliver(
+        self,
+        request: PollRequest,
+        polled: PolledJob,
+        job: Job,
+        date: datetime | None,
+        at: datetime | None = None,
+    ) -> None:
+        delay, sent_at = math.inf, request.sent_at
         # The rate budget is shared by the requests that it takes to ask about every job once.
         throttle, spacing = self._throttle, 0.0
-        if request.sent_at < throttle.window_ends:
+        if sent_at < throttle.window_ends:
             spacing = throttle.interval(request.sent_at) * request.polled / len(request.jobs)
         observed = self._observer is not None or logger.isEnabledFor(logging.DEBUG)
         for waiter in polled.waiters:
             if waiter.notified or (waiter.sequence > request.sequence and not job.done):
                 continue  # a newcomer needs a state newer than itself, unless it is an end
             try:
-                news = waiter.observe(
-                    job, sent_at=request.sent_at, date=reading.date, at=reading.at, spacing=spacing
-                )
+                news = waiter.observe(job, sent_at=sent_at, date=date, at=at, spacing=spacing)
             except UnexpectedState as error:
                 waiter.fail(error)
                 news = False
@@ -167,10 +182,12 @@ class PollExecutor:
                 tell(self._observer, EventKind.SEEN, waiter.ref, job)
                 if news:
                     tell(self._observer, EventKind.CHANGED, waiter.ref, job)
-            waiter.notified = waiter.notified or waiter.ended or (news and not waiter.terminal_only)
-            if not waiter.ended and waiter.error is None:
-                delay = min(delay, waiter.due - request.sent_at)
-            self._wake_if_done(waiter)
+            if waiter.ended or (news and not waiter.terminal_only):
+                waiter.notified = True
+            if not waiter.ended and waiter.error is None and waiter.due - sent_at < delay:
+                delay = waiter.due - sent_at
+            if waiter.notified or waiter.single_read:
+                self._wake_if_done(waiter)
         if delay < math.inf:
             polled.delay = delay
 

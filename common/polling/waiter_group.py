@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from common.model.errors import JobsError
 from common.model.refs import JobRef
 from common.polling.poller import Poller
 from common.polling.wait import Wait, is_cancellation
@@ -62,11 +64,23 @@ class WaiterGroup:
         self._tasks.start_soon(self._send, request)
 
     async def _send(self, request: PollRequest) -> None:
+        leader = request.leader
         try:
-            await self.poller.send_for(request)
+            if request.needed:
+                with anyio.CancelScope(deadline=leader.deadline) as scope:
+                    request.scope = scope
+                    await self.poller.executor.execute(request)
+        except JobsError as error:
+            # What is no reply of the server's: it ends the leader's wait, if that goes on.
+            if leader.active and not leader.notified:
+                error.about(leader.ref, leader.last_observed)
+                leader.fail(error)
+                self.notify(leader)
         except BaseException as error:
             self._abandon(error)
             raise
+        finally:
+            self.poller.complete(request)
 
     async def _drive(self, driver: Waiter) -> None:
         try:

@@ -73,7 +73,7 @@ class WaiterTasks(Protocol):
         ...
 
     def lead(self, request: PollRequest) -> None:
-        """Send a request in a task, by `Poller.send_for`."""
+        """Send a request in a task, and complete it."""
         ...
 
 
@@ -91,7 +91,8 @@ class PolledJob:
     """When it first fell due since the last request for it, however often it was put off."""
     delay: float = 0.0
     """Seconds from the request of its last good reply to the next one; 0 before the first."""
-    in_flight: bool = False
+    in_flight: PollRequest | None = None
+    """The request that asks about it now."""
     single_until: float = -math.inf
     """It is asked for alone until then: it was missing from a batch, or could not be decoded there."""
     reading: Reading | None = None
@@ -132,3 +133,18 @@ class PollRequest:
     scope: anyio.CancelScope | None = None
     """Cancels the request while it is in flight."""
     completed: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether anybody could be told something by its reply."""
+        return any(each.active and not each.notified for job in self.jobs for each in job.waiters)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for any of its jobs."""
+        return not any(job.waiters for job in self.jobs)
+
+    def cancel(self) -> None:
+        """Cut it, if it is being sent."""
+        if self.scope is not None:
+            self.scope.cancel()

@@ -10,7 +10,8 @@ import weakref
 import pytest
 
 from common import JobRef, PollPolicy
-from common.polling.schedule import MAX_SKIPPED, MAX_STALE, Deadlines, PollQueue
+from common.polling.deadlines import Deadlines
+from common.polling.schedule import MAX_SKIPPED, MAX_STALE, PollQueue
 from common.polling.waiters import PolledJob, Waiter
 
 COST = 40
@@ -240,15 +241,22 @@ def test_without_jobs_the_queue_is_empty() -> None:
     assert len(made) == 0
 
 
+def passed(made: Deadlines, now: float) -> list[Waiter]:
+    """The waiters that are ended, in this order."""
+    ended: list[Waiter] = []
+    assert made.expire(now, ended.append)
+    return ended
+
+
 def test_deadlines_pass_in_order_each_once() -> None:
     made = Deadlines()
     waiters = {name: waiter(name, at) for name, at in (("c", 3.0), ("a", 1.0), ("b", 2.0))}
     for each in waiters.values():
         made.put(each)
     assert made.first() == 1.0
-    assert list(made.passed(0.99)) == []
-    assert [each.ref.id for each in made.passed(2.0)] == ["a", "b"]
-    assert list(made.passed(2.0)) == []
+    assert list(passed(made, 0.99)) == []
+    assert [each.ref.id for each in passed(made, 2.0)] == ["a", "b"]
+    assert list(passed(made, 2.0)) == []
     assert made.first() == 3.0
     assert all(each.deadline_key for each in waiters.values())
 
@@ -259,7 +267,7 @@ def test_waiters_of_one_deadline_are_told_apart() -> None:
     for each in waiters:
         made.put(each)
     made.discard(waiters[1], 2)
-    assert [each.ref.id for each in made.passed(1.0)] == ["0", "2"]
+    assert [each.ref.id for each in passed(made, 1.0)] == ["0", "2"]
 
 
 def test_without_waiters_there_is_no_deadline() -> None:
@@ -280,7 +288,7 @@ def test_a_waiter_that_left_or_ended_has_no_deadline_any_more() -> None:
     made.discard(left, 2)
     ended.active = False
     assert made.first() == 3.0
-    assert [each.ref.id for each in made.passed(5.0)] == ["c"]
+    assert [each.ref.id for each in passed(made, 5.0)] == ["c"]
 
 
 def test_a_waiter_that_left_is_let_go_of_at_once() -> None:
@@ -323,6 +331,6 @@ def test_stale_deadlines_are_dropped_once_they_outnumber_the_waiters() -> None:
         most = 2 * 20 + MAX_STALE
         assert len(made) <= max(most, len(live) + len(stale) - number - 1)
     assert len(made) <= 2 * 20 + MAX_STALE
-    assert [each.ref.id for each in made.passed(1.0)] == [
+    assert [each.ref.id for each in passed(made, 1.0)] == [
         each.ref.id for each in sorted(live, key=lambda each: each.deadline)
     ]
