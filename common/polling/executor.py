@@ -42,6 +42,7 @@ class PollExecutor:
         self._now = now
         self._wake = wake
         self._random = Random()
+        self._observed = False
         self.batch_after: float = -math.inf
         """No batch request is sent before this time."""
 
@@ -51,9 +52,7 @@ class PollExecutor:
         What is no reply of the server's is raised to the leader.
         """
         request.sent_at = self._now()
-        for job in request.jobs:
-            for waiter in job.waiters:
-                waiter.polls += 1
+        self._observed = self._observer is not None or logger.isEnabledFor(logging.DEBUG)
         if len(request.jobs) > 1:
             await self._read_batch(request)
             return
@@ -72,7 +71,7 @@ class PollExecutor:
                 # A batch did not have it, and yet it exists: batches are not to be trusted with it for a
                 # while.
                 job.single_until = request.sent_at + BATCH_AGAIN
-            self._deliver(request, job, reading.job, reading.date, reading.at)
+            self._deliver(request, job, reading.job, reading.date, reading.at, self._spacing(request))
 
     async def _read(self, polled: PolledJob) -> Reading:
         """Return what one request tells of one job; two, if it has ended and has results to be read."""
@@ -122,22 +121,18 @@ class PollExecutor:
     def _deliver_batch(self, request: PollRequest, batch: BatchReading, now: datetime) -> list[PolledJob]:
         """Tell what a batch has of its jobs, and return those of which it has nothing."""
         absent: list[PolledJob] = []
-        records, date = batch.records, batch.date
+        records, date, spacing = batch.records, batch.date, self._spacing(request)
         for polled in request.jobs:
             ref, job = polled.ref, polled.job
             record = records.get(ref.id.lower())
             if record is None:
                 absent.append(polled)
-            elif (
-                job is None
-                or (record is not polled.record and record != polled.record)
-                or ref.hints != job.ref.hints
-            ):
+            elif job is None or ref.hints != job.ref.hints or not _same(record, polled.record):
                 self._decode(request, polled, record, date)
             elif ref.hints and self._has_unread_results(polled, job):
                 polled.single_until = math.inf
             else:
-                self._deliver(request, polled, job, date, now)
+                self._deliver(request, polled, job, date, now, spacing)
         return absent
 
     def _decode(self, request: PollRequest, polled: PolledJob, record: Any, date: datetime | None) -> None:
@@ -151,10 +146,19 @@ class PollExecutor:
         if self._has_unread_results(polled, job):
             polled.single_until = math.inf  # it is still due: its results are asked for alone
         else:
-            self._deliver(request, polled, job, date)
+            self._deliver(request, polled, job, date, None, self._spacing(request))
 
     # Telling the waiters. Each method skips those who have been told, and those who came after the request
     # was sent.
+
+    def _spacing(self, request: PollRequest) -> float:
+        """Return how many seconds the rate budget wants the polls of a job to be apart.
+
+        The budget is shared by the requests that it takes to ask about every job once.
+        """
+        if request.sent_at >= self._throttle.window_ends:
+            return 0.0
+        return self._throttle.interval(request.sent_at) * request.polled / len(request.jobs)
 
     def _deliver(
         self,
@@ -162,16 +166,13 @@ class PollExecutor:
         polled: PolledJob,
         job: Job,
         date: datetime | None,
-        at: datetime | None = None,
+        at: datetime | None,
+        spacing: float,
     ) -> None:
-        delay, sent_at = math.inf, request.sent_at
-        # The rate budget is shared by the requests that it takes to ask about every job once.
-        throttle, spacing = self._throttle, 0.0
-        if sent_at < throttle.window_ends:
-            spacing = throttle.interval(request.sent_at) * request.polled / len(request.jobs)
-        observed = self._observer is not None or logger.isEnabledFor(logging.DEBUG)
+        delay, sent_at, sequence = math.inf, request.sent_at, request.sequence
+        observed = self._observed
         for waiter in polled.waiters:
-            if waiter.notified or (waiter.sequence > request.sequence and not job.done):
+            if waiter.notified or (waiter.sequence > sequence and not job.done):
                 continue  # a newcomer needs a state newer than itself, unless it is an end
             try:
                 news = waiter.observe(job, sent_at=sent_at, date=date, at=at, spacing=spacing)
@@ -257,3 +258,7 @@ def _ask_alone_at_last(job: PolledJob) -> None:
     """Let no batch decide that a job is gone."""
     if any(waiter.last_recheck for waiter in job.waiters):
         job.single_until = math.inf
+
+
+def _same(record: object, last: object) -> bool:
+    return record is last or record == last

@@ -40,7 +40,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Awaitable, Callable
-from operator import attrgetter
 
 import anyio
 
@@ -255,11 +254,7 @@ class Poller:
     # Dispatching
 
     def _enqueue(self, job: PolledJob) -> None:
-        due = math.inf
-        for waiter in job.waiters:
-            if waiter.due < due and waiter.active and not waiter.notified:
-                due = waiter.due
-        if job.in_flight is None and due != job.due:
+        if job.in_flight is None and (due := job.next_due()) != job.due:
             self._queue.put(job, due)
             if due < self._wake_at:
                 self._wake_timer(due)
@@ -269,13 +264,9 @@ class Poller:
         if self._deadlines.heap and not self._deadlines.expire(now, self._wake):
             # The timer comes back for more in the next turn of the loop, since its next wake is in the past.
             return  # replies would take the time that the others need to end
-        throttle = self.throttle
-        while (
-            self._queue.heap
-            and self._queue.first_due() <= now
-            and throttle.next_send_at(now, self._in_flight) <= now
-        ):
-            jobs = self._queue.next_batch(
+        queue, throttle = self._queue, self.throttle
+        while queue.heap and queue.first_due() <= now and throttle.next_send_at(now, self._in_flight) <= now:
+            jobs = queue.next_batch(
                 self._pollable.batch_limit if now >= self.executor.batch_after else 0,
                 now,
                 recovered_at=throttle.recovered_at,
@@ -292,10 +283,12 @@ class Poller:
                 self._assign([job], now)
 
     def _assign(self, jobs: list[PolledJob], now: float) -> None:
+        leader: Waiter | None = None
         for job in jobs:
             job.due = job.first_due = math.inf
-        waiters = [each for job in jobs for each in job.waiters if each.active and not each.notified]
-        leader = max(waiters, key=attrgetter("deadline"), default=None)
+            for each in job.waiters:
+                if each.active and not each.notified and (leader is None or each.deadline > leader.deadline):
+                    leader = each
         if leader is None or leader.deadline <= now:
             return  # nobody is left who could wait for the reply
         self._in_flight += 1
@@ -331,12 +324,13 @@ class Poller:
             return
         request.completed = True
         self._in_flight -= 1
+        put = self._queue.put
         for job in request.jobs:
             job.in_flight = None
-            if job.waiters:
-                self._enqueue(job)
-            else:
+            if not job.waiters:
                 self._drop(job)
+            elif (due := job.next_due()) != job.due:
+                put(job, due)
         now = self.now()
         self._dispatch(now)
         if self._timer is not None:  # it may sleep until a request completes, as this one just did

@@ -109,7 +109,7 @@ class PollQueue:
         That is at most a quarter of its policy's first delay after the last batch request, and leaves at
         least half of the time to its deadline for the reply.
         """
-        early = NEWCOMER_WINDOW - min(NEWCOMER_WINDOW, (1.0 - EARLY_FRACTION) * waiter.policy.initial)
+        early = NEWCOMER_WINDOW - min(NEWCOMER_WINDOW, (1.0 - EARLY_FRACTION) * waiter.rules.policy.initial)
         return max(waiter.due, min(self.gathering_until - early, (waiter.due + waiter.deadline) / 2))
 
     def first_due(self) -> float:
@@ -135,10 +135,13 @@ class PollQueue:
         limit, batch = limit - first.batch_cost, [first]
         skipped: list[tuple[PolledJob, float]] = []
         while len(skipped) < MAX_SKIPPED and (job := self._first()) is not None:
-            window = EARLY_FRACTION * job.delay if job.delay else NEWCOMER_WINDOW
             due, cost = job.due, job.batch_cost
-            if due > now + max(COALESCE_WINDOW, window) or cost > limit:
+            if cost > limit:
                 break
+            if due > now + COALESCE_WINDOW:
+                window = EARLY_FRACTION * job.delay if job.delay else NEWCOMER_WINDOW
+                if due > now + window:
+                    break
             self._pop()
             if cost and now >= job.single_until:
                 limit -= cost
@@ -238,7 +241,7 @@ def _window(job: PolledJob, recovered_at: float) -> float:
 
     The other half is for the reply. A waiter that makes a single read is not kept waiting.
     """
-    window = max(0.0, job.delay or job.waiters[0].policy.initial)
+    window = max(0.0, job.delay or job.waiters[0].rules.policy.initial)
     for waiter in job.waiters:
         window = 0.0 if waiter.single_read else min(window, max(0.0, waiter.deadline - recovered_at) / 2)
     return window

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 import anyio
 import anyio.lowlevel
@@ -16,9 +16,8 @@ from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import JobState
-from common.polling.policy import PollPolicy
+from common.polling.policy import WaitRules
 from common.polling.poller import Poller
-from common.polling.wait_progress import DelayRule
 from common.polling.waiters import Waiter, WaiterTasks
 from common.telemetry.events import EventKind, logger, tell
 
@@ -42,18 +41,13 @@ PROBE_LIMIT = 30.0
 
 
 @attrs.frozen(kw_only=True)
-class WaitSpec:
+class WaitSpec(WaitRules):
     """The arguments of a wait, checked."""
 
-    policy: PollPolicy
-    delay: DelayRule
     timeout: float | None
-    until: frozenset[JobState] | None
     cancel: CancelJob | None
     """What a cancelled wait does; None where it leaves the remote job alone."""
     resolve_gone: Probe | None
-    retention: float = math.inf
-    """For so many seconds the server keeps a job that has ended."""
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
@@ -70,7 +64,6 @@ class Wait(Waiter):
     leaving it. What was not told because the task was cancelled is told the next time.
     """
 
-    spec: WaitSpec
     poller: Poller
     entered: bool = attrs.field(default=False, init=False)
 
@@ -89,16 +82,12 @@ class Wait(Waiter):
         began, timeout = poller.now(), spec.timeout
         wait = cls(
             poller=poller,
-            spec=spec,
             ref=ref,
-            policy=spec.policy,
+            rules=spec,
             began=began,
             deadline=began + timeout if timeout else math.inf,  # a single read is not cut
             timeout=timeout,
-            until=spec.until,
             last=seen,
-            delay=spec.delay,
-            retention=spec.retention,
             tasks=tasks,
             terminal_only=terminal_only,
             single_read=timeout == 0,
@@ -106,6 +95,11 @@ class Wait(Waiter):
         # An end is an end, whoever saw it: a finished job that was adopted costs no request.
         wait.ended = seen is not None and poller.has_ended(seen)
         return wait
+
+    @property
+    def spec(self) -> WaitSpec:
+        """Its arguments."""
+        return cast("WaitSpec", self.rules)
 
     def move(self, poller: Poller, ahead: float) -> None:
         """Go on with the poller of another event loop, whose clock is ahead by so many seconds."""

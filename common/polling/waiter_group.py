@@ -40,7 +40,7 @@ class WaiterGroup:
         self._size += 1
         if self._driver is None:
             # It waits for no job: its ref is never read.
-            self._driver = Waiter(ref=wait.ref, policy=wait.policy, began=wait.began)
+            self._driver = Waiter(ref=wait.ref, rules=wait.rules, began=wait.began)
             self._tasks.start_soon(self._drive, self._driver)
 
     def remove(self, wait: Wait) -> None:

@@ -104,6 +104,14 @@ class PolledJob:
     unread: Job | None = None
     """The job that has ended, where its results are still to be read."""
 
+    def next_due(self) -> float:
+        """Return when to ask next for anybody who is to be told; infinity for nobody."""
+        due = math.inf
+        for waiter in self.waiters:
+            if waiter.due < due and waiter.active and not waiter.notified:
+                due = waiter.due
+        return due
+
     def take_hints(self, waiter: Waiter) -> None:
         """Keep what a waiter's ref says beside the id, but not that a job is done that was seen to go on."""
         hints = {**dict(waiter.ref.hints), **dict(self.ref.hints)}

@@ -16,13 +16,12 @@ from common.model.job import UNREAD_RESULTS, Job, JobLike, with_warning
 from common.model.refs import JobRef, Scope
 from common.model.states import Action, Capability, JobState
 from common.options import read_timeout, read_until
-from common.polling.policy import PollPolicy
+from common.polling.policy import DelayRule, PollPolicy, plain_delay
 from common.polling.pollable import Pollable, Reading
 from common.polling.poller import Poller
 from common.polling.throttle import LoopThrottle
 from common.polling.wait import OnCancel, Probe, Wait, WaitSpec
 from common.polling.wait_errors import source_closed
-from common.polling.wait_progress import DelayRule, plain_delay
 from common.polling.watch import Watch
 from common.sources.batch_look import BatchLook, Outcome
 from common.sources.ref_resolver import RefResolver, ScopeRule

@@ -51,6 +51,10 @@ Outcome = Job | JobsError
 """How one wait ended: with the job, or with the exception that ``wait`` would have raised."""
 
 
+TOLD_A_TURN = 32
+"""After so many outcomes others get their turn: one for each would cost several times what ending it does."""
+
+
 class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     """Many waits at once: ``async with JobSet(source, refs) as jobs:``, then ``async for outcome in jobs:``.
 
@@ -102,6 +106,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._asking: dict[Wait, anyio.CancelScope] = {}
         self._discarded: set[Wait] = set()
         self._abandoned: list[Wait] = []
+        self._told = 0
         self._now = 0.0
         self._news = anyio.Event()
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
@@ -177,7 +182,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             raise UsageError(
                 f"{self._words()} holds waits: iterate within 'async with {self._words()} as …:'"
             )
-        await anyio.lowlevel.checkpoint()
+        self._told += 1
+        if self._told % TOLD_A_TURN == 0:
+            await anyio.lowlevel.checkpoint()
         while not self._untold:
             if self._left or (self._closed and not self._size):
                 raise StopAsyncIteration

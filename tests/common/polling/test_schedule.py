@@ -11,6 +11,7 @@ import pytest
 
 from common import JobRef, PollPolicy
 from common.polling.deadlines import Deadlines
+from common.polling.policy import WaitRules
 from common.polling.schedule import MAX_SKIPPED, MAX_STALE, PollQueue
 from common.polling.waiters import PolledJob, Waiter
 
@@ -21,7 +22,7 @@ ROOM = 1_000 * COST
 
 def waiter(name: str = "w", deadline: float = math.inf) -> Waiter:
     ref = JobRef("ontap", "https://cluster1.example.com", name)
-    made = Waiter(ref=ref, policy=PollPolicy(), began=0.0, deadline=deadline)
+    made = Waiter(ref=ref, rules=WaitRules(policy=PollPolicy()), began=0.0, deadline=deadline)
     made.active = True
     return made
 
@@ -149,7 +150,7 @@ def test_a_newcomer_is_asked_for_a_quarter_of_a_second_after_the_last_batch(
     made.next_batch(ROOM, 5.0)
     assert made.gathering_until == 5.25
     policy = PollPolicy(initial=initial, maximum=60.0)
-    newcomer = Waiter(ref=waiter().ref, policy=policy, began=5.1, deadline=deadline)
+    newcomer = Waiter(ref=waiter().ref, rules=WaitRules(policy=policy), began=5.1, deadline=deadline)
     assert made.newcomer_due(newcomer) == pytest.approx(due)
 
 
