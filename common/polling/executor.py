@@ -98,7 +98,7 @@ class PollExecutor:
 
     async def _read_batch(self, request: PollRequest) -> None:
         try:
-            last = {job.ref.id.lower(): job.record for job in request.jobs if job.record is not None}
+            last = {job.ref.id.lower(): job.reading.body for job in request.jobs if job.reading is not None}
             batch = await self._pollable.read_batch([job.ref for job in request.jobs], last)
         except (SourceError, BatchRefused) as error:
             batch = BatchReading({}, failure=error)
@@ -123,16 +123,16 @@ class PollExecutor:
         absent: list[PolledJob] = []
         records, date, spacing = batch.records, batch.date, self._spacing(request)
         for polled in request.jobs:
-            ref, job = polled.ref, polled.job
+            ref, last = polled.ref, polled.reading
             record = records.get(ref.id.lower())
             if record is None:
                 absent.append(polled)
-            elif job is None or ref.hints != job.ref.hints or not _same(record, polled.record):
+            elif last is None or last.job.ref.hints != ref.hints or not _same(record, last.body):
                 self._decode(request, polled, record, date)
-            elif ref.hints and self._has_unread_results(polled, job):
+            elif ref.hints and self._has_unread_results(polled, last.job):
                 polled.single_until = math.inf
             else:
-                self._deliver(request, polled, job, date, now, spacing)
+                self._deliver(request, polled, last.job, date, now, spacing)
         return absent
 
     def _decode(self, request: PollRequest, polled: PolledJob, record: Any, date: datetime | None) -> None:
@@ -141,7 +141,7 @@ class PollExecutor:
         except DecodeError:
             polled.single_until = math.inf
             return
-        polled.job, polled.record = job, record
+        polled.reading = Reading(job, date, record)
         polled.keep_hints_of(job)
         if self._has_unread_results(polled, job):
             polled.single_until = math.inf  # it is still due: its results are asked for alone

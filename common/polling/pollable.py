@@ -20,8 +20,8 @@ class Reading:
 
     job: Job
     date: datetime | None = None
-    body: bytes | None = attrs.field(default=None, repr=False)
-    """What the job was read from, if the same bytes would give the same job again."""
+    body: Any = attrs.field(default=None, repr=False)
+    """What the job was read from, bytes or a record of a batch, if equal ones give the same job again."""
     at: datetime | None = None
     """When it came by this machine's clock, if ``job`` is the one of an earlier reply."""
 

@@ -37,7 +37,6 @@ and is cut once nobody does (`remove`).
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Awaitable, Callable
 
@@ -79,7 +78,7 @@ class Poller:
         self._wake_at = math.inf
         self._active = 0
         self._in_flight = 0
-        self._sequence = itertools.count(1)
+        self._next_request = 1
         self._closed = False
 
     @property
@@ -138,16 +137,18 @@ class Poller:
         key = _key(waiter.ref)
         job = self._jobs.get(key)
         if job is None:
-            job = PolledJob(waiter.ref, [waiter], self._pollable.batch_cost(waiter.ref))
+            job = PolledJob(waiter.ref, (waiter,), self._pollable.batch_cost(waiter.ref))
             self._jobs[key] = job
-        else:
+        elif isinstance(job.waiters, list):
             job.waiters.append(waiter)
+        else:
+            job.waiters = [*job.waiters, waiter]
         if waiter.ref.hints:
             job.take_hints(waiter)
         if waiter.last is not None and waiter.last.done:
             job.unread = waiter.last  # its end was seen: only the results are read
         if not waiter.sequence:
-            waiter.sequence = next(self._sequence)
+            waiter.sequence = self._next_request
             if waiter.due < self._queue.gathering_until and job.batch_cost and len(self._jobs) > 1:
                 waiter.due = self._queue.newcomer_due(waiter)
         waiter.active = True
@@ -167,7 +168,10 @@ class Poller:
         waiter.active = False
         self._active -= 1
         job = self._jobs[_key(waiter.ref)]
-        job.waiters.remove(waiter)
+        if isinstance(job.waiters, list):
+            job.waiters.remove(waiter)
+        else:
+            job.waiters = ()
         request, waiter.request = waiter.request, None
         if request is not None:
             self.complete(request)  # cancelled after it was chosen as a leader, before it sent the request
@@ -292,7 +296,8 @@ class Poller:
         if leader is None or leader.deadline <= now:
             return  # nobody is left who could wait for the reply
         self._in_flight += 1
-        request = PollRequest(next(self._sequence), jobs, leader, self._pollable.batch_limit, len(self._jobs))
+        number, self._next_request = self._next_request, self._next_request + 1
+        request = PollRequest(number, jobs, leader, self._pollable.batch_limit, len(self._jobs))
         for job in jobs:
             job.in_flight = request
         if leader.tasks is not None:

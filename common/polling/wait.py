@@ -77,9 +77,10 @@ class Wait(Waiter):
         *,
         terminal_only: bool,
         tasks: WaiterTasks | None = None,
+        now: float | None = None,
     ) -> Wait:
-        """Return a wait that begins now, on the clock of the running loop."""
-        began, timeout = poller.now(), spec.timeout
+        """Return a wait that begins now, on the clock of the running loop; ``now`` for many at once."""
+        began, timeout = poller.now() if now is None else now, spec.timeout
         wait = cls(
             poller=poller,
             ref=ref,

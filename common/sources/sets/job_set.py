@@ -23,7 +23,7 @@ of them makes its group send nothing more (`WaiterGroup`), for each new task wou
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import chain
 from types import TracebackType
@@ -108,13 +108,13 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._abandoned: list[Wait] = []
         self._told = 0
         self._now = 0.0
-        self._news = anyio.Event()
+        self._news: anyio.Event | None = None
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
         # Made now: whatever is wrong with the call is raised before anything begins.
-        self._first: list[tuple[Watch, Resumed | None]] = [
-            *((self._watch(each.job, each.remaining), each) for each in resumed),
-            *((self._watch(job, timeout), None) for job in jobs),
-        ]
+        self._first: deque[tuple[Watch, Resumed | None]] = deque(
+            (self._watch(each.job, each.remaining), each) for each in resumed
+        )
+        self._first.extend((self._watch(job, timeout), None) for job in jobs)
 
     def add(self, job: JobLike, *, timeout: float | None = None) -> JobRef:
         """Add a wait for one job, from any task of the event loop, and return the job's complete ref.
@@ -126,7 +126,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         if self._closed or self._left:
             raise UsageError("the set is closed: nothing can be added to it")
         watch = self._watch(job, self._timeout if timeout is None else timeout)
-        self._begin(self._new(watch))
+        self._begin(self._new(watch, anyio.current_time()))
         return watch.ref
 
     def discard(self, job: JobLike) -> bool:
@@ -188,7 +188,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         while not self._untold:
             if self._left or (self._closed and not self._size):
                 raise StopAsyncIteration
-            self._news = anyio.Event() if self._news.is_set() else self._news
+            self._news = self._news or anyio.Event()
             await self._news.wait()
         wait, outcome = self._untold.popitem(last=False)
         if outcome is None:
@@ -204,9 +204,11 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             raise UsageError("a set is entered once: make another one")
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        first, self._first = self._first, []
-        for watch, resumed in first:
-            wait = self._new(watch, resumed)
+        # They begin at the same moment, so that thousands of them share one number, and a place in the queue.
+        now = anyio.current_time()
+        while self._first:
+            watch, resumed = self._first.popleft()
+            wait = self._new(watch, now, resumed)
             try:
                 self._begin(wait)
             except UsageError as error:  # its source is closed
@@ -262,8 +264,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             group = self._groups[poller] = WaiterGroup(poller, self._tasks, self._settle)
         return group
 
-    def _new(self, watch: Watch, resumed: Resumed | None = None) -> Wait:
-        wait = begin_wait(watch, self._group, terminal_only=not self._changes)
+    def _new(self, watch: Watch, now: float, resumed: Resumed | None = None) -> Wait:
+        wait = begin_wait(watch, self._group, terminal_only=not self._changes, now=now)
         if resumed is not None:
             wait.go_on(resumed.ran, resumed.timeout)
         return wait
@@ -319,7 +321,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._wake()
 
     def _wake(self) -> None:
-        self._news.set()
+        if self._news is not None:  # a consumer waits
+            self._news.set()
+            self._news = None
 
     def _find(self, watch: Watch) -> Wait | None:
         """Return the last member for a job whose outcome has not been told."""
