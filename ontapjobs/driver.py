@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from common.model.refs import DONE, RESULTS, JobRef, Scope, encode_segment
 from common.model.states import Capability, JobState
 from common.polling.policy import PollPolicy
 from common.polling.pollable import BatchReading, BatchRefused
+from common.response.decoding import Object, root_object
 from common.response.failures import ErrorBody, is_transient
 from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
@@ -25,8 +27,9 @@ from ontapjobs.gateway import outer_path
 from ontapjobs.links import JOBS, is_jobs_path, results_target
 from ontapjobs.paging import MAX_PAGES, next_page_path
 from ontapjobs.query import inlined
+from ontapjobs.records.batch_page import RecordText, read_page
 from ontapjobs.records.data_engine import PATH
-from ontapjobs.wire import PROVIDER, parse_error, raw_page, read_job
+from ontapjobs.wire import PROVIDER, fast_reader, parse_error, raw_page, read_any_job
 from ontapjobs.writes.results import read_results, results_path
 from ontapjobs.writes.started import DONE_STATUSES, parse_started
 
@@ -64,6 +67,7 @@ class OntapDriver(Driver):
     def __init__(self, endpoint: str, *, states: Mapping[str, JobState], app: str) -> None:
         super().__init__(endpoint, states=states)
         self._prefix = split_endpoint(endpoint)[1]
+        self._reader = fast_reader(endpoint, (), states)
         # The server keeps statistics by the first of these headers.
         self.headers: Mapping[str, str] = {
             "X-Dot-Client-App": app,
@@ -109,7 +113,7 @@ class OntapDriver(Driver):
 
     def parse_job(self, body: bytes, ref: JobRef) -> Job:
         """Return the job in the response to one GET."""
-        return read_job(body, ref, self.states)
+        return self._read(root_object(body), ref)
 
     def parse_error(self, response: HttpResponse) -> ErrorBody:
         """Return what ONTAP's error body says."""
@@ -140,7 +144,9 @@ class OntapDriver(Driver):
         """Return an ended job with what became of each record of its write."""
         return await read_results(http, job)
 
-    async def read_batch(self, http: DriverHttp, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(
+        self, http: DriverHttp, refs: Sequence[JobRef], last: Mapping[str, Any]
+    ) -> BatchReading:
         """Send one request for many jobs, ``uuid=a|b|…``, paged to the end before any counts as absent.
 
         The reference documents the operator for every field and shows it on ``state``: a server that refuses
@@ -156,18 +162,18 @@ class OntapDriver(Driver):
                 response = await http.send("GET", path)
                 if response.status != 200:
                     raise self._batch_failure(http, response, len(first))
-                page, following = await decode(response, partial(raw_page, response.body))
+                page = read_page(response.body, last)
+                if page is None:
+                    page = await decode(response, partial(raw_page, response.body))
             except (SourceError, BatchRefused) as failure:
                 if not records:
                     raise
                 return BatchReading(records, date, failure)
             date = date or response.date
-            for record in page:
-                uuid = str(record.get("uuid") or "").lower()
-                if uuid in wanted:
-                    records[uuid] = record
-                elif uuid:
-                    raise BatchRefused  # the filter was ignored
+            if not wanted.issuperset(page.records):
+                raise BatchRefused  # the filter was ignored
+            records.update(page.records)
+            following = page.following
             if following is None or len(records) == len(wanted):
                 return BatchReading(records, date)
             try:
@@ -181,9 +187,17 @@ class OntapDriver(Driver):
 
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         """Return the job in one record of a batch."""
-        job = read_job(record, ref, self.states)
+        text = None
+        if isinstance(record, RecordText):
+            record, text = record.take_fields(), record.text
+        job = self._read(record, ref, text)
         # The server writes uuids in lower case, whatever it was asked for.
         return job if job.ref is ref else attrs.evolve(job, ref=ref.with_hints(job.ref.hints))
+
+    def _read(self, record: Object, ref: JobRef, text: str | None = None) -> Job:
+        self._reader.now = datetime.now(UTC)
+        job = None if ref.scope else self._reader.read(record, ref, text)
+        return job if job is not None else read_any_job(record, ref, self.states)
 
     def _batch_failure(self, http: DriverHttp, response: HttpResponse, size: int) -> Exception:
         if response.status in TOO_LONG:

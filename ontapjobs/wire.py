@@ -26,6 +26,7 @@ from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
 from common.response.job_list import as_one, read_each
 from ontapjobs.links import results_hint
+from ontapjobs.records.batch_page import BatchPage
 from ontapjobs.records.data_engine import MORE_STATES, PATH, links_with_parent, read_progress, sub_job_items
 from ontapjobs.records.fast_path import FastReader
 from ontapjobs.records.job_record import NO_MESSAGE, JobRecord, parse_record
@@ -93,7 +94,7 @@ def parse_job(
     """
     root = root_object(data)
     if own or root is not data:
-        job = _fast_reader(endpoint, scope, states).read(root)
+        job = fast_reader(endpoint, scope, states).read(root)
         if job is not None:
             return job
     if not _KEYS & root.keys():
@@ -102,13 +103,11 @@ def parse_job(
     return build_job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
 
 
-def read_job(data: bytes | Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job:
-    """Return what `parse_job` would for the job with this ref, which is complete and is not checked anew."""
-    table = _table(ref.scope)
-    root = root_object(data)
-    job = FastReader(PROVIDER, ref.endpoint, ref.scope, table, states, known=ref).read(root)
-    if job is not None:
-        return job
+def read_any_job(root: Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job:
+    """Return what `parse_job` would for the job with this ref, which is complete and is not checked anew.
+
+    It is for records that are no ordinary ones, which a fast reader has left.
+    """
     job = parse_job(root, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states)
     # With what a write told of it, which the record does not.
     return job if not ref.hints or job.ref != ref else attrs.evolve(job, ref=ref.with_hints(job.ref.hints))
@@ -155,7 +154,7 @@ def parse_page(
     members = [records] if isinstance(records, Mapping) else records or []  # some references print one object
     # Data that the caller decoded may be changed by the caller later: it is read at once, on the general
     # path.
-    reader = None if root is data else _fast_reader(endpoint, (), states, intern=True)
+    reader = None if root is data else fast_reader(endpoint, (), states, intern=True)
 
     def read(record: Object, index: int) -> Job:
         return (reader and reader.read(record)) or build_job(
@@ -166,10 +165,12 @@ def parse_page(
     return Page(jobs, read_hrefs(root).get("next"), count, failures)
 
 
-def raw_page(data: bytes | str | Object) -> tuple[list[Object], str | None]:
-    """Return a page's records undecoded, without those that are no objects, and the link to the next page."""
+def raw_page(data: bytes | str | Object) -> BatchPage:
+    """Return a page's records as they are, without those that are no objects or have no id."""
     root = root_object(data)
-    return objects(root.get("records")), read_hrefs(root).get("next")
+    records = {str(record.get("uuid") or "").lower(): record for record in objects(root.get("records"))}
+    records.pop("", None)
+    return BatchPage(records, read_hrefs(root).get("next"))
 
 
 def parse_count(data: bytes | str | Object, *, has_records: bool) -> tuple[int | None, str | None]:
@@ -212,9 +213,10 @@ def parse_error(response: HttpResponse) -> ErrorBody:
     )
 
 
-def _fast_reader(
+def fast_reader(
     endpoint: str, scope: Scope, states: Mapping[str, JobState] | None, *, intern: bool = False
 ) -> FastReader:
+    """Return a reader of ordinary records (see `ontapjobs.records.fast_path`)."""
     return FastReader(PROVIDER, endpoint, scope, _table(scope), states, intern=intern)
 
 

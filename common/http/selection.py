@@ -34,8 +34,13 @@ def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False)
     if options.trust_env and may_use_proxy(endpoint):
         _check_environment()
         return True
-    mocked = not wanted and any(name in sys.modules for name in MOCK_LIBRARIES)
+    mocked = not wanted and is_mocked()
     return wanted == "httpx" or mocked or auth_of_httpx
+
+
+def is_mocked() -> bool:
+    """Whether tests may replace the network below httpx."""
+    return any(name in sys.modules for name in MOCK_LIBRARIES)
 
 
 def _check_environment() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +11,7 @@ import attrs
 
 from common.model.errors import UsageError
 from common.model.job import Job
+from common.model.states import JobState
 
 LONGEST = 1e9
 """Seconds: nothing here takes thirty years, and beyond it clocks lose precision."""
@@ -97,3 +100,24 @@ def run_time(job: Job, date: datetime | None, waited: float) -> float:
     if start is None or date is None:
         return max(0.0, waited)
     return max(0.0, (date - start).total_seconds())
+
+
+DelayRule = Callable[[PollPolicy, Job, float], float]
+"""The provider's delay after a good poll, from the policy, the job and its run time in seconds."""
+
+
+def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:
+    """Return the delay of a provider whose delay depends on the run time alone."""
+    del job
+    return healthy_delay(policy, ran)
+
+
+@attrs.frozen(kw_only=True)
+class WaitRules:
+    """Those arguments of a wait that say what replies mean to it. Thousands of waits share one object."""
+
+    policy: PollPolicy
+    delay: DelayRule = plain_delay
+    until: frozenset[JobState] | None = None
+    retention: float = math.inf
+    """For so many seconds the server keeps a job that has ended."""

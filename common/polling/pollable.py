@@ -20,8 +20,8 @@ class Reading:
 
     job: Job
     date: datetime | None = None
-    body: bytes | None = attrs.field(default=None, repr=False)
-    """What the job was read from, if the same bytes would give the same job again."""
+    body: Any = attrs.field(default=None, repr=False)
+    """What the job was read from, bytes or a record of a batch, if equal ones give the same job again."""
     at: datetime | None = None
     """When it came by this machine's clock, if ``job`` is the one of an earlier reply."""
 
@@ -79,11 +79,13 @@ class Pollable(abc.ABC):
         del ref
         return 0
 
-    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(self, refs: Sequence[JobRef], last: Mapping[str, Any]) -> BatchReading:
         """Send one request, and those for its further pages, for many jobs.
 
-        Raise `BatchRefused` or `SourceError`.
+        ``last`` has the records of the replies before, by lower-case id. A record that is the same object
+        again, or is equal, is not decoded. Raise `BatchRefused` or `SourceError`.
         """
+        del refs, last
         raise BatchRefused
 
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:

@@ -28,28 +28,28 @@ requests and waits says which began first, and a reply older than the wait tells
 request that was assigned may never be sent, because its leader was cancelled first: `remove` completes it.
 
 A waiter may also have no task of its own: thousands of them are the members of a set, which is told of their
-ends through `WaiterTasks`. They never park, and hold no role. One task works for all of them: it drives the
-poller with a waiter that waits for no job, which parks and becomes the timer like any other. A request whose
-leader is such a member is sent in a task that `WaiterTasks.lead` starts; the member's deadline bounds it, but
-it belongs to nobody, so that it goes on while anybody needs it, and is cut once nobody does (`remove`).
+ends through `WaiterTasks` (see `common.polling.waiter_group`). They never park, and hold no role. One task
+works for all of them: it drives the poller with a waiter that waits for no job, which parks and becomes the
+timer like any other. A request whose leader is such a member is sent in a task that `WaiterTasks.lead`
+starts; the member's deadline bounds it, but it belongs to nobody, so that it goes on while anybody needs it,
+and is cut once nobody does (`remove`).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Awaitable, Callable
-from operator import attrgetter
 
 import anyio
 
 from common.concurrency import parking
-from common.model.errors import JobsError, UsageError
+from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef, Scope
+from common.polling.deadlines import Deadlines
 from common.polling.executor import PollExecutor
 from common.polling.pollable import Pollable
-from common.polling.schedule import Deadlines, PollQueue
+from common.polling.schedule import PollQueue
 from common.polling.throttle import Throttle
 from common.polling.wait_errors import source_closed
 from common.polling.waiters import PolledJob, PollRequest, Waiter, WaiterTasks
@@ -57,9 +57,6 @@ from common.telemetry.events import Observer
 
 _Key = str | tuple[str, Scope]
 """A job's id, with its scope where it has one: there may be jobs of several kinds with equal ids."""
-
-EXPIRED_AT_ONCE = 1000
-"""So many waits are ended by their deadline in one turn of the event loop, which takes them 15 to 25 ms."""
 
 
 class Poller:
@@ -71,25 +68,23 @@ class Poller:
         self._pollable = pollable
         self._parking = parking()
         self.now: Callable[[], float] = self._parking.now
-        self._executor = PollExecutor(pollable, throttle, observer, now=self.now, wake=self._wake)
+        self.executor = PollExecutor(pollable, throttle, observer, now=self.now, wake=self._wake)
         self._jobs: dict[_Key, PolledJob] = {}
         self._queue = PollQueue()
         self._deadlines = Deadlines()
         self._parked: dict[Waiter, None] = {}
         self._single_reads: dict[Waiter, None] = {}
-        self._expired: set[Waiter] = set()
         self._timer: Waiter | None = None
         self._wake_at = math.inf
         self._active = 0
         self._in_flight = 0
-        self._sent_for: dict[PollRequest, None] = {}
-        self._sequence = itertools.count(1)
+        self._next_request = 1
         self._closed = False
 
     @property
     def idle(self) -> bool:
         """Whether nobody waits, so that nothing at all is held."""
-        waiters = len(self._parked) + len(self._single_reads) + len(self._expired)
+        waiters = len(self._parked) + len(self._single_reads)
         held = len(self._jobs) + len(self._queue) + len(self._deadlines) + waiters
         return not held and self._timer is None and not self._in_flight and not self._active
 
@@ -125,11 +120,8 @@ class Poller:
                 if not waiter.notified:
                     waiter.fail(source_closed(waiter.ref, waiter.last_observed))
                     self._wake(waiter)
-                if waiter.request is not None and waiter.request.scope is not None:
-                    waiter.request.scope.cancel()
-        for request in self._sent_for:
-            if request.scope is not None:
-                request.scope.cancel()
+            if job.in_flight is not None:
+                job.in_flight.cancel()
 
     # Adding and removing waiters
 
@@ -145,15 +137,20 @@ class Poller:
         key = _key(waiter.ref)
         job = self._jobs.get(key)
         if job is None:
-            job = PolledJob(waiter.ref, [waiter], self._pollable.batch_cost(waiter.ref))
+            job = PolledJob(waiter.ref, (waiter,), self._pollable.batch_cost(waiter.ref))
             self._jobs[key] = job
-        else:
+        elif isinstance(job.waiters, list):
             job.waiters.append(waiter)
+        else:
+            job.waiters = [*job.waiters, waiter]
         if waiter.ref.hints:
             job.take_hints(waiter)
         if waiter.last is not None and waiter.last.done:
             job.unread = waiter.last  # its end was seen: only the results are read
-        waiter.sequence = waiter.sequence or next(self._sequence)
+        if not waiter.sequence:
+            waiter.sequence = self._next_request
+            if waiter.due < self._queue.gathering_until and job.batch_cost and len(self._jobs) > 1:
+                waiter.due = self._queue.newcomer_due(waiter)
         waiter.active = True
         self._active += 1
         if waiter.deadline < math.inf:
@@ -168,23 +165,27 @@ class Poller:
         self._parked.pop(waiter, None)
         if waiter.single_read:
             self._single_reads.pop(waiter, None)
-        self._expired.discard(waiter)
         waiter.active = False
         self._active -= 1
         job = self._jobs[_key(waiter.ref)]
-        job.waiters.remove(waiter)
+        if isinstance(job.waiters, list):
+            job.waiters.remove(waiter)
+        else:
+            job.waiters = ()
         request, waiter.request = waiter.request, None
         if request is not None:
-            self._complete(request)  # cancelled after it was chosen as a leader, before it sent the request
+            self.complete(request)  # cancelled after it was chosen as a leader, before it sent the request
         if not job.waiters:
-            if not job.in_flight:
+            if job.in_flight is None:
                 self._drop(job)
-            elif self._sent_for:
-                self._cut_unneeded(job)
+            elif job.in_flight.leader.tasks is not None and job.in_flight.abandoned:
+                job.in_flight.cancel()
         if self._timer is waiter:
             self._elect_timer()
-        self._queue.prune(len(self._jobs))
-        self._deadlines.discard(waiter, self._active)
+        if self._queue.heap:
+            self._queue.prune(len(self._jobs))
+        if waiter.deadline_key or self._deadlines.heap:
+            self._deadlines.discard(waiter, self._active)
 
     def rearm(self, waiter: Waiter) -> None:
         """Let a wait go on that was notified of a change, which has been taken note of."""
@@ -214,13 +215,6 @@ class Poller:
         """Let a waiter that waits for no job look what its members were notified of."""
         driver.notified = True
         self._wake(driver)
-
-    def _cut_unneeded(self, job: PolledJob) -> None:
-        for request in self._sent_for:
-            if job in request.jobs and not any(each.waiters for each in request.jobs):
-                if request.scope is not None:
-                    request.scope.cancel()
-                return
 
     def _drop(self, job: PolledJob) -> None:
         job.due = math.inf  # makes its items in the queue stale
@@ -260,40 +254,28 @@ class Poller:
             self._wake(self._timer)
 
     def _next_wake(self, now: float) -> float:
-        due = self._queue.first_due()
+        due = self._queue.first_due() if self._queue.heap else math.inf
         if due < math.inf:
             due = max(due, self.throttle.next_send_at(now, self._in_flight))
-        return min(due, self._deadlines.first())
+        return min(due, self._deadlines.first()) if self._deadlines.heap else due
 
     # Dispatching
 
     def _enqueue(self, job: PolledJob) -> None:
-        due = math.inf
-        for waiter in job.waiters:
-            if waiter.due < due and waiter.active and not waiter.notified:
-                due = waiter.due
-        if job.in_flight or due == job.due:
-            return
-        self._queue.put(job, due)
-        self._wake_timer(due)
+        if job.in_flight is None and (due := job.next_due()) != job.due:
+            self._queue.put(job, due)
+            if due < self._wake_at:
+                self._wake_timer(due)
 
     def _dispatch(self, now: float) -> None:
         """End the waits that are past their deadline, and assign what is due to leaders."""
-        if self._deadlines:
-            # Some at a time: all at once, thousands would hold the loop, and everything else would be late.
+        if self._deadlines.heap and not self._deadlines.expire(now, self._wake):
             # The timer comes back for more in the next turn of the loop, since its next wake is in the past.
-            room = max(0, EXPIRED_AT_ONCE - len(self._expired))
-            for waiter in itertools.islice(self._deadlines.passed(now), room):
-                if not waiter.notified and waiter.request is None:
-                    waiter.expire()
-                    self._expired.add(waiter)
-                    self._wake(waiter)
-            if self._deadlines.first() <= now:
-                return  # replies would take the time that the others need to end
-        throttle = self.throttle
-        while self._queue.first_due() <= now and throttle.next_send_at(now, self._in_flight) <= now:
-            jobs = self._queue.next_batch(
-                self._pollable.batch_limit if now >= self._executor.batch_after else 0,
+            return  # replies would take the time that the others need to end
+        queue, throttle = self._queue, self.throttle
+        while queue.heap and queue.first_due() <= now and throttle.next_send_at(now, self._in_flight) <= now:
+            jobs = queue.next_batch(
+                self._pollable.batch_limit if now >= self.executor.batch_after else 0,
                 now,
                 recovered_at=throttle.recovered_at,
             )
@@ -309,41 +291,24 @@ class Poller:
                 self._assign([job], now)
 
     def _assign(self, jobs: list[PolledJob], now: float) -> None:
+        leader: Waiter | None = None
         for job in jobs:
             job.due = job.first_due = math.inf
-        waiters = [waiter for job in jobs for waiter in job.waiters if _needs_reply(waiter)]
-        leader = max(waiters, key=attrgetter("deadline"), default=None)
+            for each in job.waiters:
+                if each.active and not each.notified and (leader is None or each.deadline > leader.deadline):
+                    leader = each
         if leader is None or leader.deadline <= now:
             return  # nobody is left who could wait for the reply
-        for job in jobs:
-            job.in_flight = True
         self._in_flight += 1
-        request = PollRequest(next(self._sequence), jobs, leader, self._pollable.batch_limit, len(self._jobs))
+        number, self._next_request = self._next_request, self._next_request + 1
+        request = PollRequest(number, jobs, leader, self._pollable.batch_limit, len(self._jobs))
+        for job in jobs:
+            job.in_flight = request
         if leader.tasks is not None:
-            self._sent_for[request] = None
             leader.tasks.lead(request)
             return
         leader.request = request
         self._wake(leader)
-
-    async def send_for(self, request: PollRequest) -> None:
-        """Send a request whose leader has no task, in the running one.
-
-        What is no reply of the server's ends the leader's wait, if it is one of ours, else it is raised.
-        """
-        leader = request.leader
-        try:
-            if any(_needs_reply(waiter) for job in request.jobs for waiter in job.waiters):
-                with anyio.CancelScope(deadline=leader.deadline) as scope:
-                    request.scope = scope
-                    await self._executor.execute(request)
-        except JobsError as error:
-            if _needs_reply(leader):
-                error.about(leader.ref, leader.last_observed)
-                leader.fail(error)
-                self._wake(leader)
-        finally:
-            self._complete(request)
 
     async def _send(self, request: PollRequest) -> None:
         leader = request.leader
@@ -352,7 +317,7 @@ class Poller:
         try:
             with anyio.CancelScope(deadline=leader.deadline) as scope:
                 request.scope = scope
-                await self._executor.execute(request)
+                await self.executor.execute(request)
             if scope.cancelled_caught and not leader.notified:
                 leader.expire()
         except BaseException:
@@ -360,34 +325,29 @@ class Poller:
             raise
         finally:
             leader.request = None
-            self._complete(request)
+            self.complete(request)
 
-    def _complete(self, request: PollRequest) -> None:
+    def complete(self, request: PollRequest) -> None:
+        """Return a request's jobs to the queue, also where it was never sent."""
         if request.completed:
             return
         request.completed = True
-        self._sent_for.pop(request, None)
         self._in_flight -= 1
+        put = self._queue.put
         for job in request.jobs:
-            job.in_flight = False
-            if job.waiters:
-                self._enqueue(job)
-            else:
+            job.in_flight = None
+            if not job.waiters:
                 self._drop(job)
+            elif (due := job.next_due()) != job.due:
+                put(job, due)
         now = self.now()
         self._dispatch(now)
-        if self._timer is not None:
-            self._wake_timer(
-                self._next_wake(now)
-            )  # it may sleep until a request completes, as this one just did
+        if self._timer is not None:  # it may sleep until a request completes, as this one just did
+            self._wake_timer(self._next_wake(now))
 
 
 def _is_notified(waiter: Waiter) -> bool:
     return waiter.notified  # not twice the same for a type checker, which sees no change in between
-
-
-def _needs_reply(waiter: Waiter) -> bool:
-    return waiter.active and not waiter.notified
 
 
 def _key(ref: JobRef) -> _Key:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 import anyio
 import anyio.lowlevel
@@ -17,9 +17,8 @@ from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import JobState
-from common.polling.policy import PollPolicy
+from common.polling.policy import WaitRules
 from common.polling.poller import Poller
-from common.polling.wait_progress import DelayRule
 from common.polling.waiters import Waiter, WaiterTasks
 from common.telemetry.callbacks import wants_cancel
 from common.telemetry.events import EventKind, logger, tell
@@ -48,21 +47,16 @@ PROBE_LIMIT = 30.0
 
 
 @attrs.frozen(kw_only=True)
-class WaitSpec:
+class WaitSpec(WaitRules):
     """The arguments of a wait, checked."""
 
-    policy: PollPolicy
-    delay: DelayRule
     timeout: float | None
     deadline: datetime | None
-    until: frozenset[JobState] | None
     cancel: CancelJob | None
     """What a cancelled wait does; None where it leaves the remote job alone."""
     cancel_if: Callable[[], bool] | None
     """Asked before it does so."""
     resolve_gone: Probe | None
-    retention: float = math.inf
-    """For so many seconds the server keeps a job that has ended."""
 
     def cancels(self, ref: JobRef) -> bool:
         """Whether a wait that is being cancelled now is to cancel the remote job too."""
@@ -83,7 +77,6 @@ class Wait(Waiter):
     leaving it. What was not told because the task was cancelled is told the next time.
     """
 
-    spec: WaitSpec
     poller: Poller
     entered: bool = attrs.field(default=False, init=False)
 
@@ -97,23 +90,20 @@ class Wait(Waiter):
         *,
         terminal_only: bool,
         tasks: WaiterTasks | None = None,
+        now: float | None = None,
     ) -> Wait:
-        """Return a wait that begins now, on the clock of the running loop."""
-        began, timeout = poller.now(), spec.timeout
+        """Return a wait that begins now, on the clock of the running loop; ``now`` for many at once."""
+        began, timeout = poller.now() if now is None else now, spec.timeout
         if spec.deadline is not None:
             timeout = max(0.0, (spec.deadline - datetime.now(UTC)).total_seconds())
         wait = cls(
             poller=poller,
-            spec=spec,
             ref=ref,
-            policy=spec.policy,
+            rules=spec,
             began=began,
             deadline=began + timeout if timeout else math.inf,  # a single read is not cut
             limit=timeout if spec.deadline is None else spec.deadline,
-            until=spec.until,
             last=seen,
-            delay=spec.delay,
-            retention=spec.retention,
             tasks=tasks,
             terminal_only=terminal_only,
             single_read=timeout == 0,
@@ -121,6 +111,11 @@ class Wait(Waiter):
         # An end is an end, whoever saw it: a finished job that was adopted costs no request.
         wait.ended = seen is not None and poller.has_ended(seen)
         return wait
+
+    @property
+    def spec(self) -> WaitSpec:
+        """Its arguments."""
+        return cast("WaitSpec", self.rules)
 
     def move(self, poller: Poller, ahead: float) -> None:
         """Go on with the poller of another event loop, whose clock is ahead by so many seconds."""

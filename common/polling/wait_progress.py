@@ -7,7 +7,6 @@ with which exception the wait ends. The shared poller has one for each wait.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import attrs
@@ -27,19 +26,24 @@ from common.model.job import UNREAD_RESULTS, Job, observed_again, with_warning
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
 from common.polling import wait_errors
-from common.polling.policy import PollPolicy, backoff, healthy_delay, recheck_at, run_time
+from common.polling.policy import WaitRules, backoff, recheck_at, run_time
 
 BAD_RECORDS = 3
 """After so many undecodable records of one job in a row its wait ends."""
 
-DelayRule = Callable[[PollPolicy, Job, float], float]
-"""The provider's delay after a good poll, from the policy, the job and its run time in seconds."""
 
+@attrs.define(eq=False)
+class _Trouble:
+    """What is remembered of the requests that brought no state of the job, since the last that did."""
 
-def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:
-    """Return the delay of a provider whose delay depends on the run time alone."""
-    del job
-    return healthy_delay(policy, ran)
+    failures: int = 0
+    """How many there were in a row."""
+    error: JobsError | None = None
+    """What the last one failed with."""
+    outage_since: float | None = None
+    missing_since: float | None = None
+    """When the server first said that there is no such job, None while it has not, or is to be believed."""
+    bad_records: int = 0
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
@@ -47,35 +51,23 @@ class WaitProgress:
     """One wait. Times are seconds on the loop's clock; ``deadline`` may be infinite."""
 
     ref: JobRef
-    policy: PollPolicy
+    rules: WaitRules
     began: float
     deadline: float = math.inf
     limit: float | datetime | None = None
     """As the caller gave it: ``timeout`` in seconds, or ``deadline``; None for no deadline."""
-    until: frozenset[JobState] | None = None
     last: Job | None = None
     """The last observation; at the start the job that the caller had seen before, if any."""
-    delay: DelayRule = plain_delay
-    retention: float = math.inf
-    """For so many seconds the server keeps a job that has ended."""
     due: float = attrs.field(init=False)
     """When to ask next."""
-    polls: int = attrs.field(default=0, init=False)
-    """How many requests asked about it so far."""
     ended: bool = attrs.field(default=False, init=False)
-    failures: int = attrs.field(default=0, init=False)
-    """How many requests in a row brought no state of the job."""
-    last_error: JobsError | None = attrs.field(default=None, init=False)
-    """What the last request failed with, None after a good reply."""
     _told: bool = attrs.field(default=False, init=False)
     _last_seen: float | None = attrs.field(default=None, init=False)
     """When it was last seen: the time of the request, None for never."""
-    _missing_since: float | None = attrs.field(default=None, init=False)
-    """When the server first said that there is no such job, None while it has not, or is to be believed."""
     _head_start: float = attrs.field(default=0.0, init=False)
-    _outage_since: float | None = attrs.field(default=None, init=False)
+    _trouble: _Trouble | None = attrs.field(default=None, init=False)
+    """None after a good reply."""
     _unknown_since: float | None = attrs.field(default=None, init=False)
-    _bad_records: int = attrs.field(default=0, init=False)
     _seen_at: datetime | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -102,18 +94,19 @@ class WaitProgress:
         are, but by no more than the policy's ``maximum``. Raise `UnexpectedState` if the state was UNKNOWN
         for too long.
         """
-        self.last_error = self._outage_since = self._missing_since = None
-        self._bad_records = self.failures = 0
-        last = self.last
+        self._trouble = None
+        last, rules = self.last, self.rules
         news = not self._told or (job is not last and (last is None or job.differs(last)))
         self.last, self._last_seen, self._told, self._seen_at = job, sent_at, True, at
-        wanted = self.until is not None and job.state in self.until
+        wanted = rules.until is not None and job.state in rules.until
         if job.state in TERMINAL or (wanted and sent_at >= self.began):
             self.ended = True
             return True
         waited = self._head_start + sent_at - self.began
-        delay = self.delay(self.policy, job, run_time(job, date, waited))
-        self.due = sent_at + max(delay, min(spacing, self.policy.maximum))
+        delay = rules.delay(rules.policy, job, run_time(job, date, waited))
+        if spacing > delay:
+            delay = max(delay, min(spacing, rules.policy.maximum))
+        self.due = sent_at + delay
         if job.state is JobState.UNKNOWN:
             self._bound_unknown(job, sent_at)
         else:
@@ -125,26 +118,28 @@ class WaitProgress:
 
         Return what the wait ends with, None if it goes on.
         """
-        outage, self._outage_since = self._outage_since, None
-        self.last_error, self._bad_records, self.failures = error, 0, self.failures + 1
-        if error.certain or (self._last_seen is None and sent_at >= self.began + self.policy.start_grace):
+        trouble = self._trouble = self._trouble or _Trouble()
+        outage, trouble.outage_since = trouble.outage_since, None
+        trouble.error, trouble.bad_records, trouble.failures = error, 0, trouble.failures + 1
+        policy, last_seen = self.rules.policy, self._last_seen
+        if error.certain or (last_seen is None and sent_at >= self.began + policy.start_grace):
             not_found = wait_errors.not_found(error, self.ref, waited=sent_at - self.began)
             not_found.about(self.ref, self.last_observed)
             return not_found
-        if self._last_seen is None:
-            self.due = min(sent_at + self.policy.initial, self.began + self.policy.start_grace)
+        if last_seen is None:
+            self.due = min(sent_at + policy.initial, self.began + policy.start_grace)
             return None
-        seen_ago, grace = sent_at - self._last_seen, self.policy.gone_grace
-        if self._missing_since is None:
-            if seen_ago > self.retention:
+        seen_ago, grace = sent_at - last_seen, policy.gone_grace
+        if trouble.missing_since is None:
+            if seen_ago > self.rules.retention:
                 grace = 0.0
-            self._missing_since = sent_at
+            trouble.missing_since = sent_at
         elif outage is not None:
-            self._missing_since += sent_at - outage  # the time in which nothing was said confirms nothing
-        if sent_at >= self._missing_since + grace:
-            missing = sent_at - self._missing_since
+            trouble.missing_since += sent_at - outage  # the time in which nothing was said confirms nothing
+        missing = sent_at - trouble.missing_since
+        if sent_at >= trouble.missing_since + grace:
             return wait_errors.gone(self.ref, self.last_observed, seen_ago=seen_ago, missing=missing)
-        self.due = self._missing_since + recheck_at(sent_at - self._missing_since, grace)
+        self.due = trouble.missing_since + recheck_at(missing, grace)
         return None
 
     def absent(self, error: JobNotFound, *, sent_at: float) -> bool:
@@ -153,7 +148,7 @@ class WaitProgress:
         It is between the first and the last look for a job that was seen and is missing.
         """
         missing_since = self._missing_since
-        if missing_since is None or sent_at >= missing_since + self.policy.gone_grace:
+        if missing_since is None or sent_at >= missing_since + self.rules.policy.gone_grace:
             return False
         return self.job_not_found(error, sent_at=sent_at) is None
 
@@ -175,8 +170,23 @@ class WaitProgress:
 
     def failing_for(self, now: float) -> float:
         """Return for how many seconds requests have brought no state of the job."""
-        starts = (start for start in (self._outage_since, self._missing_since) if start is not None)
+        trouble = self._trouble or _Trouble()
+        starts = (start for start in (trouble.outage_since, trouble.missing_since) if start is not None)
         return now - min(starts, default=now)
+
+    @property
+    def failures(self) -> int:
+        """How many requests in a row brought no state of the job."""
+        return 0 if self._trouble is None else self._trouble.failures
+
+    @property
+    def last_error(self) -> JobsError | None:
+        """What the last request failed with, None after a good reply."""
+        return None if self._trouble is None else self._trouble.error
+
+    @property
+    def _missing_since(self) -> float | None:
+        return None if self._trouble is None else self._trouble.missing_since
 
     @property
     def missing(self) -> bool:
@@ -186,7 +196,8 @@ class WaitProgress:
     @property
     def last_recheck(self) -> bool:
         """Whether the next request decides if a missing job is gone."""
-        return self._missing_since is not None and self.due >= self._missing_since + self.policy.gone_grace
+        missing_since = self._missing_since
+        return missing_since is not None and self.due >= missing_since + self.rules.policy.gone_grace
 
     def request_failed(
         self, error: SourceError, *, sent_at: float, now: float, jitter: float
@@ -195,31 +206,32 @@ class WaitProgress:
 
         ``jitter`` is 0.0 to 1.0, drawn once for each request, however many waits it served.
         """
-        self.last_error, self.failures = error, self.failures + 1
+        trouble, policy = self._trouble or _Trouble(), self.rules.policy
+        self._trouble = trouble
+        trouble.error, trouble.failures = error, trouble.failures + 1
         if isinstance(error, DecodeError) and not error.transient:
-            self._bad_records += 1
-            if self._bad_records >= BAD_RECORDS:
+            trouble.bad_records += 1
+            if trouble.bad_records >= BAD_RECORDS:
                 return self._give_up(error, now, f"so {BAD_RECORDS} times in a row")
         elif not error.transient:
             return self._give_up(error, now)
-        if self._outage_since is None:
-            self._outage_since = sent_at
-        outage = now - self._outage_since
-        if self.limit is None and self.deadline == math.inf and outage >= self.policy.outage_limit:
+        if trouble.outage_since is None:
+            trouble.outage_since = sent_at
+        outage = now - trouble.outage_since
+        if self.limit is None and self.deadline == math.inf and outage >= policy.outage_limit:
             if self.last is not None and self.last.done:
                 self._give_up_results(f"no good reply for {outage:.0f} s")
                 return None
             reason = f"no good reply for {outage:.0f} s, and without a deadline a wait gives up then"
             return self._give_up(error, now, reason)
-        wait = backoff(self.policy, outage, jitter)
+        wait = backoff(policy, outage, jitter)
         self.due = max(sent_at + wait, now + (error.retry_after or 0.0), now)
         return None
 
     def end_seen(self, job: Job, *, now: float) -> None:
         """Take the end of a job whose results are still to be read, from now on: nobody is told before."""
         self.last, self._last_seen, self._seen_at, self.due = job, now, None, now
-        self.last_error = self._outage_since = self._missing_since = None
-        self.failures = 0
+        self._trouble = None
 
     def end_without_results(self) -> bool:
         """End with the job as it was seen to end, its results unread, where that is no success.
@@ -241,14 +253,15 @@ class WaitProgress:
         self.began += seconds
         self.deadline += seconds
         self.due += seconds
-        if self._outage_since is not None:
-            self._outage_since += seconds
         if self._unknown_since is not None:
             self._unknown_since += seconds
         if self._last_seen is not None:
             self._last_seen += seconds
-        if self._missing_since is not None:
-            self._missing_since += seconds
+        trouble = self._trouble
+        if trouble is not None and trouble.outage_since is not None:
+            trouble.outage_since += seconds
+        if trouble is not None and trouble.missing_since is not None:
+            trouble.missing_since += seconds
 
     def resolve(self, found: object) -> Job:
         """Return the job in the state that the caller's probe found; in a `Job`, with all that it tells.
@@ -279,18 +292,18 @@ class WaitProgress:
 
     def result(self, *, check: bool) -> Job:
         """Return the job that the wait ended with, or raise the exception that the caller asked for."""
-        job = self.last
+        job, until = self.last, self.rules.until
         if job is None or not self.ended:
             raise AssertionError("the result of a wait was asked for before it ended")
-        if self.until is None:
+        if until is None:
             if check and job.state is not JobState.SUCCEEDED:
                 raise job_failure(job)
             return job
-        if job.state in self.until:
+        if job.state in until:
             return job
         if job.state is not JobState.SUCCEEDED:
             raise job_failure(job)
-        wanted = ", ".join(sorted(state.name for state in self.until))
+        wanted = ", ".join(sorted(state.name for state in until))
         raise UnexpectedState(
             f"{self.ref}: ended as {state_words(job)}, waited for {wanted}", ref=self.ref, job=job
         )
@@ -309,7 +322,7 @@ class WaitProgress:
     def _bound_unknown(self, job: Job, sent_at: float) -> None:
         if self._unknown_since is None:
             self._unknown_since = sent_at
-        limit = self._unknown_since + self.policy.unknown_limit
+        limit = self._unknown_since + self.rules.policy.unknown_limit
         if sent_at >= limit:
-            raise wait_errors.unknown_too_long(self.ref, job, self.policy.unknown_limit)
+            raise wait_errors.unknown_too_long(self.ref, job, self.rules.policy.unknown_limit)
         self.due = min(self.due, limit)

@@ -9,6 +9,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from common.model.errors import JobsError
 from common.model.refs import JobRef
 from common.polling.poller import Poller
 from common.polling.wait import Wait, cancel_remote, is_cancellation
@@ -39,7 +40,7 @@ class WaiterGroup:
         self._size += 1
         if self._driver is None:
             # It waits for no job: its ref is never read.
-            self._driver = Waiter(ref=wait.ref, policy=wait.policy, began=wait.began)
+            self._driver = Waiter(ref=wait.ref, rules=wait.rules, began=wait.began)
             self._tasks.start_soon(self._drive, self._driver)
 
     def remove(self, wait: Wait) -> None:
@@ -63,11 +64,23 @@ class WaiterGroup:
         self._tasks.start_soon(self._send, request)
 
     async def _send(self, request: PollRequest) -> None:
+        leader = request.leader
         try:
-            await self.poller.send_for(request)
+            if request.needed:
+                with anyio.CancelScope(deadline=leader.deadline) as scope:
+                    request.scope = scope
+                    await self.poller.executor.execute(request)
+        except JobsError as error:
+            # What is no reply of the server's: it ends the leader's wait, if that goes on.
+            if leader.active and not leader.notified:
+                error.about(leader.ref, leader.last_observed)
+                leader.fail(error)
+                self.notify(leader)
         except BaseException as error:
             self._abandon(error)
             raise
+        finally:
+            self.poller.complete(request)
 
     async def _drive(self, driver: Waiter) -> None:
         try:

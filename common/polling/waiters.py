@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import anyio
@@ -29,7 +30,7 @@ class Waiter(WaitProgress):
     single_read: bool = False
     """``timeout=0``: one reply, which no deadline cuts."""
     sequence: int = attrs.field(default=0, init=False)
-    """Requests with a higher number were sent after this wait began."""
+    """Requests with a lower number were sent before this wait began; 0 until then."""
     deadline_key: int = attrs.field(default=0, init=False)
     """By which `Deadlines` knows it; 0 for none."""
     active: bool = attrs.field(default=False, init=False)
@@ -73,7 +74,7 @@ class WaiterTasks(Protocol):
         ...
 
     def lead(self, request: PollRequest) -> None:
-        """Send a request in a task, by `Poller.send_for`."""
+        """Send a request in a task, and complete it."""
         ...
 
 
@@ -82,7 +83,8 @@ class PolledJob:
     """One job that is asked about, for all its waiters at once."""
 
     ref: JobRef
-    waiters: list[Waiter]
+    waiters: Sequence[Waiter]
+    """A list where there is more than one: a tuple takes less, and a hundred thousand jobs have one each."""
     batch_cost: int
     """How many bytes it takes in a batch request; 0 if it must be asked for alone."""
     due: float = math.inf
@@ -91,22 +93,27 @@ class PolledJob:
     """When it first fell due since the last request for it, however often it was put off."""
     delay: float = 0.0
     """Seconds from the request of its last good reply to the next one; 0 before the first."""
-    in_flight: bool = False
+    in_flight: PollRequest | None = None
+    """The request that asks about it now."""
     single_until: float = -math.inf
     """It is asked for alone until then: it was missing from a batch, or could not be decoded there."""
     reading: Reading | None = None
-    """The last reply about it alone."""
-    record: Any = None
-    """What the last batch had of it: an unchanged record is not decoded again."""
-    job: Job | None = None
-    """What ``record`` was decoded to."""
+    """The last reply, or what a batch had of it: what has not changed is not decoded again."""
     unread: Job | None = None
     """The job that has ended, where its results are still to be read."""
+
+    def next_due(self) -> float:
+        """Return when to ask next for anybody who is to be told; infinity for nobody."""
+        due = math.inf
+        for waiter in self.waiters:
+            if waiter.due < due and waiter.active and not waiter.notified:
+                due = waiter.due
+        return due
 
     def take_hints(self, waiter: Waiter) -> None:
         """Keep what a waiter's ref says beside the id, but not that a job is done that was seen to go on."""
         hints = {**dict(waiter.ref.hints), **dict(self.ref.hints)}
-        if waiter.last is not None or self.reading is not None or self.job is not None:
+        if waiter.last is not None or self.reading is not None:
             hints.pop(DONE, None)
         self.ref = attrs.evolve(self.ref, hints=tuple(hints.items()))
 
@@ -132,3 +139,18 @@ class PollRequest:
     scope: anyio.CancelScope | None = None
     """Cancels the request while it is in flight."""
     completed: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether anybody could be told something by its reply."""
+        return any(each.active and not each.notified for job in self.jobs for each in job.waiters)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for any of its jobs."""
+        return not any(job.waiters for job in self.jobs)
+
+    def cancel(self) -> None:
+        """Cut it, if it is being sent."""
+        if self.scope is not None:
+            self.scope.cancel()

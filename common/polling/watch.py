@@ -103,10 +103,13 @@ class UpdatingWait(Watch):
         return self._wait.result(check=check)
 
 
-def begin_wait(watch: Watch, tasks_in: Callable[[Poller], WaiterTasks], *, terminal_only: bool) -> Wait:
+def begin_wait(
+    watch: Watch, tasks_in: Callable[[Poller], WaiterTasks], *, terminal_only: bool, now: float
+) -> Wait:
     """Return the wait that a watch would be the steps of, for tasks that work for many of one poller."""
     poller, seen, spec = _parts(watch)
-    return Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks_in(poller))
+    tasks = tasks_in(poller)
+    return Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks, now=now)
 
 
 def poller_of(watch: Watch) -> Poller:

@@ -17,13 +17,12 @@ from common.model.job import UNREAD_RESULTS, Job, JobLike, with_warning
 from common.model.refs import JobRef, Scope
 from common.model.states import Action, Capability, JobState
 from common.options import check_on_cancel, check_on_update, read_deadline, read_timeout, read_until
-from common.polling.policy import PollPolicy
+from common.polling.policy import DelayRule, PollPolicy, plain_delay
 from common.polling.pollable import Pollable, Reading
 from common.polling.poller import Poller
 from common.polling.throttle import LoopThrottle
 from common.polling.wait import OnCancel, Probe, Wait, WaitSpec
 from common.polling.wait_errors import source_closed
-from common.polling.wait_progress import DelayRule, plain_delay
 from common.polling.watch import UpdatingWait, Watch
 from common.sources.batch_look import BatchLook, Outcome
 from common.sources.ref_resolver import RefResolver, ScopeRule

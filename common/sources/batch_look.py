@@ -126,7 +126,7 @@ class BatchLook:
 
     async def _read_batch(self, request: _Request) -> None:
         try:
-            batch = await self.pollable.read_batch([job.ref for job in request.jobs])
+            batch = await self.pollable.read_batch([job.ref for job in request.jobs], {})
         except (SourceError, BatchRefused) as error:
             batch = BatchReading({}, failure=error)
         absent, failure = [job for job in request.jobs if not self._take(job, batch)], batch.failure

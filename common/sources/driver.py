@@ -160,12 +160,15 @@ class Driver(abc.ABC):
         del ref
         return 0
 
-    async def read_batch(self, http: DriverHttp, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(
+        self, http: DriverHttp, refs: Sequence[JobRef], last: Mapping[str, Any]
+    ) -> BatchReading:
         """Send one request, and those for its further pages, for many jobs.
 
-        Raise `BatchRefused` or `SourceError`.
+        ``last`` has the records that the last replies had, by lower-case id. A record that is one of these
+        again, the same object, is not decoded. Raise `BatchRefused` or `SourceError`.
         """
-        del http, refs
+        del http, refs, last
         raise BatchRefused
 
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:

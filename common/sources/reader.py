@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -86,9 +86,9 @@ class HttpReader(Pollable):
         return self._driver.batch_cost(ref)
 
     @without_frames
-    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(self, refs: Sequence[JobRef], last: Mapping[str, Any]) -> BatchReading:
         """Send the driver's request for many jobs."""
-        return await self._driver.read_batch(self, refs)
+        return await self._driver.read_batch(self, refs, last)
 
     @without_frames
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:

@@ -68,8 +68,9 @@ class ScriptedServer(Pollable):
         life = self.lives.get(ref.id)
         return len(ref.id) + 1 if self.batch_limit and life is not None and not life.errors else 0
 
-    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(self, refs: Sequence[JobRef], last: Mapping[str, Any]) -> BatchReading:
         """Return what one request for many jobs gives."""
+        del last
         await self.request("batch", *(ref.id for ref in refs))
         lives = {ref: self.lives[ref.id] for ref in refs if ref.id in self.lives}
         now = anyio.current_time()

@@ -22,6 +22,7 @@ these.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -39,6 +40,8 @@ from ontapjobs.records.job_record import (
     read_named,
 )
 
+MAX_WORDS = 100
+"""So many words for states are remembered: a server could send ever new ones."""
 _SHARED_KEYS = ("svm", "node")
 
 
@@ -57,20 +60,23 @@ class FastReader:
         table: Mapping[str, JobState],
         custom: Mapping[str, JobState] | None,
         *,
-        known: JobRef | None = None,
         intern: bool = False,
     ) -> None:
         self._origin = provider, endpoint, scope
-        self._known = known
-        self._first_ref = known
+        self._first_ref: JobRef | None = None
         self._tables = table, custom
         self._states: dict[str, tuple[JobState, bool]] = {}
         self._interned_keys = _SHARED_KEYS if intern else ()
         self._interned: dict[str, tuple[dict[str, Any], Named | None]] = {}
-        self._now: datetime = datetime.now(UTC)
+        self.now: datetime = datetime.now(UTC)
+        """When its responses came: a reader of many sets it anew for each."""
 
-    def read(self, data: Any) -> Job | None:
-        """Return the job in a record, or None for a record that is not an ordinary one."""
+    def read(self, data: Any, known: JobRef | None = None, text: str | None = None) -> Job | None:
+        """Return the job in a record, or None for a record that is not an ordinary one.
+
+        ``known`` is the ref that it was asked for by, ``text`` the record's own, from which the job's lazy
+        fields are read then: it takes less memory than what it is decoded to.
+        """
         if type(data) is not dict:
             return None
         get = data.get
@@ -97,7 +103,6 @@ class FastReader:
             if key in data:
                 self._intern(data, key)
         job = UncheckedJob()
-        known = self._known
         job.ref = (
             known
             if known is not None and known.id == id
@@ -112,12 +117,14 @@ class FastReader:
         job.updated_at = None
         if not terminal:
             job.finished_at = None
+            if text is not None:
+                job.started_at = moment(get("start_time"))  # a wait reads it, to know how long the job ran
         job.errors = ()
         job.warnings = ()
         job.items = ()
         job.resolved = False
-        job.observed_at = self._now
-        job._source = data
+        job.observed_at = self.now
+        job._source = data if text is None else text
         job._readers = _READERS
         job.__class__ = Job
         return cast("Job", job)
@@ -129,7 +136,9 @@ class FastReader:
 
     def _state(self, word: str) -> tuple[JobState, bool]:
         state = read_state(word, *self._tables)
-        result = self._states[word] = state, state.terminal
+        result = state, state.terminal
+        if len(self._states) < MAX_WORDS:
+            self._states[word] = result
         return result
 
     def _intern(self, data: dict[str, Any], key: str) -> None:
@@ -154,22 +163,26 @@ def _all_text(value: object, depth: int = 4) -> bool:
 
 
 def _started_at(source: _Source) -> datetime | None:
-    return source.start_time if isinstance(source, JobRecord) else moment(source.get("start_time"))
+    return source.start_time if isinstance(source, JobRecord) else moment(_fields(source).get("start_time"))
 
 
 def _finished_at(source: _Source) -> datetime | None:
-    return source.end_time if isinstance(source, JobRecord) else moment(source.get("end_time"))
+    return source.end_time if isinstance(source, JobRecord) else moment(_fields(source).get("end_time"))
 
 
 def _links(source: _Source) -> Mapping[str, str]:
-    return source.links if isinstance(source, JobRecord) else read_links(source.get("_links"))[0]
+    return source.links if isinstance(source, JobRecord) else read_links(_fields(source).get("_links"))[0]
 
 
 def _record(source: _Source) -> JobRecord:
-    return source if isinstance(source, JobRecord) else parse_record(source)
+    return source if isinstance(source, JobRecord) else parse_record(_fields(source))
 
 
-_Source = dict[str, Any] | JobRecord
+def _fields(source: dict[str, Any] | str) -> dict[str, Any]:
+    return json.loads(source) if isinstance(source, str) else source
+
+
+_Source = dict[str, Any] | str | JobRecord
 _READERS: Mapping[str, Callable[[_Source], Any]] = {
     "started_at": _started_at,
     "finished_at": _finished_at,

@@ -15,7 +15,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class InstantJobs(Pollable):
         self.answers += 1
         return Reading(Job(ref, self.state))
 
-    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(self, refs: Sequence[JobRef], last: Mapping[str, Any]) -> BatchReading:
         await self.gate.wait()
         self.answers += len(refs)
         return BatchReading(dict.fromkeys([ref.id for ref in refs], self.state))

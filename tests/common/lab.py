@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -95,7 +95,7 @@ class Lab(BaseSource, Pollable):
                 raise JobNotFound("no such job", ref=ref)
             return Reading(self._job(ref, self._state(ref.id)))
 
-    async def read_batch(self, refs: Sequence[JobRef]) -> BatchReading:
+    async def read_batch(self, refs: Sequence[JobRef], last: Mapping[str, Any]) -> BatchReading:
         ids = [ref.id for ref in refs]
         if not self.batch_limit:
             raise BatchRefused

@@ -95,7 +95,7 @@ def test_the_pages_of_an_incomplete_list_are_delivered_while_its_next_page_fails
         first, last = sorted(sut.add_job(0.0, JobState.SUCCEEDED) for _ in range(2))
         sut.simulator.inject(lambda request: "start.uuid" in request.query, faults.Status(503))
         async with sut.source() as source:
-            await source._pollable.read_batch([source.ref(first), source.ref(last)])
+            await source._pollable.read_batch([source.ref(first), source.ref(last)], {})
         return first, sut.history()
 
     first, history = run_repeatably(main, "asyncio", 1)

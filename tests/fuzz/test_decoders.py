@@ -21,7 +21,7 @@ from common.model.serialize import to_dict
 from common.model.states import JobState
 from common.polling.throttle import Budget
 from common.response import decoding
-from common.response.decoding import read_json
+from common.response.decoding import objects, read_json
 from common.response.failures import api_error
 from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
@@ -138,7 +138,7 @@ def test_ontaps_page(body: bytes, quick: bool) -> None:
             assert isinstance(jobs, DecodeError)
             assert str(jobs) == str(page)
             return
-        assert raw[1] == page.next
+        assert raw.following == page.next
         if page.failures:
             assert isinstance(jobs, DecodeError)
             assert str(jobs).startswith(str(page.failures[0]))
@@ -146,8 +146,10 @@ def test_ontaps_page(body: bytes, quick: bool) -> None:
             assert len(page.jobs) + len(page.failures) == (len(members) if isinstance(members, list) else 1)
             return
         assert jobs == page.jobs
-        assert len(raw[0]) == len(jobs)
-        for job, record in zip(jobs, raw[0], strict=True):
+        records = objects(read_json(body)["records"])
+        assert set(raw.records) == {str(record["uuid"]).lower() for record in records}
+        assert len(records) == len(jobs)
+        for job, record in zip(jobs, records, strict=True):
             check_job(job)
             check_said(job, record, "state", ontap.STATES)
             assert job.id == str(record["uuid"])

@@ -15,13 +15,12 @@ import anyio
 import httpx
 import pytest
 
-import ontapjobs.driver
-from common import Bearer, Job, JobNotFound, PollPolicy, SourceError, WaitTimeout
+from common import Bearer, Job, JobNotFound, JobRef, PollPolicy, SourceError, WaitTimeout
 from common.model.errors import AuthenticationError, DecodeError
 from common.telemetry.events import EventKind
 from ontapjobs import OntapJobs
+from ontapjobs.driver import OntapDriver
 from ontapjobs.simulator import OntapSimulator
-from ontapjobs.wire import read_job
 from tests.common.scripted import about, outcomes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
@@ -224,7 +223,7 @@ async def test_a_page_that_names_itself_as_the_next_one_is_the_last() -> None:
 
 
 async def test_a_list_without_end_hangs_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ontapjobs.driver, "MAX_PAGES", 20)
+    monkeypatch.setattr("ontapjobs.driver.MAX_PAGES", 20)
     simulator, way, source = cluster()
     ids = crowd(simulator, 3)
     way.latency = 1.0
@@ -496,14 +495,13 @@ async def test_unchanged_records_are_not_decoded_again(monkeypatch: pytest.Monke
     simulator, way, source = cluster()
     ids = crowd(simulator, 50, ends=20.5)
     decoded = Counter[str]()
-    genuine = read_job
+    genuine = OntapDriver.decode_batch_record
 
-    def counting(*arguments: Any) -> Job:
-        job = genuine(*arguments)
-        decoded[job.id] += 1
-        return job
+    def counting(driver: OntapDriver, ref: JobRef, record: Any) -> Job:
+        decoded[ref.id] += 1
+        return genuine(driver, ref, record)
 
-    monkeypatch.setattr(ontapjobs.driver, "read_job", counting)
+    monkeypatch.setattr(OntapDriver, "decode_batch_record", counting)
     assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
     assert way.gets == []
     assert set(decoded.values()) == {2}

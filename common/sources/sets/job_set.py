@@ -23,7 +23,7 @@ of them makes its group send nothing more (`WaiterGroup`), for each new task wou
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from itertools import chain
@@ -49,6 +49,9 @@ from common.sources.batch_look import Outcome
 from common.sources.fleet import BaseFleet, Member
 from common.sources.sets.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
 from common.telemetry.callbacks import OnUpdate, tell_update
+
+TOLD_A_TURN = 32
+"""After so many outcomes others get their turn: one for each would cost several times what ending it does."""
 
 
 class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
@@ -109,14 +112,15 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._asking: dict[Wait, anyio.CancelScope] = {}
         self._discarded: set[Wait] = set()
         self._abandoned: list[Wait] = []
+        self._told = 0
         self._now = 0.0
-        self._news = anyio.Event()
+        self._news: anyio.Event | None = None
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
         # Made now: whatever is wrong with the call is raised before anything begins.
-        self._first: list[tuple[Watch, Resumed | None]] = [
-            *((self._watch(each.job, each.remaining, None), each) for each in resumed),
-            *((self._watch(job, timeout, deadline), None) for job in jobs),
-        ]
+        self._first: deque[tuple[Watch, Resumed | None]] = deque(
+            (self._watch(each.job, each.remaining, None), each) for each in resumed
+        )
+        self._first.extend((self._watch(job, timeout, deadline), None) for job in jobs)
 
     def add(self, job: JobLike, *, timeout: float | None = None, deadline: datetime | None = None) -> JobRef:
         """Add a wait for one job, from any task of the event loop, and return the job's complete ref.
@@ -130,7 +134,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         if timeout is None and deadline is None:
             timeout, deadline = self._timeout, self._deadline
         watch = self._watch(job, timeout, deadline)
-        self._begin(self._new(watch))
+        self._begin(self._new(watch, anyio.current_time()))
         return watch.ref
 
     def discard(self, job: JobLike) -> bool:
@@ -186,11 +190,13 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             raise UsageError(
                 f"{self._words()} holds waits: iterate within 'async with {self._words()} as …:'"
             )
-        await anyio.lowlevel.checkpoint()
+        self._told += 1
+        if self._told % TOLD_A_TURN == 0:
+            await anyio.lowlevel.checkpoint()
         while not self._untold:
             if self._left or (self._closed and not self._size):
                 raise StopAsyncIteration
-            self._news = anyio.Event() if self._news.is_set() else self._news
+            self._news = self._news or anyio.Event()
             await self._news.wait()
         wait, outcome = self._untold.popitem(last=False)
         if outcome is None:
@@ -206,9 +212,11 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             raise UsageError("a set is entered once: make another one")
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        first, self._first = self._first, []
-        for watch, resumed in first:
-            wait = self._new(watch, resumed)
+        # They begin at the same moment, so that thousands of them share one number, and a place in the queue.
+        now = anyio.current_time()
+        while self._first:
+            watch, resumed = self._first.popleft()
+            wait = self._new(watch, now, resumed)
             try:
                 self._begin(wait)
             except UsageError as error:  # its source is closed
@@ -265,9 +273,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             group = self._groups[poller] = WaiterGroup(poller, self._tasks, self._settle)
         return group
 
-    def _new(self, watch: Watch, resumed: Resumed | None = None) -> Wait:
+    def _new(self, watch: Watch, now: float, resumed: Resumed | None = None) -> Wait:
         terminal_only = not self._changes and self._on_update is None
-        wait = begin_wait(watch, self._group, terminal_only=terminal_only)
+        wait = begin_wait(watch, self._group, terminal_only=terminal_only, now=now)
         if resumed is not None:
             wait.go_on(resumed.ran, resumed.limit)
             if resumed.error is not None:
@@ -331,7 +339,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._wake()
 
     def _wake(self) -> None:
-        self._news.set()
+        if self._news is not None:  # a consumer waits
+            self._news.set()
+            self._news = None
 
     def _find(self, watch: Watch) -> Wait | None:
         """Return the last member for a job whose outcome has not been told."""

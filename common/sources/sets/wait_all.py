@@ -183,8 +183,8 @@ class _NumberedSet(JobSet):
         self._numbers: dict[Wait, int] = {}
         self.close()
 
-    def _new(self, watch: Watch, resumed: Resumed | None = None) -> Wait:
-        wait = super()._new(watch, resumed)
+    def _new(self, watch: Watch, now: float, resumed: Resumed | None = None) -> Wait:
+        wait = super()._new(watch, now, resumed)
         self._numbers[wait] = len(self._numbers)
         return wait
 

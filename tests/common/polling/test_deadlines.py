@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 
 from common import Job, JobState, PollPolicy, WaitTimeout
-from common.polling.poller import EXPIRED_AT_ONCE
+from common.polling.deadlines import EXPIRED_AT_ONCE
 from tests.common.lab import Lab
 from tests.common.scripted import about, outcomes
 

@@ -9,6 +9,7 @@ import pytest
 
 from common import JobRef, PollPolicy
 from common.model.errors import RateLimited, TransportError
+from common.polling.policy import WaitRules
 from common.polling.schedule import PollQueue, RecoverySpread
 from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, Waiter
@@ -22,7 +23,11 @@ def entry(
 ) -> PolledJob:
     ref = JobRef("ontap", "https://cluster1.example.com", str(number))
     waiter = Waiter(
-        ref=ref, policy=PollPolicy(initial=2.0), began=0.0, deadline=deadline, single_read=one_read
+        ref=ref,
+        rules=WaitRules(policy=PollPolicy(initial=2.0)),
+        began=0.0,
+        deadline=deadline,
+        single_read=one_read,
     )
     return PolledJob(ref, [waiter], seat, delay=delay)
 

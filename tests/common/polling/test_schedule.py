@@ -10,7 +10,9 @@ import weakref
 import pytest
 
 from common import JobRef, PollPolicy
-from common.polling.schedule import MAX_SKIPPED, MAX_STALE, Deadlines, PollQueue
+from common.polling.deadlines import Deadlines
+from common.polling.policy import WaitRules
+from common.polling.schedule import MAX_SKIPPED, MAX_STALE, PollQueue
 from common.polling.waiters import PolledJob, Waiter
 
 COST = 40
@@ -20,7 +22,7 @@ ROOM = 1_000 * COST
 
 def waiter(name: str = "w", deadline: float = math.inf) -> Waiter:
     ref = JobRef("ontap", "https://cluster1.example.com", name)
-    made = Waiter(ref=ref, policy=PollPolicy(), began=0.0, deadline=deadline)
+    made = Waiter(ref=ref, rules=WaitRules(policy=PollPolicy()), began=0.0, deadline=deadline)
     made.active = True
     return made
 
@@ -108,16 +110,56 @@ def test_a_request_is_filled_to_the_last_byte_and_not_over_it() -> None:
 
 @pytest.mark.parametrize(("due", "together"), [(1.05, True), (1.0501, False)])
 def test_jobs_that_fall_due_within_the_window_go_together(due: float, together: bool) -> None:
+    made, _ = queue(a=1.0)
+    made.put(polled("b", delay=0.01), due)
+    assert names(made.next_batch(ROOM, 1.0)) == (["a", "b"] if together else ["a"])
+
+
+@pytest.mark.parametrize(("due", "together"), [(1.25, True), (1.2501, False)])
+def test_a_job_that_was_never_seen_goes_along_within_the_window_of_newcomers(
+    due: float, together: bool
+) -> None:
     made, _ = queue(a=1.0, b=due)
     assert names(made.next_batch(ROOM, 1.0)) == (["a", "b"] if together else ["a"])
 
 
-@pytest.mark.parametrize(("due", "together"), [(13.5, True), (13.51, False)])
-def test_a_job_goes_along_in_the_last_quarter_of_its_own_delay(due: float, together: bool) -> None:
+@pytest.mark.parametrize(("due", "together"), [(18.5, True), (18.51, False)])
+def test_a_job_goes_along_once_a_quarter_of_its_own_delay_is_over(due: float, together: bool) -> None:
     made, _ = queue(a=11.0)
     made.put(polled("b", delay=10.0), due)
     assert names(made.next_batch(ROOM, 11.0)) == (["a", "b"] if together else ["a"])
     assert made.first_due() == (math.inf if together else due)
+
+
+@pytest.mark.parametrize(
+    ("initial", "deadline", "due"),
+    [
+        (1.0, math.inf, 5.25),
+        (60.0, math.inf, 5.25),
+        (0.4, math.inf, 5.1),
+        (0.04, math.inf, 5.1),  # when it began, for that is later than 5.01
+        (1.0, 5.2, 5.15),
+        (1.0, 5.5, 5.25),
+    ],
+)
+def test_a_newcomer_is_asked_for_a_quarter_of_a_second_after_the_last_batch(
+    initial: float, deadline: float, due: float
+) -> None:
+    made, _ = queue(a=5.0)
+    assert made.gathering_until == -math.inf
+    made.next_batch(ROOM, 5.0)
+    assert made.gathering_until == 5.25
+    policy = PollPolicy(initial=initial, maximum=60.0)
+    newcomer = Waiter(ref=waiter().ref, rules=WaitRules(policy=policy), began=5.1, deadline=deadline)
+    assert made.newcomer_due(newcomer) == pytest.approx(due)
+
+
+def test_a_request_for_one_job_gathers_no_newcomers() -> None:
+    made, jobs = queue(a=1.0, b=1.0)
+    made.next_batch(0, 1.0)
+    jobs["b"].single_until = 5.0
+    made.next_batch(ROOM, 1.0)
+    assert made.gathering_until == -math.inf
 
 
 def test_a_job_that_must_go_alone_does_until_its_time_is_over() -> None:
@@ -200,15 +242,22 @@ def test_without_jobs_the_queue_is_empty() -> None:
     assert len(made) == 0
 
 
+def passed(made: Deadlines, now: float) -> list[Waiter]:
+    """The waiters that are ended, in this order."""
+    ended: list[Waiter] = []
+    assert made.expire(now, ended.append)
+    return ended
+
+
 def test_deadlines_pass_in_order_each_once() -> None:
     made = Deadlines()
     waiters = {name: waiter(name, at) for name, at in (("c", 3.0), ("a", 1.0), ("b", 2.0))}
     for each in waiters.values():
         made.put(each)
     assert made.first() == 1.0
-    assert list(made.passed(0.99)) == []
-    assert [each.ref.id for each in made.passed(2.0)] == ["a", "b"]
-    assert list(made.passed(2.0)) == []
+    assert list(passed(made, 0.99)) == []
+    assert [each.ref.id for each in passed(made, 2.0)] == ["a", "b"]
+    assert list(passed(made, 2.0)) == []
     assert made.first() == 3.0
     assert all(each.deadline_key for each in waiters.values())
 
@@ -219,7 +268,7 @@ def test_waiters_of_one_deadline_are_told_apart() -> None:
     for each in waiters:
         made.put(each)
     made.discard(waiters[1], 2)
-    assert [each.ref.id for each in made.passed(1.0)] == ["0", "2"]
+    assert [each.ref.id for each in passed(made, 1.0)] == ["0", "2"]
 
 
 def test_without_waiters_there_is_no_deadline() -> None:
@@ -240,7 +289,7 @@ def test_a_waiter_that_left_or_ended_has_no_deadline_any_more() -> None:
     made.discard(left, 2)
     ended.active = False
     assert made.first() == 3.0
-    assert [each.ref.id for each in made.passed(5.0)] == ["c"]
+    assert [each.ref.id for each in passed(made, 5.0)] == ["c"]
 
 
 def test_a_waiter_that_left_is_let_go_of_at_once() -> None:
@@ -283,6 +332,6 @@ def test_stale_deadlines_are_dropped_once_they_outnumber_the_waiters() -> None:
         most = 2 * 20 + MAX_STALE
         assert len(made) <= max(most, len(live) + len(stale) - number - 1)
     assert len(made) <= 2 * 20 + MAX_STALE
-    assert [each.ref.id for each in made.passed(1.0)] == [
+    assert [each.ref.id for each in passed(made, 1.0)] == [
         each.ref.id for each in sorted(live, key=lambda each: each.deadline)
     ]

@@ -28,18 +28,20 @@ from common.model.errors import (
 from common.model.job import ErrorDetail, FrozenMap, Job, JobItem
 from common.model.refs import JobRef
 from common.model.states import JobState
-from common.polling.policy import PollPolicy
+from common.polling.policy import PollPolicy, WaitRules
 from common.polling.wait_progress import WaitProgress
 
 REF = JobRef("cf", "https://api.example.org", "job-1")
 BEGAN = 1000.0
+RULES = ("delay", "until", "retention")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = PollPolicy(initial=1, maximum=30, start_grace=2, outage_limit=60, unknown_limit=5)
 ENDS = [JobState.SUCCEEDED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED]
 
 
 def tracker(policy: PollPolicy = POLICY, **given: Any) -> WaitProgress:
-    return WaitProgress(ref=REF, policy=policy, began=BEGAN, **given)
+    rules = WaitRules(policy=policy, **{name: given.pop(name) for name in RULES if name in given})
+    return WaitProgress(ref=REF, rules=rules, began=BEGAN, **given)
 
 
 def job(state: JobState = JobState.RUNNING, **fields: Any) -> Job:

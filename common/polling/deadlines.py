@@ -1,0 +1,76 @@
+"""Which waits are past their deadline: a heap with lazy deletion, from which they are ended some at a time.
+
+A wait that ends before its deadline leaves a stale item, which is dropped when it comes to the top, or when
+stale items outnumber the live ones (`discard`). The heap holds a key in place of the waiter, so that a stale
+item keeps nothing alive: a removed waiter is released at once, and its job with it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+from common.polling.waiters import Waiter
+
+EXPIRED_AT_ONCE = 1000
+"""So many waits are ended by their deadline in one turn of the event loop, which takes them 15 to 25 ms."""
+MAX_STALE = 16
+"""So many stale items are tolerated in a heap of any size."""
+
+
+class Deadlines:
+    """The waiters that have a deadline, by deadline."""
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[float, int]] = []
+        """The deadlines with their keys; empty where nobody has one, which needs no call to be seen."""
+        self._waiters: dict[int, Waiter] = {}
+        self._expired: set[Waiter] = set()
+        self._keys = itertools.count(1)
+
+    def __len__(self) -> int:
+        return len(self.heap) + len(self._expired)
+
+    def put(self, waiter: Waiter) -> None:
+        """Add a waiter that has a deadline."""
+        waiter.deadline_key = next(self._keys)
+        self._waiters[waiter.deadline_key] = waiter
+        heapq.heappush(self.heap, (waiter.deadline, waiter.deadline_key))
+
+    def first(self) -> float:
+        """Return the first deadline; infinity if there is none."""
+        while self.heap and not self._is_live(self.heap[0]):
+            self._waiters.pop(heapq.heappop(self.heap)[1], None)
+        return self.heap[0][0] if self.heap else math.inf
+
+    def expire(self, now: float, wake: Callable[[Waiter], None]) -> bool:
+        """End the waits that are past their deadline, each once, and return whether all of them are ended.
+
+        Some at a time: all at once, thousands would hold the loop, and everything else would be late. The
+        request that a waiter leads is cut at its deadline by itself.
+        """
+        room = max(0, EXPIRED_AT_ONCE - len(self._expired))
+        for waiter in itertools.islice(self._passed(now), room):
+            if not waiter.notified and waiter.request is None:
+                waiter.expire()
+                self._expired.add(waiter)
+                wake(waiter)
+        return self.first() > now
+
+    def _passed(self, now: float) -> Iterator[Waiter]:
+        while self.first() <= now:
+            yield self._waiters.pop(heapq.heappop(self.heap)[1])
+
+    def discard(self, waiter: Waiter, live: int) -> None:
+        """Remove a waiter. Also drop stale items if they outnumber the ``live`` waiters."""
+        self._waiters.pop(waiter.deadline_key, None)
+        self._expired.discard(waiter)
+        if len(self.heap) > 2 * live + MAX_STALE or not live:
+            self.heap = [item for item in self.heap if self._is_live(item)]
+            heapq.heapify(self.heap)
+
+    def _is_live(self, item: tuple[float, int]) -> bool:
+        waiter = self._waiters.get(item[1])
+        return waiter is not None and waiter.active

@@ -1,0 +1,119 @@
+"""Read a page of jobs that were read before: a record whose text has not changed is not decoded again.
+
+Most of what polls bring is what they brought the last time: some 150 records in a page, of which a few have
+changed. Comparing texts is a hundred times as quick as decoding them. But where does a record end, in a page
+that is not decoded? Its own text says it. JSON's grammar is such that an object ends where its braces are
+balanced, so no text of an object is the beginning of another object's text. A page that has, at the place
+where a record begins, the text that was an object the last time, has that same object there, and the next
+record begins behind it.
+
+So `read_page` walks through the page from record to record:
+
+- The id stands at the beginning of each record (``{"uuid": "…"``), and says with which text to compare. It is
+  a guess: where it is wrong, no text is equal.
+- A record with another text, or a new one, is decoded from its place on, which also tells its end.
+- The rest is a page without records. It is decoded, so that nothing of a page remains unread.
+
+It must understand everything or nothing. Where the page is laid out in any other way, is no JSON, or is
+larger than what is decoded within the event loop, it returns None, and the page is decoded as a whole, which
+is the only place where a response is repaired or refused. So both ways give the same records for the same
+page (``test_a_page_read_by_its_texts_is_the_page_that_is_decoded``).
+
+Measured with pages of 150 records of 480 bytes, none of which has changed: 0.6 µs a record, of 4 µs with
+``json`` and 2 µs with msgspec (``python -m tests.benchmarks --only decode``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from common.response.decoding import Object
+from common.response.large_json import LARGE
+from ontapjobs.records.job_record import read_links
+
+_SPACE = "[ \t\r\n]*"
+_HEAD = re.compile(rf'{_SPACE}\{{{_SPACE}"records"{_SPACE}:{_SPACE}\[{_SPACE}(?=\{{)')
+_ID = re.compile(rf'\{{{_SPACE}"uuid"{_SPACE}:{_SPACE}"')
+_SEPARATOR = re.compile(f"{_SPACE},{_SPACE}")
+_ID_LENGTH = 36
+_scan = json.JSONDecoder().raw_decode
+
+
+@attrs.define
+class RecordText:
+    """A record as the server wrote it. Two are equal if their texts are."""
+
+    text: str = attrs.field(repr=False)
+    _fields: Object | None = attrs.field(eq=False, repr=False)
+
+    def take_fields(self) -> Object:
+        """Return what it is decoded to. That is not kept: it takes several times the memory of the text."""
+        fields, self._fields = self._fields, None
+        return json.loads(self.text) if fields is None else fields
+
+
+@attrs.frozen
+class BatchPage:
+    """The records of a page by lower-case id, each a `RecordText` or decoded, and the link to the next."""
+
+    records: Mapping[str, Any] = attrs.field(repr=False)
+    following: str | None
+
+
+def read_page(body: bytes, last: Mapping[str, Any]) -> BatchPage | None:
+    """Return a page whose records begin with their ids, None for any other, and for one that is no JSON.
+
+    ``last`` has what the last page had of each id. A record with the same text is that same object.
+    """
+    if len(body) > LARGE:
+        return None
+    try:
+        return _read(body.decode(), last)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read(page: str, last: Mapping[str, Any]) -> BatchPage | None:
+    head = _HEAD.match(page)
+    opening = head and _ID.match(page, head.end())
+    if head is None or opening is None:
+        return None
+    at, to_id, separator = head.end(), opening.end() - opening.start(), ""
+    records: dict[str, RecordText] = {}
+    while True:
+        id = page[at + to_id : at + to_id + _ID_LENGTH].lower()
+        record = last.get(id)
+        if type(record) is RecordText and page.startswith(record.text, at):
+            end = at + len(record.text)
+        else:
+            fields, end = _scan(page, at)
+            uuid = fields.get("uuid") if type(fields) is dict else None
+            if type(uuid) is not str or uuid.lower() != id:
+                return None
+            record = RecordText(page[at:end], fields)
+        if id in records:
+            return None
+        records[id] = record
+        if not separator or not page.startswith(separator, end):
+            between = _SEPARATOR.match(page, end)
+            if between is None:
+                break
+            separator = between[0]
+        at = end + len(separator)
+    rest = json.loads(page[: head.end()] + page[end:], object_pairs_hook=_without_repeats)
+    if type(rest) is not dict or rest.get("records") != []:
+        return None
+    return BatchPage(records, read_links(rest.get("_links"))[0].get("next"))
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of a name that an object has twice the last value counts, and it would be another list of records.
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return fields
