@@ -153,7 +153,10 @@ class Poller:
             job.take_hints(waiter)
         if waiter.last is not None and waiter.last.done:
             job.unread = waiter.last  # its end was seen: only the results are read
-        waiter.sequence = waiter.sequence or next(self._sequence)
+        if not waiter.sequence:
+            waiter.sequence = next(self._sequence)
+            if waiter.due < self._queue.gathering_until and job.batch_cost and len(self._jobs) > 1:
+                waiter.due = self._queue.newcomer_due(waiter)
         waiter.active = True
         self._active += 1
         if waiter.deadline < math.inf:

@@ -15,6 +15,7 @@ from tests.benchmarks.harness import Report, Server
 from tests.benchmarks.idle import idle
 from tests.benchmarks.imports import imports
 from tests.benchmarks.single import gets, sources
+from tests.benchmarks.trickling import tricklings
 from tests.benchmarks.waits import waits
 from tests.benchmarks.walk import walks
 
@@ -30,6 +31,7 @@ BENCHMARKS = (
     "source",
     "walk",
     "fleet",
+    "trickling",
 )
 OWN = ("jobsource", "jobsource+extras")
 QUICK = {
@@ -104,6 +106,8 @@ def main() -> None:
                 gets(server, report, repeat=repeat)
             elif name == "fleet":
                 fleets(report, repeat=repeat, limit=given.limit)
+            elif name == "trickling":
+                tricklings(report)
             elif name == "source":
                 sources(report, repeat=repeat)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from random import Random
 from types import SimpleNamespace
 
 import anyio
@@ -78,8 +79,49 @@ async def test_waits_that_start_within_one_poll_of_each_other_soon_share_their_r
     ids = [lab.end(f"job-{n}", 20) for n in range(10)]
     found = await outcomes(*(later(n / 10, lambda id=id: lab.wait(id)) for n, id in enumerate(ids)))  # type: ignore[misc]
     assert all(map(ended, found))
-    # What is due within a quarter of its delay rides along: four requests a second at most, for any number.
-    assert len([asked for asked in lab.asked if 10 < asked.at < 15.001]) <= 5 * 4 + 1
+    assert [len(asked.ids) for asked in lab.asked if 10 < asked.at < 15.001] == [10] * 5
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_waits_that_begin_one_after_another_come_into_step(seed: int) -> None:
+    random, lab = Random(seed), Lab(room=162, policy=PollPolicy())
+    lab.latency = lambda _: 0.05
+
+    async def wait(id: str, begins: float) -> None:
+        await anyio.sleep(begins)
+        lab.end(id, anyio.current_time() + 120)
+        assert (await lab.wait(id)).succeeded
+
+    async with anyio.create_task_group() as group:
+        for number in range(50):
+            group.start_soon(wait, f"job-{number}", random.uniform(0, 20))
+    assert len(lab.asked) <= 90  # 190 without going early, 38 for 50 that begin together
+    assert len([asked for asked in lab.asked if len(asked.ids) == 1]) <= 3
+    assert sum(len(asked.ids) for asked in lab.asked) <= 3000
+
+
+async def test_waits_that_follow_one_another_are_not_held_up() -> None:
+    lab = Lab(room=100)
+    for number in range(10):
+        assert (await lab.wait(lab.end(f"job-{number}", 0))).succeeded
+    assert anyio.current_time() == 0
+    assert len(lab.asked) == 10
+
+
+async def test_a_newcomer_to_others_is_asked_for_a_quarter_of_a_second_after_they_were() -> None:
+    lab = Lab("other", room=100, policy=RARELY)
+    lab.end("job", 0)
+    found = await outcomes(patient(20, lab.wait("other")), later(0.1, lambda: lab.wait("job")))
+    assert ended(found[1])
+    assert [(asked.at, asked.ids) for asked in lab.asked] == [(0, ("other",)), (0.25, ("job",))]
+
+
+async def test_a_newcomer_with_little_time_has_half_of_it_for_the_reply() -> None:
+    lab = Lab("other", room=100, policy=RARELY)
+    lab.end("job", 0)
+    found = await outcomes(patient(20, lab.wait("other")), later(0.05, lambda: lab.wait("job", timeout=0.1)))
+    assert ended(found[1])
+    assert lab.times == [0, pytest.approx(0.1)]
 
 
 async def test_one_request_takes_as_many_as_it_has_room_for() -> None:

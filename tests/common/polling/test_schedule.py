@@ -108,16 +108,56 @@ def test_a_request_is_filled_to_the_last_byte_and_not_over_it() -> None:
 
 @pytest.mark.parametrize(("due", "together"), [(1.05, True), (1.0501, False)])
 def test_jobs_that_fall_due_within_the_window_go_together(due: float, together: bool) -> None:
+    made, _ = queue(a=1.0)
+    made.put(polled("b", delay=0.01), due)
+    assert names(made.next_batch(ROOM, 1.0)) == (["a", "b"] if together else ["a"])
+
+
+@pytest.mark.parametrize(("due", "together"), [(1.25, True), (1.2501, False)])
+def test_a_job_that_was_never_seen_goes_along_within_the_window_of_newcomers(
+    due: float, together: bool
+) -> None:
     made, _ = queue(a=1.0, b=due)
     assert names(made.next_batch(ROOM, 1.0)) == (["a", "b"] if together else ["a"])
 
 
-@pytest.mark.parametrize(("due", "together"), [(13.5, True), (13.51, False)])
-def test_a_job_goes_along_in_the_last_quarter_of_its_own_delay(due: float, together: bool) -> None:
+@pytest.mark.parametrize(("due", "together"), [(18.5, True), (18.51, False)])
+def test_a_job_goes_along_once_a_quarter_of_its_own_delay_is_over(due: float, together: bool) -> None:
     made, _ = queue(a=11.0)
     made.put(polled("b", delay=10.0), due)
     assert names(made.next_batch(ROOM, 11.0)) == (["a", "b"] if together else ["a"])
     assert made.first_due() == (math.inf if together else due)
+
+
+@pytest.mark.parametrize(
+    ("initial", "deadline", "due"),
+    [
+        (1.0, math.inf, 5.25),
+        (60.0, math.inf, 5.25),
+        (0.4, math.inf, 5.1),
+        (0.04, math.inf, 5.1),  # when it began, for that is later than 5.01
+        (1.0, 5.2, 5.15),
+        (1.0, 5.5, 5.25),
+    ],
+)
+def test_a_newcomer_is_asked_for_a_quarter_of_a_second_after_the_last_batch(
+    initial: float, deadline: float, due: float
+) -> None:
+    made, _ = queue(a=5.0)
+    assert made.gathering_until == -math.inf
+    made.next_batch(ROOM, 5.0)
+    assert made.gathering_until == 5.25
+    policy = PollPolicy(initial=initial, maximum=60.0)
+    newcomer = Waiter(ref=waiter().ref, policy=policy, began=5.1, deadline=deadline)
+    assert made.newcomer_due(newcomer) == pytest.approx(due)
+
+
+def test_a_request_for_one_job_gathers_no_newcomers() -> None:
+    made, jobs = queue(a=1.0, b=1.0)
+    made.next_batch(0, 1.0)
+    jobs["b"].single_until = 5.0
+    made.next_batch(ROOM, 1.0)
+    assert made.gathering_until == -math.inf
 
 
 def test_a_job_that_must_go_alone_does_until_its_time_is_over() -> None:
