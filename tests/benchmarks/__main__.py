@@ -38,7 +38,7 @@ QUICK = {
     "waits-ontap": (*OWN[:1], "netapp_ontap", "aiohttp tasks"),
     "defaults-ontap": (*OWN[:1], "netapp_ontap"),
     "waits-cf": (*OWN, "aiohttp tasks"),
-    "defaults-cf": (*OWN[:1], "cloudfoundry-client"),
+    "defaults-cf": (*OWN, "jobsource over httpx", "cloudfoundry-client"),
 }
 """httpx with one task a job takes a minute by itself, and is left to the full runs."""
 SIZES = {"defaults-ontap": [100], "defaults-cf": [100], "idle": [20_000]}
