@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from tests.benchmarks.clients import CLIENTS
+from tests.benchmarks.clusters import clusters
 from tests.benchmarks.decoding import decoding
 from tests.benchmarks.fleet import fleets
 from tests.benchmarks.harness import Report, Server
@@ -32,6 +33,7 @@ BENCHMARKS = (
     "walk",
     "fleet",
     "trickling",
+    "clusters",
 )
 OWN = ("jobsource", "jobsource+extras")
 QUICK = {
@@ -106,6 +108,8 @@ def main() -> None:
                 gets(server, report, repeat=repeat)
             elif name == "fleet":
                 fleets(report, repeat=repeat, limit=given.limit)
+            elif name == "clusters":
+                clusters(server, report, repeat=repeat, limit=given.limit)
             elif name == "trickling":
                 tricklings(report)
             elif name == "source":
