@@ -89,9 +89,9 @@ def by_hand(jobs_each: int) -> Wait:
 
     async def wait(jobs: Jobs, urls: list[str]) -> None:
         connector = aiohttp.TCPConnector(limit=0)
-        auth = aiohttp.BasicAuth("u", "p")
+        headers = {"Authorization": aiohttp.encode_basic_auth("u", "p")}
         async with (
-            aiohttp.ClientSession(auth=auth, connector=connector) as session,
+            aiohttp.ClientSession(headers=headers, connector=connector) as session,
             asyncio.TaskGroup() as group,
         ):
             for n, url in enumerate(urls):
