@@ -17,6 +17,8 @@ from common.response.writes import StartedJobs
 from common.sources.driver import Driver
 
 JOBS = "/v3/jobs"
+FIRST_DELAY = 1.4
+"""Seconds between two polls of a job that has been running for less than 14 s."""
 RETENTION = 90 * 86_400.0
 """Seconds: the sample configuration prunes jobs after 90 days, whatever their state. Korifi stores none."""
 
@@ -29,6 +31,16 @@ class CFDriver(Driver):
     lost_write_hint: ClassVar[str] = (
         "look at the resource, or at its events (/v3/audit_events?target_guids=…): jobs cannot be listed"
     )
+
+    @classmethod
+    def default_policy(cls) -> PollPolicy:
+        """Return a policy of 1.4 s, at first, between two polls of a job.
+
+        There is a request for each poll of each job, for there is no list. Of jobs of up to 10 s this makes
+        1.3 times as many as a client that waits for 1, 2, 4 and 8 s, and learns of the last ends 6 times as
+        soon.
+        """
+        return PollPolicy(initial=FIRST_DELAY)
 
     def job_path(self, ref: JobRef) -> str:
         """Return ``/v3/jobs/{guid}``, the guid as one segment: Korifi's hold ``~`` and ``.``."""

@@ -45,7 +45,6 @@ STATES: Mapping[str, JobState] = {
 }
 """POLLING is work that was queued again, mostly while the controller polls a service broker."""
 
-LIMITS = ("limit", "remaining", "reset")
 TENTHS = 10
 """In how many steps the Cloud Controller counts down what is left."""
 MAX_COUNT = 10**15
@@ -220,8 +219,11 @@ def parse_budget(response: HttpResponse) -> Budget | None:
     limit (``middleware/base_rate_limiter.rb``, ``estimate_remaining``), so that 0 stands for up to a tenth
     left; the middle of that tenth is returned. Each of its processes counts for itself: counts may jump.
     """
-    limit, remaining, reset = (_count(response.header(f"x-ratelimit-{name}")) for name in LIMITS)
-    if limit is None or remaining is None or reset is None or limit <= 0:
+    limit = _count(response.header("x-ratelimit-limit"))
+    if limit is None or limit <= 0:  # mostly there is none
+        return None
+    remaining, reset = (_count(response.header(f"x-ratelimit-{name}")) for name in ("remaining", "reset"))
+    if remaining is None or reset is None:
         return None
     now = (response.date or datetime.now(UTC)).timestamp()
     middle = min(limit, max(0, remaining) + limit / TENTHS / 2)

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from tests.benchmarks.clients import CLIENTS
+from tests.benchmarks.clusters import clusters
 from tests.benchmarks.decoding import decoding
 from tests.benchmarks.fleet import fleets
 from tests.benchmarks.harness import Report, Server
@@ -32,13 +33,14 @@ BENCHMARKS = (
     "walk",
     "fleet",
     "trickling",
+    "clusters",
 )
 OWN = ("jobsource", "jobsource+extras")
 QUICK = {
     "waits-ontap": (*OWN[:1], "netapp_ontap", "aiohttp tasks"),
     "defaults-ontap": (*OWN[:1], "netapp_ontap"),
     "waits-cf": (*OWN, "aiohttp tasks"),
-    "defaults-cf": (*OWN[:1], "cloudfoundry-client"),
+    "defaults-cf": (*OWN, "jobsource over httpx", "cloudfoundry-client"),
 }
 """httpx with one task a job takes a minute by itself, and is left to the full runs."""
 SIZES = {"defaults-ontap": [100], "defaults-cf": [100], "idle": [20_000]}
@@ -106,6 +108,8 @@ def main() -> None:
                 gets(server, report, repeat=repeat)
             elif name == "fleet":
                 fleets(report, repeat=repeat, limit=given.limit)
+            elif name == "clusters":
+                clusters(server, report, repeat=repeat, limit=given.limit)
             elif name == "trickling":
                 tricklings(report)
             elif name == "source":

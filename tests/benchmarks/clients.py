@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ def jobsource(order: Order) -> Wait:
 def jobsource_extras(order: Order) -> Wait:
     """With the extras, all of them."""
     import_module("msgspec")
+    return _ours(order)
+
+
+def jobsource_over_httpx(order: Order) -> Wait:
+    """Without extras, and with httpx to send the requests."""
+    os.environ["JOBSOURCE_HTTP"] = "httpx"
     return _ours(order)
 
 
@@ -324,6 +331,7 @@ class Client:
 CLIENTS: dict[str, Client] = {
     "jobsource": Client(jobsource, extras=False),
     "jobsource+extras": Client(jobsource_extras),
+    "jobsource over httpx": Client(jobsource_over_httpx, extras=False),
     "netapp_ontap": Client(netapp_ontap, ("ontap",), 1_000),
     "cloudfoundry-client": Client(cloudfoundry_client, ("cf",), 1_000),
     "aiohttp tasks": Client(aiohttp_tasks),

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import json
 import resource
+import socket
 import sys
 import time
 from datetime import UTC, datetime
@@ -75,6 +76,7 @@ class Table:
         self.cpu = 0.0
         self.since = 0.0
         self._date = (0, b"")
+        self._ports: dict[int, asyncio.Task[asyncio.Server]] = {}
 
     def start(self, query: dict[str, list[str]]) -> dict[str, Any]:
         n, seed, window = int(query["n"][0]), int(query["seed"][0]), float(query["window"][0])
@@ -148,6 +150,8 @@ class Table:
         parts = urlsplit(target)
         if parts.path == "/bench/start":
             return 200, json.dumps(self.start(parse_qs(parts.query))).encode()
+        if parts.path == "/bench/ports":
+            return 200, json.dumps({"ports": self.open_ports(int(parse_qs(parts.query)["n"][0]))}).encode()
         if parts.path == "/bench/stats":
             return 200, json.dumps(self.stats()).encode()
         if parts.path == "/oauth/token":
@@ -160,6 +164,15 @@ class Table:
         return 404, b"{}"
 
     port = 0
+
+    def open_ports(self, n: int) -> list[int]:
+        """Listen on this many ports, all with the same jobs, and return them."""
+        loop = asyncio.get_running_loop()
+        while len(self._ports) < n:
+            listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+            serving = loop.create_task(loop.create_server(lambda: Line(self), sock=listening))
+            self._ports[listening.getsockname()[1]] = serving
+        return list(self._ports)[:n]
 
 
 class Line(asyncio.Protocol):

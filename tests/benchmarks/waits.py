@@ -77,9 +77,9 @@ def _goals(report: Report, rows: dict[str, Row], kind: str, n: int, interval: fl
         if name in rows:
             report.goal(f"{name}: times our {what}", ratio(rows[name], of, what), least, least=True)
 
-    def share(name: str, what: str, most: float, *, of: Row | None = own) -> None:
-        if name in rows:
-            report.goal(f"our {what} as a share of {name}", ratio(of, rows[name], what), most)
+    def share(name: str, what: str, most: float, *, of: Row | None = own, who: str = "our") -> None:
+        if name in rows and of is not None:
+            report.goal(f"{who} {what} as a share of {name}", ratio(of, rows[name], what), most)
 
     def ours(what: str, most: float, row: Row | None = own, who: str = "our") -> None:
         if row is not None:
@@ -102,8 +102,10 @@ def _goals(report: Report, rows: dict[str, Row], kind: str, n: int, interval: fl
         share("netapp_ontap", "lag_p50", 0.25)
         share("netapp_ontap", "lag_p99", 0.25)
     elif (kind, n, interval) == ("cf", 100, None):
-        share("cloudfoundry-client", "lag_p99", 0.25)
-        share("cloudfoundry-client", "requests", 1.6)
+        share("cloudfoundry-client", "lag_p99", 0.2)
+        share("cloudfoundry-client", "requests", 1.5)
+        share("cloudfoundry-client", "cpu", 0.7)
+        share("cloudfoundry-client", "cpu", 1.5, of=rows.get(f"{OWN} over httpx"), who="over httpx our")
     elif (kind, n, interval) == ("cf", 1_000, 1.0):
         share("aiohttp tasks", "cpu", 1.5, of=extras)
         ours("lag_p99", 1.2, extras, "with the extras our")

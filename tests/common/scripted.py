@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from cfjobs import CFJobs
-from common import Bearer, Job, SourceOptions
+from common import Bearer, Job, PollPolicy, SourceOptions
 from tests.common.virtual import HANGS
 
 ENDPOINT = "https://api.example.org"
@@ -140,8 +140,9 @@ class _Stream(httpx.AsyncByteStream):
 
 
 def source(script: httpx.AsyncBaseTransport, **options: Unpack[SourceOptions]) -> CFJobs:
-    """A source whose server plays this script."""
+    """A source whose server plays this script, and which polls as a `PollPolicy` without arguments says."""
     options.setdefault("transport", script)
+    options.setdefault("policy", PollPolicy())
     return CFJobs(ENDPOINT, auth=Bearer(TOKEN), **options)
 
 

@@ -180,7 +180,7 @@ async def test_a_job_that_was_seen_and_is_forgotten_is_gone(system: System) -> N
         rig.forget(job)
         with pytest.raises(JobGone) as caught:
             await anext(watch)
-        assert anyio.current_time() == about(1 + 15)
+        assert anyio.current_time() == about(rig.member.policy.initial + 15)
     assert caught.value.ref == rig.member.ref(job)
     assert caught.value.job is not None
     assert caught.value.job.state is RUNNING

@@ -10,7 +10,17 @@ from typing import Any, Literal
 import anyio
 import attrs
 
-from common import Job, JobLike, JobsError, PollPolicy, as_completed, from_dict, to_dict, wait_all
+from common import (
+    Job,
+    JobLike,
+    JobsError,
+    JobSet,
+    PollPolicy,
+    as_completed,
+    from_dict,
+    to_dict,
+    wait_all,
+)
 from common.sources.http import HttpSource
 from tests.common.scripted import outcome
 from tests.faults.chaos.recording_transport import CALLER
@@ -33,15 +43,17 @@ Call = Literal[
     "first_failure",
     "as_completed",
     "as_completed_half",
+    "job_set",
 ]
 """How jobs are waited for.
 
 ``slow_watch`` is a watch with pauses between its steps, ``first`` and ``first_failure`` are `wait_all` with
-that ``return_when``, and ``as_completed_half`` leaves `as_completed` after half of the outcomes.
+that ``return_when``, and ``as_completed_half`` leaves `as_completed` after half of the outcomes. ``job_set``
+is a `JobSet` that grows and shrinks, and another one that goes on from its checkpoint after half of them.
 """
 CALLS: Sequence[Call] = (
     *("wait", "wait", "wait", "watch", "slow_watch"),
-    *("wait_all", "as_completed", "first", "first_failure", "as_completed_half"),
+    *("wait_all", "as_completed", "first", "first_failure", "as_completed_half", "job_set", "job_set"),
 )
 """Each is chosen as often as it is listed."""
 SINGLE_JOB = frozenset({"wait", "watch", "slow_watch"})
@@ -180,12 +192,32 @@ async def _call(source: HttpSource, run: WaitRun) -> None:
         case "first" | "first_failure":
             for result in await wait_all(source, jobs, check=False, return_when=plan.call, **options):
                 run.record(result)
+        case "job_set":
+            await _run_set(source, run, options)
         case _:
             async with as_completed(source, jobs, **options) as completed:
                 async for ended in completed:
                     run.record(ended)
                     if plan.call == "as_completed_half" and len(run.outcomes) * 2 >= len(jobs):
                         break
+
+
+async def _run_set(source: HttpSource, run: WaitRun, options: dict[str, Any]) -> None:
+    first, *others = run.plan.jobs.values()
+    async with JobSet(source, [first], **options) as jobs:
+        for job in (first, *others):
+            jobs.add(job)
+        assert jobs.discard(first)
+        jobs.close()
+        # Deadlines are kept as times of day, which are not the same in each run of a seed.
+        most = len(others) // 2 if run.plan.timeout is None else len(jobs)
+        while len(run.outcomes) < most:
+            run.record(await anext(jobs))
+        checkpoint = json.dumps(jobs.checkpoint())
+    async with JobSet(source, checkpoint=json.loads(checkpoint), **options) as jobs:
+        jobs.close()
+        async for ended in jobs:
+            run.record(ended)
 
 
 async def _watch_to_end(source: HttpSource, run: WaitRun, options: dict[str, Any]) -> Job:
