@@ -198,11 +198,7 @@ class Poller:
 
     def waiters_of(self, tasks: WaiterTasks, ref: JobRef | None = None) -> list[Waiter]:
         """Return the waiters that these tasks work for, in the order of their jobs; of one job, if named."""
-        if ref is None:
-            jobs = list(self._jobs.values())
-        else:
-            job = self._jobs.get(_key(ref))
-            jobs = [] if job is None else [job]
+        jobs = self._jobs.values() if ref is None else filter(None, [self._jobs.get(_key(ref))])
         return [waiter for job in jobs for waiter in job.waiters if waiter.tasks is tasks]
 
     def leave(self, driver: Waiter) -> None:

@@ -206,13 +206,13 @@ def clusters(server: Server, report: Report, *, repeat: int, limit: float) -> No
         for name, most in GOALS.items():
             report.goal(f"{systems:,} clusters: CPU of {name} beside {PEER}", rows[name]["cpu ratio"], most)
         report.goal(f"{systems:,} clusters: our lag_p99", rows["jobsource"].get("lag_p99"), 1.2)
-    found = python("-m", "tests.benchmarks.clusters", "memory", "500", server.url, limit=limit)
+    memory = python("-m", "tests.benchmarks.clusters", "memory", "500", server.url, limit=limit)
     report.table(
         "A source, traced bytes: as it is made, and with one kept connection",
-        [{"what": "a source", **found}],
+        [{"what": "a source", **memory}],
         {"what": str, "made_bytes": fixed(0), "asked_bytes": fixed(0)},
     )
-    report.goal("bytes of a source with one kept connection", found.get("asked_bytes"), 20_000)
+    report.goal("bytes of a source with one kept connection", memory.get("asked_bytes"), 20_000)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from common import JobRef, PollPolicy
 from common.polling.deadlines import Deadlines
 from common.polling.policy import WaitRules
 from common.polling.schedule import MAX_SKIPPED, MAX_STALE, PollQueue
-from common.polling.waiters import PolledJob, Waiter
+from common.polling.waiters import PolledJob, PollRequest, Waiter
 
 COST = 40
 """Bytes that one id takes of a request for many."""
@@ -37,6 +37,10 @@ def queue(**dues: float) -> tuple[PollQueue, dict[str, PolledJob]]:
     for name, due in dues.items():
         made.put(jobs[name], due)
     return made, jobs
+
+
+def send(job: PolledJob) -> None:
+    job.in_flight = PollRequest(1, [job], job.waiters[0], ROOM, 1)
 
 
 def names(batch: list[PolledJob]) -> list[str]:
@@ -86,7 +90,7 @@ def test_a_job_that_is_not_to_be_asked_about_takes_no_room() -> None:
 
 def test_a_job_whose_request_is_under_way_is_not_asked_about() -> None:
     made, jobs = queue(a=1.0, b=2.0)
-    jobs["a"].in_flight = True
+    send(jobs["a"])
     assert taken(made, 5.0) == [["b"]]
 
 
@@ -229,7 +233,7 @@ def test_what_is_left_after_pruning_is_in_order_and_what_is_under_way_is_not_lef
     for _ in range(6):
         for job in jobs:
             made.put(job, order.random())
-    jobs[7].in_flight = True
+    send(jobs[7])
     made.prune(60)
     assert len(made) == 59
     expected = sorted((job for job in jobs if not job.in_flight), key=lambda job: job.due)
