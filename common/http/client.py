@@ -300,11 +300,13 @@ class ApiClient:
             raise UsageError("the source is closed: make a new one, or close it later")
         if self._options.http is not None and self._options.http.is_closed:
             raise UsageError("the client given as http= is closed: keep it open for as long as its source")
-        if self._state is None or not self._state.backend.on_current_loop:
+        state = self._state
+        if state is None or not state.backend.on_current_loop:
             # ``fast_acquire``: a request has enough other checkpoints, and needs none to enter the limiter.
             limiter = anyio.Semaphore(self._options.concurrency, fast_acquire=True)
-            self._state = _LoopState(self._backends.own(), limiter)
-        return self._state
+            # Returned as it is: meanwhile a loop in another thread may have put its own in its place.
+            self._state = state = _LoopState(self._backends.own(), limiter)
+        return state
 
     def _backend_for(self, url: str) -> HttpBackend:
         state, parts, options = self._loop_state(), urlsplit(url), self._options

@@ -124,17 +124,17 @@ class LoopThrottle:
     def __init__(self, max_in_flight: int, retry_after_cap: float) -> None:
         self.max_in_flight = max_in_flight
         self._limits = max_in_flight, retry_after_cap
-        self._loop: object = None
-        self._throttle = Throttle(*self._limits)
+        self._current: tuple[object, Throttle] = (None, Throttle(*self._limits))
 
     def current(self) -> Throttle:
         """Return the throttle of the running event loop."""
-        loop = current_token().native_token
-        if loop is not self._loop:
-            if self._loop is not None:
-                self._throttle = Throttle(*self._limits)
-            self._loop = loop
-        return self._throttle
+        running = current_token().native_token
+        loop, throttle = self._current  # read and written at once: another loop's thread may be doing it too
+        if loop is not running:
+            if loop is not None:
+                throttle = Throttle(*self._limits)
+            self._current = running, throttle
+        return throttle
 
     def on_success(self) -> None:
         """See `Throttle.on_success`."""

@@ -70,8 +70,7 @@ class BaseSource(AsyncContext):
         self._retention = retention
         self._poller: Poller | None = None
         self._closed = False
-        self._last_arguments: tuple[object, ...] = ()
-        self._last_spec: WaitSpec | None = None
+        self._last_spec: tuple[tuple[object, ...], WaitSpec] | None = None
 
     @property
     def observer(self) -> Observer | None:
@@ -273,8 +272,9 @@ class BaseSource(AsyncContext):
         # Thousands of waits with the same arguments share the object that holds them.
         sharable = until is None and resolve_gone is None and not isinstance(timeout, bool)
         arguments = (timeout, on_cancel, self.policy if policy is None else policy)
-        if sharable and arguments == self._last_arguments and self._last_spec is not None:
-            return self._last_spec
+        last = self._last_spec  # one attribute for both: a loop in another thread may set it meanwhile
+        if sharable and last is not None and arguments == last[0]:
+            return last[1]
         if on_cancel not in ("leave", "cancel"):
             raise UsageError("on_cancel= must be 'leave' or 'cancel'")
         if on_cancel == "cancel" and Capability.CANCEL not in self.capabilities:
@@ -297,5 +297,5 @@ class BaseSource(AsyncContext):
             retention=self._retention,
         )
         if sharable:
-            self._last_arguments, self._last_spec = arguments, spec
+            self._last_spec = arguments, spec
         return spec

@@ -49,7 +49,9 @@ class Stack:
             context = ssl.create_default_context(cafile=ca) if self.tls else False
             limits = library.Limits(max_connections=CONCURRENCY)
             async with (
-                library.AsyncClient(verify=context, limits=limits, trust_env=False) as client,
+                library.AsyncClient(
+                    verify=context, limits=limits, proxy=proxy if self.proxied else None, trust_env=False
+                ) as client,
                 OntapJobs(url, http=client, **keywords) as source,
             ):
                 yield source
@@ -70,6 +72,8 @@ PLAIN = (
     Stack("own-httpx", client="httpx"),
     Stack("own-httpx2", client="httpx2"),
     Stack("proxy", "httpx", proxied=True),
+    Stack("own-httpx-proxy", client="httpx", proxied=True),
+    Stack("own-httpx2-proxy", client="httpx2", proxied=True),
 )
 STACKS = tuple(
     attrs.evolve(stack, name=f"{stack.name}{'-tls' * tls}", tls=tls)

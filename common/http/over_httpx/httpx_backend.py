@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from types import ModuleType
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ from sniffio import current_async_library
 from common.http.backend import HttpFailure, HttpRequest, HttpResult, header_texts, read_response
 from common.http.over_httpx.handshakes import ConnectionTrace
 from common.http.over_httpx.leftovers import end_if_leftovers, on_h11
+from common.http.over_httpx.loop_end import ClosedWithLoop
+from common.http.over_httpx.pools import release_places
 from common.http.over_httpx.request_body import request_body
 from common.http.selection import may_use_proxy
 from common.http.tls import tls_context
@@ -53,6 +56,7 @@ class HttpxBackend:
         # pool occupied for good, since it breaks a shielded checkpoint of httpcore's lock. In a child task
         # only anyio's own cancellation arrives, which does no harm. It costs some 25 µs a request.
         self._in_memory = in_memory
+        self._closed_with_loop = ClosedWithLoop(client) if owned and not in_memory else None
         self._in_child_task = not in_memory and current_async_library() == "asyncio"
 
     @classmethod
@@ -76,11 +80,15 @@ class HttpxBackend:
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the caller's."""
-        if self._owned:
+        if self._closed_with_loop is not None:
+            await self._closed_with_loop.aclose()
+        elif self._owned:
             await self._client.aclose()
 
     async def send(self, request: HttpRequest) -> HttpResult | HttpFailure:
         """Send a request and read the response. Raise `DecodeError` for a body that cannot be read."""
+        if self._closed_with_loop is not None:
+            await self._closed_with_loop.attach()
         if not self._in_child_task:
             return await self._send(request)
         results: list[HttpResult | HttpFailure] = []
@@ -133,13 +141,16 @@ class HttpxBackend:
         return HttpResult(result, response.request.headers)
 
     async def _response(self, built: Any) -> Any:
-        # A client of ours always has a place for the request, and waits for nothing before it connects.
-        with anyio.CancelScope(
-            shield=self._owned and not self._in_memory and not self._auth.get("auth")
-        ) as scope:
-            if not self._in_memory:
+        send = partial(self._client.send, built, stream=True, follow_redirects=False, **self._auth)
+        if self._in_memory:
+            return await send()
+        try:
+            with anyio.CancelScope() as scope:
                 built.extensions["trace"] = ConnectionTrace(self._client, scope).follow
-            return await self._client.send(built, stream=True, follow_redirects=False, **self._auth)
+                return await send()
+        except BaseException:
+            await release_places(self._client)
+            raise
         raise AssertionError("nobody cancels this scope")
 
     def _request(self, request: HttpRequest) -> Any:

@@ -1,4 +1,4 @@
-"""Requests over aiohttp: what is sent, how responses are read, and sources that nobody closes."""
+"""Requests over our own connections: what is sent, how responses are read, sources that nobody closes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import json
 import logging
 import ssl
 import sys
-import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -34,6 +33,7 @@ from common.response.body import MAX_BODY
 from ontapjobs import Bearer, OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.common.http.dripping_server import check_a_dripping_server
+from tests.common.http.hung_up import hung_up
 from tests.loopback import Loopback, raw, server_tls
 
 AUTH = ("admin", "hunter2")
@@ -557,14 +557,6 @@ async def test_a_source_dropped_in_a_running_loop_hangs_up() -> None:
         del source
         gc.collect()
         assert await anyio.to_thread.run_sync(hung_up, server)
-
-
-def hung_up(server: Loopback) -> bool:
-    """Whether no connection is left, within a few seconds."""
-    end = time.monotonic() + 5
-    while server._lines and time.monotonic() < end:
-        time.sleep(0.01)
-    return not server._lines
 
 
 def test_a_source_dropped_in_another_thread_than_its_loops_closes_its_connections() -> None:

@@ -1,0 +1,144 @@
+"""Event loops that end before a source is closed: its connections over httpx end with them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+
+from common.http.selection import BACKEND_VARIABLE
+from ontapjobs import ClientCredentials, OntapJobs
+from tests.common.http.hung_up import hung_up
+from tests.loopback import Loopback, raw, server_tls
+
+AUTH = ("admin", "hunter2")
+JOB = {"uuid": "j1", "state": "success"}
+Run = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def over_httpx(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
+    """Over httpx; what is left open is an error, a ResourceWarning at the latest when it is collected."""
+    monkeypatch.setenv(BACKEND_VARIABLE, "httpx")
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def server() -> Generator[Loopback, None, None]:
+    with Loopback(lambda *_: raw(JOB)) as loopback:
+        yield loopback
+
+
+def on_uvloop(call: Callable[[], Any]) -> Any:
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(call())
+
+
+def on_a_loop_that_is_closed_at_once(call: Callable[[], Any]) -> Any:
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(call())
+    finally:
+        loop.close()
+
+
+RUNS: dict[str, Run] = {
+    "asyncio": partial(anyio.run, backend="asyncio"),
+    "trio": partial(anyio.run, backend="trio"),
+    "uvloop": on_uvloop,
+}
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_connections_are_closed_with_the_loop_that_they_belong_to(run: Run, server: Loopback) -> None:
+    source = OntapJobs(server.url, auth=AUTH)
+
+    async def once() -> bool:
+        assert (await source.get("j1")).succeeded
+        return not hung_up(server, within=0.0)
+
+    for _ in range(3):
+        assert run(once)  # open while the loop runs
+        assert hung_up(server)
+    assert server.connections == 3
+
+
+def test_so_they_are_over_tls_and_to_a_token_endpoint(ca: str, key: str) -> None:
+    token = {"access_token": "t1", "token_type": "bearer", "expires_in": 3600}
+    with (
+        Loopback(lambda *_: raw(JOB), tls=server_tls(ca, key)) as api,
+        Loopback(lambda *_: raw(token), tls=server_tls(ca, key)) as tokens,
+    ):
+        auth = ClientCredentials(f"{tokens.url}/token", "id", "secret")
+        source = OntapJobs(api.url, auth=auth, verify=ca)
+        for run in (RUNS["asyncio"], RUNS["trio"]):
+            assert run(lambda: source.get("j1")).succeeded
+            assert hung_up(api)
+            assert hung_up(tokens)
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_those_of_a_loop_that_was_closed_without_a_word_are_closed_at_the_next_use(
+    run: Run, server: Loopback
+) -> None:
+    source = OntapJobs(server.url, auth=AUTH)
+    on_a_loop_that_is_closed_at_once(lambda: source.get("j1"))
+    run(source.aclose)
+    assert hung_up(server)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("tls", [False, True])
+async def test_those_of_a_source_that_was_dropped_are_closed_by_the_running_loop(
+    tls: bool, ca: str, key: str
+) -> None:
+    with Loopback(lambda *_: raw(JOB), tls=server_tls(ca, key) if tls else None) as server:
+        source = OntapJobs(server.url, auth=AUTH, verify=ca)
+        await source.get("j1")
+        del source
+        gc.collect()
+        assert await anyio.to_thread.run_sync(hung_up, server)
+
+
+@pytest.mark.parametrize("other", RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_a_source_that_is_used_on_two_loops_by_turns_closes_what_it_leaves(
+    run: Run, other: Run, server: Loopback
+) -> None:
+    source = OntapJobs(server.url, auth=AUTH)
+    turns = threading.Barrier(2, timeout=20.0)
+
+    async def by_turns(begins: bool) -> None:
+        for turn in range(6):
+            if (turn % 2 == 0) is begins:
+                assert (await source.get("j1")).succeeded
+            turns.wait()  # holds the loop, which stays open all the same
+        if begins:
+            await source.aclose()
+
+    thread = threading.Thread(target=other, args=(partial(by_turns, False),))
+    thread.start()
+    run(partial(by_turns, True))
+    thread.join()
+    assert hung_up(server)
+    assert server.connections == 6
+
+
+def test_a_client_of_the_caller_is_left_alone(server: Loopback) -> None:
+    async def main() -> bool:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await OntapJobs(server.url, auth=AUTH, http=client).get("j1")
+            await asyncio.get_running_loop().shutdown_asyncgens()
+            return client.is_closed
+
+    assert not asyncio.run(main())
