@@ -12,6 +12,9 @@ from common.response.body import read_bounded
 from common.response.http_response import HttpResponse
 from common.response.redaction import secrets_in
 
+STEP = 64
+"""So many parts of a response, however small, or KiB of it are read at a stretch."""
+
 
 @attrs.frozen(repr=False)
 class HttpRequest:
@@ -61,6 +64,21 @@ class HttpFailure:
     """Whether a connection that was open broke."""
     closed: bool = False
     """Whether the client was closed in the meantime."""
+
+
+class StepBudget:
+    """How much of one response is read before other tasks get their turn."""
+
+    def __init__(self) -> None:
+        self._left = STEP
+
+    def spend(self, size: int) -> bool:
+        """Count a part of so many bytes. Return whether it is time for a checkpoint."""
+        self._left -= 1 + size // 1024
+        if self._left > 0:
+            return False
+        self._left = STEP
+        return True
 
 
 class TlsMismatch(ConnectionError):

@@ -29,6 +29,7 @@ from common.http.backend import (
     HttpFailure,
     HttpRequest,
     HttpResult,
+    StepBudget,
     TlsMismatch,
     length_disputed,
     read_response,
@@ -39,8 +40,6 @@ from common.options import Options
 
 MAX_HEAD = 128 * 1024
 """Bytes of a response's head: the warnings of a Cloud Foundry job are in a header."""
-EVENTS_A_STEP = 64
-"""After so many parts of one response other tasks get their turn: tiny chunks must not hold the loop."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -158,7 +157,7 @@ class _Exchange:
         self._protocol.send(h11.EndOfMessage())
         self._data = (sent or b"") + content
         self._connection: Connection | None = None
-        self._events = 0
+        self._budget = StepBudget()
         self._began = False
         self._length_disputed = False
         self.reusable = False
@@ -191,8 +190,7 @@ class _Exchange:
         raise StopAsyncIteration
 
     async def _next_event(self) -> object:
-        self._events += 1
-        if self._events % EVENTS_A_STEP == 0:
+        if self._budget.spend(0):
             await anyio.lowlevel.checkpoint()
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             if self._connection is None:
@@ -203,6 +201,8 @@ class _Exchange:
             if not self._began and data[0] in TLS_RECORDS:
                 raise TlsMismatch("the response is a TLS record")
             self._began = True
+            if self._budget.spend(len(data)):
+                await anyio.lowlevel.checkpoint()
             self._protocol.receive_data(data)
         return event
 

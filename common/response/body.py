@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
+
+import anyio.lowlevel
 
 from common.model.errors import DecodeError
 
 MAX_BODY = 16 * 1024 * 1024
 """The limit in bytes of a body, inflated: 16 MiB."""
+PART = 1024 * 1024
+"""So many bytes of a body are inflated at a stretch: 1 MiB, which takes a few milliseconds."""
 ACCEPT_ENCODING = "gzip, deflate"
 """The content encodings that `read_bounded` can inflate."""
 
@@ -35,11 +39,13 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
     left, received = limit, 0
     async for chunk in chunks:
         received += len(chunk)
-        data = chunk if inflate is None else inflate(chunk, left + 1)
-        left -= len(data)
-        if left < 0 or received > limit:
-            raise DecodeError(f"the response is larger than {limit} bytes", transient=True)
-        parts.append(data)
+        for part in (chunk,) if inflate is None else inflate.parts(chunk, left + 1):
+            left -= len(part)
+            if left < 0 or received > limit:
+                raise DecodeError(f"the response is larger than {limit} bytes", transient=True)
+            parts.append(part)
+            if len(part) >= PART:
+                await anyio.lowlevel.checkpoint()  # a few bytes may inflate to many
     if inflate is not None and not inflate.complete:
         raise DecodeError("the compressed response ends early", transient=True)
     return b"".join(parts)
@@ -58,23 +64,24 @@ class _Inflate:
         """Whether the stream may end here: before its first byte, or after a whole member."""
         return self._stream.eof or not self._begun
 
-    def __call__(self, chunk: bytes, limit: int) -> bytes:
-        """Return at most ``limit`` bytes, inflated. Raise `DecodeError` for what cannot be inflated."""
-        parts: list[bytes] = []
+    def parts(self, chunk: bytes, limit: int) -> Iterator[bytes]:
+        """Return at most ``limit`` bytes of what a chunk inflates to, in parts of at most `PART` bytes.
+
+        Raise `DecodeError` for what cannot be inflated.
+        """
         while chunk and limit > 0:
             if self._stream.eof:
                 chunk = chunk.lstrip(b"\0")  # padding after the last member, which gzip accepts too
                 if not chunk:
-                    break
+                    return
                 self._stream = zlib.decompressobj(self._window)
             self._begun = True
             try:
-                part = self._stream.decompress(chunk, limit)
+                part = self._stream.decompress(chunk, min(PART, limit))
             except zlib.error:
                 raise DecodeError(
                     "the response is declared as compressed, but cannot be inflated", transient=True
                 ) from None
-            parts.append(part)
+            yield part
             limit -= len(part)
-            chunk = self._stream.unused_data
-        return b"".join(parts)
+            chunk = self._stream.unconsumed_tail or self._stream.unused_data

@@ -11,11 +11,19 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.lowlevel
 from anyio.lowlevel import current_token
 from sniffio import current_async_library
 
-from common.http.backend import HttpFailure, HttpRequest, HttpResult, header_texts, read_response
-from common.http.over_httpx.handshakes import ConnectionTrace
+from common.http.backend import (
+    HttpFailure,
+    HttpRequest,
+    HttpResult,
+    StepBudget,
+    header_texts,
+    read_response,
+)
+from common.http.over_httpx.handshakes import CLOSE_GRACE, ConnectionTrace
 from common.http.over_httpx.leftovers import end_if_leftovers, on_h11
 from common.http.over_httpx.loop_end import ClosedWithLoop
 from common.http.over_httpx.pools import release_places
@@ -126,7 +134,7 @@ class HttpxBackend:
             request.library_headers.append(built.headers)
             response = await self._response(built)
             try:
-                result = await (_read_in_memory if self._in_memory else _read_streamed)(response)
+                result = await (_read_in_memory if self._in_memory else read_streamed)(response)
             finally:
                 await response.aclose()
         except self._library.HTTPStatusError as error:
@@ -231,7 +239,8 @@ async def _read_in_memory(response: Any) -> HttpResponse:
         return await read_response(response.status_code, response.headers.raw, chunks)
 
 
-async def _read_streamed(response: Any) -> HttpResponse:
+async def read_streamed(response: Any) -> HttpResponse:
+    """Return a complete response of a connection, which can be used again unless more came behind it."""
     if response.is_stream_consumed:  # a mock transport's response, read and inflated when it was made
         return _buffered_response(response, await response.aread())
     chunks = _Chunks(response.stream)
@@ -242,7 +251,8 @@ async def _read_streamed(response: Any) -> HttpResponse:
         return result
     finally:
         if not chunks.finished:
-            await chunks.end(response)
+            with anyio.move_on_after(CLOSE_GRACE, shield=True):
+                await chunks.end(response)
 
 
 class _Chunks:
@@ -253,6 +263,7 @@ class _Chunks:
 
     def __init__(self, stream: Any) -> None:
         self._iterator: Any = aiter(stream)
+        self._budget = StepBudget()
         self.finished = False
         """Whether nothing is left to iterate over."""
         self.complete = False
@@ -281,6 +292,8 @@ class _Chunks:
             self.finished = True
             self.complete = isinstance(error, StopAsyncIteration)
             raise
+        if self._budget.spend(len(chunk)):
+            await anyio.lowlevel.checkpoint()
         return chunk
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -14,11 +15,12 @@ import h11
 import pytest
 
 from common.http import connection as connections
-from common.http.backend import HttpFailure, HttpRequest, HttpResult, TlsMismatch
+from common.http.backend import STEP, HttpFailure, HttpRequest, HttpResult, TlsMismatch
 from common.http.connection import Connection
-from common.http.h11_backend import EVENTS_A_STEP, MAX_HEAD, H11Backend
+from common.http.h11_backend import MAX_HEAD, H11Backend
 from common.options import Options
 from tests.loopback import Loopback, raw, server_tls
+from tests.turns import counted
 
 pytestmark = pytest.mark.anyio
 
@@ -193,12 +195,12 @@ async def test_a_body_may_begin_as_a_tls_record_does(monkeypatch: pytest.MonkeyP
 
 
 class AllAtOnce:
-    """A connection on which a whole response is there already."""
+    """A connection on which whole responses are there already, to be read in pieces of so many bytes."""
 
     expires_at = 0.0
 
-    def __init__(self, response: bytes) -> None:
-        self._response = response
+    def __init__(self, response: bytes, size: int = 1_000_000) -> None:
+        self._pieces = itertools.cycle(response[at : at + size] for at in range(0, len(response), size))
 
     def is_clean(self) -> bool:
         return True
@@ -207,38 +209,33 @@ class AllAtOnce:
         assert data
 
     async def receive(self) -> bytes:
-        return self._response
+        return next(self._pieces)
 
     def close(self) -> None:
         pass
 
 
-async def test_a_body_of_tiny_chunks_gives_other_tasks_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    chunks = 50 * EVENTS_A_STEP
+@pytest.mark.parametrize(
+    ("chunk", "count", "size"),
+    [(1, 50 * STEP, 1_000_000), (4096, 50 * STEP // 4, 4096)],
+    ids=["tiny", "large"],
+)
+async def test_a_body_in_chunks_gives_other_tasks_their_turns(
+    chunk: int, count: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    turns = 0
+    body = (b"%x\r\n" % chunk + b"x" * chunk + b"\r\n") * count + b"0\r\n\r\n"
 
     async def open_it(*where: Any) -> AllAtOnce:
         del where
-        return AllAtOnce(head + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n")
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            await anyio.lowlevel.checkpoint()
-            turns += 1
+        return AllAtOnce(head + body, size)
 
     monkeypatch.setattr(Connection, "open", open_it)
-    async with backend_of("http://h") as backend, anyio.create_task_group() as group:
-        group.start_soon(others)
-        await anyio.lowlevel.checkpoint()
-        before = turns
+    async with backend_of("http://h") as backend, counted() as others:
         result = await backend.send(get("http://h"))
-        turns -= before
         assert isinstance(result, HttpResult)
-        assert result.response.body == b"x" * chunks
-        group.cancel_scope.cancel()
-    assert 48 <= turns <= 60
+        assert result.response.body == b"x" * chunk * count
+        assert 48 <= others.count <= 90
 
 
 # --- which connection comes next

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from common.model.errors import DecodeError
-from common.response.body import ACCEPT_ENCODING, MAX_BODY, read_bounded
+from common.response.body import ACCEPT_ENCODING, MAX_BODY, PART, read_bounded
+from tests.turns import counted
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +87,13 @@ async def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1_000_000
+
+
+async def test_a_bomb_gives_other_tasks_their_turns_while_it_inflates() -> None:
+    async with counted() as others:
+        with pytest.raises(DecodeError, match="larger"):
+            await read_bounded(Chunks(gzip.compress(bytes(MAX_BODY + 1)), 100_000), "gzip")
+        assert others.count > MAX_BODY // PART // 2
 
 
 @pytest.mark.parametrize(("encoding", "pack"), CODERS)
