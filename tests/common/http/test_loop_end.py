@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -39,7 +40,8 @@ def server() -> Generator[Loopback, None, None]:
 
 
 def on_uvloop(call: Callable[[], Any]) -> Any:
-    uvloop = pytest.importorskip("uvloop")
+    import uvloop  # lazily: it is not for every platform
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(call())
 
@@ -55,8 +57,9 @@ def on_a_loop_that_is_closed_at_once(call: Callable[[], Any]) -> Any:
 RUNS: dict[str, Run] = {
     "asyncio": partial(anyio.run, backend="asyncio"),
     "trio": partial(anyio.run, backend="trio"),
-    "uvloop": on_uvloop,
 }
+if find_spec("uvloop") is not None:
+    RUNS["uvloop"] = on_uvloop
 
 
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
