@@ -151,7 +151,7 @@ class SystemUnderTest:
             case _:
                 source = CFJobs("https://api.example.org", auth=auth, **options)
         async with source:
-            source._current_poller()._executor._random.seed(self.seed)
+            source._current_poller().executor._random.seed(self.seed)
             yield source
 
     def _store_refresh_token(self, token: str) -> None:
