@@ -80,7 +80,7 @@ def lowest(session: nox.Session) -> None:
 def quick(session: nox.Session) -> None:
     """Run all but the tests that are marked slow, within a minute: what to run while writing."""
     session.install("-e", ".[all]", *group("test"))
-    # What pytest makes of the tests' assertions is kept for the next run, whatever the user's environment says.
+    # What pytest makes of the tests' assertions is kept for the next run, whatever the environment says.
     env = {"PYTHONDONTWRITEBYTECODE": ""}
     session.run("pytest", *PARALLEL, "-m", "not slow", *session.posargs, env=env)
 

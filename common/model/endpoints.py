@@ -57,7 +57,7 @@ def split_endpoint(endpoint: str) -> tuple[str, str]:
     return f"{scheme}://{host}", f"/{path}" if slash else ""
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=4096)
 def _read_origin(text: str) -> str:
     if any(ord(c) <= 32 or ord(c) == 127 for c in text):
         raise UsageError(

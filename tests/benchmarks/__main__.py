@@ -15,6 +15,7 @@ from tests.benchmarks.fleet import fleets
 from tests.benchmarks.harness import Report, Server
 from tests.benchmarks.idle import idle
 from tests.benchmarks.imports import imports
+from tests.benchmarks.sets import set_members, sets
 from tests.benchmarks.single import gets, sources
 from tests.benchmarks.trickling import tricklings
 from tests.benchmarks.waits import waits
@@ -25,6 +26,8 @@ BENCHMARKS = (
     "defaults-ontap",
     "waits-cf",
     "defaults-cf",
+    "sets",
+    "members",
     "idle",
     "decode",
     "import",
@@ -43,7 +46,13 @@ QUICK = {
     "defaults-cf": (*OWN, "jobsource over httpx", "cloudfoundry-client"),
 }
 """httpx with one task a job takes a minute by itself, and is left to the full runs."""
-SIZES = {"defaults-ontap": [100], "defaults-cf": [100], "idle": [20_000]}
+SIZES = {
+    "defaults-ontap": [100],
+    "defaults-cf": [100],
+    "idle": [20_000],
+    "sets": [10_000],
+    "members": [20_000],
+}
 
 
 def arguments() -> argparse.Namespace:
@@ -58,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--full", action="store_true", help="N = 1 to 10,000 (idle: 100,000), all peers, five runs"
     )
+    parser.add_argument("--former", metavar="COMMIT", help="whose packages to measure beside ours (sets)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON lines there")
     return parser.parse_args()
 
@@ -69,6 +79,8 @@ def sizes(name: str, given: argparse.Namespace) -> list[int]:
         return [1, 100, 1_000, 10_000]
     if given.full and name == "idle":
         return [10_000, 100_000]
+    if given.full and name == "members":
+        return [100_000]
     return SIZES.get(name, [1_000])
 
 
@@ -98,6 +110,12 @@ def main() -> None:
                         limit=given.limit,
                         seed=given.seed,
                     )
+            elif name == "sets":
+                for n in sizes(name, given):
+                    sets(server, report, n=n, repeat=repeat, limit=given.limit, former=given.former)
+            elif name == "members":
+                for n in sizes(name, given):
+                    set_members(report, n=n, limit=given.limit)
             elif name == "idle":
                 idle(server, report, sizes=sizes(name, given), limit=given.limit * 3)
             elif name == "decode":

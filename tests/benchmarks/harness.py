@@ -35,19 +35,22 @@ def keep_to(core: int) -> Callable[[], None] | None:
     return lambda: os.sched_setaffinity(0, {pinned[core]})
 
 
-def environment() -> dict[str, str]:
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+def environment(packages: Path = ROOT) -> dict[str, str]:
+    paths = [str(packages), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "NO_PROXY": "*"}
 
 
-def python(*arguments: str, limit: float) -> Row:
-    """The JSON that a process on the clients' core prints last. Says why where there is none."""
+def python(*arguments: str, limit: float, packages: Path = ROOT) -> Row:
+    """The JSON that a process on the clients' core prints last. Says why where there is none.
+
+    ``packages`` is the tree that it imports from.
+    """
     try:
         done = subprocess.run(
             [sys.executable, *arguments],
             preexec_fn=keep_to(1),  # no thread of ours runs meanwhile
-            env=environment(),
-            cwd=ROOT,
+            env=environment(packages),
+            cwd=packages,
             capture_output=True,
             text=True,
             timeout=limit,

@@ -139,7 +139,7 @@ async def instant(n: int, _url: str) -> Row:
     cpu = time.process_time()
     jobs.gate.set()
     began = time.monotonic()
-    await _answers(jobs, n)
+    await await_answers(jobs, n)
     row["first_us"] = (time.process_time() - cpu) / n * 1e6
     row["bytes"] = (resident() - before) / n
     cpu, at = time.process_time(), time.monotonic()
@@ -147,7 +147,7 @@ async def instant(n: int, _url: str) -> Row:
     row["quiet_cpu_share"] = (time.process_time() - cpu) / (time.monotonic() - at)
     row["in_time"] = time.monotonic() < began + interval
     cpu = time.process_time()
-    await _answers(jobs, 2 * n)
+    await await_answers(jobs, 2 * n)
     row["tick_us"] = (time.process_time() - cpu) / n * 1e6
     jobs.state = JobState.SUCCEEDED
     cpu = time.process_time()
@@ -174,7 +174,7 @@ async def ontap(n: int, url: str) -> Row:
 
         before, cpu = resident(), time.process_time()
         tasks = _begin(n, caller)
-        await _answers(driver, n)
+        await await_answers(driver, n)
         row: Row = {"first_us": (time.process_time() - cpu) / n * 1e6}
         row["bytes"] = (resident() - before) / n
         for task in tasks:
@@ -191,7 +191,7 @@ def _begin(n: int, caller: Any) -> list[asyncio.Task[None]]:
     return [start(index) for index in range(n)]
 
 
-async def _answers(counted: InstantJobs | CountedDriver, n: int) -> None:
+async def await_answers(counted: InstantJobs | CountedDriver, n: int) -> None:
     # Looked at now and then: an event would be set, and cost, in what is measured.
     while counted.answers < n:  # noqa: ASYNC110
         await asyncio.sleep(TICK)
