@@ -28,6 +28,8 @@ FUZZED = (
     "tests/common/model/test_serialize.py",
 )
 """Where the property tests are that read what others wrote."""
+STRESS = ("tests/common/polling/test_poller_stress.py", "tests/common/sources/test_fleet_stress.py")
+"""Tests of random courses of events."""
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
 """A process for each core, and whichever is idle takes work from the others."""
 
@@ -135,10 +137,15 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def storms(session: nox.Session) -> None:
-    """Run 60 seeds of chaos, 300 waits each, on each system and event loop, for minutes (see -- --help)."""
+    """Run 60 seeds of chaos, 300 waits each, on each system and event loop, for minutes (see -- --help).
+
+    Without arguments, also 60 seeds of the stress tests of the poller, of sets, and of fleets of 50 systems.
+    """
     session.install("-e", ".[all]", *group("test"))
     args = session.posargs or ["--seeds", "60", "--waits", "300"]
     session.run("python", "-m", "tests.faults.chaos", *args)
+    if not session.posargs:
+        session.run("pytest", *PARALLEL, *STRESS, env={"JOBSOURCE_STRESS_SEEDS": "60"})
 
 
 @nox.session
