@@ -13,7 +13,7 @@ from common import JobRef, PollPolicy
 from common.polling.deadlines import Deadlines
 from common.polling.policy import WaitRules
 from common.polling.schedule import MAX_SKIPPED, MAX_STALE, PollQueue
-from common.polling.waiters import PolledJob, Waiter
+from common.polling.waiters import PolledJob, PollRequest, Waiter
 
 COST = 40
 """Bytes that one id takes of a request for many."""
@@ -30,6 +30,10 @@ def waiter(name: str = "w", deadline: float = math.inf) -> Waiter:
 def polled(name: str, *, cost: int = COST, delay: float = 0.0, single_until: float = -math.inf) -> PolledJob:
     its = waiter(name)
     return PolledJob(its.ref, [its], cost, delay=delay, single_until=single_until)
+
+
+def request_for(job: PolledJob) -> PollRequest:
+    return PollRequest(1, [job], job.waiters[0], ROOM, 1)
 
 
 def queue(**dues: float) -> tuple[PollQueue, dict[str, PolledJob]]:
@@ -86,7 +90,7 @@ def test_a_job_that_is_not_to_be_asked_about_takes_no_room() -> None:
 
 def test_a_job_whose_request_is_under_way_is_not_asked_about() -> None:
     made, jobs = queue(a=1.0, b=2.0)
-    jobs["a"].in_flight = True
+    jobs["a"].in_flight = request_for(jobs["a"])
     assert taken(made, 5.0) == [["b"]]
 
 
@@ -229,7 +233,7 @@ def test_what_is_left_after_pruning_is_in_order_and_what_is_under_way_is_not_lef
     for _ in range(6):
         for job in jobs:
             made.put(job, order.random())
-    jobs[7].in_flight = True
+    jobs[7].in_flight = request_for(jobs[7])
     made.prune(60)
     assert len(made) == 59
     expected = sorted((job for job in jobs if not job.in_flight), key=lambda job: job.due)
@@ -335,3 +339,28 @@ def test_stale_deadlines_are_dropped_once_they_outnumber_the_waiters() -> None:
     assert [each.ref.id for each in passed(made, 1.0)] == [
         each.ref.id for each in sorted(live, key=lambda each: each.deadline)
     ]
+
+
+def test_jobs_put_in_for_the_same_time_leave_in_the_order_in_which_they_were_put() -> None:
+    made, _ = queue(a=1.0, b=1.0, x=0.5, c=1.0, d=1.0)
+    assert taken(made, 0.5) == [["x"]]
+    assert taken(made, 1.0, limit=2 * COST) == [["a", "b"], ["c", "d"]]
+    assert len(made) == 0
+
+
+def test_a_job_that_comes_in_for_a_time_at_which_others_are_being_taken_is_the_last() -> None:
+    made, jobs = queue(a=1.0, b=1.0)
+    assert names(made.next_batch(0, 1.0)) == ["a"]
+    made.put(polled("c"), 1.0)
+    made.put(jobs["a"], 1.0)
+    assert taken(made, 1.0) == [["b"], ["c"], ["a"]]
+
+
+def test_of_jobs_put_in_together_one_may_get_another_time() -> None:
+    made, jobs = queue(a=1.0, b=1.0, c=1.0)
+    made.put(jobs["b"], 2.0)
+    made.put(jobs["c"], math.inf)
+    assert taken(made, 1.0) == [["a"]]
+    made.prune(1)
+    assert made.first_due() == 2.0
+    assert taken(made, 2.0) == [["b"]]
