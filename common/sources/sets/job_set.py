@@ -23,7 +23,7 @@ of them makes its group send nothing more (`WaiterGroup`), for each new task wou
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from itertools import chain
@@ -48,6 +48,7 @@ from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
 from common.sources.fleet import BaseFleet, Member
 from common.sources.sets.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
+from common.sources.sets.untold import Untold
 from common.telemetry.callbacks import OnUpdate, tell_update
 
 TOLD_A_TURN = 32
@@ -108,13 +109,12 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._size = 0
         self._tasks: anyio.abc.TaskGroup | None = None
         self._groups: dict[Poller, WaiterGroup] = {}
-        self._untold: OrderedDict[Wait, Outcome | None] = OrderedDict()
+        self._untold = Untold()
         self._asking: dict[Wait, anyio.CancelScope] = {}
         self._discarded: set[Wait] = set()
         self._abandoned: list[Wait] = []
         self._told = 0
         self._now = 0.0
-        self._news: anyio.Event | None = None
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
         # Made now: whatever is wrong with the call is raised before anything begins.
         self._first: deque[tuple[Watch, Resumed | None]] = deque(
@@ -146,7 +146,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         wait = self._find(self._watch(job, None, None))
         if wait is None:
             return False
-        self._untold.pop(wait, None)
+        self._untold.discard(wait)
         if wait in self._asking:
             self._asking.pop(wait).cancel()
         elif wait.entered:
@@ -155,13 +155,13 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
                 wait.notified = True
                 self._group(wait.poller).notify(wait)
         self._size -= 1
-        self._wake()
+        self._untold.wake()
         return True
 
     def close(self) -> None:
         """Take no more jobs: the iteration ends with the last outcome. Safe to call twice."""
         self._closed = True
-        self._wake()
+        self._untold.wake()
 
     def checkpoint(self) -> dict[str, Any]:
         """Return all waits whose outcome has not been told, as plain data for ``json.dumps``.
@@ -172,10 +172,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         source was closed goes on. After the block was left, it returns the waits that were left then.
         """
         now = self._now if self._left else anyio.current_time()
-        ended = {wait: outcome for wait, outcome in self._untold.items() if outcome is not None}
         rows = [write_row(wait, None, now) for wait in self._unended()]
-        for wait, outcome in ended.items():
-            rows.append(write_row(wait, outcome, now))
+        rows += [write_row(wait, outcome, now) for wait, outcome in self._untold.outcomes()]
         return write_checkpoint(rows)
 
     def __len__(self) -> int:
@@ -196,15 +194,14 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         while not self._untold:
             if self._left or (self._closed and not self._size):
                 raise StopAsyncIteration
-            self._news = self._news or anyio.Event()
-            await self._news.wait()
-        wait, outcome = self._untold.popitem(last=False)
+            await self._untold.wait()
+        wait, outcome = self._untold.take()
         if outcome is None:
             if wait.last is None:
                 raise AssertionError("a change was told of a job that was never seen")
             return wait.last
         self._size -= 1
-        self._wake()
+        self._untold.wake()
         return outcome
 
     async def __aenter__(self) -> Self:
@@ -238,9 +235,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             for wait in group.waits():
                 group.remove(wait)
                 wait.abandon()
-        for wait in [wait for wait, outcome in self._untold.items() if outcome is None]:
-            del self._untold[wait]
-        self._wake()
+        self._untold.discard_changes()
+        self._untold.wake()
         tasks.cancel_scope.cancel()
         try:
             # The group gets no exception of the block to wrap: it comes out as it is.
@@ -335,20 +331,14 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             tell_update(self._on_update, outcome)
 
     def _tell(self, wait: Wait, outcome: Outcome | None) -> None:
-        self._untold[wait] = outcome
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._news is not None:  # a consumer waits
-            self._news.set()
-            self._news = None
+        self._untold.put(wait, outcome)
 
     def _find(self, watch: Watch) -> Wait | None:
         """Return the last member for a job whose outcome has not been told."""
         group, ref = self._groups.get(poller_of(watch)), watch.ref
         waiting = group.waits(ref) if group is not None else []
         asking = (wait for wait in reversed(self._asking) if wait.ref == ref)
-        ended = (wait for wait, outcome in reversed(self._untold.items()) if outcome and wait.ref == ref)
+        ended = (wait for wait, _ in reversed(self._untold.outcomes()) if wait.ref == ref)
         members = chain((wait for wait in reversed(waiting) if wait not in self._discarded), asking, ended)
         return next(members, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common import JobState, get_all
+from common.http.backend import HttpRequest
 from common.http.over_httpx import httpx_backend
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
@@ -40,7 +41,7 @@ async def test_httpx_parses_no_long_url(over_httpx: bool) -> None:
     assert isinstance(backend, httpx_backend.HttpxBackend)
     for length, whole in ((500, True), (5_000, over_httpx)):
         url = f"http://127.0.0.1:9/api/cluster/jobs?uuid={'a' * length}"
-        built = backend._request(httpx_backend.HttpRequest("GET", url, {}))
+        built = backend._request(HttpRequest("GET", url, {}))
         assert (str(built.url) == url) is whole
     await source.aclose()
 
