@@ -11,11 +11,13 @@ from common.providers import installed_providers
 LATER = (
     "anyio._backends._asyncio",
     "anyio._backends._trio",
+    "anyio.from_thread",
     "asyncio",
     "cattrs.gen",
     "concurrent.futures.thread",
     "cryptography.hazmat.primitives.asymmetric.rsa",
     "cryptography.hazmat.primitives.serialization",
+    "difflib",
     "email.utils",
     "encodings.idna",
     "httpx",

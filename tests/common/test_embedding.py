@@ -18,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROVIDERS = ("bluexp_jobs", "cfjobs", "ontapjobs")
 PACKAGES = ("common", *PROVIDERS)
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = (
     "aiohttp",
     "cattrs",
