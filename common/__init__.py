@@ -6,13 +6,16 @@ what is written for all of them imports this.
 
 from __future__ import annotations
 
-import pkgutil
+from typing import cast as _cast
+
+from common.exports.package_path import PackagePath as _PackagePath
 
 # A host application may have a package of this name too: its other modules must still be found.
-__path__ = pkgutil.extend_path(__path__, __name__)
+__path__ = _cast("list[str]", _PackagePath(__name__, __path__))  # any sequence will do (types.ModuleType)
 
 from common.config.connect import connect
 from common.config.fleet import Fleet
+from common.config.preload import preload
 from common.exports import api as _api
 from common.exports.api import *
 from common.exports.set_module import set_module as _set_module
@@ -29,6 +32,7 @@ __all__ = [
     "SourceOptions",
     "Watch",
     "connect",
+    "preload",
 ]
 __all__ += _api.__all__
 

@@ -5,28 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 try:
+    from common.exports import api as _api
+    from common.exports.api import *
+    from common.exports.package_path import check_package as _check_package
+    from common.exports.set_module import set_module as _set_module
     from common.providers import register_provider
-except ImportError as _error:
-    if not (_error.name or "").startswith("common"):
-        raise
-    import sys as _sys
+    from ontapjobs.actions import REFUSALS
+    from ontapjobs.bulk import BulkResult
+    from ontapjobs.provider import PROVIDER
+    from ontapjobs.records.job_record import JobError, JobRecord, Named, SubJob
+    from ontapjobs.source import OntapJobs
+    from ontapjobs.wire import STATES, parse_job, parse_jobs
 
-    _other: object = _sys.modules.get("common")
-    _found: object = getattr(_other, "__file__", None) or list(getattr(_other, "__path__", ()))
-    raise ImportError(
-        f"ontapjobs needs the package 'common' of jobsource, but {_found} stands in its place: "
-        "rename that one, or put jobsource before it on the path"
-    ) from _error
+    _check_package()
+except Exception as _error:
+    from pathlib import Path as _Path
+    from runpy import run_path as _run_path
 
-from common.exports import api as _api
-from common.exports.api import *
-from common.exports.set_module import set_module as _set_module
-from ontapjobs.actions import REFUSALS
-from ontapjobs.bulk import BulkResult
-from ontapjobs.provider import PROVIDER
-from ontapjobs.records.job_record import JobError, JobRecord, Named, SubJob
-from ontapjobs.source import OntapJobs
-from ontapjobs.wire import STATES, parse_job, parse_jobs
+    _conflicts = _Path(__file__).parents[1] / "common" / "exports" / "conflicts.py"
+    if _conflicts.is_file():
+        _run_path(str(_conflicts))["explain"](__name__, _error)
+    raise
 
 __all__ = [
     "REFUSALS",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import base64
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROVIDERS = ("bluexp_jobs", "cfjobs", "ontapjobs")
 PACKAGES = ("common", *PROVIDERS)
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = (
     "aiohttp",
     "cattrs",
@@ -62,6 +66,8 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 # --- a host that has a package called common too
 
+FOREIGN_INIT = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)"
+
 FOREIGN = {
     "a plain package": {"common/__init__.py": "", "common/helpers.py": "HELP = 1"},
     "a single module": {"common.py": "HELP = 1"},
@@ -75,7 +81,7 @@ FOREIGN = {
         "common/providers.py": "def register(thing): return thing",
     },
     "an extending package with a module named as ours": {
-        "common/__init__.py": "__path__ = __import__('pkgutil').extend_path(__path__, __name__)",
+        "common/__init__.py": FOREIGN_INIT,
         "common/model.py": "class Model: ...",
     },
 }
@@ -132,10 +138,155 @@ def test_a_hosts_folder_without_init_does_not_shadow_ours(tmp_path: Path) -> Non
 
 
 def test_a_host_that_extends_its_own_path_gets_on_with_ours(tmp_path: Path) -> None:
-    extends = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)"
-    host = write(tmp_path, {"common/__init__.py": extends, "common/helpers.py": "HELP = 42"})
+    host = write(tmp_path, {"common/__init__.py": FOREIGN_INIT, "common/helpers.py": "HELP = 42"})
     code = "import ontapjobs; from common.helpers import HELP; print(HELP, ontapjobs.OntapJobs.provider)"
     assert printed(code, host, ROOT) == "42 ontap"
+
+
+HELP = "import common.helpers; print(common.helpers.HELP, common.Job.__name__)"
+
+
+@pytest.mark.parametrize("init", [{}, {"common/__init__.py": "raise RuntimeError('not this one')"}])
+@pytest.mark.parametrize("first", ["import common", "import ontapjobs", "pass"])
+def test_a_folder_that_comes_onto_the_path_later_brings_its_helpers(
+    first: str, init: dict[str, str], tmp_path: Path
+) -> None:
+    """As Airflow's folder of DAGs, which is appended, whether before or after the first import of ours."""
+    folder = write(tmp_path, {**init, "common/helpers.py": "HELP = 42", "common/model/__init__.py": "1 / 0"})
+    code = f"import sys; {first}; sys.path.append({str(folder)!r}); {HELP}; import common.model.job"
+    assert printed(code, ROOT) == "42 Job"
+
+
+def test_a_folder_that_leaves_the_path_leaves_the_packages_path_too(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"common/helpers.py": "HELP = 42"})
+    code = f"""
+import sys, common
+ours = list(common.__path__)
+sys.path.append({str(folder)!r})
+print(common.__path__[1:] == [{str(folder / "common")!r}], len(common.__path__), common.__path__)
+sys.path.pop()
+print(list(common.__path__) == ours)
+try:
+    import common.helpers
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    own, other = str(ROOT / "common"), str(folder / "common")
+    assert printed(code, ROOT).splitlines() == [
+        f"True 2 PackagePath({[own, other]!r})",
+        "True",
+        "No module named 'common.helpers'",
+    ]
+
+
+def test_a_folder_may_be_added_to_the_packages_path_by_hand(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"helpers.py": "HELP = 42", "more/extra.py": "HELP = 7"})
+    code = f"""
+import common
+common.__path__.append({str(folder)!r})
+common.__path__.insert(0, {str(folder)!r})
+common.__path__[0] = {str(folder / "more")!r}
+from common.extra import HELP
+del common.__path__[0]
+import common.helpers
+print(HELP, common.helpers.HELP, len(common.__path__))
+"""
+    assert printed(code, ROOT) == "7 42 2"
+
+
+# --- another distribution that brings files of these names
+
+
+def install(site: Path, name: str, files: dict[str, str]) -> None:
+    """Write a distribution's files as pip does: over those that are there, with a record of their hashes."""
+    write(site, files)
+    record(site, name, [site / path for path in files])
+
+
+def record(site: Path, name: str, files: Iterable[Path]) -> None:
+    lines = []
+    for path in files:
+        digest = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest()).decode().rstrip("=")
+        lines.append(f"{path.relative_to(site).as_posix()},sha256={digest},{path.stat().st_size}")
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    folder = site / f"{name.replace('-', '_')}-1.0.dist-info"
+    write(folder, {"METADATA": metadata, "RECORD": "\n".join(lines)})
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder of installed packages, ours among them."""
+    site = tmp_path / "site-packages"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, site / package)
+    record(site, "jobsource", (site / path.relative_to(ROOT) for path in MODULES))
+    return site
+
+
+ALONE = f"import sys; sys.path[:] = [folder for folder in sys.path if folder != {str(ROOT)!r}]"
+"""What makes an editable installation of this repository out of reach."""
+OVERWRITTEN = {
+    "an empty __init__": {"common/__init__.py": ""},
+    "an __init__ that extends its path": {"common/__init__.py": FOREIGN_INIT},
+    "an __init__ that cannot be imported": {"common/__init__.py": "import no_such_thing_of_acme"},
+    "an __init__ that fails": {"common/__init__.py": "{}['acme']"},
+    "a module without our names": {"common/options.py": "ACME = 1"},
+    "a module that fails": {"common/model/states.py": "{}['acme']"},
+    "what only the provider imports": {"common/sources/http.py": "class Http: ...", "common/acme.py": ""},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", OVERWRITTEN.values(), ids=OVERWRITTEN)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_distribution_that_has_overwritten_files_of_ours_is_named(
+    provider: str, files: dict[str, str], site: Path
+) -> None:
+    install(site, "acme-common", files)
+    code = f"""
+import sys, traceback
+try:
+    import {provider}
+except ImportError:
+    traceback.print_exc()
+    print([name for name in sys.modules if name.partition(".")[0] == {provider!r}])
+"""
+    done = run(code, site)
+    assert done.stdout.strip() == "[]"
+    last = done.stderr.strip().splitlines()[-1]
+    taken = next(iter(files))
+    assert last.startswith(
+        f"ImportError: {provider} needs the package 'common' of jobsource, but the distribution "
+        f"'acme-common', which has overwritten {taken}, stands in its place: "
+    )
+    assert all(what in last for what in ("virtual environment", "pkgutil.extend_path", "vendor"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_init_that_is_not_ours_or_missing_is_refused_whoever_did_it(provider: str, site: Path) -> None:
+    for change in (lambda path: path.write_text(""), Path.unlink):
+        change(site / "common" / "__init__.py")
+        last = run(f"{ALONE}; import {provider}", site).stderr.strip().splitlines()[-1]
+        assert last.startswith(f"ImportError: {provider} needs the package 'common' of jobsource, but ")
+        assert str(site / "common") in last
+
+
+@pytest.mark.slow
+def test_a_distribution_that_adds_to_our_folder_or_was_overwritten_by_us_is_welcome(site: Path) -> None:
+    install(site, "acme-helpers", {"common/helpers.py": "HELP = 42"})
+    record(site, "acme-common", [site / "common" / "__init__.py"])
+    code = "import ontapjobs, cfjobs, bluexp_jobs; from common.helpers import HELP; print(HELP)"
+    assert printed(code, site) == "42"
+
+
+@pytest.mark.slow
+def test_an_error_of_another_kind_is_told_as_it_is_beside_a_distribution_that_was_overwritten(
+    site: Path,
+) -> None:
+    record(site, "acme-common", [site / "common" / "__init__.py"])
+    done = run("import sys; sys.modules['attrs'] = None; import cfjobs", site)
+    assert "ModuleNotFoundError: import of attrs halted" in done.stderr.strip().splitlines()[-1]
 
 
 # --- what an import brings with it

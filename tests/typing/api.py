@@ -65,6 +65,7 @@ from common import (
     from_dict,
     get_all,
     portal,
+    preload,
     shared_source,
     to_dict,
     wait_all,
@@ -156,6 +157,7 @@ def making_sources(own: httpx.AsyncClient, context: ssl.SSLContext) -> None:
 
 
 def connecting(ref: JobRef, own: httpx.AsyncClient) -> None:
+    preload()
     assert_type(connect(), BaseSource)
     connect("ontap://cluster1", auth=("admin", "password"), verify="ca.pem")
     connect(ref, profile="prod", policy=PollPolicy(initial=0.5))

@@ -1,0 +1,60 @@
+"""`preload`: import at once what is otherwise imported when it is first needed."""
+
+from __future__ import annotations
+
+import pkgutil
+from contextlib import suppress
+from importlib import import_module
+
+from common.providers import installed_providers
+
+LATER = (
+    "anyio._backends._asyncio",
+    "anyio._backends._trio",
+    "anyio.from_thread",
+    "asyncio",
+    "cattrs.gen",
+    "concurrent.futures.thread",
+    "cryptography.hazmat.primitives.asymmetric.rsa",
+    "cryptography.hazmat.primitives.serialization",
+    "difflib",
+    "email.utils",
+    "encodings.idna",
+    "httpx",
+    "importlib.metadata",
+    "jwt",
+    "keyring",
+    "msgspec.json",
+    "platformdirs",
+    "ssl",
+    "tomllib",
+    "urllib.request",
+    "uuid",
+)
+"""What functions here import, and those of the libraries that are needed; some of it may not be installed."""
+APART = frozenset({"__main__", "cli", "demo", "simulator", "testing"})
+"""The rooms that no source needs."""
+
+
+def preload() -> None:
+    """Import all that sources, waits, `to_dict` and `from_dict` would import when they first need it.
+
+    For a host that refuses imports later, such as a workflow's sandbox. All installed providers are among it,
+    and each optional library that is installed; the simulators, `common.testing` and the command are not. It
+    takes some 300 ms, once.
+    """
+    for name in LATER:
+        with suppress(ImportError):
+            import_module(name)
+    _import_all(__name__.rsplit(".", 2)[0])
+    for provider in installed_providers():
+        _import_all(provider.source().__module__)
+
+
+def _import_all(name: str) -> None:
+    """Import a module and, if it is a package, the modules in its own folder."""
+    module = import_module(name)
+    for folder in list(getattr(module, "__path__", ()))[:1]:
+        for each in pkgutil.iter_modules([folder], f"{name}."):
+            if each.name.rpartition(".")[2] not in APART:
+                _import_all(each.name)
