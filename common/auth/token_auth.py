@@ -28,7 +28,7 @@ wrong passwords, and a thousand waits would send one each. Transient failures (n
 proxy's page) are retried, up to `MAX_TRIES` times, and are not remembered.
 
 ``tests/common/auth/test_token_auth.py`` tests each of these, among others by cancelling a request at every
-one of its awaits; ``tests/faults/test_token_ledger.py`` keeps the issuer's books through random schedules.
+one of its awaits; ``tests/faults/test_token_history.py`` keeps the issuer's books through random schedules.
 """
 
 from __future__ import annotations

@@ -156,8 +156,8 @@ class Report:
         else:
             reached = value >= bound if least else value <= bound
             sign = "at least" if least else "at most"
-            verdict = "reached" if reached else "NOT reached"
-            self.say(f"  {'+' if reached else '-'}  {what}: {value:.3g} ({sign} {bound:g}: {verdict})")
+            result = "reached" if reached else "NOT reached"
+            self.say(f"  {'+' if reached else '-'}  {what}: {value:.3g} ({sign} {bound:g}: {result})")
         self._line({"goal": what, "value": value, "bound": bound, "least": least})
 
     def close(self) -> None:

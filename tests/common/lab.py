@@ -65,7 +65,7 @@ class Lab(BaseSource, Pollable):
         self.said: set[str] = set()
         """The jobs of which a reply told the end."""
         self.decoded = 0
-        self.flying: Counter[str] = Counter()
+        self.asked_now: Counter[str] = Counter()
         self.in_flight = 0
         self.most = 0
         self.most_of_one = 0
@@ -134,11 +134,11 @@ class Lab(BaseSource, Pollable):
             raise UsageError("the source is closed")
         self.asked.append(Asked(tuple(ids), anyio.current_time()))
         self.in_flight += 1
-        self.flying.update(ids)
+        self.asked_now.update(ids)
         self.most = max(self.most, self.in_flight)
-        self.most_of_one = max(self.most_of_one, *self.flying.values())
+        self.most_of_one = max(self.most_of_one, *self.asked_now.values())
         try:
             yield
         finally:
             self.in_flight -= 1
-            self.flying.subtract(ids)
+            self.asked_now.subtract(ids)

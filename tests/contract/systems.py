@@ -34,14 +34,15 @@ Life = tuple[JobState | str, float | None] | tuple[JobState | str, float | None,
 class Wire(httpx.AsyncBaseTransport):
     """The way to a simulator, on which a test can put other answers to the next reads and writes.
 
-    ``sent`` are the methods of the requests that left, also of those that the simulator never saw; ``flying``
-    is how many are under way, and ``most`` how many ever were. ``latency`` gives the seconds that each takes.
+    ``sent`` are the methods of the requests that left, also of those that the simulator never saw;
+    ``in_flight`` is how many are under way, and ``most`` how many ever were. ``latency`` gives the
+    seconds that each takes.
     """
 
     def __init__(self, simulator: Simulator) -> None:
         self._inner = simulator.transport()
         self.latency: Callable[[], float] = float
-        self.flying = 0
+        self.in_flight = 0
         self.most = 0
         self.reads: list[Answer | None] = []
         """Answers to the next GETs; None lets one through, and the simulator answers all that follow."""
@@ -50,8 +51,8 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.sent.append(request.method)
-        self.flying += 1
-        self.most = max(self.most, self.flying)
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
         try:
             if seconds := self.latency():
                 await anyio.sleep(seconds)
@@ -59,7 +60,7 @@ class Wire(httpx.AsyncBaseTransport):
             answer = queue.pop(0) if queue else None
             return await (answer or self._inner.handle_async_request)(request)
         finally:
-            self.flying -= 1
+            self.in_flight -= 1
 
 
 @attrs.frozen

@@ -115,7 +115,7 @@ async def test_each_wait_of_a_crowd_ends_as_it_would_alone(
         for plan, course in crowd:
             check(plan, course)
         assert Footprint.now() == before
-        assert rig.wire.flying == 0
+        assert rig.wire.in_flight == 0
         assert rig.wire.most <= concurrency
         assert anyio.current_time() < 1000
 

@@ -582,7 +582,7 @@ async def test_a_cancelled_write_is_not_sent_again(system: System) -> None:
             assert await cancelled_at(number, rig.member.start(*system.write))
             await anyio.sleep(100)
             assert len(rig.wire.sent) - before <= 1
-        assert rig.wire.flying == 0
+        assert rig.wire.in_flight == 0
 
 
 async def test_a_closed_source_starts_nothing() -> None:

@@ -83,7 +83,7 @@ def check(rig: Rig, result: CaseResult, expected: Expected) -> None:
     # A write is sent a second time only if the first one was rejected with 401, and so not carried out.
     assert len([request for request in rig.writes() if request.status != 401]) <= 1
     assert rig.wire.sent.count(rig.target.write[0]) + rig.wire.sent.count("PATCH") <= 2
-    assert rig.wire.flying == 0
+    assert rig.wire.in_flight == 0
     rig.simulator.verify()
 
 

@@ -98,7 +98,7 @@ async def run_process(sut: SystemUnderTest, storage: Storage, lifetime: float, *
                     for job in jobs:
                         group.start_soon(watch, source, storage, job)
         assert source._current_poller().idle
-    assert sut.transport.flying == 0
+    assert sut.transport.in_flight == 0
     assert Footprint.now() == before
 
 

@@ -202,7 +202,7 @@ async def test_memory_and_requests_are_the_same_each_day(system: System) -> None
             soak = SoakRun(LOAD, sut, source, anyio.current_time())
             await soak.run()
             assert source._current_poller().idle
-    assert sut.transport.flying == 0
+    assert sut.transport.in_flight == 0
     assert Footprint.now() == before
     first, *others = soak.measurements[WARM_UP:]
     assert first.ended >= LOAD.jobs

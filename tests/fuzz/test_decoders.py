@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -220,9 +220,7 @@ NAMES = st.sampled_from(
 NUMBERS = st.integers().map(str) | st.sampled_from(
     ["9" * 400, "-" + "9" * 400, "1e400", "NaN", "٣", "9" * 5000]
 )
-DATES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(  # noqa: DTZ001
-    lambda moment: f"{moment:%a, %d %b %Y %H:%M:%S} GMT"
-)
+DATES = st.datetimes().map(lambda moment: f"{moment:%a, %d %b %Y %H:%M:%S} GMT")
 PLAIN = NUMBERS | DATES | st.text(st.characters(max_codepoint=255), max_size=30)
 VALUES = st.one_of(
     PLAIN,
@@ -254,7 +252,7 @@ def test_a_reply_that_says_no(
             assert not fault.not_found or (fault.from_api and status == 404)
             assert not (fault.never_existed and not fault.not_found)
             error = api_error(reply, fault, request="GET /x")
-            assert tried(lambda: _raise(error)) is error  # noqa: B023
+            assert tried(partial(_raise, error)) is error
             assert len(error.body) <= 500
             assert error.retry_after is None or 0 <= error.retry_after < 1e12
 
@@ -271,13 +269,13 @@ def test_a_reply_to_a_write(
             tried(lambda: cf.parse_started(reply)),
             tried(lambda: bluexp.parse_started(reply)),
         ]
-        for handover in told:
-            assert isinstance(handover, StartedJobs | JobsError)
-            if isinstance(handover, StartedJobs):
-                assert all(handover.ids)
-                for job in handover.jobs:
+        for started in told:
+            assert isinstance(started, StartedJobs | JobsError)
+            if isinstance(started, StartedJobs):
+                assert all(started.ids)
+                for job in started.jobs:
                     check_job(job)
-                    assert job.id in handover.ids
+                    assert job.id in started.ids
         assert isinstance(told[1], StartedJobs)
         assert not told[1].ids or status == 202
 
@@ -341,12 +339,12 @@ def test_nesting_of_any_depth(text: str, quick: bool) -> None:
         for depth in (*range(0, 800, 100), *range(870, 990, 2)):
             body = (text % ("[" * depth + "]" * depth)).encode()
             for parse in (ontap.parse_job, cf.parse_job, bluexp.parse_job):
-                found = tried(lambda: parse(body, endpoint="https://h"))  # noqa: B023
+                found = tried(partial(parse, body, endpoint="https://h"))
                 assert isinstance(found, Job | DecodeError)
                 if isinstance(found, Job):
                     assert to_dict(found)
                     assert pickled(found) == found
-            token = tried(lambda: read_token(HttpResponse(200, (), body), "signing in"))  # noqa: B023
+            token = tried(partial(read_token, HttpResponse(200, (), body), "signing in"))
             assert isinstance(token, Token | TransportError)
 
 

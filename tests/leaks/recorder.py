@@ -27,7 +27,7 @@ from common.auth.token_auth import TokenAuth
 from common.http.client import ApiClient
 from common.sources.base import BaseSource
 from tests.leaks.encodings import Finder, Leak
-from tests.leaks.evidence import Looks, linked, texts, was_caught_inside
+from tests.leaks.tracebacks import Looks, linked, texts, was_caught_inside
 
 FIRST = 200
 """So many exceptions of a test are examined, and of those that follow one in `LATER`."""

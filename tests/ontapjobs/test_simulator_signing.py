@@ -56,7 +56,7 @@ async def test_tokens_that_were_listed_expire_for_good() -> None:
     assert await asks(simulator, Bearer("t3")) is None
 
 
-async def test_a_desks_tokens_expire_until_it_issues_another() -> None:
+async def test_an_issuers_tokens_expire_until_it_issues_another() -> None:
     simulator = OntapSimulator()
     simulator.tokens = TokenDesk(simulator.clock, 600)
     uuid = simulator.add_job([("running", None)])

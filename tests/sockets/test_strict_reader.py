@@ -125,6 +125,6 @@ def test_half_a_response_is_none(size: int) -> None:
     assert read_response("GET", OK[:size], ended=True).fault
 
 
-def test_a_request_before_the_answer_to_the_one_before_is_noticed() -> None:
+def test_a_request_before_the_answer_to_the_one_before_is_found() -> None:
     [_, second], _ = talk(GET, GET)
     assert second.spent == "another request was not answered"

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from cfjobs import CFJobs
+from common.http.over_httpx.httpx_backend import HttpxBackend
 from common.http.user_agent import own_product, user_agent
 from common.model.errors import (
     ActionUncertain,
@@ -143,7 +144,9 @@ async def test_cookies_are_not_kept() -> None:
     await source.get("j1")
     await source.get("j1")
     assert wire.sent("Cookie") == [None, None]
-    assert not source._client._loop_state().backend._client.cookies  # type: ignore[attr-defined]
+    backend = source._client._loop_state().backend
+    assert isinstance(backend, HttpxBackend)
+    assert not backend._client.cookies
 
 
 # --- bodies

@@ -1,4 +1,4 @@
-"""A connection of our own: what is sent arrives, what is left behind is noticed, and nothing stays open."""
+"""A connection of our own: what is sent arrives, what is left behind is found, and nothing stays open."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 
@@ -77,7 +78,7 @@ async def test_waits_that_fall_due_together_go_out_as_one_request() -> None:
 async def test_waits_that_start_within_one_poll_of_each_other_soon_share_their_requests() -> None:
     lab = Lab(room=1000)
     ids = [lab.end(f"job-{n}", 20) for n in range(10)]
-    found = await outcomes(*(later(n / 10, lambda id=id: lab.wait(id)) for n, id in enumerate(ids)))  # type: ignore[misc]
+    found = await outcomes(*(later(n / 10, partial(lab.wait, id)) for n, id in enumerate(ids)))
     assert all(map(ended, found))
     assert [len(asked.ids) for asked in lab.asked if 10 < asked.at < 15.001] == [10] * 5
 
@@ -183,7 +184,7 @@ async def test_an_end_is_an_end_also_for_a_newcomer() -> None:
 
 
 @pytest.mark.parametrize("room", [0, 100])
-async def test_the_request_of_a_cancelled_pilot_is_taken_over_at_once(room: int) -> None:
+async def test_the_request_of_a_cancelled_leader_is_taken_over_at_once(room: int) -> None:
     lab = Lab(room=room)
     lab.end("job", 0)
     lab.latency = lambda _: 5.0
@@ -210,7 +211,7 @@ async def test_the_one_with_the_latest_deadline_carries_a_request_so_that_none_i
 
 
 @pytest.mark.parametrize("room", [0, 100])
-async def test_a_cancelled_keeper_hands_over(room: int) -> None:
+async def test_a_cancelled_timer_waiter_hands_over(room: int) -> None:
     lab = Lab(room=room, policy=RARELY)
     ids = [lab.end(f"job-{n}", 150) for n in range(5)]
     # Whoever keeps time between 0 and 100 is gone by then, one after another.
@@ -322,7 +323,7 @@ async def test_every_deadline_is_kept_while_other_requests_hang(concurrency: int
         finally:
             took[n] = anyio.current_time() - began
 
-    found = await outcomes(*(later(n % 3, lambda n=n: one(n)) for n in range(20)))  # type: ignore[misc]
+    found = await outcomes(*(later(n % 3, partial(one, n)) for n in range(20)))
     assert all(isinstance(each, WaitTimeout) for each in found)
     assert took == {n: about(1 + n / 2) for n in range(20)}
     assert lab._current_poller().idle
@@ -330,18 +331,18 @@ async def test_every_deadline_is_kept_while_other_requests_hang(concurrency: int
 
 @pytest.mark.parametrize("order", range(6))
 async def test_a_deadline_holds_when_a_shared_request_comes_back_at_that_very_moment(order: int) -> None:
-    # The pilot's reply, its deadline and the keeper's timer all fall on the same moment.
+    # The leader's reply, its deadline and the timer waiter's timer all fall on the same moment.
     lab = Lab("job", policy=RARELY)
     lab.latency = lambda _: 5.0
     took: list[float] = []
 
-    async def pilot() -> Job:
+    async def leader() -> Job:
         try:
             return await lab.wait("job", timeout=5)
         finally:
             took.append(anyio.current_time())
 
-    works = [pilot(), *(later(1 + n / 8, lambda: patient(60, lab.wait("job"))) for n in range(order))]
+    works = [leader(), *(later(1 + n / 8, lambda: patient(60, lab.wait("job"))) for n in range(order))]
     found = await outcomes(*works)
     assert isinstance(found[0], WaitTimeout)
     assert took == [about(5)]
@@ -349,7 +350,9 @@ async def test_a_deadline_holds_when_a_shared_request_comes_back_at_that_very_mo
 
 
 @pytest.mark.parametrize("steps", range(8))
-async def test_a_deadline_holds_when_the_reply_is_on_its_way_to_the_pilot(steps: int) -> None:
+async def test_a_deadline_holds_when_the_reply_is_on_its_way_to_the_leader(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # As above, with the reply some turns of the loop later or earlier than the deadline.
     lab = Lab("job", policy=RARELY)
 
@@ -360,16 +363,16 @@ async def test_a_deadline_holds_when_the_reply_is_on_its_way_to_the_pilot(steps:
             for _ in range(steps):
                 await anyio.lowlevel.checkpoint()
 
-    lab._travel = travel  # type: ignore[method-assign]
+    monkeypatch.setattr(lab, "_travel", travel)
     took: list[float] = []
 
-    async def pilot() -> Job:
+    async def leader() -> Job:
         try:
             return await lab.wait("job", timeout=5)
         finally:
             took.append(anyio.current_time())
 
-    found = await outcomes(pilot(), later(1, lambda: patient(60, lab.wait("job"))))
+    found = await outcomes(leader(), later(1, lambda: patient(60, lab.wait("job"))))
     assert isinstance(found[0], WaitTimeout)
     assert took == [about(5)]
     assert lab._current_poller().idle
@@ -423,11 +426,11 @@ async def test_a_timeout_of_zero_reads_once_beside_waits_that_are_not_due() -> N
 
 
 async def test_a_timeout_of_zero_that_waits_for_its_place_sits_out_no_floor_that_begins_meanwhile() -> None:
-    lab = Lab("keeper", "busy", "job", concurrency=1)
+    lab = Lab("timer", "busy", "job", concurrency=1)
     lab.latency = lambda _: 0.5
     lab.trouble = lambda ids: overloaded(100) if ids == ["busy"] else None
     *_, found = await outcomes(
-        patient(90, lab.wait("keeper")),
+        patient(90, lab.wait("timer")),
         later(0.6, lambda: patient(90, lab.wait("busy"))),
         later(0.8, lambda: lab.wait("job", timeout=0)),
     )
@@ -439,8 +442,8 @@ async def test_a_timeout_of_zero_that_waits_for_its_place_sits_out_no_floor_that
 async def test_a_timeout_of_zero_waits_for_a_place_in_flight_and_for_no_floor(job: str) -> None:
     lab = Lab("first", "job", "other", room=0, policy=RARELY, concurrency=1)
     lab.latency = lambda _: 5.0
-    weather: list[Exception | None] = [overloaded(600), None]
-    lab.trouble = lambda _: weather.pop() if weather else None
+    failures: list[Exception | None] = [overloaded(600), None]
+    lab.trouble = lambda _: failures.pop() if failures else None
     *_, found = await outcomes(
         patient(500, lab.wait("first")),  # keeps the time
         later(6, lambda: patient(500, lab.wait("job"))),
@@ -496,11 +499,11 @@ async def test_no_more_requests_are_in_flight_than_allowed_and_all_jobs_get_thei
 async def test_a_floor_holds_back_every_request_of_the_source_also_a_newcomers(room: int) -> None:
     lab = Lab(room=room)
     ids = [lab.end(f"job-{n}", 10) for n in range(4)]
-    weather: list[Exception | None] = [overloaded(30)]
-    lab.trouble = lambda _: weather.pop() if weather else None
+    failures: list[Exception | None] = [overloaded(30)]
+    lab.trouble = lambda _: failures.pop() if failures else None
     found = await outcomes(
         *(lab.wait(id) for id in ids[:-2]),
-        *(later(5 + n, lambda id=id: lab.wait(id)) for n, id in enumerate(ids[-2:])),  # type: ignore[misc]
+        *(later(5 + n, partial(lab.wait, id)) for n, id in enumerate(ids[-2:])),
     )
     assert all(map(ended, found))
     assert [at for at in lab.times if 0.1 < at < 29.9] == []
@@ -510,8 +513,8 @@ async def test_a_floor_after_a_request_for_many_is_capped_as_any_other() -> None
     lab = Lab(room=100)
     lab._throttle.current().retry_after_cap = 50.0
     ids = [lab.end(f"job-{n}", 10) for n in range(4)]
-    weather: list[Exception | None] = [overloaded(9000)]
-    lab.trouble = lambda _: weather.pop() if weather else None
+    failures: list[Exception | None] = [overloaded(9000)]
+    lab.trouble = lambda _: failures.pop() if failures else None
     assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
     assert anyio.current_time() < 60
 
@@ -519,8 +522,8 @@ async def test_a_floor_after_a_request_for_many_is_capped_as_any_other() -> None
 async def test_retries_of_one_failed_request_go_out_together_again() -> None:
     lab = Lab(room=100)
     ids = [lab.end(f"job-{n}", 0) for n in range(20)]
-    weather: list[Exception | None] = [TransportError("down") for _ in range(4)]
-    lab.trouble = lambda _: weather.pop() if weather else None
+    failures: list[Exception | None] = [TransportError("down") for _ in range(4)]
+    lab.trouble = lambda _: failures.pop() if failures else None
     assert all(map(ended, await outcomes(*(lab.wait(id) for id in ids))))
     assert [len(asked.ids) for asked in lab.asked] == [20] * 5
 
@@ -695,8 +698,8 @@ async def test_a_list_that_asks_for_less_is_sent_smaller_at_once() -> None:
 async def test_trouble_never_turns_one_list_into_many_requests(failure: SourceError) -> None:
     lab = Lab(room=1000)
     ids = [lab.end(f"job-{n}", 0) for n in range(300)]
-    weather: list[Exception | None] = [failure]
-    lab.trouble = lambda _: weather.pop() if weather else None
+    failures: list[Exception | None] = [failure]
+    lab.trouble = lambda _: failures.pop() if failures else None
     found = await outcomes(*(lab.wait(id) for id in ids))
     assert len(lab.asked) <= 2
     if failure.transient:

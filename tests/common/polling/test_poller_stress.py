@@ -49,7 +49,7 @@ POLICIES = [
     PollPolicy(initial=30, maximum=30, start_grace=0),
 ]
 LONGEST = 5_000.0
-"""Seconds, virtual ones, after which everything here has ended: weather passes, and so do jobs."""
+"""Seconds, virtual ones, after which everything here has ended: faults pass, and so do jobs."""
 GRACE = 0.001
 
 
@@ -80,7 +80,7 @@ class Course:
     ended: Job | Exception | None = None
 
 
-def weather(random: Random, until: float, severity: float) -> Any:
+def fault_schedule(random: Random, until: float, severity: float) -> Any:
     """Trouble of every kind, up to some moment."""
 
     def trouble(ids: Sequence[str]) -> Exception | None:
@@ -188,7 +188,7 @@ def laboratory(random: Random) -> Lab:
             lab.hidden.add(id)
     slow = random.choice([[0.0], [0.0, 0.3], [0.0, 0.5, 1.0, 3.0], [0.0, 0.0, 0.0, 40.0]])
     lab.latency = lambda _: random.choice(slow)
-    lab.trouble = weather(random, 200.0, random.choice([0.0, 0.1, 0.5, 0.9]))
+    lab.trouble = fault_schedule(random, 200.0, random.choice([0.0, 0.1, 0.5, 0.9]))
     return lab
 
 
@@ -423,7 +423,7 @@ class Waiting(RuleBasedStateMachine):
             assert math.isinf(self.loop.next_timer())
 
     @invariant()
-    def no_deadline_has_passed_unnoticed(self) -> None:
+    def no_deadline_passes_without_an_end(self) -> None:
         for course, task in zip(self.courses, self.tasks, strict=True):
             plan = course.plan
             if plan.timeout and not task.done():

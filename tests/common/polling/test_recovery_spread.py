@@ -19,7 +19,7 @@ UUID = 40
 
 
 def entry(
-    number: int, *, delay: float = 10.0, seat: int = 0, deadline: float = math.inf, one_read: bool = False
+    number: int, *, delay: float = 10.0, cost: int = 0, deadline: float = math.inf, single_read: bool = False
 ) -> PolledJob:
     ref = JobRef("ontap", "https://cluster1.example.com", str(number))
     waiter = Waiter(
@@ -27,9 +27,9 @@ def entry(
         rules=WaitRules(policy=PollPolicy(initial=2.0)),
         began=0.0,
         deadline=deadline,
-        single_read=one_read,
+        single_read=single_read,
     )
-    return PolledJob(ref, [waiter], seat, delay=delay)
+    return PolledJob(ref, [waiter], cost, delay=delay)
 
 
 def most_within(times: list[float], seconds: float) -> int:
@@ -55,7 +55,7 @@ def test_a_job_that_was_asked_often_does_not_wait_behind_those_that_were_not() -
 
 def test_what_fits_into_one_request_comes_back_together() -> None:
     back = RecoverySpread()
-    times = [back.due(entry(number, seat=UUID), 100.0, 10 * UUID) for number in range(95)]
+    times = [back.due(entry(number, cost=UUID), 100.0, 10 * UUID) for number in range(95)]
     requests = sorted(set(times))
     assert len(requests) == 10
     assert [times.count(time) for time in requests].count(10) == 9
@@ -66,9 +66,9 @@ def test_what_fits_into_one_request_comes_back_together() -> None:
 def test_who_shares_a_request_with_a_patient_job_still_keeps_to_its_own_delay() -> None:
     back = RecoverySpread()
     for number in range(2):
-        back.due(entry(number, seat=UUID), 100.0, 2 * UUID)
-    assert back.due(entry(2, seat=UUID, delay=60.0), 100.0, 2 * UUID) > 101.0
-    assert back.due(entry(3, seat=UUID, delay=1.0), 100.0, 2 * UUID) < 101.0
+        back.due(entry(number, cost=UUID), 100.0, 2 * UUID)
+    assert back.due(entry(2, cost=UUID, delay=60.0), 100.0, 2 * UUID) > 101.0
+    assert back.due(entry(3, cost=UUID, delay=1.0), 100.0, 2 * UUID) < 101.0
 
 
 def test_each_time_that_a_server_comes_back_the_first_job_leaves_at_once() -> None:
@@ -88,9 +88,9 @@ def test_half_of_the_time_that_a_deadline_leaves_is_for_the_answer() -> None:
 @pytest.mark.parametrize("room", [0, 10 * UUID])
 def test_a_single_read_is_not_kept_waiting(room: int) -> None:
     back = RecoverySpread()
-    while back.due(entry(0, seat=UUID), 100.0, room) == 100.0:
+    while back.due(entry(0, cost=UUID), 100.0, room) == 100.0:
         pass
-    assert back.due(entry(1, seat=UUID, one_read=True), 100.0, room) == 100.0
+    assert back.due(entry(1, cost=UUID, single_read=True), 100.0, room) == 100.0
 
 
 def test_a_job_that_was_never_asked_about_goes_by_its_policy() -> None:
@@ -125,7 +125,7 @@ def test_who_was_put_off_before_comes_first_whatever_falls_due_meanwhile() -> No
 def test_those_that_go_alone_for_a_while_do_not_come_back_together() -> None:
     queue = PollQueue()
     for number in range(100):
-        alone = entry(number, seat=UUID)
+        alone = entry(number, cost=UUID)
         alone.single_until = math.inf
         queue.put(alone, 40.0)
     left = [queue.next_batch(100 * UUID, 101.0, recovered_at=100.0) for _ in range(100)]
@@ -151,8 +151,8 @@ def test_as_many_failures_as_may_be_under_way_are_an_outage_and_its_end_is_known
 def test_the_first_request_leaves_at_once_after_each_outage_however_small_the_ids_are() -> None:
     back = RecoverySpread()
     for recovered in (100.0, 200.0):
-        assert back.due(entry(1, seat=1), recovered, 2) == recovered
-        assert back.due(entry(2, seat=2), recovered, 2) > recovered
+        assert back.due(entry(1, cost=1), recovered, 2) == recovered
+        assert back.due(entry(2, cost=2), recovered, 2) > recovered
 
 
 def test_those_without_a_place_in_a_request_for_many_come_back_one_by_one() -> None:
@@ -161,9 +161,9 @@ def test_those_without_a_place_in_a_request_for_many_come_back_one_by_one() -> N
 
 
 def test_one_that_goes_alone_does_not_part_those_that_go_together() -> None:
-    queue, alone = PollQueue(), entry(1, seat=UUID)
+    queue, alone = PollQueue(), entry(1, cost=UUID)
     alone.single_until = 150.0
-    together = [entry(0, seat=UUID), entry(2, seat=UUID)]
+    together = [entry(0, cost=UUID), entry(2, cost=UUID)]
     for at, job in enumerate([together[0], alone, together[1]]):
         queue.put(job, 40.0 + at)
     queue.next_batch(10 * UUID, 50.0, recovered_at=100.0)
@@ -172,9 +172,9 @@ def test_one_that_goes_alone_does_not_part_those_that_go_together() -> None:
 
 
 def test_one_that_went_alone_until_now_goes_with_the_others() -> None:
-    queue, before = PollQueue(), entry(1, seat=UUID)
+    queue, before = PollQueue(), entry(1, cost=UUID)
     before.single_until = 50.0
-    other = entry(0, seat=UUID)
+    other = entry(0, cost=UUID)
     queue.put(other, 40.0)
     queue.put(before, 41.0)
     queue.next_batch(10 * UUID, 50.0, recovered_at=100.0)

@@ -103,12 +103,12 @@ async def test_get_is_one_request_and_raises_for_no_state(answer: Answer) -> Non
         (raising(httpx.ConnectError("refused")), TransportError),
     ],
 )
-async def test_get_raises_what_a_wait_would_absorb(answer: Answer, expected: type[Exception]) -> None:
+async def test_get_raises_what_a_wait_would_absorb(answer: Answer, expected: type[JobsError]) -> None:
     script = Script(answer)
     async with source(script) as jobs:
         with pytest.raises(expected) as caught:
             await jobs.get(JOB)
-    assert caught.value.ref == REF  # type: ignore[attr-defined]
+    assert caught.value.ref == REF
     assert len(script.sent) == 1
 
 

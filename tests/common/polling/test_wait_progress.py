@@ -1,4 +1,4 @@
-"""What a wait makes of each answer: the pure `Tracker`, without a clock or a socket."""
+"""What a wait makes of each answer: the pure `WaitProgress`, without a clock or a socket."""
 
 from __future__ import annotations
 

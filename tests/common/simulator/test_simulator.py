@@ -137,7 +137,7 @@ async def test_without_a_wall_time_dates_begin_at_the_real_one() -> None:
 
 def test_a_wall_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
-        Clock(datetime(2026, 1, 1))  # noqa: DTZ001
+        Clock(datetime.fromisoformat("2026-01-01"))
 
 
 async def test_the_transport_can_be_cancelled_and_lets_others_run() -> None:
@@ -206,17 +206,17 @@ def test_a_rate_limit_counts_within_its_window() -> None:
 
 
 async def test_a_token_is_refused_once_it_has_expired() -> None:
-    desk = TokenDesk(Clock(), lifetime=0.05)
+    issuer = TokenDesk(Clock(), lifetime=0.05)
     grant = Request.from_scope(
         {"method": "POST", "path": "/oauth/token", "headers": []}, b"grant_type=password", at=0
     )
-    token = desk.answer(grant).json()["access_token"]
-    assert desk.accepts(f"Bearer {token}")
-    assert desk.accepts("bearer anything")
-    assert not desk.accepts("Basic YTpi")
-    assert not desk.accepts("Bearer ")
+    token = issuer.answer(grant).json()["access_token"]
+    assert issuer.accepts(f"Bearer {token}")
+    assert issuer.accepts("bearer anything")
+    assert not issuer.accepts("Basic YTpi")
+    assert not issuer.accepts("Bearer ")
     await anyio.sleep(0.06)
-    assert not desk.accepts(f"Bearer {token}")
+    assert not issuer.accepts(f"Bearer {token}")
 
 
 @pytest.mark.parametrize("body", [b"", b"grant_type=magic", b"{", b"[1]"])
@@ -228,9 +228,9 @@ async def test_a_token_request_without_a_known_grant_is_refused(body: bytes) -> 
 
 async def test_client_credentials_get_no_refresh_token() -> None:
     scope = {"method": "POST", "path": "/", "headers": [(b"content-type", b"application/json")]}
-    desk = TokenDesk(Clock(), 60)
+    issuer = TokenDesk(Clock(), 60)
     grants = [b'{"grant_type": "client_credentials"}', b'{"grant_type": "refresh_token"}']
-    replies = [desk.answer(Request.from_scope(scope, body, at=0)).json() for body in grants]
+    replies = [issuer.answer(Request.from_scope(scope, body, at=0)).json() for body in grants]
     assert ["refresh_token" in reply for reply in replies] == [False, True]
     assert replies[0]["expires_in"] == 60
 

@@ -186,9 +186,9 @@ async def _run_process(
                 group.start_soon(execute_operation, source, operation, method, runs)
     # A sign-in may outlive the waits that needed it: one that was sent is carried to its end.
     for _ in range(60):
-        if sut.transport.flying:
+        if sut.transport.in_flight:
             await anyio.sleep(1)
-    assert sut.transport.flying == 0
+    assert sut.transport.in_flight == 0
     assert source._current_poller().idle
     assert Footprint.now() == before, (Footprint.now(), before)
 

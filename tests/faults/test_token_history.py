@@ -1,6 +1,6 @@
 """The books of a token issuer, and ours: whatever happens to those who need a token, they are the same.
 
-``python -m tests.faults.ledger`` runs as many seeds as one likes, and counts the events.
+``python -m tests.faults.token_history`` runs as many seeds as one likes, and counts the events.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ import sniffio
 
 from common import AuthenticationError, PollPolicy, SourceClosed, UsageError, WaitTimeout
 from tests.common.virtual import VIRTUAL
-from tests.faults.ledger.__main__ import socket_run, virtual_run
-from tests.faults.ledger.issuer import Issuer
-from tests.faults.ledger.run import by_scope, by_task, by_timeout, by_wait_for
-from tests.faults.ledger.sign_ins import WAYS, Place, Way
-from tests.faults.ledger.worlds import API, LOGIN, VirtualWorld
+from tests.faults.token_history.__main__ import socket_run, virtual_run
+from tests.faults.token_history.issuer import Issuer
+from tests.faults.token_history.run import by_scope, by_task, by_timeout, by_wait_for
+from tests.faults.token_history.sign_ins import AUTH_CASES, AuthCase, Place
+from tests.faults.token_history.worlds import API, LOGIN, VirtualWorld
 
-ROTATING = [way for way in WAYS if way.rotates]
+ROTATING = [way for way in AUTH_CASES if way.rotates]
 SLOW = 25.0
 """Seconds that the issuer takes, less than ``request_timeout``."""
 JOB = "00000001-0000-4000-8000-000000000000"
 
-all_ways = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+all_ways = pytest.mark.parametrize("way", AUTH_CASES, ids=lambda way: way.name)
 rotating_ways = pytest.mark.parametrize("way", ROTATING, ids=lambda way: way.name)
 loops = pytest.mark.parametrize("loop", VIRTUAL)
 
@@ -41,7 +41,7 @@ loops = pytest.mark.parametrize("loop", VIRTUAL)
 
 @loops
 @all_ways
-def test_our_refresh_token_is_the_issuers_after_each_event(way: Way, loop: str, tmp_path: Path) -> None:
+def test_our_refresh_token_is_the_issuers_after_each_event(way: AuthCase, loop: str, tmp_path: Path) -> None:
     assert virtual_run(0, way, loop, tmp_path)["checks"] > 20
 
 
@@ -50,7 +50,7 @@ def test_our_refresh_token_is_the_issuers_after_each_event(way: Way, loop: str, 
 @all_ways
 @pytest.mark.parametrize("first", range(1, 21, 10))
 def test_our_refresh_token_is_the_issuers_on_many_schedules(
-    way: Way, loop: str, first: int, tmp_path: Path
+    way: AuthCase, loop: str, first: int, tmp_path: Path
 ) -> None:
     for seed in range(first, first + 10):
         virtual_run(seed, way, loop, tmp_path)
@@ -60,7 +60,7 @@ def test_our_refresh_token_is_the_issuers_on_many_schedules(
 @loops
 @rotating_ways
 def test_our_refresh_token_is_the_issuers_over_sockets_in_real_time(
-    way: Way, loop: str, tmp_path: Path
+    way: AuthCase, loop: str, tmp_path: Path
 ) -> None:
     assert socket_run(1, way, loop, tmp_path)["checks"] > 20
 
@@ -71,7 +71,7 @@ def test_our_refresh_token_is_the_issuers_over_sockets_in_real_time(
 class Rig:
     """An issuer without faults, and sources that sign in at it in one way."""
 
-    def __init__(self, way: Way, folder: Path, on_rotate: Callable[[str], object] | None = None) -> None:
+    def __init__(self, way: AuthCase, folder: Path, on_rotate: Callable[[str], object] | None = None) -> None:
         self.told: list[str] = []
         self.issuer = Issuer(Random(0), rotates=way.rotates, password=way.password, faults=False)
         self.issuer.latency = SLOW
@@ -95,7 +95,7 @@ class Rig:
 @pytest.mark.anyio
 @all_ways
 async def test_the_wait_that_began_a_sign_in_keeps_its_deadline_and_others_get_the_token(
-    way: Way, tmp_path: Path
+    way: AuthCase, tmp_path: Path
 ) -> None:
     rig = Rig(way, tmp_path)
     ends: list[float] = []
@@ -123,7 +123,7 @@ CANCEL = {"scope": by_scope, "task": by_task, "timeout": by_timeout, "wait_for":
 @pytest.mark.parametrize("after", [0.0, 1.0, SLOW / 2, 20.0])
 @rotating_ways
 async def test_a_cancelled_wait_ends_at_once_and_its_sign_in_later(
-    way: Way, after: float, cancel: Callable[..., Awaitable[None]], tmp_path: Path
+    way: AuthCase, after: float, cancel: Callable[..., Awaitable[None]], tmp_path: Path
 ) -> None:
     if cancel is not by_scope and sniffio.current_async_library() == "trio":
         pytest.skip("trio has no such way")
@@ -173,7 +173,7 @@ async def cancelled_at(seconds: float, *, natively: bool) -> AsyncGenerator[None
 @pytest.mark.parametrize("natively", [False, True], ids=["scope", "task"])
 @rotating_ways
 async def test_a_source_whose_block_is_cancelled_closes_once_its_sign_in_has_ended(
-    way: Way, natively: bool, tmp_path: Path
+    way: AuthCase, natively: bool, tmp_path: Path
 ) -> None:
     if natively and sniffio.current_async_library() == "trio":
         pytest.skip("trio has no such way")
@@ -190,7 +190,7 @@ async def test_a_source_whose_block_is_cancelled_closes_once_its_sign_in_has_end
 @pytest.mark.parametrize("natively", [False, True], ids=["scope", "task"])
 @rotating_ways
 async def test_closing_that_is_cancelled_itself_goes_on_to_its_end(
-    way: Way, natively: bool, tmp_path: Path
+    way: AuthCase, natively: bool, tmp_path: Path
 ) -> None:
     if natively and sniffio.current_async_library() == "trio":
         pytest.skip("trio has no such way")
@@ -207,7 +207,7 @@ async def test_closing_that_is_cancelled_itself_goes_on_to_its_end(
 @pytest.mark.anyio
 @pytest.mark.parametrize("latency", [1e6, 5.0], ids=["the issuer hangs", "on_rotate hangs"])
 async def test_closing_waits_no_longer_than_a_request_may_take(latency: float, tmp_path: Path) -> None:
-    rig = Rig(WAYS[0], tmp_path, hangs)
+    rig = Rig(AUTH_CASES[0], tmp_path, hangs)
     rig.issuer.latency = latency
     transport = ClosingTransport(rig.world)
     source = rig.connect(transport=transport, request_timeout=7)
@@ -221,7 +221,7 @@ async def test_closing_waits_no_longer_than_a_request_may_take(latency: float, t
 
 @pytest.mark.anyio
 async def test_closing_does_not_wait_for_another_try_of_a_sign_in(tmp_path: Path) -> None:
-    rig = Rig(WAYS[1], tmp_path)
+    rig = Rig(AUTH_CASES[1], tmp_path)
     source = rig.connect(transport=httpx.MockTransport(failing_slowly))
     start = anyio.current_time()
     async with anyio.create_task_group() as group:
@@ -245,7 +245,7 @@ async def failing_slowly(request: httpx.Request) -> httpx.Response:
 
 @pytest.mark.anyio
 async def test_a_source_that_closes_leaves_its_sign_in_to_the_others(tmp_path: Path) -> None:
-    rig = Rig(WAYS[0], tmp_path)
+    rig = Rig(AUTH_CASES[0], tmp_path)
     first, second = rig.connect(), rig.connect()
     async with anyio.create_task_group() as group:
 
@@ -270,7 +270,7 @@ async def test_a_source_that_closes_leaves_its_sign_in_to_the_others(tmp_path: P
 @pytest.mark.parametrize("latency", [0.0, 15.0])
 @all_ways
 async def test_hundreds_of_waits_at_an_api_that_refuses_every_token_sign_in_twice(
-    way: Way, latency: float, tmp_path: Path
+    way: AuthCase, latency: float, tmp_path: Path
 ) -> None:
     rig = Rig(way, tmp_path)
     rig.issuer.accepts, rig.issuer.latency = False, latency
@@ -292,7 +292,7 @@ async def test_hundreds_of_waits_at_an_api_that_refuses_every_token_sign_in_twic
 async def test_an_api_that_refuses_tokens_for_a_while_is_asked_with_a_new_one_now_and_then(
     tmp_path: Path,
 ) -> None:
-    rig = Rig(WAYS[0], tmp_path)
+    rig = Rig(AUTH_CASES[0], tmp_path)
     rig.issuer.accepts, rig.issuer.latency = False, 0.0
     async with rig.connect() as source:
         for _ in range(60):
@@ -357,7 +357,7 @@ def raises_a_group(_: str) -> object:
 async def test_an_on_rotate_that_misbehaves_is_logged_and_loses_nothing(
     on_rotate: Callable[[str], object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rig = Rig(WAYS[1], tmp_path, on_rotate)
+    rig = Rig(AUTH_CASES[1], tmp_path, on_rotate)
     rig.issuer.latency = 0.0
     async with rig.connect(request_timeout=60) as source:
         with suppress(Exception):
@@ -373,7 +373,7 @@ async def test_an_on_rotate_that_ends_the_program_ends_it_with_the_token_kept(tm
     def leaves(_: str) -> object:
         raise SystemExit(3)
 
-    rig = Rig(WAYS[1], tmp_path, leaves)
+    rig = Rig(AUTH_CASES[1], tmp_path, leaves)
     async with rig.connect() as source:
         with pytest.raises(SystemExit):
             await source.get(JOB)

@@ -1,4 +1,4 @@
-"""The ledger of tokens: runs of random schedules, whose seeds make them repeatable in virtual time.
+"""The history of tokens: runs of random schedules, whose seeds make them repeatable in virtual time.
 
 Prints a line for each run that failed, and the number of events of all; the exit status is 1 if any failed.
 """
@@ -17,34 +17,34 @@ from random import Random
 import anyio
 
 from tests.common.virtual import VIRTUAL
-from tests.faults.ledger.issuer import Issuer
-from tests.faults.ledger.run import Run
-from tests.faults.ledger.sign_ins import WAYS, Way
-from tests.faults.ledger.worlds import VirtualWorld, World, folder_of, sockets
+from tests.faults.token_history.issuer import Issuer
+from tests.faults.token_history.run import Run
+from tests.faults.token_history.sign_ins import AUTH_CASES, AuthCase
+from tests.faults.token_history.worlds import VirtualWorld, World, folder_of, sockets
 
 TIMEOUT = 1e7
 """Seconds of virtual time: a run that takes longer will never end."""
 
 
-def virtual_run(seed: int, way: Way, loop: str, folder: Path) -> Counter[str]:
+def virtual_run(seed: int, way: AuthCase, loop: str, folder: Path) -> Counter[str]:
     """Perform a run in virtual time, and return its events. Raise `AssertionError`."""
     issuer = new_issuer(seed, way)
     return _perform(seed, way, loop, issuer, VirtualWorld(issuer), folder)
 
 
-def socket_run(seed: int, way: Way, loop: str, folder: Path) -> Counter[str]:
+def socket_run(seed: int, way: AuthCase, loop: str, folder: Path) -> Counter[str]:
     """Perform a run over sockets, in real time, and return its events. Raise `AssertionError`."""
     issuer = new_issuer(seed, way)
     with sockets(issuer) as world:
         return _perform(seed, way, loop, issuer, world, folder)
 
 
-def new_issuer(seed: int, way: Way) -> Issuer:
+def new_issuer(seed: int, way: AuthCase) -> Issuer:
     """Return an issuer for one way to sign in."""
     return Issuer(Random(f"issuer {seed}"), rotates=way.rotates, password=way.password)
 
 
-def _perform(seed: int, way: Way, loop: str, issuer: Issuer, world: World, folder: Path) -> Counter[str]:
+def _perform(seed: int, way: AuthCase, loop: str, issuer: Issuer, world: World, folder: Path) -> Counter[str]:
     async def main() -> Counter[str]:
         with anyio.fail_after(TIMEOUT):
             return await Run(seed, way, issuer, world, folder_of(folder, seed)).perform()
@@ -54,10 +54,12 @@ def _perform(seed: int, way: Way, loop: str, issuer: Issuer, world: World, folde
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m tests.faults.ledger", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.faults.token_history", description=__doc__)
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first seed (0)")
     parser.add_argument("--seeds", type=int, default=10, help="how many for each way and event loop (10)")
-    parser.add_argument("--way", action="append", choices=[way.name for way in WAYS], help="only this one")
+    parser.add_argument(
+        "--way", action="append", choices=[way.name for way in AUTH_CASES], help="only this one"
+    )
     parser.add_argument("--loop", action="append", choices=list(VIRTUAL), help="only this event loop")
     parser.add_argument("--sockets", action="store_true", help="in real time, over sockets")
     return parser.parse_args()
@@ -70,7 +72,7 @@ def main() -> int:
     run = socket_run if options.sockets else virtual_run
     events: Counter[str] = Counter()
     runs = failed = 0
-    for way in WAYS:
+    for way in AUTH_CASES:
         if options.way and way.name not in options.way:
             continue
         for loop in options.loop or VIRTUAL:

@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 import httpx
 
-from tests.faults.ledger.issuer import Issuer, Reply
-from tests.faults.ledger.sign_ins import TOKEN_PATH, read_fields
+from tests.faults.token_history.issuer import Issuer, Reply
+from tests.faults.token_history.sign_ins import TOKEN_PATH, read_fields
 from tests.loopback import Loopback
 
 SOCKET_SCALE = 0.01

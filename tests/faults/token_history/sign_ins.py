@@ -19,7 +19,7 @@ from common.auth.client_credentials import ClientCredentials
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth
 from ontapjobs import OntapJobs
-from tests.faults.ledger.issuer import FIRST
+from tests.faults.token_history.issuer import FIRST
 
 TOKEN_PATH = "/oauth/token"
 
@@ -35,7 +35,7 @@ class Place:
 
 
 @attrs.frozen(kw_only=True)
-class Way:
+class AuthCase:
     """One way to sign in. ``rotates``: with refresh tokens; ``tells``: by ``on_rotate``."""
 
     name: str
@@ -74,22 +74,22 @@ def _cli(place: Place) -> TokenAuth:
     return CfCliLogin(file, read_config(file), write=True)
 
 
-WAYS = [
-    Way(
+AUTH_CASES = [
+    AuthCase(
         name="RefreshToken",
         make=lambda at: RefreshToken(FIRST, token_url=at.login + TOKEN_PATH, on_rotate=at.on_rotate),
         source=_bluexp,
         rotates=True,
         tells=True,
     ),
-    Way(
+    AuthCase(
         name="UAARefreshToken",
         make=lambda at: UAARefreshToken(FIRST, on_rotate=at.on_rotate),
         source=_cf,
         rotates=True,
         tells=True,
     ),
-    Way(
+    AuthCase(
         name="UAAPassword",
         make=lambda at: UAAPassword("user", "correct-horse", on_rotate=at.on_rotate),
         source=_cf,
@@ -97,7 +97,7 @@ WAYS = [
         password=True,
         tells=True,
     ),
-    Way(
+    AuthCase(
         name="UAAAssertion",
         make=lambda at: UAAAssertion("correct-horse", on_rotate=at.on_rotate),
         source=_cf,
@@ -105,24 +105,24 @@ WAYS = [
         password=True,
         tells=True,
     ),
-    Way(name="CfCliLogin", make=_cli, source=_cf, rotates=True),
-    Way(
+    AuthCase(name="CfCliLogin", make=_cli, source=_cf, rotates=True),
+    AuthCase(
         name="ClientCredentials",
         make=lambda at: ClientCredentials(at.login + TOKEN_PATH, "client", "correct-horse"),
         source=_ontap,
     ),
-    Way(
+    AuthCase(
         name="ServiceAccount",
         make=lambda at: ServiceAccount("client", "correct-horse", token_url=at.login + TOKEN_PATH),
         source=_bluexp,
     ),
-    Way(name="AgentPassword", make=lambda _: AgentPassword("user", "correct-horse"), source=_bluexp),
-    Way(
+    AuthCase(name="AgentPassword", make=lambda _: AgentPassword("user", "correct-horse"), source=_bluexp),
+    AuthCase(
         name="UserPassword",
         make=lambda at: UserPassword("user", "correct-horse", token_url=at.login + TOKEN_PATH),
         source=_bluexp,
     ),
-    Way(
+    AuthCase(
         name="UAAClientCredentials",
         make=lambda _: UAAClientCredentials("client", "correct-horse"),
         source=_cf,

@@ -16,9 +16,9 @@ import sniffio
 
 from cfjobs.auth.cf_config import read_config
 from common import AuthenticationError, JobsError, PollPolicy, UsageError, WaitTimeout
-from tests.faults.ledger.issuer import Issuer
-from tests.faults.ledger.sign_ins import Place, Way, cli_file
-from tests.faults.ledger.worlds import World
+from tests.faults.token_history.issuer import Issuer
+from tests.faults.token_history.sign_ins import AuthCase, Place, cli_file
+from tests.faults.token_history.worlds import World
 
 LENGTH = 90.0
 """Seconds of a schedule."""
@@ -37,7 +37,7 @@ Work = Callable[[], Coroutine[Any, Any, Any]]
 class Run:
     """Performs a schedule, and compares the issuer's books with ours after each of its events."""
 
-    def __init__(self, seed: int, way: Way, issuer: Issuer, world: World, folder: Path) -> None:
+    def __init__(self, seed: int, way: AuthCase, issuer: Issuer, world: World, folder: Path) -> None:
         self.random = Random(seed)
         self.way = way
         self.issuer = issuer
