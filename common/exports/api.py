@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from common.auth.credentials import Basic, Bearer
-from common.hosts.portal import Portal, PortalFuture, portal
+from common.hosts.loop_thread import PortalFuture
+from common.hosts.portal import Portal, portal
 from common.hosts.shared import close_shared, shared_source
 from common.model.errors import (
     ActionRefused,
