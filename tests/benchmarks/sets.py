@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ WHAT = {"ends": ends, "members": members}
 
 
 @contextmanager
-def packages_of(commit: str | None) -> Iterator[Path | None]:
+def packages_of(commit: str | None) -> Generator[Path | None]:
     """Give the folder of an earlier commit's packages, None for none."""
     if commit is None:
         yield None
