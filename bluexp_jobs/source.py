@@ -79,7 +79,11 @@ class BlueXPJobs(SourceWithoutActions):
             if response.status != 200:
                 raise self._reader.request_failure(response, "GET jobs")
             read = partial(
-                parse_list, response.body, endpoint=self.endpoint, scope=self.scope, states=self.states
+                parse_list,
+                response.body,
+                endpoint=self.endpoint,
+                scope=self.resolver.scope,
+                states=self._states,
             )
             jobs, failures = await decode(response, read)
             return FetchedPage([job for job in jobs if wanted is None or job.state is wanted], failures)

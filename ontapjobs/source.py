@@ -138,12 +138,12 @@ class OntapJobs(HttpSource):
             bulk_path(action, filters, every=every),
             action,
             endpoint=self.endpoint,
-            states=self.states,
+            states=self._states,
             timeout=self._request_timeout + HELD,
         )
 
     def _list(self, query: str) -> AsyncIterator[Job]:
-        return list_jobs(self._reader, f"{JOBS}?{query}", endpoint=self.endpoint, states=self.states)
+        return list_jobs(self._reader, f"{JOBS}?{query}", endpoint=self.endpoint, states=self._states)
 
     async def _read_after(self, ref: JobRef, action: Action) -> Job:
         reason = ""

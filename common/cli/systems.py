@@ -74,9 +74,9 @@ class Systems:
         return [source for source in members if isinstance(source, BaseSource)]
 
     def _join(self, source: BaseSource) -> BaseSource:
-        system = (source.provider, source.endpoint, source.scope)
+        system = (source.provider, source.endpoint, source.resolver.scope)
         for known in self._sources():
-            if (known.provider, known.endpoint, known.scope) == system:
+            if (known.provider, known.endpoint, known.resolver.scope) == system:
                 return known
         if self._fleet is None:
             self._fleet = Fleet([source], observer=self.observer)

@@ -14,7 +14,7 @@ import attrs
 from common.model.async_only import AsyncContext
 from common.model.errors import JobNotFound, SourceError, Unsupported, UsageError
 from common.model.job import UNREAD_RESULTS, Job, JobLike, with_warning
-from common.model.refs import JobRef, Scope
+from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
 from common.options import check_on_cancel, check_on_update, read_deadline, read_timeout, read_until
 from common.polling.policy import DelayRule, PollPolicy, plain_delay
@@ -25,9 +25,9 @@ from common.polling.wait import OnCancel, Probe, Wait, WaitSpec
 from common.polling.wait_errors import source_closed
 from common.polling.watch import UpdatingWait, Watch
 from common.sources.batch_look import BatchLook, Outcome
-from common.sources.ref_resolver import RefResolver, ScopeRule
+from common.sources.ref_resolver import RefResolver
 from common.telemetry.callbacks import OnUpdate
-from common.telemetry.events import Observer
+from common.telemetry.events import Observer, combined
 
 
 def _any_policy(policy: PollPolicy) -> PollPolicy:
@@ -56,15 +56,12 @@ class BaseSource(AsyncContext):
     ) -> None:
         self.provider: str = refs.provider
         self.endpoint: str = refs.endpoint
-        self.scope: Scope = refs.scope
-        self.aliases: frozenset[str] = refs.aliases
-        self.scope_rule: ScopeRule = refs.rule
         self.capabilities: frozenset[Capability] = capabilities
         self.policy: PollPolicy = check_policy(policy or PollPolicy())
+        self.resolver: RefResolver = refs
+        """Which jobs are this source's, by whatever name: its scope, its aliases."""
         self._observer = observer
-        self.concurrency: int = throttle.max_in_flight
         self._pollable = pollable
-        self._refs = refs
         self._throttle = throttle
         self._check_policy = check_policy
         self._poll_delay = poll_delay
@@ -73,26 +70,13 @@ class BaseSource(AsyncContext):
         self._closed = False
         self._last_spec: tuple[tuple[object, ...], WaitSpec] | None = None
 
-    @property
-    def observer(self) -> Observer | None:
-        """The function that is called with each event of a wait. Raise `UsageError` for one set meanwhile."""
-        return self._observer
-
-    @observer.setter
-    def observer(self, observer: Observer | None) -> None:
-        if observer is self._observer:
-            return
-        if self._poller is not None and not self._poller.idle:
-            raise UsageError("an observer must be set before the first wait: waits are going on here")
-        self._observer, self._poller = observer, None
-
     def ref(self, job: JobLike) -> JobRef:
         """Return the complete ref of a job of this source. No I/O.
 
         Raise `WrongSource` if it belongs to another provider, endpoint or scope, `UsageError` if it names no
         job.
         """
-        return self._refs.resolve(job)
+        return self.resolver.resolve(job)
 
     async def get(self, job: JobLike) -> Job:
         """Return one observation of one job, made by one request.
@@ -101,7 +85,7 @@ class BaseSource(AsyncContext):
         `JobNotFound` if the API says that there is no such job, `SourceError` for anything that went wrong on
         the way, `WrongSource` for another source's job. A failed job is no error here.
         """
-        ref = self._refs.resolve(job)
+        ref = self.resolver.resolve(job)
         try:
             return (await self._read(ref)).job
         except SourceError as error:
@@ -111,17 +95,6 @@ class BaseSource(AsyncContext):
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("the source is closed: make a new one, or close it later")
-
-    async def look_at(self, jobs: Sequence[JobLike]) -> list[Outcome]:
-        """Return one observation of each job, or what went wrong with it, as `common.get_all` does."""
-        refs = [self._refs.resolve(job) for job in jobs]
-        self._check_open()
-        outcomes = await BatchLook(self._pollable, self._throttle, self._read, self._read_results).at(refs)
-        if self._closed:  # meanwhile, which is no mistake of this call
-            for place, outcome in enumerate(outcomes):
-                if isinstance(outcome, UsageError):
-                    outcomes[place] = source_closed(refs[place], None)
-        return outcomes
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, and return it as it reads afterwards.
@@ -159,7 +132,7 @@ class BaseSource(AsyncContext):
         The arguments are those of `wait`. A failed job is the last observation, not an exception.
         """
         spec = self._spec(timeout, deadline, until, on_cancel, resolve_gone, policy)
-        ref = self._refs.resolve(job)
+        ref = self.resolver.resolve(job)
         if spec.cancel is not None:
             self._check_action(ref)
         return Watch(self._current_poller, ref, job if isinstance(job, Job) else None, spec)
@@ -194,7 +167,7 @@ class BaseSource(AsyncContext):
         behind.
         """
         spec = self._spec(timeout, deadline, until, on_cancel, resolve_gone, policy)
-        ref, seen = self._refs.resolve(job), job if isinstance(job, Job) else None
+        ref, seen = self.resolver.resolve(job), job if isinstance(job, Job) else None
         if spec.cancel is not None:
             self._check_action(ref)
         if on_update is not None:
@@ -236,7 +209,7 @@ class BaseSource(AsyncContext):
         await self.aclose()
 
     def __repr__(self) -> str:
-        scope = "".join(f", {name}={value!r}" for name, value in self.scope)
+        scope = "".join(f", {name}={value!r}" for name, value in self.resolver.scope)
         return f"<{type(self).__name__} {self.endpoint!r}{scope}>"
 
     def _check_action(self, ref: JobRef) -> None:
@@ -319,3 +292,27 @@ class BaseSource(AsyncContext):
         if sharable:
             self._last_spec = arguments, spec
         return spec
+
+
+async def look_at(source: BaseSource, jobs: Sequence[JobLike]) -> list[Outcome]:
+    """Return one observation of each job, or what went wrong with it, as `common.get_all` does."""
+    refs = [source.resolver.resolve(job) for job in jobs]
+    source._check_open()
+    outcomes = await BatchLook(source._pollable, source._throttle, source._read, source._read_results).at(
+        refs
+    )
+    if source._closed:  # meanwhile, which is no mistake of this call
+        for place, outcome in enumerate(outcomes):
+            if isinstance(outcome, UsageError):
+                outcomes[place] = source_closed(refs[place], None)
+    return outcomes
+
+
+def add_observer(source: BaseSource, observer: Observer) -> None:
+    """Let one more observer see the events of a source. Raise `UsageError` while its jobs are waited for."""
+    both = combined(source._observer, observer)
+    if both is source._observer:
+        return
+    if source._poller is not None and not source._poller.idle:
+        raise UsageError("an observer must be set before the first wait: waits are going on here")
+    source._observer, source._poller = both, None

@@ -16,7 +16,7 @@ from common.model.states import Action, Capability, JobState
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe
 from common.polling.watch import Watch
-from common.sources.base import BaseSource
+from common.sources.base import BaseSource, add_observer
 from common.sources.paging import Chain
 from common.sources.ref_resolver import ref_or_id, shortened
 from common.sources.routing import Router
@@ -60,7 +60,7 @@ class BaseFleet(AsyncContext):
     def observer(self, observer: Observer | None) -> None:
         if observer is not None:
             for source in self._members:
-                source.observer = combined(source.observer, observer)
+                _add_observer(source, observer)
         self._observer = observer
 
     def add(self, source: Member) -> None:
@@ -84,7 +84,7 @@ class BaseFleet(AsyncContext):
                     f"{other!r} and {each!r}"
                 )
         if self._observer is not None:
-            source.observer = combined(source.observer, self._observer)
+            _add_observer(source, self._observer)
         if isinstance(source, BaseFleet):
             self._fleets[source] = None
         else:
@@ -296,3 +296,10 @@ def route_all(source: Member, jobs: Iterable[JobLike]) -> list[Routed]:
     if isinstance(jobs, str) or not isinstance(jobs, Iterable):
         raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
     return [route(source, job) for job in jobs]
+
+
+def _add_observer(source: Member, observer: Observer) -> None:
+    if isinstance(source, BaseFleet):
+        source.observer = combined(source.observer, observer)
+    else:
+        add_observer(source, observer)

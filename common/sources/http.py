@@ -78,7 +78,7 @@ class HttpSource(BaseSource):
         self._driver = driver
         self._client = client
         self._reader = HttpReader(driver, client, throttle)
-        self.states: Mapping[str, JobState] = checked.states
+        self._states: Mapping[str, JobState] = checked.states
         self._request_timeout = checked.request_timeout
         super().__init__(
             self._reader,
@@ -215,7 +215,7 @@ class HttpSource(BaseSource):
         if not refs and not response.ok:
             raise self._reader.failure(response, request)
         try:
-            refs = tuple(map(self._refs.resolve, unique(refs)))
+            refs = tuple(map(self.resolver.resolve, unique(refs)))
         except UsageError as error:  # the server's fault, not the caller's
             problem = str(error)
         else:
@@ -234,7 +234,7 @@ class HttpSource(BaseSource):
 
     def _named(self, id: str | None) -> JobRef | None:
         """Return the ref of the job that the write itself named in a header, None where it named none."""
-        return None if id is None else self._refs.resolve(JobRef(self.provider, "", id))
+        return None if id is None else self.resolver.resolve(JobRef(self.provider, "", id))
 
     def _error_of(self, response: HttpResponse) -> ErrorDetail:
         body = self._reader.error_body(response)

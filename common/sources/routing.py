@@ -45,7 +45,7 @@ class Router:
     def clashing(self, source: BaseSource) -> BaseSource | None:
         """Return a source that takes another one's jobs as its own, or whose jobs that one would take."""
         for rule, table in self._tables.get(source.provider, {}).items():
-            scope = rule.of_system(source.scope)
+            scope = rule.of_system(source.resolver.scope)
             for owner in table.owners.get((source.endpoint, scope), ()):
                 return owner
             for key in _keys(source, scope):
@@ -55,18 +55,18 @@ class Router:
 
     def add(self, source: BaseSource) -> None:
         """Add a source that is `clashing` with none."""
-        rule = source.scope_rule
+        rule = source.resolver.rule
         table = self._tables.setdefault(source.provider, {}).setdefault(rule, _Table())
-        scope = rule.of_system(source.scope)
+        scope = rule.of_system(source.resolver.scope)
         table.systems[source.endpoint, scope] = source
         for key in _keys(source, scope, ""):
             table.owners.setdefault(key, {})[source] = None
 
     def remove(self, source: BaseSource) -> None:
         """Remove a source that was added."""
-        rule = source.scope_rule
+        rule = source.resolver.rule
         tables = self._tables[source.provider]
-        table, scope = tables[rule], rule.of_system(source.scope)
+        table, scope = tables[rule], rule.of_system(source.resolver.scope)
         del table.systems[source.endpoint, scope]
         for key in _keys(source, scope, ""):
             del table.owners[key][source]
@@ -78,7 +78,7 @@ class Router:
 
 def _keys(source: BaseSource, scope: SystemScope, *more: str) -> Iterator[_Key]:
     """Yield the name of a source, and those in ``more``, each with each selection of its scope's parts."""
-    for endpoint in {source.endpoint, *source.aliases, *more}:
+    for endpoint in {source.endpoint, *source.resolver.aliases, *more}:
         for length in range(len(scope) + 1):
             for parts in combinations(scope, length):
                 yield endpoint, frozenset(parts)

@@ -23,8 +23,8 @@ def test_a_token_for_todays_host(user_env: UserEnv) -> None:
 def test_a_target_names_what_the_profile_leaves_open(user_env: UserEnv) -> None:
     user_env.profile('provider = "bluexp"\nagent = "a1"\ntoken = { env = "SECRET" }')
     source = connect(f"bluexp://api.bluexp.netapp.com/account-x1/{ID}?agent=a1clients")
-    assert dict(source.scope) == {"account": "account-x1", "agent": "a1"}
-    assert dict(connect(profile="prod", account="account-x2").scope)["account"] == "account-x2"
+    assert dict(source.resolver.scope) == {"account": "account-x1", "agent": "a1"}
+    assert dict(connect(profile="prod", account="account-x2").resolver.scope)["account"] == "account-x2"
     with pytest.raises(UsageError, match="account= is missing"):
         connect(profile="prod")
 
@@ -35,7 +35,7 @@ def test_of_two_accounts_the_one_of_the_reference_is_used(user_env: UserEnv) -> 
     )
     user_env.profiles(table.format("one") + table.format("two"))
     user_env.set(SECRET=PASSWORD)
-    assert dict(connect(f"bluexp://api.bluexp.netapp.com/two/{ID}").scope)["account"] == "two"
+    assert dict(connect(f"bluexp://api.bluexp.netapp.com/two/{ID}").resolver.scope)["account"] == "two"
     with pytest.raises(UsageError, match=r"several profiles match .*: pass profile= with one of one, two"):
         connect("bluexp://api.bluexp.netapp.com")
 

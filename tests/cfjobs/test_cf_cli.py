@@ -215,7 +215,7 @@ def test_skipped_tls_checks_are_skipped_here_too_with_the_usual_warning(login: L
 
 def test_options_are_those_of_every_source(login: Login) -> None:
     jobs = login.jobs(concurrency=3, aliases=["api.internal"])
-    assert (jobs.concurrency, jobs.aliases) == (3, frozenset({"https://api.internal"}))
+    assert (jobs._throttle.max_in_flight, jobs.resolver.aliases) == (3, frozenset({"https://api.internal"}))
     with pytest.raises(UsageError, match="unknown keyword"):
         login.jobs(verfy=False)
 

@@ -87,7 +87,7 @@ def test_a_profile_may_name_the_folder_of_a_login(user_env: UserEnv) -> None:
     log_in(user_env, "elsewhere")
     user_env.profile('provider = "cf"\ncf_home = "elsewhere"\nconcurrency = 2')
     source = connect(profile="prod")
-    assert (source.endpoint, source.concurrency) == (API, 2)
+    assert (source.endpoint, source._throttle.max_in_flight) == (API, 2)
     assert connect(f"cf://api.example.org/{GUID}", profile="prod").endpoint == API
     with pytest.raises(WrongSource, match=r"a job of https://evil, asked of https://api\.example\.org"):
         connect(f"cf://evil/{GUID}", profile="prod")

@@ -7,7 +7,7 @@ from functools import partial
 
 from common.concurrency import run_together
 from common.model.job import JobLike
-from common.sources.base import BaseSource
+from common.sources.base import BaseSource, look_at
 from common.sources.batch_look import Outcome
 from common.sources.fleet import Member, route_all
 
@@ -30,7 +30,7 @@ async def get_all(source: Member, jobs: Iterable[JobLike]) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
 
     async def look(owner: BaseSource, mine: list[int]) -> None:
-        found = await owner.look_at([routed[place][1] for place in mine])
+        found = await look_at(owner, [routed[place][1] for place in mine])
         outcomes.update(zip(mine, found, strict=True))
 
     await run_together([partial(look, owner, mine) for owner, mine in places.items()])

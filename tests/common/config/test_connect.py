@@ -168,7 +168,7 @@ def test_the_one_profile_that_matches_is_used(target: Any, expected: str, filed:
 def test_a_profile_by_name(filed: UserEnv) -> None:
     source = connect(profile="prod")
     assert (source.endpoint, auth_of(source)) == ("https://cluster1.example.com", "Basic('admin', ****)")
-    assert connect("ontap://10.0.0.1", profile="prod").aliases == {"https://10.0.0.1"}
+    assert connect("ontap://10.0.0.1", profile="prod").resolver.aliases == {"https://10.0.0.1"}
     filed.set(JOBSOURCE_PROFILE="lab")
     assert connect().endpoint == "https://[2001:db8::1]:8443"
     assert connect(profile="prod").endpoint == "https://cluster1.example.com"
@@ -211,7 +211,7 @@ def test_a_profile_is_for_its_own_system(target: Any, profile: Any, message: str
 def test_the_caller_may_say_that_two_names_are_one_system(filed: UserEnv) -> None:
     del filed
     source = connect("ontap://cluster1", profile="prod", aliases=["cluster1"])
-    assert source.aliases == {"https://cluster1", "https://10.0.0.1"}
+    assert source.resolver.aliases == {"https://cluster1", "https://10.0.0.1"}
     assert source.endpoint == "https://cluster1.example.com"
 
 
@@ -256,9 +256,9 @@ def test_a_switched_off_verification_warns_as_ever(filed: UserEnv) -> None:
 def test_the_callers_own_options_beat_the_profile(filed: UserEnv) -> None:
     filed.profiles(FILE.replace('user = "admin"', 'user = "admin"\nconcurrency = 2'))
     filed.set(JOBSOURCE_ENDPOINT="ontap://cluster1.example.com", JOBSOURCE_USER="bob")
-    assert connect(profile="prod").concurrency == 2
+    assert connect(profile="prod")._throttle.max_in_flight == 2
     assert auth_of(connect(profile="prod")) == "Basic('bob', ****)"
-    assert connect(profile="prod", concurrency=3).concurrency == 3
+    assert connect(profile="prod", concurrency=3)._throttle.max_in_flight == 3
     assert auth_of(connect(profile="prod", user="eve")) == "Basic('eve', ****)"
     assert auth_of(connect(profile="prod", auth=("joe", "x"))) == "Basic('joe', ****)"
     with pytest.raises(UsageError, match="unknown keyword 'usr'"):
@@ -396,13 +396,13 @@ def test_the_environments_credentials_go_to_its_own_endpoint_alone(target: str, 
 def test_variables_without_an_endpoint_are_for_the_profile_that_was_named(filed: UserEnv) -> None:
     filed.set(ONTAP_USER="bob", JOBSOURCE_CONCURRENCY="2")
     assert auth_of(connect(profile="prod")) == "Basic('bob', ****)"
-    assert connect(profile="prod").concurrency == 2
+    assert connect(profile="prod")._throttle.max_in_flight == 2
     # Picked by a stored reference, a profile gets no more than its own.
     assert auth_of(connect(f"ontap://10.0.0.1/{ID}")) == "Basic('admin', ****)"
-    assert connect("ontap://10.0.0.1").concurrency == 8
+    assert connect("ontap://10.0.0.1")._throttle.max_in_flight == 8
     filed.set(JOBSOURCE_PROFILE="lab")
-    assert connect(profile="prod").concurrency == 8
-    assert connect().concurrency == 2
+    assert connect(profile="prod")._throttle.max_in_flight == 8
+    assert connect()._throttle.max_in_flight == 2
 
 
 def test_variables_of_another_endpoint_leave_a_profile_alone(filed: UserEnv) -> None:

@@ -79,7 +79,9 @@ async def test_what_is_passed_on_reaches_every_source() -> None:
     async with fleet:
         assert [(await fleet.wait(ref)).succeeded for ref in refs] == [True] * 3
     assert [str(event.ref) for event in seen if event.kind is EventKind.ENDED] == refs
-    assert {source.concurrency for source in fleet.sources if isinstance(source, BaseSource)} == {3}
+    assert {source._throttle.max_in_flight for source in fleet.sources if isinstance(source, BaseSource)} == {
+        3
+    }
 
 
 @pytest.mark.parametrize("targets", ["ontap://cluster1", None, 7])

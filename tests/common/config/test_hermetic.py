@@ -97,7 +97,7 @@ def test_no_other_value_is_seen_either(target: str, layer: Any, user_env: UserEn
     user_env.set(SECRET=PASSWORD, JOBSOURCE_CONCURRENCY="3", JOBSOURCE_VERIFY="false")
     layer(user_env)
     source = connect(target, settings={"token": TOKEN})
-    assert (auth_of(source), source.concurrency) == ("Bearer(****)", 8)
+    assert (auth_of(source), source._throttle.max_in_flight) == ("Bearer(****)", 8)
 
 
 @on_each
@@ -152,10 +152,10 @@ def test_text_is_read_by_the_kind_of_its_key(user_env: UserEnv) -> None:
     with pytest.warns(InsecureConnectionWarning, match="verify=False"):
         source = connect("ontap://cluster1", settings=settings)
     assert isinstance(source, OntapJobs)
-    assert (auth_of(source), source.concurrency) == ("Basic('admin', ****)", 4)
-    assert source.aliases == {"https://10.0.0.1", "https://cluster2"}
+    assert (auth_of(source), source._throttle.max_in_flight) == ("Basic('admin', ****)", 4)
+    assert source.resolver.aliases == {"https://10.0.0.1", "https://cluster2"}
     assert source.policy == PollPolicy(initial=0.5, maximum=60.0)
-    assert source.states == {"done": JobState.SUCCEEDED}
+    assert source._states == {"done": JobState.SUCCEEDED}
     assert vars(source)["_request_timeout"] == 12.5
 
 
@@ -170,7 +170,7 @@ def test_values_of_the_right_kind_will_do_too(user_env: UserEnv) -> None:
         "policy": {"initial": 0.5},
     }
     source = connect("ontap://cluster1", settings=settings)
-    assert (source.concurrency, set(source.aliases)) == (4, {"https://10.0.0.1"})
+    assert (source._throttle.max_in_flight, set(source.resolver.aliases)) == (4, {"https://10.0.0.1"})
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_path_is_taken_as_it_is(user_env: UserEnv) -> None:
 def test_arguments_of_the_caller_count_before_the_settings() -> None:
     settings = {"user": "admin", "password": PASSWORD, "concurrency": "4"}
     source = connect("ontap://cluster1", settings=settings, auth=Bearer(TOKEN), concurrency=2)
-    assert (auth_of(source), source.concurrency) == ("Bearer(****)", 2)
+    assert (auth_of(source), source._throttle.max_in_flight) == ("Bearer(****)", 2)
     assert auth_of(connect("ontap://cluster1", settings=settings, user="eve")) == "Basic('eve', ****)"
 
 
@@ -304,14 +304,14 @@ def test_one_segment_of_a_target_is_the_account(target: str | JobRef) -> None:
 
 def test_below_an_endpoints_path_it_is_the_account_too() -> None:
     source = connect("bluexp://proxy/bluexp//account-x1?agent=a1", settings={"token": TOKEN})
-    assert (source.endpoint, dict(source.scope)["account"]) == ("https://proxy/bluexp", "account-x1")
+    assert (source.endpoint, dict(source.resolver.scope)["account"]) == ("https://proxy/bluexp", "account-x1")
 
 
 def test_elsewhere_one_segment_is_a_job() -> None:
     for target in (f"ontap://cluster1/{ID}", f"cf://api.example.org/{ID}"):
         source = connect(target, settings={"token": TOKEN})
         assert isinstance(source, HttpSource)
-        assert source.scope == ()
+        assert source.resolver.scope == ()
 
 
 def test_an_account_that_is_missing_is_named() -> None:

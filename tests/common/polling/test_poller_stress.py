@@ -164,7 +164,7 @@ def check_all(lab: Lab, courses: list[Course]) -> None:
     assert len(own) == len(set(own))
     assert lab._current_poller().idle
     assert lab.in_flight == 0
-    assert lab.most <= lab.concurrency
+    assert lab.most <= lab._throttle.max_in_flight
     assert lab.most_of_one <= 1
     poller: Any = lab._current_poller()
     assert not poller._jobs
@@ -412,7 +412,7 @@ class Waiting(RuleBasedStateMachine):
 
     @invariant()
     def limits_are_kept(self) -> None:
-        assert self.lab.most <= self.lab.concurrency
+        assert self.lab.most <= self.lab._throttle.max_in_flight
         assert self.lab.most_of_one <= 1
 
     @invariant()

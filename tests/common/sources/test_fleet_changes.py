@@ -297,8 +297,8 @@ async def test_an_observer_of_a_fleet_sees_the_jobs_of_all_members_once() -> Non
     own: list[Event] = []
     seen: list[Event] = []
     first, second = system("a"), system("b")
-    first.observer = own.append
-    second.observer = seen.append
+    first._observer = own.append
+    second._observer = seen.append
     async with Fleet([first, Fleet([second])], observer=seen.append) as fleet:
         fleet.add(system("c"))
         for name in "abc":
@@ -313,7 +313,7 @@ async def test_an_observer_that_fails_keeps_nothing_from_others(caplog: pytest.L
         raise ValueError(event.kind)
 
     source, seen = system("a"), list[Event]()
-    source.observer = broken
+    source._observer = broken
     async with Fleet([source], observer=seen.append) as fleet:
         assert (await fleet.wait(job_of("a"))).succeeded
     assert seen[-1].kind is EventKind.ENDED

@@ -200,7 +200,7 @@ async def test_a_system_that_refuses_is_asked_no_more_than_it_takes_to_know(
     assert [type(outcome) for outcome in outcomes] == [kind] * 2000
     assert ids(outcomes) == wanted
     assert len({id(outcome) for outcome in outcomes}) == 2000
-    assert len(sent) <= 2 * source.concurrency
+    assert len(sent) <= 2 * source._throttle.max_in_flight
 
 
 async def test_a_dead_system_takes_nothing_from_the_others_of_a_fleet() -> None:
@@ -277,7 +277,7 @@ async def test_a_server_that_refuses_the_filter_is_asked_for_each_job() -> None:
         outcomes = await get_all(source, wanted)
     assert all(isinstance(outcome, Job) for outcome in outcomes)
     assert ids(outcomes) == wanted
-    assert len(sent) <= 400 + source.concurrency
+    assert len(sent) <= 400 + source._throttle.max_in_flight
 
 
 async def test_a_look_can_be_cancelled_and_leaves_nothing() -> None:
