@@ -4,6 +4,7 @@ What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k wa
 in a process for each core: ``nox -s tests -- -n 0`` keeps to one.
 """
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,14 +17,11 @@ nox.options.sessions = ["tests", "lint", "types"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-PACKAGES: list[str] = [
-    package
-    for package in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    if not package.endswith(".py")
-]
+PACKAGES: list[str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+PROVIDERS = ("ontapjobs", "bluexp_jobs", "cfjobs")
 FUZZED = (
     "tests/fuzz",
-    *(f"tests/{package}/test_wire.py" for package in ("ontapjobs", "bluexp_jobs", "cfjobs")),
+    *(f"tests/{package}/test_wire.py" for package in PROVIDERS),
     "tests/ontapjobs/test_fast_path.py",
     "tests/common/response/test_decoding.py",
     "tests/common/response/test_repair.py",
@@ -107,8 +105,15 @@ def types(session: nox.Session) -> None:
     session.run("mypy", *session.posargs)
     session.run("pyright", *session.posargs)
     for package in PACKAGES:
-        # Finds packages through the session's Python, and fails below 100 per cent.
-        session.run("pyright", "--verifytypes", package, "--ignoreexternal")
+        # Finds packages through the session's Python.
+        command = ("pyright", "--verifytypes", package, "--ignoreexternal", "--outputjson")
+        report = json.loads(str(session.run(*command, silent=True, success_codes=[0, 1])))
+        symbols = report["typeCompleteness"]["symbols"]
+        unknown = [symbol["name"] for symbol in symbols if symbol["isExported"] and not symbol["isTypeKnown"]]
+        # Nothing is known here of classes that are Airflow's below: mypy checks them in its session.
+        unknown = [name for name in unknown if ".airflow." not in name]
+        if unknown or not symbols:
+            session.error(f"public types of {package} are not complete: {', '.join(unknown) or 'none found'}")
 
 
 @nox.session
@@ -166,6 +171,28 @@ def clients(session: nox.Session) -> None:
     session.install("-e", ".[all]", *group("test"), *group("clients"))
     session.run("python", "-c", "import cloudfoundry_client, netapp_ontap")  # without them, pytest would skip
     session.run("pytest", "tests/clients", *session.posargs)
+
+
+@nox.session(python="3.12")
+def airflow(session: nox.Session) -> None:
+    """Check the types of what needs Airflow, and run each way through operators and triggers."""
+    session.install("-e", ".[airflow,fast,simulator]", *group("airflow"))
+    modules = [f"{name}/airflow.py" for name in PROVIDERS]
+    for folder in (
+        "common/integrations/airflow",
+        "tests/integrations/airflow",
+        "tests/integrations/airflow_e2e",
+    ):
+        modules += map(str, Path(folder).rglob("*.py"))
+    session.run("mypy", "--python-version", "3.12", *modules)
+    session.run("pytest", "tests/integrations/airflow", *session.posargs)
+
+
+@nox.session(python="3.12")
+def airflow_e2e(session: nox.Session) -> None:
+    """Run Airflow's own processes, crashes and restarts of them included, for some 12 minutes."""
+    session.install("-e", ".[airflow,fast,simulator]", *group("test"))
+    session.run("pytest", "-s", "tests/integrations/airflow_e2e", *session.posargs)
 
 
 @nox.session

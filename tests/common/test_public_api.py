@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import ast
 import inspect
 import pickle
 import pickletools
@@ -267,6 +267,6 @@ def test_every_module_says_in_its_first_sentence_what_it_decides() -> None:
     for package in PACKAGES:
         for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
             name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-            if not name.endswith("__main__") and not importlib.import_module(name).__doc__:
+            if not name.endswith("__main__") and not ast.get_docstring(ast.parse(path.read_text("utf-8"))):
                 silent.append(name)
     assert silent == []

@@ -1,7 +1,6 @@
 """The command ``jobsource``: prints its help without an import, and else runs `common.cli`.
 
-It is no part of ``common``, for it says what is wrong where another package of that name stands in the place
-of ours.
+Where another package called ``common`` stands in the place of ours, it says so in one sentence.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 HELP: tuple[list[str], ...] = ([], ["-h"], ["--help"], ["help"])
 """The first words of a command line that asks for the help."""
 
@@ -18,7 +16,7 @@ def main() -> int:
     """Run the command, and return its exit status."""
     if sys.argv[1:2] in HELP:
         try:
-            with open(os.path.join(HERE, "common", "cli", "overview.txt"), "rb") as file:
+            with open(os.path.join(_installed_in(), "common", "cli", "overview.txt"), "rb") as file:
                 os.write(1, file.read())
         except BrokenPipeError:
             return 141  # as a shell has it for SIGPIPE
@@ -26,12 +24,20 @@ def main() -> int:
     try:
         from common.cli import main as ours
 
-        if os.path.dirname(os.path.abspath(ours.__file__)) != os.path.join(HERE, "common", "cli"):
+        if os.path.dirname(os.path.abspath(ours.__file__)) != os.path.join(_installed_in(), "common", "cli"):
             raise ImportError(f"{ours.__file__} stands in the place of the module of jobsource")
     except ImportError as error:
         sys.stderr.write(f"jobsource: {_sentence() or error}\n")
         return 2
     return ours.main()
+
+
+def _installed_in() -> str:
+    """Return the folder of the providers' packages: an editable install has them in another than this file."""
+    for folder in sys.path:
+        if os.path.isfile(os.path.join(folder, "ontapjobs", "provider.py")):
+            return os.path.abspath(folder)
+    return ""
 
 
 def _sentence() -> str:

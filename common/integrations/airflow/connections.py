@@ -1,0 +1,72 @@
+"""From an Airflow connection to what `common.connect` takes: a target, and settings in plain text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from common.model.errors import UsageError
+
+
+class ConnectionFields(Protocol):
+    """The fields of an Airflow connection, however it was loaded."""
+
+    conn_id: str
+    host: str | None
+    schema: str | None
+    login: str | None
+    password: str | None
+    port: int | None
+    extra: str | None
+
+
+@attrs.frozen
+class System:
+    """One system, and how to sign in to it. Only the settings hold secrets, and no repr shows them."""
+
+    target: str
+    settings: Mapping[str, str] = attrs.field(repr=False)
+
+
+def system_of(connection: ConnectionFields, provider: str) -> System:
+    """Return the system that a connection names.
+
+    The host may have a scheme, a port and a path (``http://um.example.com/api/gateways/1cd8a442``); schema
+    ``http`` means plain http too. Login and password are the settings ``user`` and ``password``; each key of
+    the extra is a setting of its own. Raise `UsageError`, which quotes no value.
+    """
+    scheme, _, address = (connection.host or "").strip().rpartition("://")
+    host, slash, path = address.strip("/").partition("/")
+    if connection.port and ":" not in host.rpartition("]")[2]:
+        host = f"{host}:{connection.port}"
+    plain = (scheme or connection.schema or "").lower() == "http"
+    ending = f"{slash}{path}//" if path else "/"  # two slashes end the path of an endpoint
+    settings = {"user": connection.login, "password": connection.password, **_extra(connection)}
+    return System(
+        f"{provider}{'+http' if plain else ''}://{host}{ending}",
+        {key: value for key, value in settings.items() if value},
+    )
+
+
+def _extra(connection: ConnectionFields) -> dict[str, str]:
+    # Not `extra_dejson`, which blocks in a triggerer: it asks the supervisor to mask what is in it.
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise UsageError(f"connection {connection.conn_id!r}: its extra must be a JSON object")
+    return {key: _text(connection, key, value) for key, value in extra.items() if value is not None}
+
+
+def _text(connection: ConnectionFields, key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return ",".join(value)
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise UsageError(f"connection {connection.conn_id!r}: {key!r} in its extra must be text or a number")

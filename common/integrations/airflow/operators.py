@@ -1,0 +1,156 @@
+"""The operators: one waits for jobs that something else has started, one starts jobs and waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import BaseOperator
+from airflow.triggers.base import StartTriggerArgs
+
+from common.integrations.airflow.links import JobLink
+from common.integrations.airflow.task import Job, JobTask, Seconds, deadline_in, seconds
+from common.integrations.outcomes import is_settled
+from common.model.errors import JobsError
+from common.model.refs import JobRef
+from common.response.writes import Adopted
+from common.sources.batch_look import Outcome
+from common.sources.http import HttpSource
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+STARTED = "started_jobs"
+"""The key under which the refs of started jobs are kept for the next try (Airflow 3.3)."""
+
+
+class WaitForJobOperator(JobTask, BaseOperator):
+    """Wait until a job has ended. The XCom is its outcome, as `from_dict` reads it.
+
+    ``job`` is a ref, an id, or a list of them. ``timeout`` is in seconds, or a ``timedelta``, from when the
+    try begins. ``deferrable`` frees the worker; its default is Airflow's ``[operators] default_deferrable``.
+    ``cancel_on_kill`` asks the server to cancel the job if a person ends the task. With
+    ``start_from_trigger`` (Airflow 3.3) the task needs no worker at all, unless its job fails; ``job`` must
+    then be text or a template, and ``execution_timeout`` takes the place of ``timeout``.
+    """
+
+    template_fields: Sequence[str] = ("job", "conn_id")
+    operator_extra_links = (JobLink(),)
+
+    def __init__(
+        self,
+        *,
+        job: Job,
+        conn_id: str,
+        timeout: Seconds | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        cancel_on_kill: bool = False,
+        start_from_trigger: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.conn_id = conn_id
+        self.timeout = seconds(timeout)
+        self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
+        self.start_from_trigger = start_from_trigger
+        if start_from_trigger:
+            if timeout is not None:
+                raise ValueError("start_from_trigger takes execution_timeout= in place of timeout=")
+            self.start_trigger_args = StartTriggerArgs(
+                trigger_cls=self.trigger_class.classpath(),
+                trigger_kwargs={
+                    "job": job if isinstance(job, list) else str(job),  # of an XComArg this is its template
+                    "conn_id": conn_id,
+                    "cancel_on_kill": cancel_on_kill,
+                    "end_task": True,
+                },
+                next_method="execute_complete",
+            )
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or defer the task."""
+        deadline = deadline_in(self.timeout)
+        if self.deferrable or self.start_from_trigger:
+            self.defer(trigger=self.trigger(self.job, deadline), method_name="execute_complete")
+        return self.wait_in_worker(context, self.job, deadline=deadline)
+
+
+class StartJobOperator(JobTask, BaseOperator):
+    """Send a write, and wait until the jobs that it started have ended.
+
+    ``method``, ``path`` and ``body`` (JSON) are those of ``source.start``. The XCom is the jobs' outcome: one
+    as plain data, or a list; with ``wait=False`` it is the list of their refs, for a `WaitForJobOperator`.
+    ``cancel_on_kill`` is True here: who ends the task also ends what it started, where the system can.
+
+    A write is never sent twice. From Airflow 3.3 on, the next try of a task that has sent its write waits for
+    the jobs of that one, until they have ended; before, whatever goes wrong after the write fails the task
+    without another try. A reply to the write that was lost always does.
+    """
+
+    template_fields: Sequence[str] = ("method", "path", "body", "conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"body": "json"}
+    operator_extra_links = (JobLink(),)
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        body: Any = None,
+        conn_id: str,
+        wait: bool = True,
+        timeout: Seconds | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        cancel_on_kill: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.method = method
+        self.path = path
+        self.body = body
+        self.conn_id = conn_id
+        self.wait = wait
+        self.timeout = seconds(timeout)
+        self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
+
+    def execute(self, context: Context) -> Any:
+        """Send the write, unless an earlier try did; then wait here, or defer the task."""
+        store = context.get("task_state_store")
+        refs: Any = store.get(STARTED) if store is not None else None
+        if refs is None:
+            refs = self._start()
+            if store is not None and refs and self.wait:
+                store.set(STARTED, refs)
+        if not self.wait or not refs:
+            return refs
+        deadline = deadline_in(self.timeout)
+        if self.deferrable:
+            self.defer(trigger=self.trigger(refs, deadline), method_name="execute_complete")
+        return self.wait_in_worker(context, refs, deadline=deadline)
+
+    def finish(self, context: Context, outcomes: Sequence[Outcome]) -> Any:
+        """Forget the jobs once they have ended, so that a task that is cleared starts others."""
+        store = context.get("task_state_store")
+        if store is not None and all(map(is_settled, outcomes)):
+            store.delete(STARTED)
+        return super().finish(context, outcomes)
+
+    def may_try_again(self, context: Context) -> bool:
+        """Return whether the next try knows the jobs of this one, and sends no second write."""
+        return "task_state_store" in context
+
+    def _start(self) -> list[str]:
+        try:
+            adopted: Adopted = self.run(self._send, killable=False)
+            for each in (*adopted.warnings, *adopted.errors):
+                self.log.warning(str(each))
+            return [str(job if isinstance(job, JobRef) else job.ref) for job in adopted.waitable]
+        except JobsError as error:
+            self.fail_for(error)
+
+    async def _send(self, source: HttpSource) -> Adopted:
+        return await source.start(self.method, self.path, json=self.body)

@@ -1,0 +1,89 @@
+"""What a worker and a triggerer do with a source: wait, look once, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+import anyio
+
+from common.hosts.shared import shared_source
+from common.integrations.airflow.connections import System
+from common.model.errors import AlreadyFinished, JobsError
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.states import Capability
+from common.sources.base import BaseSource
+from common.sources.batch_look import Outcome
+from common.sources.sets.job_set import JobSet
+
+Log = Callable[[str], object]
+
+LOOK_TIMEOUT = 30.0
+"""Seconds for one look at jobs: passing trouble is waited out, and a job may not be known at once."""
+CANCEL_TIMEOUT = 20.0
+"""Seconds in which a server must take the order to cancel the jobs of a task that was killed."""
+
+
+def source_of(system: System) -> AbstractAsyncContextManager[BaseSource]:
+    """Return the source of a system, shared by all who use it in this event loop."""
+    return shared_source(system.target, settings=system.settings)
+
+
+async def start_together() -> None:
+    """Wait for the next whole second of the loop's clock.
+
+    A triggerer starts its triggers one after another. Waits that begin at one moment are due together from
+    then on: fifty take a third of the requests that they take if they begin within three seconds.
+    """
+    await anyio.sleep(-anyio.current_time() % 1.0)
+
+
+async def wait_for(
+    source: BaseSource, jobs: Sequence[str], *, deadline: datetime | None, log: Log
+) -> list[Outcome]:
+    """Return how each job ended, in the order given, once all have. Each change is logged."""
+    refs = [source.ref(job) for job in jobs]
+    outcomes: dict[JobRef, Outcome] = {}
+    async with JobSet(source, dict.fromkeys(refs), changes=True, deadline=deadline) as waits:
+        waits.close()
+        async for outcome in waits:
+            outcomes[_ref(outcome)] = outcome
+            log(str(outcome))
+    return [outcomes[ref] for ref in refs]
+
+
+async def look_at(source: BaseSource, jobs: Sequence[str]) -> list[Outcome]:
+    """Return each job as it is now, in the order given; a `JobsError` for one that could not be read."""
+    refs = [source.ref(job) for job in jobs]
+    outcomes: dict[JobRef, Outcome] = {}
+    async with JobSet(source, dict.fromkeys(refs), changes=True, timeout=LOOK_TIMEOUT) as waits:
+        async for outcome in waits:
+            outcomes[_ref(outcome)] = outcome
+            if outcomes.keys() >= set(refs):
+                break
+    return [outcomes[ref] for ref in refs]
+
+
+async def cancel_jobs(source: BaseSource, jobs: Sequence[str], *, log: Log) -> None:
+    """Ask the server to cancel jobs. What it refuses is logged, and nothing is raised but a cancellation."""
+    if Capability.CANCEL not in source.capabilities:
+        log(f"{source.provider} jobs cannot be cancelled through their API: they run on")
+        return
+    for job in jobs:
+        with anyio.move_on_after(CANCEL_TIMEOUT) as scope:
+            try:
+                log(f"cancelled with its task: {await source.cancel(job)}")
+            except AlreadyFinished:
+                log(f"{job}: had ended before its task")
+            except JobsError as error:
+                log(f"{job}: could not be cancelled with its task: {error}")
+        if scope.cancelled_caught:
+            log(f"{job}: no answer within {CANCEL_TIMEOUT:g} s to cancelling it with its task")
+
+
+def _ref(outcome: Job | JobsError) -> JobRef:
+    if outcome.ref is None:
+        raise AssertionError("the outcome of a wait is about no job")
+    return outcome.ref

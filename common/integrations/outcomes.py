@@ -1,0 +1,43 @@
+"""How waits ended, as an orchestrator stores it: plain data, and whether to try again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from common.model.errors import (
+    ActionUncertain,
+    AuthenticationError,
+    JobsError,
+    PermissionDenied,
+    Unsupported,
+    UsageError,
+    job_failure,
+)
+from common.model.job import Job
+
+_SETTLED = (ActionUncertain, AuthenticationError, PermissionDenied, Unsupported, UsageError)
+"""What is the same at the next try: credentials that are refused again and again lock an account, and a write
+that may have been carried out is never sent twice."""
+
+
+def failure_of(outcome: Job | JobsError) -> JobsError | None:
+    """Return the error of an outcome that is no success, None for a job that succeeded."""
+    if isinstance(outcome, JobsError):
+        return outcome
+    return None if outcome.succeeded else job_failure(outcome)
+
+
+def is_settled(outcome: Job | JobsError) -> bool:
+    """Whether the fate of the job is known: it has ended, or nobody will ever know more."""
+    return outcome.final if isinstance(outcome, JobsError) else outcome.done
+
+
+def worth_retrying(error: JobsError) -> bool:
+    """Whether another try may end otherwise: not if the job's fate is settled, or the call was wrong."""
+    return not (error.final or isinstance(error, _SETTLED))
+
+
+def failures_of(outcomes: Iterable[Job | JobsError]) -> tuple[str, bool]:
+    """Return the text of all failures, one a line, and whether another try may succeed; "" for none."""
+    errors = [error for error in map(failure_of, outcomes) if error is not None]
+    return "\n".join(map(str, errors)), all(map(worth_retrying, errors))
