@@ -19,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,31 @@ def members(order: dict[str, Any]) -> Row:
     return asyncio.run(_members(order["n"]))
 
 
-WHAT = {"ends": ends, "members": members}
+def pages(_: dict[str, Any]) -> Row:
+    """CPU of a record, in µs, of reading a page of 150 as new, as known, and of decoding it whole."""
+    from tests.benchmarks.server import ontap_record
+
+    now, read_page = datetime.now(UTC), importlib.import_module("ontapjobs.records.batch_page").read_page
+    records = [ontap_record(id, "running", now) for id in drawn(150, SEED, 0.0, 1.0).ids]
+    body = json.dumps({"records": records, "num_records": 150}, separators=(",", ":")).encode()
+    known = read_page(body, {}).records
+    decode = importlib.import_module("msgspec.json").decode
+    ways: dict[str, Callable[[], object]] = {
+        "new_us": lambda: read_page(body, {}),
+        "known_us": lambda: read_page(body, known),
+        "json_us": lambda: json.loads(body),
+        "msgspec_us": lambda: decode(body),
+    }
+    return {name: min(_took(way) for _ in range(200)) / 150 for name, way in ways.items()}
+
+
+def _took(work: Callable[[], object]) -> float:
+    began = time.process_time_ns()
+    work()
+    return (time.process_time_ns() - began) / 1e3
+
+
+WHAT = {"ends": ends, "members": members, "pages": pages}
 
 
 @contextmanager
@@ -170,6 +195,12 @@ def set_members(report: Report, *, n: int, limit: float) -> None:
         f"A JobSet of {n:,}: bytes of a member, µs of CPU to begin, poll and end one",
         [{"what": "JobSet", **row}],
         columns,
+    )
+    row_of_pages = python(__file__, "pages", "{}", limit=limit)
+    report.table(
+        "A page of 150 ONTAP records of 480 bytes: µs of CPU a record",
+        [{"read": "page", **row_of_pages}],
+        {"read": str, **dict.fromkeys(("new_us", "known_us", "json_us", "msgspec_us"), fixed(2))},
     )
     report.goal("bytes of a member that was not seen yet", row.get("unseen_bytes"), 600)
     report.goal("µs to end a member, beyond the poll that told it", row.get("end_us"), 5.0)
