@@ -14,8 +14,8 @@ import pytest
 from jsonschema import validate
 
 from common import UsageError, connect
-from common.integrations.airflow.hook import JobsHook
 from common.entry_points.airflow_provider import get_provider_info
+from common.integrations.airflow.hook import JobsHook
 from ontapjobs.airflow import OntapHook
 from ontapjobs.simulator import OntapSimulator
 
