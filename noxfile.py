@@ -16,7 +16,11 @@ nox.options.sessions = ["tests", "lint", "types"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-PACKAGES: list[str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+PACKAGES: list[str] = [
+    package
+    for package in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    if not package.endswith(".py")
+]
 FUZZED = (
     "tests/fuzz",
     *(f"tests/{package}/test_wire.py" for package in ("ontapjobs", "bluexp_jobs", "cfjobs")),

@@ -20,5 +20,6 @@ PROVIDER = Provider(
     demo=lazy(_HERE, "demo:scenario"),
     simulator=lazy(_HERE, "simulator:BlueXPSimulator"),
     connect=lazy_call(_HERE, "config:connect"),
+    state_filter="status",
     endpoint=ENDPOINT,
 )

@@ -43,7 +43,8 @@ class Provider:
     scenario; see `lazy`. ``connect`` builds a source from the settings of `common.connect`; without it a URL
     cannot name one. ``environment`` maps the variables that the system's users already set to keys:
     ``{"ONTAP_HOST": "endpoint", "ONTAP_USER": "user"}``. ``endpoint`` is the system's address if there is
-    only one.
+    only one. ``state_filter`` is the filter of the source's ``list`` that takes a `JobState`, if there is
+    one.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Provider:
     connect: Callable[..., Any] | None = None
     environment: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False)
     endpoint: str = ""
+    state_filter: str = ""
 
 
 _registered: dict[str, Provider] = {}

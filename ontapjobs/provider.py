@@ -14,5 +14,6 @@ PROVIDER = Provider(
     demo=lazy(_HERE, "demo:scenario"),
     simulator=lazy(_HERE, "simulator:OntapSimulator"),
     connect=lazy_call(_HERE, "config:connect"),
+    state_filter="state",
     environment={"ONTAP_HOST": "endpoint", "ONTAP_USER": "user", "ONTAP_PASSWORD": "password"},
 )

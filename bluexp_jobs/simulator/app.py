@@ -149,6 +149,11 @@ class BlueXPSimulator(Simulator):
         )
 
     @property
+    def client_settings(self) -> Mapping[str, str]:
+        """Also the account and the agent."""
+        return {**super().client_settings, "account": self.account, "agent": self.agent}
+
+    @property
     def account(self) -> str:
         """The one account that there is, or one that will do where any does; setting it makes it the one."""
         return self._account or ANY_ACCOUNT

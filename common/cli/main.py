@@ -1,39 +1,85 @@
-"""The command ``jobsource``: its only subcommand, ``demo``, runs the SDK on simulated systems."""
+"""The command ``jobsource``: from the words of a command line to an exit status."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
 
-import anyio
-
+from common.cli.arguments.refs import STDIN
+from common.cli.console import abandon_output, complain, note, tolerate_odd_text, write_line
+from common.cli.errors import did_you_mean
+from common.cli.exit_status import ExitStatus, status_of
 from common.model.errors import JobsError
+
+HELP = ("-h", "--help", "help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 1 where it failed, 130 where it was interrupted.
-
-    Raise `SystemExit` with status 2 for invalid arguments, and with 0 for ``--help``.
-    """
-    parser = argparse.ArgumentParser(
-        prog="jobsource", description="One asyncio SDK for the jobs of ONTAP, BlueXP and Cloud Foundry."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="wait for a dozen jobs on simulated systems (under 20 seconds)")
-    demo.add_argument("--plain", action="store_true", help="print lines, even where a live table is possible")
-    options = parser.parse_args(arguments)
+    """Run the command and return its exit status; see `common.cli.exit_status`. No exception comes out."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    tolerate_odd_text()
     try:
-        return _demo(plain=options.plain)
+        return _run(words)
+    except BrokenPipeError:
+        abandon_output()
+        return ExitStatus.BROKEN_PIPE
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the simulated jobs have ended too\n")
-        return 130
-    except (JobsError, ImportError) as error:
-        sys.stderr.write(f"jobsource: {error}\n")
-        return 1
+        return ExitStatus.INTERRUPTED
 
 
-def _demo(*, plain: bool) -> int:
-    from common.cli.demo import run_demo
+def overview() -> str:
+    """Return the text of ``jobsource --help``."""
+    return Path(__file__).with_name("overview.txt").read_text("utf-8")
 
-    return anyio.run(run_demo, plain)
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in HELP:
+        write_line(overview().rstrip())
+        return ExitStatus.OK
+    if words[0] == "--version":
+        from importlib import metadata
+
+        write_line(f"jobsource {metadata.version('jobsource')}")
+        return ExitStatus.OK
+    try:
+        from cyclopts import CycloptsError
+
+        from common.cli.app import COMMANDS, make_app
+    except ImportError as error:
+        complain(f'the command needs {error.name}: pip install "jobsource[cli]"')
+        return ExitStatus.USAGE
+    names = [command.name for command in COMMANDS]
+    if words[0] not in names:
+        complain(f"there is no command {words[0][:40]!r}{did_you_mean(words[0], names)}")
+        note("see: jobsource --help")
+        return ExitStatus.USAGE
+    debug = "--debug" in words
+    words = [STDIN if word == "-" else word for word in words]
+    warnings.showwarning = _show_warning
+    try:
+        status: int = make_app()(words, print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        complain(error)
+        note(f"see: jobsource {words[0]} --help")
+        return ExitStatus.USAGE
+    except (JobsError, OSError, ImportError) as error:
+        if debug or isinstance(error, BrokenPipeError):
+            raise
+        complain(error)
+        return status_of(error) if isinstance(error, JobsError) else ExitStatus.FAILED
+    return status
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del category, filename, lineno, file, line
+    complain(f"warning: {message}")

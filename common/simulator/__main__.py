@@ -9,7 +9,7 @@ import logging
 import sys
 import textwrap
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -27,8 +27,13 @@ BY_FLAG = frozenset({"clock", "seed", "on_write"})
 """Options of a simulator that `--set` does not take: they have a flag, or a part below /_sim/."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until interrupted. Return 0, or 1 for a failure; exit with status 2 for wrong arguments."""
+def main(
+    arguments: Sequence[str] | None = None, *, on_start: Callable[[Simulator, str], None] | None = None
+) -> int:
+    """Serve until interrupted. Return 0, or 1 for a failure; exit with status 2 for wrong arguments.
+
+    ``on_start`` is called with the simulator and its URL once it is served.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.verbose:
         _log_requests()
     try:
-        anyio.run(_serve, simulator, options.host, options.port)
+        anyio.run(_serve, simulator, options.host, options.port, on_start)
     except KeyboardInterrupt:
         return 0
     except (ImportError, OSError) as error:
@@ -143,10 +148,14 @@ def _log_requests() -> None:
     logger.setLevel(logging.INFO)
 
 
-async def _serve(simulator: Simulator, host: str, port: int) -> None:
+async def _serve(
+    simulator: Simulator, host: str, port: int, on_start: Callable[[Simulator, str], None] | None
+) -> None:
     async with simulator.serve(host=host, port=port) as url:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
+        if on_start is not None:
+            on_start(simulator, url)
         await anyio.sleep_forever()
 
 

@@ -18,7 +18,7 @@ from common.simulator.outage import Outage
 from common.simulator.script import NewJob, OnWrite, Script, ScriptedJob, ScriptedLife, Step, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
 Feature = Literal["filters", "pages", "tokens"]
@@ -99,6 +99,11 @@ class System(abc.ABC):
         """Return the beginning of this system's own paths that a prefix stands for; "" for none."""
         del prefix
         return ""
+
+    @property
+    def client_settings(self) -> Mapping[str, str]:
+        """The keys beside the endpoint by which `common.connect` reaches it: any token will do."""
+        return {"token": "any"}
 
     @property
     def on_write(self) -> OnWrite:

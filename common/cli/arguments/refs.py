@@ -1,0 +1,96 @@
+"""The jobs that a command line names: its arguments, and for ``-`` lines of standard input as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+
+from common.model.errors import UsageError
+
+STDIN = "@-"
+"""How ``-`` is passed on: a word that begins with a hyphen would be taken for an option."""
+CHUNK = 65536
+"""At most so many bytes are read at once."""
+
+
+async def read_refs(names: Iterable[str]) -> AsyncIterator[str]:
+    """Yield the jobs that are named, each once. For ``-``, what standard input names, line by line."""
+    seen: set[str] = set()
+    for name in names:
+        async for text in _named_in_stdin() if name == STDIN else _one(name):
+            if text not in seen:
+                seen.add(text)
+                yield text
+
+
+def check_names(names: tuple[str, ...], verb: str) -> None:
+    """Raise `UsageError` for no job at all, and for two times ``-``."""
+    if not names:
+        raise UsageError(f"no job is named: jobsource {verb} REF…, or - to read refs from standard input")
+    if names.count(STDIN) > 1:
+        raise UsageError("standard input (-) can be read only once")
+
+
+def named_in(line: str) -> str:
+    """Return the job that a line names, "" for none: its first word, or the ref of a line of JSON.
+
+    So the output of ``list``, ``get`` and ``start`` can be piped in as text or as jsonl. Indented lines,
+    which are details of the job above, and lines that begin with "#" name none.
+    """
+    if line.startswith("{"):
+        with suppress(ValueError, AttributeError):
+            ref = json.loads(line).get("ref")
+            if isinstance(ref, str):
+                return ref
+        raise UsageError(f"standard input: not a job in JSON with a ref: {line[:60]!r}")
+    if line.startswith("["):
+        raise UsageError("standard input: pipe jobs in as text or with -o jsonl, one a line")
+    if not line or line[0].isspace() or line.startswith("#"):
+        return ""
+    return line.split(maxsplit=1)[0]
+
+
+async def _one(name: str) -> AsyncIterator[str]:
+    yield name
+
+
+async def _named_in_stdin() -> AsyncIterator[str]:
+    async for line in _lines():
+        if text := named_in(line):
+            yield text
+
+
+async def _lines() -> AsyncIterator[str]:
+    send, receive = anyio.create_memory_object_stream[bytes](1)
+    token = anyio.lowlevel.current_token()
+
+    def read() -> None:
+        # os.read and a daemon thread: the process can end while this waits for a line that never comes.
+        with suppress(anyio.RunFinishedError, anyio.BrokenResourceError, OSError):
+            while data := os.read(sys.stdin.fileno(), CHUNK):
+                anyio.from_thread.run(send.send, data, token=token)
+        with suppress(anyio.RunFinishedError):
+            anyio.from_thread.run_sync(send.close, token=token)
+
+    threading.Thread(target=read, name="standard input", daemon=True).start()
+    with receive:
+        rest = b""
+        async for data in receive:
+            *whole, rest = (rest + data).split(b"\n")
+            for line in _decoded(whole):
+                yield line
+        for line in _decoded([rest]):
+            yield line
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    for line in lines:
+        yield line.decode("utf-8", "replace").rstrip()

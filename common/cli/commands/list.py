@@ -1,0 +1,136 @@
+"""``jobsource list``: the jobs of one system, once or again and again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import anyio
+from cyclopts import Parameter
+
+from common.cli.arguments.durations import read_duration
+from common.cli.arguments.options import OUTPUT, DebugOptions, Quiet, SystemOptions, TargetArgument
+from common.cli.arguments.states import read_states
+from common.cli.console import complain, is_terminal
+from common.cli.exit_status import ExitStatus
+from common.cli.listing import read_filters, select
+from common.cli.output.text import TextWriter
+from common.cli.output.writer import Format, Writer, make_writer
+from common.cli.running import run
+from common.cli.views.view import View, make_view
+from common.model.errors import SourceError, UsageError
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.states import JobState
+from common.sources.base import BaseSource
+
+STREAMS: tuple[Format, ...] = ("text", "jsonl")
+"""The formats that ``--watch`` can write."""
+StateOption = Annotated[
+    str | None, Parameter(name="--state", help="Only jobs in these states, such as running,queued.")
+]
+FilterOption = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--filter",
+        negative=(),
+        show_default=False,
+        help="A filter of the system's own list as key=value, such as svm_name=vs1; may be repeated.",
+    ),
+]
+
+
+def list_jobs(
+    target: TargetArgument = None,
+    /,
+    *,
+    state: StateOption = None,
+    filter_: FilterOption = (),
+    limit: Annotated[int | None, Parameter(help="At most so many jobs.")] = None,
+    watch: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Look again and again; print what changes.")
+    ] = False,
+    interval: Annotated[str, Parameter(help="The time between two looks of --watch.")] = "5s",
+    output: Annotated[
+        Format,
+        Parameter(name=["--output", "-o"], group=OUTPUT, help="What goes to standard output."),
+    ] = "text",
+    quiet: Quiet = False,
+    system: SystemOptions = SystemOptions(),
+    debugging: DebugOptions = DebugOptions(),
+) -> int:
+    """List the jobs of one system, one a line as they are read.
+
+    The lines can be piped into wait, watch and get. The exit status is 0 whatever the jobs' states are.
+    """
+    states = read_states(state, "--state") if state is not None else []
+    filters = read_filters(filter_)
+    seconds = read_duration(interval, "--interval")
+    if limit is not None and limit < 1:
+        raise UsageError("--limit must be 1 or more")
+    if watch and output not in STREAMS:
+        raise UsageError(f"--watch writes {' or '.join(STREAMS)}, not {output}")
+
+    async def once() -> ExitStatus:
+        writer = TextWriter(details=False) if output == "text" else make_writer(output)
+        async with system.systems(target) as systems:
+            for_each = _limited(systems.default(), states, filters, limit)
+            async for job in for_each:
+                writer.outcome(job)
+        writer.close()
+        return ExitStatus.OK
+
+    async def again_and_again() -> ExitStatus:
+        live = output == "text" and is_terminal(sys.stdout)
+        writer = Writer() if live else make_writer(output, changes=True)
+        view = make_view(quiet=quiet, streams_changes=not live)
+        async with system.systems(target) as systems:
+            source = systems.default()
+            with view:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(view.refresh)
+                    while True:
+                        await _look(source, states, filters, limit, view, writer)
+                        await anyio.sleep(max(0.1, seconds))
+        return ExitStatus.OK  # never: a signal ends it
+
+    return run(again_and_again if watch else once, debug=debugging.debug)
+
+
+async def _limited(
+    source: BaseSource, states: Sequence[JobState], filters: dict[str, Any], limit: int | None
+) -> Any:
+    number = 0
+    async for job in select(source, states, filters):
+        yield job
+        number += 1
+        if number == limit:
+            return
+
+
+async def _look(
+    source: BaseSource,
+    states: Sequence[JobState],
+    filters: dict[str, Any],
+    limit: int | None,
+    view: View,
+    writer: Writer,
+) -> None:
+    """Read the list once, and tell what has changed. Passing trouble is reported, and the next look comes."""
+    try:
+        jobs: dict[JobRef, Job] = {job.ref: job async for job in _limited(source, states, filters, limit)}
+    except SourceError as error:
+        if not error.transient:
+            raise
+        complain(error)
+        return
+    for ref in [ref for ref in view.rows if ref not in jobs]:
+        del view.rows[ref]
+    for ref, job in jobs.items():
+        known = view.rows[ref].job if ref in view.rows else None
+        if known is None:
+            view.add(ref)
+        if known is None or job.differs(known):
+            view.change(job)
+            writer.outcome(job) if job.done else writer.change(job)

@@ -1,0 +1,87 @@
+"""``jobsource profiles``: which profiles there are, from which file, and whether they work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+import attrs
+from cyclopts import Parameter
+
+from common.cli.arguments.options import DebugOptions
+from common.cli.console import note, printable, write_line
+from common.cli.errors import in_words_of_the_shell
+from common.cli.exit_status import ExitStatus, combined, status_of
+from common.cli.running import run
+from common.concurrency import run_together
+from common.config.connect import connect
+from common.config.environment import ENDPOINT, PROFILE
+from common.config.profiles import Profile, read_profiles
+from common.model.errors import JobNotFound, JobsError
+from common.providers import get_provider
+
+NO_JOB = "00000000-0000-0000-0000-000000000000"
+"""An id that no job has: to be told so, one has to be signed in."""
+
+
+@attrs.define
+class _Line:
+    profile: Profile
+    verdict: str = ""
+    status: ExitStatus = ExitStatus.OK
+
+
+def profiles(
+    *names: Annotated[str, Parameter(name="NAME", help="Only these profiles.")],
+    check: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Sign in with each, and say what came of it.")
+    ] = False,
+    debugging: DebugOptions = DebugOptions(),
+) -> int:
+    """Print the profiles: name, system, and with --check whether the sign-in works. Never a secret.
+
+    The file that they are from, and the variables that count beside them, go to standard error.
+    """
+    found = read_profiles()
+    chosen = [found.named(name) for name in names] if names else list(found.by_name.values())
+    there = "" if found.file is not None and found.file.exists() else ", which does not exist"
+    note(f"profiles of {found.file}{there}" if found.file is not None else "no file of profiles is known")
+    for variable in (PROFILE, ENDPOINT):
+        if os.environ.get(variable):
+            note(f"{variable} is set: it counts where the command line names no system")
+    lines = [_Line(profile) for profile in chosen]
+    if check:
+        run(partial(_check, lines), debug=debugging.debug)
+    for line in lines:
+        profile = line.profile
+        where = profile.endpoint or _default_endpoint(profile)
+        text = f"{profile.name}  {profile.provider}  {where}"
+        write_line(printable(text) + (f"  {printable(line.verdict)}" if check else ""))
+    return combined(line.status for line in lines)
+
+
+async def _check(lines: Sequence[_Line]) -> ExitStatus:
+    await run_together([partial(_sign_in, line) for line in lines])
+    return ExitStatus.OK
+
+
+async def _sign_in(line: _Line) -> None:
+    try:
+        async with connect(profile=line.profile.name) as source:
+            await source.get(NO_JOB)
+    except JobNotFound:
+        pass
+    except JobsError as error:
+        line.status = status_of(error)
+        line.verdict = in_words_of_the_shell(str(error))
+        return
+    line.verdict = "works"
+
+
+def _default_endpoint(profile: Profile) -> str:
+    try:
+        return get_provider(profile.provider).endpoint
+    except (JobsError, ImportError):
+        return ""

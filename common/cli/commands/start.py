@@ -1,0 +1,151 @@
+"""``jobsource start``: a write, and the jobs that it starts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from common.cli.arguments.options import OUTPUT, DebugOptions, Quiet, SystemOptions, WaitOptions
+from common.cli.arguments.refs import STDIN
+from common.cli.console import complain, printable, write_line
+from common.cli.exit_status import ExitStatus
+from common.cli.following import Following, deadline_of
+from common.cli.output.text import TextWriter
+from common.cli.output.writer import make_writer
+from common.cli.running import run
+from common.cli.views.view import make_view
+from common.model.errors import (
+    ApiError,
+    AuthenticationError,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    UsageError,
+)
+from common.model.job import Job
+from common.model.serialize import to_dict
+from common.response.writes import Adopted
+from common.sources.http import HttpSource
+
+
+def start(
+    target: Annotated[str, Parameter(name="TARGET", help="A system, or the name of a profile.")],
+    method: Annotated[str, Parameter(name="METHOD", help="POST, PUT, PATCH or DELETE.")],
+    path: Annotated[str, Parameter(name="PATH", help="The path below the system's address, with its query.")],
+    /,
+    *,
+    data: Annotated[
+        str | None,
+        Parameter(
+            name=["--data", "-d"],
+            help="The body as JSON, or @file, or - for standard input; what is secret belongs in a file.",
+        ),
+    ] = None,
+    inline: Annotated[
+        float | None,
+        Parameter(help="Seconds that the system may hold the request until its job ends (ONTAP)."),
+    ] = None,
+    wait: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Then wait until the jobs have ended.")
+    ] = False,
+    output: Annotated[
+        Literal["text", "json", "jsonl"],
+        Parameter(name=["--output", "-o"], group=OUTPUT, help="What goes to standard output."),
+    ] = "text",
+    quiet: Quiet = False,
+    waiting: WaitOptions = WaitOptions(),
+    system: SystemOptions = SystemOptions(),
+    debugging: DebugOptions = DebugOptions(),
+) -> int:
+    """Send a write, and print the references of the jobs that it starts, one a line.
+
+    They can be piped into wait. A write is never sent twice: where its reply is lost, the exit status is 4,
+    and the message says what to look at.
+    """
+    body = None if data is None else _read_body(data)
+    deadline_of(waiting)
+
+    async def send() -> ExitStatus:
+        view = make_view(quiet=quiet, streams_changes=output == "jsonl")
+        async with system.systems(target, view.observe) as systems:
+            source = systems.default()
+            if not isinstance(source, HttpSource):
+                raise UsageError(f"{source.provider}: nothing can be written there")
+            adopted = await source.start(method, path, json=body, inline=inline)
+            if not quiet:
+                for warning in adopted.warnings:
+                    complain(f"warning: {warning}")
+                for error in adopted.errors:
+                    complain(f"error: {error}")
+            jobs = adopted.waitable
+            status = ExitStatus.FAILED if adopted.errors else ExitStatus.OK
+            if not wait:
+                _print(adopted, output)
+                return status
+            writer = TextWriter() if output == "text" else make_writer(output)
+            ended = await Following(
+                systems,
+                view,
+                writer,
+                deadline=deadline_of(waiting),
+                quiet=quiet,
+                cancel_on_interrupt=waiting.cancel_on_interrupt,
+            ).run(
+                [str(job) for job in jobs if not isinstance(job, Job)],
+                jobs=[job for job in jobs if isinstance(job, Job)],
+            )
+            writer.close()
+            return max(status, ended)
+
+    try:
+        return run(send, debug=debugging.debug)
+    except ApiError as error:
+        if debugging.debug or isinstance(
+            error, AuthenticationError | PermissionDenied | RateLimited | ServerError
+        ):
+            raise
+        complain(error)  # the system understood the write, and refused it
+        return ExitStatus.FAILED
+
+
+def _read_body(data: str) -> Any:
+    if data == STDIN:
+        text = sys.stdin.read()
+    elif data.startswith("@"):
+        try:
+            text = Path(data[1:]).read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--data {data}: {getattr(error, 'strerror', None) or 'no text'}") from None
+    else:
+        text = data
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        place = "its numbers"
+        if isinstance(error, json.JSONDecodeError):
+            place = f"line {error.lineno}, column {error.colno}"
+        # The text itself may hold a secret.
+        raise UsageError(f"--data is not valid JSON: see {place}") from None
+
+
+def _print(adopted: Adopted, output: str) -> None:
+    if output == "text":
+        for ref in adopted.refs:
+            write_line(printable(str(ref)))
+    elif output == "jsonl":
+        seen = {job.ref: to_dict(job) for job in adopted.jobs}
+        for ref in adopted.refs:
+            write_line(json.dumps({"event": "started", **seen.get(ref, {"ref": str(ref)})}))
+    else:
+        parts = {
+            "refs": list(map(str, adopted.refs)),
+            "jobs": list(map(to_dict, adopted.jobs)),
+            "warnings": list(adopted.warnings),
+            "errors": list(map(str, adopted.errors)),
+            "status": adopted.status,
+        }
+        write_line(json.dumps(parts, indent=2))

@@ -1,0 +1,70 @@
+"""``jobsource wait``: block until jobs have ended."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from common.cli.arguments.options import DebugOptions, Output, Quiet, RefsArgument, SystemOptions, WaitOptions
+from common.cli.arguments.refs import check_names
+from common.cli.arguments.states import read_states
+from common.cli.exit_status import ExitStatus
+from common.cli.following import Following, StopAt, deadline_of
+from common.cli.output.writer import make_writer
+from common.cli.running import run
+from common.cli.views.view import make_view
+from common.model.errors import UsageError
+
+
+def wait(
+    *refs: RefsArgument,
+    any_: Annotated[
+        bool, Parameter(name="--any", negative=(), show_default=False, help="Stop once one has ended.")
+    ] = False,
+    first_failure: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Stop once one has ended without success.")
+    ] = False,
+    until: Annotated[
+        str | None, Parameter(help="Stop a wait at these states too, such as paused,queued: that is success.")
+    ] = None,
+    output: Output = "text",
+    quiet: Quiet = False,
+    waiting: WaitOptions = WaitOptions(),
+    system: SystemOptions = SystemOptions(),
+    debugging: DebugOptions = DebugOptions(),
+) -> int:
+    """Wait until jobs have ended, and print how.
+
+    They may be of several systems, and are waited for together. Outages, rate limits and restarts of a system
+    are borne with until the deadline. Ctrl-C ends the waiting and leaves the jobs alone.
+    """
+    check_names(refs, "wait")
+    if any_ and first_failure:
+        raise UsageError("--any and --first-failure cannot be combined")
+    stop_at: StopAt = "any" if any_ else "first-failure" if first_failure else "all"
+    states = read_states(until, "--until") if until is not None else []
+    deadline = deadline_of(waiting)
+    resume = ["jobsource", "wait", *([] if stop_at == "all" else [f"--{stop_at}"])]
+    resume += [] if until is None else ["--until", until]
+    resume += [] if output == "text" else ["-o", output]
+
+    async def follow() -> ExitStatus:
+        writer = make_writer(output)
+        view = make_view(quiet=quiet, streams_changes=output == "jsonl")
+        async with system.systems(observer=view.observe) as systems:
+            status = await Following(
+                systems,
+                view,
+                writer,
+                deadline=deadline,
+                stop_at=stop_at,
+                until=states,
+                quiet=quiet,
+                cancel_on_interrupt=waiting.cancel_on_interrupt,
+                resume=tuple(resume),
+            ).run(refs)
+        writer.close()
+        return status
+
+    return run(follow, debug=debugging.debug)

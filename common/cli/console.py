@@ -1,0 +1,54 @@
+"""Standard output and standard error: what may be written there, and what a closed pipe means."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from common.cli.errors import in_words_of_the_shell
+
+
+def printable(text: str) -> str:
+    """Return text on one line, without the control characters by which a server could steer a terminal."""
+    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+
+
+def write_line(text: str) -> None:
+    """Write a line of data to standard output, at once. Raise `BrokenPipeError` where nobody reads it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Write a line to standard error; if that is closed, nobody wants to know."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def complain(message: str | BaseException) -> None:
+    """Write what went wrong to standard error, in the words of the command line."""
+    note(f"jobsource: {printable(in_words_of_the_shell(str(message)))}")
+
+
+def tolerate_odd_text() -> None:
+    """Let characters that the terminal's encoding lacks be written as escapes, not raise."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def abandon_output() -> None:
+    """Throw away what is left to write: the interpreter would complain about the closed pipe at its end."""
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a live table can be drawn there: a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"

@@ -1,0 +1,210 @@
+"""Wait for the jobs that a command names, however many and of whatever systems: one set, one deadline."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Literal
+
+import anyio
+import attrs
+
+from common.cli.arguments.durations import read_deadline, read_duration
+from common.cli.arguments.options import WaitOptions
+from common.cli.arguments.refs import STDIN, read_refs
+from common.cli.console import complain, is_terminal, note
+from common.cli.exit_status import ExitStatus, combined, status_of
+from common.cli.output.writer import Writer
+from common.cli.systems import Systems
+from common.cli.views.view import View
+from common.concurrency import run_together
+from common.model.errors import JobsError, UnexpectedState, Unsupported, UsageError, state_words
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.states import Capability, JobState
+from common.sources.sets.job_set import JobSet
+
+CANCEL_TIMEOUT = 10.0
+"""Seconds in which the systems must have taken the cancellations of ``--cancel-on-interrupt``."""
+StopAt = Literal["all", "any", "first-failure"]
+
+
+@attrs.define(eq=False)
+class Following:
+    """Waits for the jobs of one command, and tells a view and a writer of every change.
+
+    ``until`` names states that end a wait as well as it can end. ``resume`` is the command line that goes
+    on with the wait, without the jobs and the deadline.
+    """
+
+    systems: Systems
+    view: View
+    writer: Writer
+    deadline: datetime | None = None
+    stop_at: StopAt = "all"
+    until: Collection[JobState] = ()
+    quiet: bool = False
+    cancel_on_interrupt: bool = False
+    resume: tuple[str, ...] = ("jobsource", "wait")
+    any_end: bool = False
+    """Whether every end is as asked for, as of a job that was told to be cancelled."""
+    _ends_at: float = attrs.field(default=math.inf, init=False)
+    _waiting: dict[JobRef, None] = attrs.field(factory=dict[JobRef, None], init=False)
+    _statuses: list[ExitStatus] = attrs.field(factory=list[ExitStatus], init=False)
+    _told: list[Job | JobsError] = attrs.field(factory=list[Job | JobsError], init=False)
+
+    async def run(self, names: Iterable[str], *, jobs: Iterable[Job] = ()) -> ExitStatus:
+        """Wait for these jobs, and return the status of all. ``jobs`` are some that were seen before."""
+        if self.deadline is not None:
+            left = (self.deadline - datetime.now(UTC)).total_seconds()
+            self._ends_at = anyio.current_time() + max(0.0, left)
+        names = tuple(names)
+        # Arguments are complete, and what is wrong with one of them is said before any request; lines of
+        # standard input come while others are waited for.
+        first = [self._ref(name) for name in names if name != STDIN]
+        try:
+            with self.view:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self.view.refresh)
+                    await self._wait([*jobs, *first], reads=STDIN in names)
+                    group.cancel_scope.cancel()
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await self._interrupted()
+            raise
+        finally:
+            self._tell()
+        return combined(self._statuses)
+
+    async def _wait(self, first: list[JobRef | Job], *, reads: bool) -> None:
+        lines = read_refs([STDIN] if reads else [])
+        while not first:
+            line = await anext(lines, None)
+            if line is None:
+                return
+            first = [*self._ref_of_line(line)]
+        async with JobSet(self.systems.fleet, changes=True) as jobs, anyio.create_task_group() as group:
+            for job in first:
+                self._add(jobs, job)
+
+            async def read() -> None:
+                with anyio.move_on_at(self._ends_at) as scope:
+                    async for line in lines:
+                        for ref in self._ref_of_line(line):
+                            self._add(jobs, ref)
+                if scope.cancelled_caught:
+                    complain("the deadline has passed, and standard input is still open")
+                    self._statuses.append(ExitStatus.DEADLINE)
+                jobs.close()
+
+            group.start_soon(read)
+            async for outcome in jobs:
+                if self._take(jobs, outcome):
+                    break
+            group.cancel_scope.cancel()
+
+    def _ref(self, name: str) -> JobRef:
+        ref = self.systems.ref(name)
+        source = self.systems.fleet.of(ref)
+        if self.cancel_on_interrupt and Capability.CANCEL not in source.capabilities:
+            raise Unsupported(f"--cancel-on-interrupt: {source.provider} jobs cannot be cancelled")
+        return ref
+
+    def _ref_of_line(self, line: str) -> list[JobRef]:
+        try:
+            return [self._ref(line)]
+        except JobsError as error:
+            complain(f"standard input: {error}")
+            self._statuses.append(status_of(error))
+            return []
+
+    def _add(self, jobs: JobSet, job: JobRef | Job) -> None:
+        ref = job.ref if isinstance(job, Job) else job
+        if ref in self.view.rows:
+            return
+        left = self._ends_at - anyio.current_time()
+        self.view.add(ref)
+        self._waiting[ref] = None
+        jobs.add(job, timeout=None if math.isinf(left) else max(0.0, left))
+
+    def _take(self, jobs: JobSet, outcome: Job | JobsError) -> bool:
+        """Take what came of a job. Return whether nothing else is waited for."""
+        ref = outcome.ref
+        if ref is None or ref not in self._waiting:
+            return False  # it was waited for until a state that it had before
+        reached = isinstance(outcome, Job) and outcome.state in self.until
+        if isinstance(outcome, Job) and not outcome.done:
+            if not reached:
+                self.view.change(outcome)
+                self.writer.change(outcome)
+                return False
+            jobs.discard(ref)
+        del self._waiting[ref]
+        self.view.outcome(ref, outcome)
+        self._told.append(outcome)
+        if not (self.view.live and is_terminal(sys.stdout)):
+            self._tell()
+        status = status_of(outcome)
+        if reached or (self.any_end and isinstance(outcome, Job)):
+            status = ExitStatus.OK
+        elif self.until and isinstance(outcome, Job):
+            status = ExitStatus.FAILED
+            if not self.quiet:
+                complain(_other_state(outcome, self.until))
+        self._statuses.append(status)
+        return self.stop_at == "any" or (self.stop_at == "first-failure" and status is not ExitStatus.OK)
+
+    def _tell(self) -> None:
+        """Write the outcomes that were not written yet: a live table must not be written over."""
+        told, self._told = self._told, []
+        for outcome in told:
+            self.writer.outcome(outcome)
+            if isinstance(outcome, JobsError) and not self.quiet:
+                complain(outcome)
+
+    async def _interrupted(self) -> None:
+        """Say how to go on, or cancel the jobs where that was asked for."""
+        if not self._waiting:
+            return
+        if self.cancel_on_interrupt:
+            with anyio.move_on_after(CANCEL_TIMEOUT) as scope:
+                await run_together([partial(self._cancel, ref) for ref in self._waiting])
+            if scope.cancelled_caught:
+                complain("not every cancellation was answered in time: look at the jobs")
+            return
+        words = [*self.resume, *map(str, self._waiting)]
+        if self.deadline is not None:
+            words += ["--deadline", self.deadline.isoformat(timespec="seconds")]
+        note("the jobs go on; to wait for them again:")
+        note(f"  {shlex.join(words)}")
+
+    async def _cancel(self, ref: JobRef) -> None:
+        try:
+            job = await self.systems.fleet.cancel(ref)
+        except JobsError as error:
+            complain(error)
+        else:
+            note(f"cancelled: {job}")
+
+
+def _other_state(job: Job, until: Collection[JobState]) -> UnexpectedState:
+    wanted = " or ".join(sorted(state.name for state in until))
+    return UnexpectedState(f"{job.ref}: ended as {state_words(job)}, not {wanted}", ref=job.ref, job=job)
+
+
+def deadline_of(options: WaitOptions) -> datetime | None:
+    """Return when the waiting ends, None for no deadline. Raise `UsageError`."""
+    if options.timeout is not None and options.deadline is not None:
+        raise UsageError("--timeout and --deadline cannot be combined")
+    if options.deadline is not None:
+        return read_deadline(options.deadline)
+    if options.timeout is None:
+        return None
+    try:
+        return datetime.now(UTC) + timedelta(seconds=read_duration(options.timeout))
+    except OverflowError:
+        raise UsageError("--timeout is longer than any job lives") from None

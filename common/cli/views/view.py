@@ -1,0 +1,93 @@
+"""How the progress of waits is shown, and which way fits where it goes."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from common.cli.console import is_terminal, printable
+from common.cli.errors import in_words_of_the_shell
+from common.cli.views.row import Row
+from common.model.errors import JobsError
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.telemetry.events import Event, EventKind
+
+
+class View:
+    """One row a job, in the order in which they were named. This one shows nothing."""
+
+    live = False
+    """Whether it draws on the terminal all the time, so that nothing else may be written there."""
+
+    def __init__(self) -> None:
+        self.rows: dict[JobRef, Row] = {}
+
+    def add(self, ref: JobRef) -> None:
+        """Take on a job that is waited for."""
+        self.rows[ref] = Row(ref, started_at=anyio.current_time())
+
+    def change(self, job: Job) -> None:
+        """Show the first observation of a job, or a change."""
+        row = self.rows[job.ref]
+        row.job = job
+        self.changed(row)
+
+    def outcome(self, ref: JobRef, outcome: Job | JobsError) -> None:
+        """Show how the wait for a job ended."""
+        row = self.rows[ref]
+        row.trouble = ""
+        if isinstance(outcome, Job):
+            row.job = outcome
+        else:
+            row.error, row.job = outcome, outcome.job or row.job
+        row.ended_at = anyio.current_time()
+        self.changed(row)
+
+    def observe(self, event: Event) -> None:
+        """Show the trouble that a poll met, which is waited out; an `Observer`."""
+        row = self.rows.get(event.ref)
+        if row is None or event.kind not in (EventKind.SEEN, EventKind.CHANGED, EventKind.TROUBLE):
+            return
+        row.trouble = ""
+        if event.kind is EventKind.TROUBLE:
+            then = "" if event.next_in is None else f"; asking again in {event.next_in:.0f} s"
+            row.trouble = printable(in_words_of_the_shell(f"{event.error}{then}"))
+            self.troubled(row)
+
+    def troubled(self, row: Row) -> None:
+        """Show the trouble of one job; for subclasses."""
+
+    def changed(self, row: Row) -> None:
+        """Show what has changed of one job; for subclasses."""
+
+    async def refresh(self) -> None:
+        """Keep what is shown up to date, for ever; for subclasses."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+def make_view(*, quiet: bool, streams_changes: bool) -> View:
+    """Return the view for this standard error.
+
+    ``quiet`` shows nothing. Where each change is written to standard output (``streams_changes``), only the
+    trouble is shown that is waited out.
+    """
+    if quiet:
+        return View()
+    if is_terminal(sys.stderr) and not streams_changes:
+        from common.cli.views.live import LiveView  # lazily: it needs much of rich
+
+        return LiveView()
+    from common.cli.views.plain import PlainView
+
+    return PlainView(changes=not streams_changes)
