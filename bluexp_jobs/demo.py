@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
-
 from bluexp_jobs.simulator import BlueXPSimulator
 from bluexp_jobs.source import BlueXPJobs
 from common.auth.credentials import Bearer
@@ -82,21 +80,21 @@ JOBS: tuple[tuple[str, str, NewJob], ...] = (
 async def scenario() -> AsyncGenerator[DemoSystem]:
     """Run a simulated account on a real socket, with its jobs started by writes."""
     simulator = BlueXPSimulator()
-    headers = {"Authorization": "Bearer demo", "x-agent-id": f"{simulator.agent}clients"}
-    async with (
-        simulator.serve() as url,
-        BlueXPJobs(
-            account=simulator.account,
-            agent=simulator.agent,
-            auth=Bearer("demo"),
-            endpoint=url,
-            policy=POLICY,
-        ) as source,
-    ):
+    async with simulator.serve() as url:
+
+        def connect() -> BlueXPJobs:
+            return BlueXPJobs(
+                account=simulator.account,
+                agent=simulator.agent,
+                auth=Bearer("demo"),
+                endpoint=url,
+                policy=POLICY,
+            )
+
         jobs: list[DemoJob] = []
-        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+        async with connect() as source:
             for title, path, job in JOBS:
                 simulator.on_write = job
-                (ref,) = source.adopt(await client.post(f"{simulator.prefix}{path}", json={})).refs
+                (ref,) = (await source.start("POST", f"{simulator.prefix}{path}", json={})).refs
                 jobs.append(DemoJob(title, ref))
-        yield DemoSystem(source, url, jobs)
+        yield DemoSystem(simulator, url, connect, jobs)

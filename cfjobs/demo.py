@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import httpx
-
 from cfjobs.simulator import CFSimulator
 from cfjobs.source import CFJobs
 from common.auth.credentials import Bearer
@@ -57,12 +55,15 @@ JOBS: tuple[tuple[str, str, str, NewJob], ...] = (
 async def scenario() -> AsyncGenerator[DemoSystem]:
     """Run a simulated foundation on a real socket, with its jobs started by writes."""
     simulator = CFSimulator()
-    headers = {"Authorization": "bearer demo"}
-    async with simulator.serve() as url, CFJobs(url, auth=Bearer("demo"), policy=POLICY) as source:
+    async with simulator.serve() as url:
+
+        def connect() -> CFJobs:
+            return CFJobs(url, auth=Bearer("demo"), policy=POLICY)
+
         jobs: list[DemoJob] = []
-        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+        async with connect() as source:
             for title, method, path, job in JOBS:
                 simulator.on_write = job
-                (ref,) = source.adopt(await client.request(method, path)).refs
+                (ref,) = (await source.start(method, path)).refs
                 jobs.append(DemoJob(title, ref))
-        yield DemoSystem(source, url, jobs)
+        yield DemoSystem(simulator, url, connect, jobs)

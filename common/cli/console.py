@@ -21,11 +21,12 @@ def write_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def note(text: str) -> None:
-    """Write a line to standard error; if that is closed, nobody wants to know."""
+def note(text: str, stream: TextIO | None = None) -> None:
+    """Write a line to standard error, or another stream; if that is closed, nobody wants to know."""
+    stream = stream or sys.stderr
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        stream.write(f"{text}\n")
+        stream.flush()
 
 
 def complain(message: str | BaseException) -> None:

@@ -1,33 +1,39 @@
-"""What a provider adds to ``jobsource demo``: a simulator, a source on it, and some jobs."""
+"""What a provider adds to ``jobsource demo``: a simulated system, and some jobs on it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import attrs
 
 from common.model.refs import JobRef
+from common.simulator.simulator import Simulator
 from common.sources.base import BaseSource
 
 
 @attrs.frozen
 class DemoJob:
-    """One job of the demo. It is cancelled after ``cancel_after`` seconds, where that is not None."""
+    """One job of the demo: ``cancel_after`` and ``forget_after`` are seconds, None for never.
+
+    A job that is forgotten is one that the system answers no more for, as if it had been purged.
+    """
 
     title: str
     ref: JobRef
     cancel_after: float | None = None
+    forget_after: float | None = None
 
 
 @attrs.frozen
 class DemoSystem:
-    """A source on a running simulator, the simulator's URL, and the jobs that were started there."""
+    """A running simulator, its URL, how to connect to it, and the jobs that were started there."""
 
-    source: BaseSource
+    simulator: Simulator
     url: str
+    connect: Callable[[], BaseSource]
     jobs: Sequence[DemoJob]
 
 
 Scenario = AbstractAsyncContextManager[DemoSystem]
-"""Starts the simulator and the jobs on entry, and stops both on exit."""
+"""Starts the simulator and the jobs on entry, and stops the simulator on exit."""

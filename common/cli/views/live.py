@@ -10,6 +10,7 @@ import anyio
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from common.cli.views.job_table import job_table
 from common.cli.views.view import View
@@ -29,6 +30,10 @@ class LiveView(View):
         super().__init__()
         self._console = Console(file=sys.stderr, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=not keep)
+
+    def say(self, text: str) -> None:
+        """Write the line above the table."""
+        self._console.print(Text(text), soft_wrap=True)
 
     async def refresh(self) -> None:
         """Draw the table every `REFRESH` seconds."""

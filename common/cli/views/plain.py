@@ -24,6 +24,10 @@ class PlainView(View):
         self._changes = changes
         self._told: dict[tuple[str, str], float] = {}
 
+    def say(self, text: str) -> None:
+        """Write the line."""
+        note(text)
+
     def troubled(self, row: Row) -> None:
         """Write what is wrong, once in a while for each system: thousands of its jobs may meet it."""
         system, now = (row.ref.provider, row.ref.endpoint), anyio.current_time()

@@ -26,9 +26,12 @@ class View:
     def __init__(self) -> None:
         self.rows: dict[JobRef, Row] = {}
 
-    def add(self, ref: JobRef) -> None:
-        """Take on a job that is waited for."""
-        self.rows[ref] = Row(ref, started_at=anyio.current_time())
+    def add(self, ref: JobRef, title: str = "") -> None:
+        """Take on a job that is waited for, which is called by its title if it has one."""
+        self.rows[ref] = Row(ref, started_at=anyio.current_time(), title=title)
+
+    def say(self, text: str) -> None:
+        """Show a line about no job in particular; for subclasses."""
 
     def change(self, job: Job) -> None:
         """Show the first observation of a job, or a change."""
