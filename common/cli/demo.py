@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import anyio
+import anyio.abc
 import attrs
 
 from common.cli.console import printable, write_line
@@ -65,7 +66,7 @@ class Demo:
         """Wait for all jobs, of which one is cancelled."""
         async with self._connected() as self.fleet, anyio.create_task_group() as group:
             group.start_soon(self.view.refresh)
-            self._start_cancellations(group.start_soon)
+            self._start_cancellations(group)
             async with JobSet(self.fleet, self._refs, changes=True, timeout=TIME_ALLOWED) as jobs:
                 jobs.close()
                 await self._take(jobs)
@@ -76,7 +77,7 @@ class Demo:
         async with anyio.create_task_group() as group:
             group.start_soon(self.view.refresh)
             group.start_soon(self._trouble)
-            self._start_cancellations(group.start_soon)
+            self._start_cancellations(group)
             async with (
                 self._connected() as self.fleet,
                 JobSet(self.fleet, self._refs, changes=True, timeout=TIME_ALLOWED) as jobs,
@@ -142,10 +143,10 @@ class Demo:
                     self._say(f'{_name(system)} forgets "{job.title}": no end is made up for it')
                     system.simulator.jobs.pop(job.ref.id, None)
 
-    def _start_cancellations(self, start_soon: Callable[..., None]) -> None:
+    def _start_cancellations(self, group: anyio.abc.TaskGroup) -> None:
         for job in self._jobs:
             if job.cancel_after is not None:
-                start_soon(self._cancel, job, job.cancel_after)
+                group.start_soon(self._cancel, job, job.cancel_after)
 
     async def _cancel(self, job: DemoJob, after: float) -> None:
         await anyio.sleep(after)

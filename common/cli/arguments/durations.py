@@ -1,4 +1,4 @@
-"""Read ``--timeout`` and ``--deadline``, and write durations for people."""
+"""Read ``--timeout`` and ``--deadline``."""
 
 from __future__ import annotations
 
@@ -32,10 +32,3 @@ def read_deadline(text: str) -> datetime:
     if moment.tzinfo is None:
         raise UsageError(f"--deadline {text} has no time zone: write {text}Z, or {text}+01:00 for your own")
     return moment.astimezone(UTC)
-
-
-def clock_text(seconds: float) -> str:
-    """Return a duration as a clock shows it: ``0:07``, ``12:30``, ``3:00:00``."""
-    whole = int(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -24,7 +24,8 @@ from common.cli.following import Following, deadline_of
 from common.cli.output.writer import Format, Writer, make_writer
 from common.cli.running import run
 from common.cli.systems import Systems
-from common.cli.views.view import View, make_view
+from common.cli.views.make_view import make_view
+from common.cli.views.view import View
 from common.concurrency import run_together
 from common.model.errors import JobsError
 from common.model.job import Job

@@ -18,7 +18,8 @@ from common.cli.listing import read_filters, select
 from common.cli.output.text import TextWriter
 from common.cli.output.writer import Format, Writer, make_writer
 from common.cli.running import run
-from common.cli.views.view import View, make_view
+from common.cli.views.make_view import make_view
+from common.cli.views.view import View
 from common.model.errors import SourceError, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef

@@ -17,7 +17,7 @@ from common.cli.following import Following, deadline_of
 from common.cli.output.text import TextWriter
 from common.cli.output.writer import make_writer
 from common.cli.running import run
-from common.cli.views.view import make_view
+from common.cli.views.make_view import make_view
 from common.model.errors import (
     ApiError,
     AuthenticationError,

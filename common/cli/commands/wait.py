@@ -13,7 +13,7 @@ from common.cli.exit_status import ExitStatus
 from common.cli.following import Following, StopAt, deadline_of
 from common.cli.output.writer import make_writer
 from common.cli.running import run
-from common.cli.views.view import make_view
+from common.cli.views.make_view import make_view
 from common.model.errors import UsageError
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from rich.box import SIMPLE_HEAD
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from common.cli.arguments.durations import clock_text
 from common.cli.console import printable
-from common.cli.views.row import Row
+from common.cli.views.row import Row, clock_text
 from common.model.job import Job, JobItem
 from common.model.states import JobState
 
@@ -43,7 +41,9 @@ def job_table(
     go on come first then, and a last line counts the others. ``whole`` leaves no text out.
     """
     table = Table(box=SIMPLE_HEAD, expand=live, header_style="bold", pad_edge=False, show_edge=False)
-    several = len({(row.ref.provider, row.ref.endpoint) for row in rows}) > 1 and width >= NARROW
+    systems = {(row.ref.provider, row.ref.endpoint) for row in rows}
+    several = len(systems) > 1 and width >= NARROW
+    by_provider = len({provider for provider, _ in systems}) == len(systems)
     bars = live and width >= NARROW and any(row.job and row.job.progress is not None for row in rows)
     if several:
         table.add_column("system", no_wrap=True, max_width=None if whole else max(8, width // 6))
@@ -60,7 +60,7 @@ def job_table(
             first = progress is not None
             cells: list[Text | ProgressBar | str] = []
             if several:
-                cells.append(_system(row) if first else "")
+                cells.append(_system(row, by_provider) if first else "")
             cells += [Text(name), state]
             if bars:
                 cells.append(_bar(row.job) if first else "")
@@ -92,7 +92,10 @@ def _lines(row: Row, width: int, whole: bool) -> Iterator[tuple[str, Text, float
     style = "red" if row.error else STYLES[row.job.state] if row.job else "dim"
     yield name, Text(row.state, style=style), 0.0, row.message
     if row.job is not None and len(row.job.items) > 1:
-        yield from _item_lines(row.job.items, width, whole)
+        # Of a job that has ended, only what went wrong is still worth a line.
+        ended = row.job.done and not whole
+        items = [item for item in row.job.items if not ended or item.state is not JobState.SUCCEEDED]
+        yield from _item_lines(items, width, whole)
 
 
 def _item_lines(
@@ -119,7 +122,10 @@ def _short(id: str, width: int, whole: bool) -> str:
     return f"{printable(id)[: SHORT - 1]}…"
 
 
-def _system(row: Row) -> Text:
+def _system(row: Row, by_provider: bool) -> Text:
+    """Return the name of a job's system: its provider's, where there is one system of each."""
+    if by_provider:
+        return Text(row.ref.provider)
     return Text(f"{row.ref.provider}://{row.ref.endpoint.rpartition('://')[2]}")
 
 
@@ -127,12 +133,3 @@ def _bar(job: Job | None) -> ProgressBar | str:
     if job is None or job.progress is None:
         return ""
     return ProgressBar(total=1.0, completed=job.progress, finished_style=STYLES[job.state])
-
-
-def age(job: Job) -> str:
-    """Return for how long a job has run, or ran; "" where the server does not tell."""
-    start = job.started_at or job.created_at
-    if start is None:
-        return ""
-    end = job.finished_at or (job.updated_at if job.done else datetime.now(UTC)) or start
-    return clock_text(max(0.0, (end - start).total_seconds()))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import anyio
 
-from common.cli.arguments.durations import clock_text
 from common.cli.console import note, printable
-from common.cli.views.row import Row
+from common.cli.views.row import Row, clock_text
 from common.cli.views.view import View
 
 TROUBLE_EVERY = 10.0

@@ -44,10 +44,21 @@ class Row:
     def message(self) -> str:
         """The error of the wait, else the job's errors, its message or its warnings, on one line."""
         if self.error is not None:
-            return printable(in_words_of_the_shell(str(self.error)))
+            return self.without_ref(str(self.error))
         if self.trouble:
             return self.trouble
         if self.job is None:
             return ""
         errors = "; ".join(map(str, self.job.errors))
         return printable(errors or self.job.message or "; ".join(self.job.warnings))
+
+    def without_ref(self, message: str) -> str:
+        """Return an error's message in the words of the shell, without the job's own ref at its beginning."""
+        return printable(in_words_of_the_shell(message.removeprefix(f"{self.ref}: ")))
+
+
+def clock_text(seconds: float) -> str:
+    """Return a duration as a clock shows it: ``0:07``, ``12:30``, ``3:00:00``."""
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -1,15 +1,12 @@
-"""How the progress of waits is shown, and which way fits where it goes."""
+"""How the progress of waits is shown: what every way has in common."""
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
 from typing import Self
 
 import anyio
 
-from common.cli.console import is_terminal, printable
-from common.cli.errors import in_words_of_the_shell
 from common.cli.views.row import Row
 from common.model.errors import JobsError
 from common.model.job import Job
@@ -58,7 +55,7 @@ class View:
         row.trouble = ""
         if event.kind is EventKind.TROUBLE:
             then = "" if event.next_in is None else f"; asking again in {event.next_in:.0f} s"
-            row.trouble = printable(in_words_of_the_shell(f"{event.error}{then}"))
+            row.trouble = f"{row.without_ref(str(event.error))}{then}"
             self.troubled(row)
 
     def troubled(self, row: Row) -> None:
@@ -77,20 +74,3 @@ class View:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
-
-
-def make_view(*, quiet: bool, streams_changes: bool) -> View:
-    """Return the view for this standard error.
-
-    ``quiet`` shows nothing. Where each change is written to standard output (``streams_changes``), only the
-    trouble is shown that is waited out.
-    """
-    if quiet:
-        return View()
-    if is_terminal(sys.stderr) and not streams_changes:
-        from common.cli.views.live import LiveView  # lazily: it needs much of rich
-
-        return LiveView()
-    from common.cli.views.plain import PlainView
-
-    return PlainView(changes=not streams_changes)
