@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import TextIO
@@ -53,3 +54,13 @@ def abandon_output() -> None:
 def is_terminal(stream: TextIO) -> bool:
     """Whether a live table can be drawn there: a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+def reader_is_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more; False where that cannot be told."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+    except (AttributeError, OSError, ValueError):  # not on Windows; no standard output that is a file
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))

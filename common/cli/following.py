@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -15,8 +15,8 @@ import attrs
 
 from common.cli.arguments.durations import read_deadline, read_duration
 from common.cli.arguments.options import WaitOptions
-from common.cli.arguments.refs import STDIN, read_refs
-from common.cli.console import complain, is_terminal, note
+from common.cli.arguments.refs import STDIN, named_in, read_lines
+from common.cli.console import complain, is_terminal, note, reader_is_gone
 from common.cli.exit_status import ExitStatus, combined, status_of
 from common.cli.output.writer import Writer
 from common.cli.systems import Systems
@@ -81,21 +81,20 @@ class Following:
         return combined(self._statuses)
 
     async def _wait(self, first: list[JobRef | Job], *, reads: bool) -> None:
-        lines = read_refs([STDIN] if reads else [])
-        while not first:
-            line = await anext(lines, None)
-            if line is None:
+        refs = self._refs_of_stdin() if reads else _nothing()
+        if not first:
+            ref = await anext(refs, None)
+            if ref is None:
                 return
-            first = [*self._ref_of_line(line)]
+            first = [ref]
         async with JobSet(self.systems.fleet, changes=True) as jobs, anyio.create_task_group() as group:
             for job in first:
                 self._add(jobs, job)
 
             async def read() -> None:
                 with anyio.move_on_at(self._ends_at) as scope:
-                    async for line in lines:
-                        for ref in self._ref_of_line(line):
-                            self._add(jobs, ref)
+                    async for ref in refs:
+                        self._add(jobs, ref)
                 if scope.cancelled_caught:
                     complain("the deadline has passed, and standard input is still open")
                     self._statuses.append(ExitStatus.DEADLINE)
@@ -107,20 +106,27 @@ class Following:
                     break
             group.cancel_scope.cancel()
 
+    async def _refs_of_stdin(self) -> AsyncIterator[JobRef]:
+        """Yield the jobs that standard input names. A line that names none is said, and does not end it."""
+        number = 0
+        async for line in read_lines():
+            number += 1
+            try:
+                text = named_in(line)
+                ref = self._ref(text) if text else None
+            except JobsError as error:
+                complain(f"standard input, line {number}: {error}")
+                self._statuses.append(status_of(error))
+                continue
+            if ref is not None:
+                yield ref
+
     def _ref(self, name: str) -> JobRef:
         ref = self.systems.ref(name)
         source = self.systems.fleet.of(ref)
         if self.cancel_on_interrupt and Capability.CANCEL not in source.capabilities:
             raise Unsupported(f"--cancel-on-interrupt: {source.provider} jobs cannot be cancelled")
         return ref
-
-    def _ref_of_line(self, line: str) -> list[JobRef]:
-        try:
-            return [self._ref(line)]
-        except JobsError as error:
-            complain(f"standard input: {error}")
-            self._statuses.append(status_of(error))
-            return []
 
     def _add(self, jobs: JobSet, job: JobRef | Job) -> None:
         ref = job.ref if isinstance(job, Job) else job
@@ -168,7 +174,7 @@ class Following:
 
     async def _interrupted(self) -> None:
         """Say how to go on, or cancel the jobs where that was asked for."""
-        if not self._waiting:
+        if not self._waiting or reader_is_gone():
             return
         if self.cancel_on_interrupt:
             with anyio.move_on_after(CANCEL_TIMEOUT) as scope:
@@ -189,6 +195,11 @@ class Following:
             complain(error)
         else:
             note(f"cancelled: {job}")
+
+
+async def _nothing() -> AsyncIterator[JobRef]:
+    for ref in ():
+        yield ref
 
 
 def _other_state(job: Job, until: Collection[JobState]) -> UnexpectedState:

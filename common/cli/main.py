@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,17 +61,19 @@ def _run(words: list[str]) -> int:
     words = [STDIN if word == "-" else word for word in words]
     warnings.showwarning = _show_warning
     try:
-        status: int = make_app()(words, print_error=False, exit_on_error=False)
+        status: int | None = make_app()(words, print_error=False, exit_on_error=False)
     except CycloptsError as error:
         complain(error)
         note(f"see: jobsource {words[0]} --help")
         return ExitStatus.USAGE
     except (JobsError, OSError, ImportError) as error:
-        if debug or isinstance(error, BrokenPipeError):
+        if isinstance(error, BrokenPipeError):
             raise
+        if debug:
+            traceback.print_exc()
         complain(error)
         return status_of(error) if isinstance(error, JobsError) else ExitStatus.FAILED
-    return status
+    return ExitStatus.OK if status is None else status  # None: it has shown a help
 
 
 def _show_warning(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.abc
 
+from common.cli.console import reader_is_gone
 from common.cli.exit_status import ExitStatus
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -61,15 +61,8 @@ async def _cancel_on_signal(
 
 async def _cancel_on_closed_pipe(scope: anyio.CancelScope, came: list[int]) -> None:
     """End a command whose reader went away, though nothing is to be written: ``watch … | head -1``."""
-    try:
-        import select
-
-        poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
-    except (AttributeError, OSError, ValueError):
-        return  # no such system call here, or no standard output that is a file
     while True:
-        if any(event & select.POLLERR for _, event in poll.poll(0)):
+        if reader_is_gone():
             came.append(ExitStatus.BROKEN_PIPE - 128)
             scope.cancel()
         await anyio.sleep(PIPE_CHECK)

@@ -22,11 +22,19 @@ CHUNK = 65536
 
 
 async def read_refs(names: Iterable[str]) -> AsyncIterator[str]:
-    """Yield the jobs that are named, each once. For ``-``, what standard input names, line by line."""
+    """Yield the jobs that are named, each once; for ``-``, those that standard input names.
+
+    Raise `UsageError` for a line of JSON that names none.
+    """
     seen: set[str] = set()
     for name in names:
-        async for text in _named_in_stdin() if name == STDIN else _one(name):
-            if text not in seen:
+        if name != STDIN:
+            seen.add(name)
+            yield name
+            continue
+        async for line in read_lines():
+            text = named_in(line)
+            if text and text not in seen:
                 seen.add(text)
                 yield text
 
@@ -50,25 +58,16 @@ def named_in(line: str) -> str:
             ref = json.loads(line).get("ref")
             if isinstance(ref, str):
                 return ref
-        raise UsageError(f"standard input: not a job in JSON with a ref: {line[:60]!r}")
+        raise UsageError("not a job in JSON with a ref, as -o jsonl writes it")
     if line.startswith("["):
-        raise UsageError("standard input: pipe jobs in as text or with -o jsonl, one a line")
+        raise UsageError("jobs are piped in as text or with -o jsonl, one a line")
     if not line or line[0].isspace() or line.startswith("#"):
         return ""
     return line.split(maxsplit=1)[0]
 
 
-async def _one(name: str) -> AsyncIterator[str]:
-    yield name
-
-
-async def _named_in_stdin() -> AsyncIterator[str]:
-    async for line in _lines():
-        if text := named_in(line):
-            yield text
-
-
-async def _lines() -> AsyncIterator[str]:
+async def read_lines() -> AsyncIterator[str]:
+    """Yield the lines of standard input as they come. The process can end while one is waited for."""
     send, receive = anyio.create_memory_object_stream[bytes](1)
     token = anyio.lowlevel.current_token()
 

@@ -57,8 +57,8 @@ def profiles(
     for line in lines:
         profile = line.profile
         where = profile.endpoint or _default_endpoint(profile)
-        text = f"{profile.name}  {profile.provider}  {where}"
-        write_line(printable(text) + (f"  {printable(line.verdict)}" if check else ""))
+        words = [profile.name, profile.provider, where, *([line.verdict] if check else [])]
+        write_line("  ".join(map(printable, words)))
     return combined(line.status for line in lines)
 
 

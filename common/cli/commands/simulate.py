@@ -10,7 +10,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from common.cli.console import note
+from common.model.errors import UsageError
+from common.providers import get_provider
 from common.simulator.__main__ import main
+from common.simulator.clock import parse_clock
 from common.simulator.script import Step
 from common.simulator.simulator import Simulator
 
@@ -38,6 +41,11 @@ def simulate(
 
     Its writes start jobs, and below /_sim/ it takes jobs, faults and steps of time.
     """
+    get_provider(provider)
+    try:
+        parse_clock(clock)
+    except ValueError as error:
+        raise UsageError(f"--clock: {error}") from None
     words = ["--provider", provider, "--port", str(port), "--clock", clock]
     words += ["--seed", str(seed)] if seed is not None else []
     words += ["--verbose"] if verbose else []

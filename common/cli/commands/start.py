@@ -104,9 +104,7 @@ def start(
     try:
         return run(send, debug=debugging.debug)
     except ApiError as error:
-        if debugging.debug or isinstance(
-            error, AuthenticationError | PermissionDenied | RateLimited | ServerError
-        ):
+        if isinstance(error, AuthenticationError | PermissionDenied | RateLimited | ServerError):
             raise
         complain(error)  # the system understood the write, and refused it
         return ExitStatus.FAILED

@@ -40,7 +40,14 @@ def job_table(
     ``live`` adds a bar and the elapsed time. ``height`` is how many lines there are, 0 for any: the jobs that
     go on come first then, and a last line counts the others. ``whole`` leaves no text out.
     """
-    table = Table(box=SIMPLE_HEAD, expand=live, header_style="bold", pad_edge=False, show_edge=False)
+    table = Table(
+        box=SIMPLE_HEAD,
+        expand=live,
+        width=width if live else None,
+        header_style="bold",
+        pad_edge=False,
+        show_edge=False,
+    )
     systems = {(row.ref.provider, row.ref.endpoint) for row in rows}
     several = len(systems) > 1 and width >= NARROW
     by_provider = len({provider for provider, _ in systems}) == len(systems)

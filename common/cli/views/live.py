@@ -20,6 +20,9 @@ REFRESH = 0.2
 FRAME = 4
 """Lines of the terminal that are not rows: the head, a line below it, the caption and the cursor's."""
 
+ECHO = 2
+"""Columns that stay free: a terminal echoes Ctrl-C as ^C, which must not begin another line."""
+
 
 class LiveView(View):
     """A live table. With ``keep`` its last state stays on the screen; else it makes room for the output."""
@@ -53,4 +56,4 @@ class LiveView(View):
 
     def _table(self) -> Table:
         height = max(1, self._console.height - FRAME)
-        return job_table(list(self.rows.values()), self._console.width, height=height)
+        return job_table(list(self.rows.values()), self._console.width - ECHO, height=height)

@@ -1,0 +1,153 @@
+"""The command as a process: signals, pipes that close, standard input that goes on, and the launcher."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.cli.app import COMMANDS
+from common.simulator.script import NewJob
+from ontapjobs.simulator import OntapSimulator
+from tests.common.cli.shell import ROOT, Served, Shell, ended
+
+pytestmark = pytest.mark.slow
+
+REF = "ontap://cluster1.example.com/b5145e1d-b53b-11e8-8252-005056bbd8f5"
+
+
+def of_job(process: subprocess.Popen[str]) -> str:
+    """Wait until a command has seen its first job, and return the line that says so."""
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_waiting_and_says_how_to_go_on(
+    shell: Shell, ontap: Served[OntapSimulator], number: signal.Signals, status: int
+) -> None:
+    running, good = ontap.ref(("running", None)), ontap.ref(("success", None))
+    with shell.started("wait", running, good, "--timeout", "1h", "--first-failure") as process:
+        assert "RUNNING" in of_job(process) + of_job(process)
+        done = ended(process, number)
+    assert done.status == status
+    assert done.out == f"{good} SUCCEEDED: success\n"
+    words = shlex.split(done.err.splitlines()[-1])
+    assert words[:4] == ["jobsource", "wait", "--first-failure", running]
+    assert words[4] == "--deadline"
+    assert shell.run(*words[1:4], "--timeout", "0").status == 124  # and the job goes on
+    assert not [request for request in ontap.simulator.journal if request.method == "PATCH"]
+
+
+def test_a_signal_cancels_the_jobs_where_that_is_asked_for(
+    shell: Shell, ontap: Served[OntapSimulator]
+) -> None:
+    running = ontap.ref(("running", None))
+    with shell.started("wait", running, "--cancel-on-interrupt") as process:
+        of_job(process)
+        done = ended(process, signal.SIGINT)
+    assert done.status == 130
+    assert f"cancelled: {running}" in done.err
+    assert shell.run("wait", running).status == 1
+
+
+def test_standard_input_is_read_as_it_comes(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    first, second = ontap.ref(("success", None)), ontap.ref(("success", None))
+    with shell.started("wait", "-", "--timeout", "30s") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for ref in (first, second):
+            process.stdin.write(f"{ref} RUNNING: as list writes it\n  error: of that job\nno-such://ref\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == f"{ref} SUCCEEDED: success\n"
+        done = ended(process)
+    assert done.status == 2  # what is no ref is said, and does not stop the others
+    assert "standard input, line 3: not a job reference" in done.err
+
+
+def test_the_deadline_counts_while_standard_input_is_open(
+    shell: Shell, ontap: Served[OntapSimulator]
+) -> None:
+    with shell.started("wait", "-", ontap.ref(("success", None)), "--timeout", "1s") as process:
+        assert process.wait(30) == 124
+    with shell.started("wait", "-") as process:
+        assert process.stdin is not None
+        process.stdin.write("no-such://ref\n")
+        process.stdin.flush()
+        of_job(process)  # that this is no ref
+        assert ended(process, signal.SIGTERM).status == 143
+
+
+def test_nothing_on_standard_input_is_nothing_to_wait_for(shell: Shell) -> None:
+    assert shell.process("wait", "-") == shell.process("get", "-") == shell.run("wait", "-")
+
+
+def test_pipes(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    ontap.simulator.on_write = NewJob([("running", 0.2), ("success", None)])
+    target = ontap.target
+    assert shell.script(f"jobsource start {target} POST /api/storage/volumes | jobsource wait -").status == 0
+    assert shell.script("jobsource list -o jsonl --state succeeded | jobsource get - -q").status == 2
+    assert shell.script("jobsource list -o jsonl --state succeeded | jobsource get -").status == 0
+
+
+def test_a_reader_that_goes_away(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    for _ in range(30):
+        ontap.add(("running", None))
+    for line in (
+        "jobsource list | head -1",
+        "jobsource list -o json | head -c 10 > /dev/null; true",
+        f"jobsource watch {ontap.ref(('running', None))} | head -1",
+        "jobsource --help | head -1",
+    ):
+        done = shell.script(line)
+        assert done.status in (0, 141)  # what is read to its end succeeds
+        assert done.err == ""
+    closed = shell.script(f"jobsource wait {ontap.ref(('success', None))} 2>&-; jobsource list >&-")
+    assert closed.status in (0, 1, 141)
+
+
+def test_the_examples_work_as_pasted(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    id = REF.rpartition("/")[2]
+    shell.user.profile(f'endpoint = "{ontap.target}"\nuser = "u"\npassword = {{ env = "SECRET" }}')
+    ontap.simulator.on_write = NewJob([("success", None)])
+    os.chdir(shell.user.folder)
+    for command in COMMANDS:
+        if command.name in ("simulate", "demo"):
+            continue  # these serve for a while: their own tests run them
+        for example in command.examples:
+            ontap.call(ontap.simulator.jobs.pop, id, None)
+            state = "running" if command.name in ("cancel", "pause") else "paused"
+            end = [("success", None)] if command.name in ("get", "watch") else [(state, None)]
+            ontap.call(lambda steps=end: ontap.simulator.add_job(steps, id=id))
+            line = example.replace("ontap://cluster1.example.com", ontap.target)
+            if command.name == "resume":
+                line = line.replace(" --wait", "")
+            done = shell.script(line)
+            assert done.status == 0 or (done.status == 1 and "--state failed" in line), (line, done)
+
+
+def test_the_launcher_prints_the_help_without_an_import(shell: Shell) -> None:
+    code = "import jobsource as j, sys; sys.argv = ['', '--help']; j.main(); print(*sys.modules, sep='\\n')"
+    done = shell.script(f"cd {ROOT} && {shlex.join([sys.executable, '-c', code])}")
+    assert done.out.startswith(shell.run("--help").out)
+    assert not {"common", "rich", "cyclopts", "anyio", "attr", "pathlib"} & set(done.out.splitlines())
+
+
+def test_another_package_in_the_place_of_common(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common" / "__init__.py").write_text("")
+    path = shlex.quote(f"{tmp_path}:{ROOT}")
+    done = shell.script(f"cd / && PYTHONPATH={path} {sys.executable} -P -m jobsource list")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "stands in its place" in done.err
+
+
+def test_the_debug_option_shows_requests_and_no_secret(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    done = shell.process("get", ontap.add(("success", None)), "--debug")
+    assert "/api/cluster/jobs" in done.err
+    assert "t0ken-of-mine" not in done.err

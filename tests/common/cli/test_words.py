@@ -1,0 +1,136 @@
+"""What is wrong with a command line, said in its own words, before any request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from common.cli.app import COMMANDS, Command
+from common.cli.arguments.durations import read_deadline, read_duration
+from common.cli.arguments.refs import named_in
+from common.cli.arguments.states import read_states
+from common.cli.main import overview
+from common.model.errors import UsageError
+from common.model.states import JobState
+from ontapjobs.simulator import OntapSimulator
+from tests.common.cli.shell import Served, Shell
+from tests.profiles import PASSWORD
+
+KEYWORDS = ("profile=", "auth=", "timeout=", "verify=", "connect()", "start()", "path=", "target=")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172_800), ("0", 0), ("1.5", 1.5), ("250ms", 0.25)],
+)
+def test_a_duration(text: str, seconds: float) -> None:
+    assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1s", "1x", "1h 30", "inf", "nan", "1e9", "٣s٣"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(UsageError, match="--timeout must be a duration such as 90s, 5m or 1h30m"):
+        read_duration(text)
+
+
+def test_a_deadline_has_a_time_zone() -> None:
+    assert read_deadline("2026-11-26T08:00Z") == datetime(2026, 11, 26, 8, tzinfo=UTC)
+    with pytest.raises(UsageError, match="no time zone: write 2026-11-26T08:00Z"):
+        read_deadline("2026-11-26T08:00")
+    with pytest.raises(UsageError, match="must be a time such as"):
+        read_deadline("tomorrow")
+
+
+def test_states_in_any_case() -> None:
+    assert read_states("Running, QUEUED", "--state") == [JobState.RUNNING, JobState.QUEUED]
+    with pytest.raises(UsageError, match=r"no state 'runnning'; .*; did you mean 'running'\?"):
+        read_states("runnning", "--state")
+
+
+@pytest.mark.parametrize(
+    ("line", "ref"),
+    [
+        ("ontap://c/1 RUNNING: message", "ontap://c/1"),
+        ("  error: indented [code 4]", ""),
+        ("# a comment", ""),
+        ("", ""),
+        ('{"event": "end", "ref": "ontap://c/1"}', "ontap://c/1"),
+    ],
+)
+def test_a_line_of_standard_input(line: str, ref: str) -> None:
+    assert named_in(line) == ref
+
+
+@pytest.mark.parametrize("line", ['{"event": 1}', "{not JSON", "["])
+def test_a_line_that_names_no_job(line: str) -> None:
+    with pytest.raises(UsageError, match="jsonl"):
+        named_in(line)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["gett"], "there is no command 'gett'; did you mean 'get'?"),
+        (["get"], "no job is named: jobsource get REF…"),
+        (["get", "--profil", "x"], "Did you mean --profile?"),
+        (["get", "x", "-o", "jso"], 'Did you mean "json"?'),
+        (["get", "x", "--profile", "prdo"], "did you mean 'prod'?"),
+        (["list", "prod", "--filter", "stat=x"], "did you mean 'state'?"),
+        (["list", "prod", "--filter", "state"], "--filter must be key=value"),
+        (["list", "prod", "--state", "runing"], "did you mean 'running'?"),
+        (["list", "prod", "--watch", "-o", "csv"], "--watch writes text or jsonl, not csv"),
+        (["list", "prod", "--limit", "0"], "--limit must be 1 or more"),
+        (["wait", "x", "--timeout", "soon"], "--timeout must be a duration"),
+        (["wait", "x", "--timeout", "1s", "--deadline", "2026-11-26T08:00Z"], "cannot be combined"),
+        (["wait", "x", "--any", "--first-failure"], "cannot be combined"),
+        (["wait", "-", "-"], "can be read only once"),
+        (["wait", "ontap://nobody.example.com/1"], "no credentials for https://nobody.example.com"),
+        (["wait", "http://x/1"], "no installed provider has refs that begin so"),
+        (["start", "prod", "GET", "/api/x"], "METHOD must be one of POST, PUT, PATCH, DELETE"),
+        (["start", "prod", "POST", "api/x"], "PATH must begin with one '/'"),
+        (["start", "prod", "POST", "/api/x", "-d", "{secret-text"], "--data is not valid JSON: see line 1"),
+        (["start", "prod", "POST", "/api/x", "-d", "@/nowhere"], "--data @/nowhere: No such file"),
+        (["start", "prod", "POST", "/api/x", "--inline", "999"], "--inline must be"),
+        (["simulate", "vmware"], "no provider 'vmware' is installed"),
+    ],
+)
+def test_usage(shell: Shell, ontap: Served[OntapSimulator], words: list[str], says: str) -> None:
+    shell.user.profile(f'endpoint = "{ontap.target}"\nuser = "u"\npassword = {{ env = "SECRET" }}')
+    sent = len(ontap.simulator.journal)
+    done = shell.run(*words)
+    assert (done.status, done.out) == (2, "")
+    assert says in done.err
+    assert not [word for word in KEYWORDS if word in done.err]
+    assert PASSWORD not in done.err
+    assert "secret-text" not in done.err
+    assert len(ontap.simulator.journal) == sent
+
+
+def test_no_system_is_named(shell: Shell) -> None:
+    shell.user.set(JOBSOURCE_ENDPOINT="")
+    done = shell.run("get", "b5145e1d-b53b-11e8-8252-005056bbd8f5")
+    assert done.status == 2
+    assert "give --target ontap://host or --profile NAME, or set JOBSOURCE_PROFILE" in done.err
+
+
+def test_the_help_names_every_command(shell: Shell) -> None:
+    for words in ([], ["--help"], ["-h"]):
+        done = shell.run(*words)
+        assert (done.status, done.out.strip()) == (0, overview().strip())
+    for command in COMMANDS:
+        assert command.name in overview()
+    assert shell.run("--version").out.startswith("jobsource 0")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_each_help_has_examples(shell: Shell, command: Command) -> None:
+    name = command.name
+    done = shell.run(name, "--help")
+    assert done.status == 0
+    assert done.out.startswith(f"usage: jobsource {name} ")
+    examples = done.out.partition("Examples:\n")[2].strip().splitlines()
+    assert 2 <= len(examples) <= 3
+    assert all("jobsource" in example for example in examples)
+    described = done.out.partition("Examples:")[0].splitlines()
+    assert max(len(line) for line in described if "ontap://" not in line) <= 100
