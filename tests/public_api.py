@@ -42,7 +42,20 @@ MODULES = (
 )
 ELSEWHERE = ("common.options.SourceOptions", "common.simulator.tokens.TokenDesk")
 """What docstrings name by the module it is in, which therefore stays."""
-COMMANDS = (("common",), ("common", "demo"), ("common.simulator",))
+VERBS = (
+    "get",
+    "wait",
+    "watch",
+    "list",
+    "count",
+    "cancel",
+    "pause",
+    "resume",
+    "start",
+    "profiles",
+    "simulate",
+)
+COMMANDS = (*(("common", verb) for verb in (*VERBS, "demo", "completion")), ("common.simulator",))
 SOURCES = ("OntapJobs", "BlueXPJobs", "CFJobs", "ScriptedSource")
 OF_A_SOURCE = frozenset(
     {
@@ -346,7 +359,8 @@ def _options(module: str, words: Iterable[str]) -> list[str]:
     usage = done.stdout.partition("\n\n")[0]
     choices = re.findall(r"\{([\w,]+)\}", usage)
     commands = [word for group in choices for word in group.split(",")]
-    return commands + sorted(set(re.findall(r"--[\w-]+", usage)))
+    lines = re.findall(r"^  (--[\w-]+)", done.stdout.partition("Examples:")[0], re.MULTILINE)
+    return commands + sorted({*re.findall(r"--[\w-]+", usage), *lines})
 
 
 if __name__ == "__main__":

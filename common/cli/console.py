@@ -35,8 +35,12 @@ def complain(message: str | BaseException) -> None:
     note(f"jobsource: {printable(in_words_of_the_shell(str(message)))}")
 
 
-def tolerate_odd_text() -> None:
-    """Let characters that the terminal's encoding lacks be written as escapes, not raise."""
+def prepare_streams() -> None:
+    """Let characters that an encoding lacks be written as escapes, and replace a stream that is closed."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -198,7 +198,8 @@ class Following:
 
 
 async def _nothing() -> AsyncIterator[JobRef]:
-    for ref in ():
+    refs: tuple[JobRef, ...] = ()
+    for ref in refs:
         yield ref
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from common.cli.arguments.refs import STDIN
-from common.cli.console import abandon_output, complain, note, tolerate_odd_text, write_line
+from common.cli.console import abandon_output, complain, note, prepare_streams, write_line
 from common.cli.errors import did_you_mean
 from common.cli.exit_status import ExitStatus, status_of
 from common.model.errors import JobsError
@@ -21,7 +21,7 @@ HELP = ("-h", "--help", "help")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; see `common.cli.exit_status`. No exception comes out."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    tolerate_odd_text()
+    prepare_streams()
     try:
         return _run(words)
     except BrokenPipeError:

@@ -98,7 +98,10 @@ class Shell:
     def script(self, text: str) -> Done:
         """Run a line of a shell's, in which the command is called jobsource."""
         command = shlex.join(COMMAND)
-        return _run(["bash", "-c", f'jobsource() {{ {command} "$@"; }}; set -o pipefail; {text}'], "")
+        return _run(
+            ["bash", "-c", f'jobsource() {{ PYTHONPATH={ROOT} {command} "$@"; }}; set -o pipefail; {text}'],
+            "",
+        )
 
     @contextmanager
     def started(self, *words: str, **options: Any) -> Iterator[subprocess.Popen[str]]:

@@ -44,6 +44,7 @@ def test_get_shows_every_error_and_no_control_character(shell: Shell, ontap: Ser
     assert done.err == ""
 
 
+@pytest.mark.slow
 def test_get_in_every_format(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     id = ontap.add(("failure", None, NO_SPACE))
     nobody = "11111111-1111-4111-8111-111111111111"
@@ -79,6 +80,7 @@ def test_wait_over_several_systems(
     assert PASSWORD not in done.out + done.err
 
 
+@pytest.mark.slow
 def test_wait_tells_progress_on_standard_error_alone(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     id = ontap.add(("running", 2, {"message": "moving"}), ("success", None, {"message": "moved"}))
     done = shell.run("wait", id)
@@ -100,6 +102,7 @@ def test_wait_ends_with_the_first_or_with_the_first_failure(
     assert shell.run("wait", running, good, failed, "--first-failure").status == 1
 
 
+@pytest.mark.slow
 def test_wait_until_a_state(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     paused, good = ontap.add(("paused", None)), ontap.add(("success", None))
     failed = ontap.add(("failure", None, NO_SPACE))
@@ -110,6 +113,7 @@ def test_wait_until_a_state(shell: Shell, ontap: Served[OntapSimulator]) -> None
     assert "ended as SUCCEEDED 'success', not PAUSED" in done.err
 
 
+@pytest.mark.slow
 def test_jsonl_is_an_event_a_change(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     id = ontap.add(("queued", 2), ("success", None))
     for verb in ("wait", "watch"):
@@ -118,6 +122,7 @@ def test_jsonl_is_an_event_a_change(shell: Shell, ontap: Served[OntapSimulator])
         assert all(event["event"] == "change" for event in events[:-1])
 
 
+@pytest.mark.slow
 def test_watch_writes_each_change(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     id = ontap.add(("queued", 2), ("success", None))
     done = shell.run("watch", id)
@@ -126,6 +131,7 @@ def test_watch_writes_each_change(shell: Shell, ontap: Served[OntapSimulator]) -
     assert done.err == ""
 
 
+@pytest.mark.slow
 def test_trouble_is_said_while_it_is_waited_out(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     id = ontap.add(("success", None))
     ontap.call(ontap.simulator.inject, Match(job=id), faults.Status(503))
@@ -141,6 +147,7 @@ def test_a_forgotten_job(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     assert "the server knows no such job" in done.err
 
 
+@pytest.mark.slow
 def test_list_and_count(shell: Shell) -> None:
     with served("ontap", OntapSimulator()) as own:
         shell.user.set(JOBSOURCE_ENDPOINT=own.target)
@@ -170,6 +177,7 @@ def test_what_a_system_cannot_do(shell: Shell, cf: Served[CFSimulator]) -> None:
         assert "cannot be" in done.err
 
 
+@pytest.mark.slow
 def test_actions(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     id = ontap.add(("running", None))
     assert shell.run("pause", id, "--wait", "--timeout", "30s").status == 0
@@ -182,6 +190,7 @@ def test_actions(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     assert again.err.startswith("jobsource: ")
 
 
+@pytest.mark.slow
 def test_start(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     ontap.simulator.on_write = NewJob([("running", 0.2), ("failure", None, NO_SPACE)])
     path = "/api/storage/volumes/vol1"
@@ -226,6 +235,7 @@ def test_profiles(shell: Shell, ontap: Served[OntapSimulator], cf: Served[CFSimu
     assert PASSWORD not in plain.out + plain.err + checked.out + checked.err
 
 
+@pytest.mark.slow
 def test_completion(shell: Shell) -> None:
     for name in ("bash", "zsh", "fish"):
         done = shell.run("completion", name)

@@ -51,6 +51,7 @@ def test_the_help_has_every_status() -> None:
     assert order == sorted(order)
 
 
+@pytest.mark.slow
 def test_one_job(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     running, failed = ontap.add(("running", None)), ontap.add(FAILURE)
     assert shell.run("wait", ontap.add(("success", None))).status == 0
@@ -62,6 +63,7 @@ def test_one_job(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     assert shell.run("get", running).status == 0
 
 
+@pytest.mark.slow
 def test_mixed_outcomes(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     good, running, failed = (
         ontap.add(("success", None)),

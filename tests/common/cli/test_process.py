@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from common.cli.app import COMMANDS
+from common.cli.app import COMMANDS, Command
 from common.simulator.script import NewJob
 from ontapjobs.simulator import OntapSimulator
-from tests.common.cli.shell import ROOT, Served, Shell, ended
+from tests.common.cli.shell import ROOT, Served, Shell, ended, served
 
 pytestmark = pytest.mark.slow
 
-REF = "ontap://cluster1.example.com/b5145e1d-b53b-11e8-8252-005056bbd8f5"
+ID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
 
 
 def of_job(process: subprocess.Popen[str]) -> str:
@@ -111,24 +111,21 @@ def test_a_reader_that_goes_away(shell: Shell, ontap: Served[OntapSimulator]) ->
     assert closed.status in (0, 1, 141)
 
 
-def test_the_examples_work_as_pasted(shell: Shell, ontap: Served[OntapSimulator]) -> None:
-    id = REF.rpartition("/")[2]
-    shell.user.profile(f'endpoint = "{ontap.target}"\nuser = "u"\npassword = {{ env = "SECRET" }}')
-    ontap.simulator.on_write = NewJob([("success", None)])
-    os.chdir(shell.user.folder)
-    for command in COMMANDS:
-        if command.name in ("simulate", "demo"):
-            continue  # these serve for a while: their own tests run them
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_examples_work_as_pasted(shell: Shell, command: Command) -> None:
+    if command.name in ("simulate", "demo"):
+        return  # these serve for a while: their own tests run them
+    with served("ontap", OntapSimulator(on_write=NewJob([("success", None)]))) as cluster:
+        shell.user.profile(f'endpoint = "{cluster.target}"\nuser = "u"\npassword = {{ env = "SECRET" }}')
         for example in command.examples:
-            ontap.call(ontap.simulator.jobs.pop, id, None)
-            state = "running" if command.name in ("cancel", "pause") else "paused"
-            end = [("success", None)] if command.name in ("get", "watch") else [(state, None)]
-            ontap.call(lambda steps=end: ontap.simulator.add_job(steps, id=id))
-            line = example.replace("ontap://cluster1.example.com", ontap.target)
-            if command.name == "resume":
-                line = line.replace(" --wait", "")
-            done = shell.script(line)
-            assert done.status == 0 or (done.status == 1 and "--state failed" in line), (line, done)
+            state = "running" if command.name in ("cancel", "pause") else "success"
+            state = "paused" if command.name == "resume" or "--until paused" in example else state
+            cluster.call(cluster.simulator.reset)
+            cluster.call(partial(cluster.simulator.add_job, [(state, None)], id=ID))
+            line = example.replace("ontap://cluster1.example.com", cluster.target)
+            line = line.replace("resume " + ID + " --profile prod --wait", "resume " + ID + " --profile prod")
+            done = shell.script(f"cd {shell.user.folder}; {line}")
+            assert done.status == 0, (line, done)
 
 
 def test_the_launcher_prints_the_help_without_an_import(shell: Shell) -> None:
