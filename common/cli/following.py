@@ -22,7 +22,8 @@ from common.cli.output.writer import Writer
 from common.cli.systems import Systems
 from common.cli.views.view import View
 from common.concurrency import run_together
-from common.model.errors import JobsError, UnexpectedState, Unsupported, UsageError, state_words
+from common.model.errors import JobsError, UnexpectedState, Unsupported, UsageError
+from common.model.failure_text import state_words
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import Capability, JobState
