@@ -24,10 +24,10 @@ def write_line(text: str) -> None:
 
 def note(text: str, stream: TextIO | None = None) -> None:
     """Write a line to standard error, or another stream; if that is closed, nobody wants to know."""
-    stream = stream or sys.stderr
+    where: TextIO = sys.stderr if stream is None else stream
     with suppress(OSError, ValueError):
-        stream.write(f"{text}\n")
-        stream.flush()
+        where.write(f"{text}\n")
+        where.flush()
 
 
 def complain(message: str | BaseException) -> None:

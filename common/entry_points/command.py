@@ -27,27 +27,30 @@ def main() -> int:
         if os.path.dirname(os.path.abspath(ours.__file__)) != os.path.join(_installed_in(), "common", "cli"):
             raise ImportError(f"{ours.__file__} stands in the place of the module of jobsource")
     except ImportError as error:
-        sys.stderr.write(f"jobsource: {_sentence() or error}\n")
+        sys.stderr.write(f"jobsource: {_explained(error)}\n")
         return 2
     return ours.main()
 
 
 def _installed_in() -> str:
-    """Return the folder of the providers' packages: an editable install has them in another than this file."""
+    """Return the folder of the providers' packages, which in an editable install is another than this one's."""
     for folder in sys.path:
         if os.path.isfile(os.path.join(folder, "ontapjobs", "provider.py")):
             return os.path.abspath(folder)
     return ""
 
 
-def _sentence() -> str:
-    """Return what a provider says of its ``common`` where that is not ours, else ""."""
+def _explained(error: ImportError) -> str:
+    """Return what is wrong with ``common`` where it is not ours, else the error's own text."""
+    from runpy import run_path
+
     try:
-        import ontapjobs
-    except ImportError as error:
-        return str(error)
-    del ontapjobs
-    return ""
+        run_path(os.path.join(_installed_in(), "common", "exports", "conflicts.py"))["explain"](
+            "the command", error
+        )
+    except ImportError as explained:
+        return str(explained)
+    return str(error)
 
 
 if __name__ == "__main__":

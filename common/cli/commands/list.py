@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 import anyio
@@ -101,7 +101,7 @@ def list_jobs(
 
 async def _limited(
     source: BaseSource, states: Sequence[JobState], filters: dict[str, Any], limit: int | None
-) -> Any:
+) -> AsyncIterator[Job]:
     number = 0
     async for job in select(source, states, filters):
         yield job

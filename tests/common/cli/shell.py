@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -58,7 +58,7 @@ class Served(Generic[S]):
 
 
 @contextmanager
-def served(provider: str, simulator: S) -> Iterator[Served[S]]:
+def served(provider: str, simulator: S) -> Generator[Served[S]]:
     """Serve a simulator within the block."""
     with (
         anyio.from_thread.start_blocking_portal() as portal,
@@ -104,10 +104,16 @@ class Shell:
         )
 
     @contextmanager
-    def started(self, *words: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    def started(self, *words: str) -> Generator[subprocess.Popen[str]]:
         """Start a command, with pipes for what it reads and writes; it is killed if it outlives the block."""
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen([*COMMAND, *words], text=True, cwd=ROOT, **{**pipes, **options}) as process:
+        with subprocess.Popen(
+            [*COMMAND, *words],
+            text=True,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
             try:
                 yield process
             finally:
