@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _installed_in() -> str:
-    """Return the folder of the providers' packages, which in an editable install is another than this one's."""
+    """Return the folder of the providers' packages; in an editable install it is another than this file's."""
     for folder in sys.path:
         if os.path.isfile(os.path.join(folder, "ontapjobs", "provider.py")):
             return os.path.abspath(folder)

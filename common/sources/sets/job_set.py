@@ -291,8 +291,6 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         group = self._group(wait.poller)
         if not wait.entered:
             return  # the block was left meanwhile
-        if wait.single_read and not wait.ended and wait.error is None:
-            wait.expire()  # what it was notified of came with the one read of timeout=0
         if wait in self._discarded:
             self._discarded.remove(wait)
             group.remove(wait)
