@@ -139,7 +139,7 @@ def test_another_package_in_the_place_of_common(shell: Shell, tmp_path: Path) ->
     (tmp_path / "common").mkdir()
     (tmp_path / "common" / "__init__.py").write_text("")
     path = shlex.quote(f"{tmp_path}:{ROOT}")
-    done = shell.script(f"cd / && PYTHONPATH={path} {sys.executable} -P -m jobsource list")
+    done = shell.script(f"cd / && PYTHONPATH={path} {sys.executable} -P -m jobsource.command list")
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
     assert "stands in its place" in done.err
 
