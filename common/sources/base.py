@@ -96,6 +96,24 @@ class BaseSource(AsyncContext):
         if self._closed:
             raise UsageError("the source is closed: make a new one, or close it later")
 
+    async def _look_at(self, jobs: Sequence[JobLike]) -> list[Outcome]:
+        refs = [self.resolver.resolve(job) for job in jobs]
+        self._check_open()
+        outcomes = await BatchLook(self._pollable, self._throttle, self._read, self._read_results).at(refs)
+        if self._closed:  # meanwhile, which is no mistake of this call
+            for place, outcome in enumerate(outcomes):
+                if isinstance(outcome, UsageError):
+                    outcomes[place] = source_closed(refs[place], None)
+        return outcomes
+
+    def _add_observer(self, observer: Observer) -> None:
+        both = combined(self._observer, observer)
+        if both is self._observer:
+            return
+        if self._poller is not None and not self._poller.idle:
+            raise UsageError("an observer must be set before the first wait: waits are going on here")
+        self._observer, self._poller = both, None
+
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, and return it as it reads afterwards.
 
@@ -294,25 +312,14 @@ class BaseSource(AsyncContext):
         return spec
 
 
+# For fleets and `get_all`: they are nothing that users call.
+
+
 async def look_at(source: BaseSource, jobs: Sequence[JobLike]) -> list[Outcome]:
     """Return one observation of each job, or what went wrong with it, as `common.get_all` does."""
-    refs = [source.resolver.resolve(job) for job in jobs]
-    source._check_open()
-    outcomes = await BatchLook(source._pollable, source._throttle, source._read, source._read_results).at(
-        refs
-    )
-    if source._closed:  # meanwhile, which is no mistake of this call
-        for place, outcome in enumerate(outcomes):
-            if isinstance(outcome, UsageError):
-                outcomes[place] = source_closed(refs[place], None)
-    return outcomes
+    return await source._look_at(jobs)  # pyright: ignore[reportPrivateUsage]
 
 
 def add_observer(source: BaseSource, observer: Observer) -> None:
     """Let one more observer see the events of a source. Raise `UsageError` while its jobs are waited for."""
-    both = combined(source._observer, observer)
-    if both is source._observer:
-        return
-    if source._poller is not None and not source._poller.idle:
-        raise UsageError("an observer must be set before the first wait: waits are going on here")
-    source._observer, source._poller = both, None
+    source._add_observer(observer)  # pyright: ignore[reportPrivateUsage]

@@ -204,8 +204,10 @@ def clusters(server: Server, report: Report, *, repeat: int, limit: float) -> No
             columns,
         )
         for name, most in GOALS.items():
-            report.goal(f"{systems:,} clusters: CPU of {name} beside {PEER}", rows[name]["cpu ratio"], most)
-        report.goal(f"{systems:,} clusters: our lag_p99", rows["jobsource"].get("lag_p99"), 1.2)
+            report.goal(
+                f"{systems:,} clusters: CPU of {name} beside {PEER}", float(rows[name]["cpu ratio"]), most
+            )
+        report.goal(f"{systems:,} clusters: our lag_p99", float(rows["jobsource"]["lag_p99"]), 1.2)
     memory = python("-m", "tests.benchmarks.clusters", "memory", "500", server.url, limit=limit)
     report.table(
         "A source, traced bytes: as it is made, and with one kept connection",

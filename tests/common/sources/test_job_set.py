@@ -202,7 +202,9 @@ async def test_with_changes_the_first_observation_and_each_change_are_told() -> 
 async def test_a_set_with_changes_that_looks_once_ends() -> None:
     lab = lab_of(a=2.0)
     async with nothing_left(lab), JobSet(lab, ["a"], changes=True, timeout=0) as jobs:
-        assert await rest(jobs) == [("a", "running"), ("a", "WaitTimeout")]
+        *changes, end = await rest(jobs)  # the change, unless its end came before it was taken
+    assert end == ("a", "WaitTimeout")
+    assert changes in ([], [("a", "running")])
 
 
 class Counting(Lab):
