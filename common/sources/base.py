@@ -28,6 +28,7 @@ from common.sources.batch_look import BatchLook, Outcome
 from common.sources.ref_resolver import RefResolver, ScopeRule
 from common.telemetry.callbacks import OnUpdate
 from common.telemetry.events import Observer
+from common.telemetry.reporter import Reporter, logger_of
 
 
 def _any_policy(policy: PollPolicy) -> PollPolicy:
@@ -61,7 +62,7 @@ class BaseSource(AsyncContext):
         self.scope_rule: ScopeRule = refs.rule
         self.capabilities: frozenset[Capability] = capabilities
         self.policy: PollPolicy = check_policy(policy or PollPolicy())
-        self._observer = observer
+        self._reporter = Reporter(observer, logger_of(refs.provider))
         self.concurrency: int = throttle.max_in_flight
         self._pollable = pollable
         self._refs = refs
@@ -76,15 +77,15 @@ class BaseSource(AsyncContext):
     @property
     def observer(self) -> Observer | None:
         """The function that is called with each event of a wait. Raise `UsageError` for one set meanwhile."""
-        return self._observer
+        return self._reporter.observer
 
     @observer.setter
     def observer(self, observer: Observer | None) -> None:
-        if observer is self._observer:
+        if observer is self._reporter.observer:
             return
         if self._poller is not None and not self._poller.idle:
             raise UsageError("an observer must be set before the first wait: waits are going on here")
-        self._observer, self._poller = observer, None
+        self._reporter, self._poller = Reporter(observer, self._reporter.log), None
 
     def ref(self, job: JobLike) -> JobRef:
         """Return the complete ref of a job of this source. No I/O.
@@ -272,7 +273,7 @@ class BaseSource(AsyncContext):
         throttle = self._throttle.current()
         poller = self._poller
         if poller is None or poller.throttle is not throttle:
-            self._poller = poller = Poller(self._pollable, throttle, self._observer)
+            self._poller = poller = Poller(self._pollable, throttle, self._reporter)
             if self._closed:
                 poller.close()
         return poller
