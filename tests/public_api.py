@@ -36,6 +36,7 @@ MODULES = (
     "common.testing.plugin",
     "common.simulator",
     "common.simulator.faults",
+    "common.telemetry.otel",
     "ontapjobs.simulator",
     "bluexp_jobs.simulator",
     "cfjobs.simulator",
