@@ -36,13 +36,16 @@ MODULES = (
     "common.testing.plugin",
     "common.simulator",
     "common.simulator.faults",
-    "common.telemetry.otel",
     "ontapjobs.simulator",
     "bluexp_jobs.simulator",
     "cfjobs.simulator",
 )
-ELSEWHERE = ("common.options.SourceOptions", "common.simulator.tokens.TokenDesk")
-"""What docstrings name by the module it is in, which therefore stays."""
+ELSEWHERE = (
+    "common.options.SourceOptions",
+    "common.simulator.tokens.TokenDesk",
+    "common.telemetry.otel.OpenTelemetryObserver",
+)
+"""What docstrings and the documentation name by the module it is in, which therefore stays."""
 COMMANDS = (("common",), ("common", "demo"), ("common.simulator",))
 SOURCES = ("OntapJobs", "BlueXPJobs", "CFJobs", "ScriptedSource")
 OF_A_SOURCE = frozenset(
