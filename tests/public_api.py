@@ -40,8 +40,12 @@ MODULES = (
     "bluexp_jobs.simulator",
     "cfjobs.simulator",
 )
-ELSEWHERE = ("common.options.SourceOptions", "common.simulator.tokens.TokenDesk")
-"""What docstrings name by the module it is in, which therefore stays."""
+ELSEWHERE = (
+    "common.options.SourceOptions",
+    "common.simulator.tokens.TokenDesk",
+    "common.telemetry.otel.OpenTelemetryObserver",
+)
+"""What docstrings and the documentation name by the module it is in, which therefore stays."""
 VERBS = (
     "get",
     "wait",

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from common.model.errors import DecodeError, JobNotFound, JobsError, SourceError, UnexpectedState
+from common.model.errors import DecodeError, JobNotFound, JobsError, RateLimited, SourceError, UnexpectedState
 from common.model.job import Job
 from common.model.states import TERMINAL
 from common.polling.pollable import BatchReading, BatchRefused, Pollable, Reading
 from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, PollRequest, Waiter
-from common.telemetry.events import Event, EventKind, Observer, emit, logger, tell
+from common.telemetry.events import Event, EventKind
+from common.telemetry.reporter import Reporter
 
 BATCH_AGAIN = 60.0
 """Seconds after which a server that refused a batch request is sent one again."""
@@ -31,14 +32,14 @@ class PollExecutor:
         self,
         pollable: Pollable,
         throttle: Throttle,
-        observer: Observer | None,
+        reporter: Reporter,
         *,
         now: Callable[[], float],
         wake: Callable[[Waiter], None],
     ) -> None:
         self._pollable = pollable
         self._throttle = throttle
-        self._observer = observer
+        self._reporter = reporter
         self._now = now
         self._wake = wake
         self._random = Random()
@@ -52,7 +53,8 @@ class PollExecutor:
         What is no reply of the server's is raised to the leader.
         """
         request.sent_at = self._now()
-        self._observed = self._observer is not None or logger.isEnabledFor(logging.DEBUG)
+        reporter = self._reporter
+        self._observed = reporter.observer is not None or reporter.log.isEnabledFor(logging.INFO)
         if len(request.jobs) > 1:
             await self._read_batch(request)
             return
@@ -63,7 +65,7 @@ class PollExecutor:
             self._throttle.on_success(self._now)
             self._deliver_not_found(request, error)
         except SourceError as error:
-            self._throttle.on_failure(error, self._now())
+            self._on_failure(request, error)
             self._deliver_failure(request, request.jobs, error)
         else:
             self._throttle.on_success(self._now)
@@ -109,7 +111,7 @@ class PollExecutor:
             for job in absent:
                 self._deliver_absent(request, job)
         elif isinstance(failure, SourceError):
-            self._throttle.on_failure(failure, self._now())
+            self._on_failure(request, failure)
             self._deliver_failure(request, absent, failure)
         elif failure.limit is not None and failure.limit < request.batch_limit:
             # Of this request's size: others of the same size may be refused at the same time.
@@ -170,19 +172,20 @@ class PollExecutor:
         spacing: float,
     ) -> None:
         delay, sent_at, sequence = math.inf, request.sent_at, request.sequence
-        observed = self._observed
+        observed, before = self._observed, None
         for waiter in polled.waiters:
             if waiter.notified or (waiter.sequence > sequence and not job.done):
                 continue  # a newcomer needs a state newer than itself, unless it is an end
+            if observed:
+                before = waiter.last
             try:
                 news = waiter.observe(job, sent_at=sent_at, date=date, at=at, spacing=spacing)
             except UnexpectedState as error:
                 waiter.fail(error)
                 news = False
             if observed:
-                tell(self._observer, EventKind.SEEN, waiter.ref, job)
-                if news:
-                    tell(self._observer, EventKind.CHANGED, waiter.ref, job)
+                was_told = before is not None and before.state is job.state and polled.unread is None
+                self._tell_observation(waiter, job, news=news, new_state=not was_told)
             if waiter.ended or (news and not waiter.terminal_only):
                 waiter.notified = True
             if not waiter.ended and waiter.error is None and waiter.due - sent_at < delay:
@@ -198,12 +201,13 @@ class PollExecutor:
             for waiter in job.waiters:
                 if waiter.notified or waiter.sequence > request.sequence:
                     continue
+                was_missing = waiter.missing
                 outcome = waiter.job_not_found(error, sent_at=request.sent_at)
                 if outcome is not None:
                     waiter.not_found = True
                     waiter.fail(outcome)
                 elif waiter.missing:
-                    self._tell_trouble(waiter, error, self._now())
+                    self._tell_missing(waiter, error, was_missing=was_missing)
                 self._wake_if_done(waiter)
             _ask_alone_at_last(job)
 
@@ -234,6 +238,29 @@ class PollExecutor:
                     self._tell_trouble(waiter, error, now)
                 self._wake_if_done(waiter)
 
+    def _on_failure(self, request: PollRequest, error: SourceError) -> None:
+        """Keep to what the server asks for by a failure, and tell where that is to be asked less."""
+        now = self._now()
+        self._throttle.on_failure(error, now)
+        if error.retry_after is None and not isinstance(error, RateLimited):
+            return
+        leader, pause = request.leader, max(0.0, self._throttle.retry_after_until - now)
+        event = Event(EventKind.THROTTLED, leader.ref, leader.last, error, next_in=pause)
+        self._reporter.tell(event)
+
+    def _tell_observation(self, waiter: Waiter, job: Job, *, news: bool, new_state: bool) -> None:
+        ref, number = waiter.ref, waiter.number
+        self._reporter.tell(Event(EventKind.SEEN, ref, job, wait=number))
+        if news:
+            level = logging.INFO if new_state else logging.DEBUG
+            self._reporter.tell(Event(EventKind.CHANGED, ref, job, wait=number), level)
+
+    def _tell_missing(self, waiter: Waiter, error: JobNotFound, *, was_missing: bool) -> None:
+        if not was_missing:
+            event = Event(EventKind.GONE, waiter.ref, waiter.last, error, wait=waiter.number)
+            self._reporter.tell(event)
+        self._tell_trouble(waiter, error, self._now())
+
     def _tell_trouble(self, waiter: Waiter, error: JobsError, now: float) -> None:
         next_at = max(waiter.due, self._throttle.retry_after_until)
         event = Event(
@@ -241,11 +268,12 @@ class PollExecutor:
             waiter.ref,
             waiter.last,
             error,
+            wait=waiter.number,
             attempt=waiter.failures,
             failing_for=waiter.failing_for(now),
             next_in=None if waiter.single_read or next_at >= waiter.deadline else max(0.0, next_at - now),
         )
-        emit(self._observer, event)
+        self._reporter.tell(event, logging.WARNING)
 
     def _wake_if_done(self, waiter: Waiter) -> None:
         if waiter.single_read and not waiter.notified:

@@ -53,7 +53,7 @@ from common.polling.schedule import PollQueue
 from common.polling.throttle import Throttle
 from common.polling.wait_errors import source_closed
 from common.polling.waiters import PolledJob, PollRequest, Waiter, WaiterTasks
-from common.telemetry.events import Observer
+from common.telemetry.reporter import Reporter
 
 _Key = str | tuple[str, Scope]
 """A job's id, with its scope where it has one: there may be jobs of several kinds with equal ids."""
@@ -62,13 +62,13 @@ _Key = str | tuple[str, Scope]
 class Poller:
     """Asks about all jobs that anybody waits for. Belongs to one source and one event loop."""
 
-    def __init__(self, pollable: Pollable, throttle: Throttle, observer: Observer | None = None) -> None:
+    def __init__(self, pollable: Pollable, throttle: Throttle, reporter: Reporter) -> None:
         self.throttle = throttle
-        self.observer = observer
+        self.reporter = reporter
         self._pollable = pollable
         self._parking = parking()
         self.now: Callable[[], float] = self._parking.now
-        self.executor = PollExecutor(pollable, throttle, observer, now=self.now, wake=self._wake)
+        self.executor = PollExecutor(pollable, throttle, reporter, now=self.now, wake=self._wake)
         self._jobs: dict[_Key, PolledJob] = {}
         self._queue = PollQueue()
         self._deadlines = Deadlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,8 @@ from common.polling.policy import WaitRules
 from common.polling.poller import Poller
 from common.polling.waiters import Waiter, WaiterTasks
 from common.telemetry.callbacks import wants_cancel
-from common.telemetry.events import EventKind, logger, tell
+from common.telemetry.events import Event, EventKind
+from common.telemetry.reporter import job_log
 
 Probe = Callable[[JobRef, Job | None], Awaitable[JobState | Job]]
 """Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state.
@@ -44,6 +46,9 @@ CANCEL_GRACE = 10.0
 """Seconds for which a cancelled wait goes on, to ask the server to cancel the job (``on_cancel``)."""
 PROBE_LIMIT = 30.0
 """Seconds for ``resolve_gone`` in a wait of ``timeout=0``, which no deadline bounds."""
+
+_numbers = itertools.count(1)
+"""Those of the waits that are observed, in all threads of the process."""
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +115,8 @@ class Wait(Waiter):
         )
         # An end is an end, whoever saw it: a finished job that was adopted costs no request.
         wait.ended = seen is not None and poller.has_ended(seen)
+        if poller.reporter.observer is not None:
+            wait.tell_began()
         return wait
 
     @property
@@ -140,6 +147,8 @@ class Wait(Waiter):
         return anyio.lowlevel.checkpoint()
 
     async def __aenter__(self) -> Wait:
+        if not self.number and self.poller.reporter.observer is not None:
+            self.tell_began()  # a watch, after a step that was cancelled
         return self
 
     async def __aexit__(
@@ -182,9 +191,8 @@ class Wait(Waiter):
             self.clear_error()
             return self.end_with(error)
         _set_notified(self, notified=False)
-        observer = self.poller.observer
-        if self.ended and (observer is not None or logger.isEnabledFor(logging.DEBUG)):
-            tell(observer, EventKind.ENDED, self.ref, self.last)
+        if self.ended:
+            self._tell_end(EventKind.ENDED)
         return None
 
     async def ask_probe(self) -> None:
@@ -217,13 +225,26 @@ class Wait(Waiter):
 
     def abandon(self) -> None:
         """Tell the observer that nobody waits any more."""
-        tell(self.poller.observer, EventKind.ABANDONED, self.ref, self.last)
+        self._tell_end(EventKind.ABANDONED)
 
     def end_with(self, error: JobsError) -> JobsError:
         """End the wait with an exception, and return it."""
         self.finish()
-        tell(self.poller.observer, EventKind.ENDED, self.ref, self.last, error)
+        self._tell_end(EventKind.ENDED, error)
         return error
+
+    def tell_began(self) -> None:
+        """Tell the observer that the wait begins, under a number of its own."""
+        self.number = next(_numbers)
+        self.poller.reporter.tell(Event(EventKind.BEGAN, self.ref, self.last, wait=self.number))
+
+    def _tell_end(self, kind: EventKind, error: JobsError | None = None) -> None:
+        reporter = self.poller.reporter
+        if reporter.observer is None and not reporter.log.isEnabledFor(logging.DEBUG):
+            return
+        number, self.number = self.number, 0
+        elapsed = self.poller.now() - self.began
+        reporter.tell(Event(kind, self.ref, self.last, error, wait=number, elapsed=elapsed))
 
 
 def _set_notified(wait: Wait, *, notified: bool) -> None:
@@ -245,6 +266,6 @@ async def cancel_remote(cancel: CancelJob, ref: JobRef) -> None:
         try:
             await cancel(ref)
         except Exception as error:  # whatever it is, the cancellation must come through
-            logger.warning("%s: could not be cancelled with its wait: %s", ref, error)
+            job_log(ref).warning("%s: could not be cancelled with its wait: %s", ref, error)
     if scope.cancelled_caught:
-        logger.warning("%s: no answer within %g s to cancelling it with its wait", ref, CANCEL_GRACE)
+        job_log(ref).warning("%s: no answer within %g s to cancelling it with its wait", ref, CANCEL_GRACE)

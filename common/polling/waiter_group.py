@@ -9,7 +9,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from common.model.errors import JobsError
+from common.model.errors import JobsError, UsageError
 from common.model.refs import JobRef
 from common.polling.poller import Poller
 from common.polling.wait import Wait, cancel_remote, is_cancellation
@@ -34,8 +34,12 @@ class WaiterGroup:
         self._driver: Waiter | None = None
 
     def add(self, wait: Wait) -> None:
-        """Begin a wait. Raise `UsageError` if its source is closed."""
-        self.poller.add(wait)
+        """Begin a wait. Raise `UsageError` if its source is closed: then it has ended with that."""
+        try:
+            self.poller.add(wait)
+        except UsageError as error:
+            wait.end_with(error)
+            raise
         wait.entered = True
         self._size += 1
         if self._driver is None:

@@ -33,6 +33,8 @@ class Waiter(WaitProgress):
     """Requests with a lower number were sent before this wait began; 0 until then."""
     deadline_key: int = attrs.field(default=0, init=False)
     """By which `Deadlines` knows it; 0 for none."""
+    number: int = attrs.field(default=0, init=False)
+    """By which observers know it; 0 before it began and after its end, and where nobody observes."""
     active: bool = attrs.field(default=False, init=False)
     """Whether it counts: its task takes steps in the poller, or others do for it."""
     handle: Any = attrs.field(default=None, init=False)

@@ -80,6 +80,9 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
 
     async def aclose(self) -> None:
         """Stop watching. The remote job is left alone."""
+        wait = self._wait
+        if wait is not None and wait.number and not self._stepping:
+            wait.abandon()
         self._finished = True
 
     async def __aenter__(self) -> Watch:

@@ -28,6 +28,7 @@ from common.sources.batch_look import BatchLook, Outcome
 from common.sources.ref_resolver import RefResolver
 from common.telemetry.callbacks import OnUpdate
 from common.telemetry.events import Observer, combined
+from common.telemetry.reporter import Reporter, logger_of
 
 
 def _any_policy(policy: PollPolicy) -> PollPolicy:
@@ -60,7 +61,7 @@ class BaseSource(AsyncContext):
         self.policy: PollPolicy = check_policy(policy or PollPolicy())
         self.resolver: RefResolver = refs
         """Which jobs are this source's, by whatever name: its scope, its aliases."""
-        self._observer = observer
+        self._reporter = Reporter(observer, logger_of(refs.provider))
         self._pollable = pollable
         self._throttle = throttle
         self._check_policy = check_policy
@@ -107,12 +108,12 @@ class BaseSource(AsyncContext):
         return outcomes
 
     def _add_observer(self, observer: Observer) -> None:
-        both = combined(self._observer, observer)
-        if both is self._observer:
+        both = combined(self._reporter.observer, observer)
+        if both is self._reporter.observer:
             return
         if self._poller is not None and not self._poller.idle:
             raise UsageError("an observer must be set before the first wait: waits are going on here")
-        self._observer, self._poller = both, None
+        self._reporter, self._poller = Reporter(both, self._reporter.log), None
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, and return it as it reads afterwards.
@@ -263,7 +264,7 @@ class BaseSource(AsyncContext):
         throttle = self._throttle.current()
         poller = self._poller
         if poller is None or poller.throttle is not throttle:
-            self._poller = poller = Poller(self._pollable, throttle, self._observer)
+            self._poller = poller = Poller(self._pollable, throttle, self._reporter)
             if self._closed:
                 poller.close()
         return poller

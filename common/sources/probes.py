@@ -16,7 +16,7 @@ from common.polling.policy import PollPolicy, backoff, healthy_delay
 from common.polling.throttle import LoopThrottle
 from common.response.decoding import Object, root_object
 from common.sources.reader import HttpReader
-from common.telemetry.events import logger
+from common.telemetry.reporter import job_log
 
 Finding = Callable[[JobRef, Job | None, Object | None], Job | None]
 """What a resource tells of the job: from its ref, the last observation, and the resource's own object, None
@@ -56,7 +56,7 @@ class ResourceProbe:
                     text = f"{error}; {why}{how_long}: how the job ended is not known"
                     raise error.copy_for(ref, last, text) from None
                 delay = self._at_least_retry_after(backoff(self.policy, outage, random()))
-                logger.warning(
+                job_log(ref).warning(
                     "%s: %s; attempt %d, for %.1f s; looking at the resource again in %.1f s",
                     *(ref, error, attempt, outage, delay),
                 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.telemetry.events import logger
+from common.telemetry.reporter import job_log
 
 OnUpdate = Callable[[Job], None]
 """Called in the event loop with the first observation of a job and with each change, so it must not block."""
@@ -40,10 +40,11 @@ def _call(function: Callable[..., Any], name: str, ref: JobRef, *args: object) -
     try:
         value = function(*args)
     except Exception:
-        logger.exception("%s: %s failed", ref, name)
+        job_log(ref).exception("%s: %s failed", ref, name)
         return None
     if inspect.iscoroutine(value):
         value.close()
-        logger.error("%s: %s must be a plain function: what it returned would have to be awaited", ref, name)
+        problem = "must be a plain function: what it returned would have to be awaited"
+        job_log(ref).error("%s: %s %s", ref, name, problem)
         return None
     return value

@@ -1,4 +1,4 @@
-"""The events of waits, and how observers and the log receive them: the interface for metrics and traces."""
+"""The events of waits, which observers receive: the interface for metrics and traces."""
 
 from __future__ import annotations
 
@@ -18,83 +18,78 @@ logger: logging.Logger = logging.getLogger("jobsource")
 class EventKind(enum.StrEnum):
     """The kind of an event."""
 
+    BEGAN = "began"
+    """A wait began. The observer is called in the caller's own task, where the caller's span is current."""
     SEEN = "seen"
     """A poll succeeded; the job may be unchanged."""
     CHANGED = "changed"
     """The first observation of a wait, or one that differs from the last."""
     TROUBLE = "trouble"
     """A poll failed, and the wait goes on."""
+    GONE = "gone"
+    """The server has no job any more that was seen: the wait asks again before it ends with `JobGone`."""
+    THROTTLED = "throttled"
+    """A reply to a poll had a ``Retry-After``, or was a 429: the source sends less, or nothing for a while.
+
+    This is of the source, told once for each such reply; ``ref`` is one of the jobs that were asked about.
+    """
     ENDED = "ended"
     """A wait ended: with a job, with an error, or both."""
     ABANDONED = "abandoned"
-    """A wait was cancelled, or ended by an exception of a probe. This says nothing about the job."""
+    """A wait was cancelled, discarded or closed, or ended by an exception of a probe.
+
+    This says nothing about the job. A watch whose step was cancelled may go on: that is another wait.
+    """
 
 
 @attrs.frozen
 class Event:
-    """One event of one wait. It contains no secret."""
+    """One event of one wait, or of a source (THROTTLED). It contains no secret."""
 
     kind: EventKind
     ref: JobRef
     job: Job | None = None
     error: JobsError | None = None
+    wait: int = attrs.field(default=0, kw_only=True)
+    """The number of the wait, the same in all of its events and no other's in this process; 0 for none."""
+    elapsed: float = attrs.field(default=0.0, kw_only=True)
+    """With ENDED and ABANDONED: how many seconds the wait took."""
     attempt: int = attrs.field(default=0, kw_only=True)
     """With TROUBLE: how many polls in a row have brought no state of the job, this one too."""
     failing_for: float = attrs.field(default=0.0, kw_only=True)
     """With TROUBLE: for how many seconds that has been so."""
     next_in: float | None = attrs.field(default=None, kw_only=True)
-    """With TROUBLE: seconds until the next poll; None where the wait's deadline comes first."""
+    """Seconds until the next poll; None where the wait's deadline comes first.
+
+    With TROUBLE it is that of this wait, with THROTTLED the first that the source may send.
+    """
+
+    @property
+    def lag(self) -> float | None:
+        """With ENDED: how many seconds after its end the job was observed.
+
+        That is by the server's clock and this machine's. None where the server does not tell when the job
+        ended, and where it had ended before the wait began.
+        """
+        job = self.job
+        if self.kind is not EventKind.ENDED or job is None or job.finished_at is None:
+            return None
+        lag = (job.observed_at - job.finished_at).total_seconds()
+        return max(0.0, lag) if lag <= self.elapsed else None
 
 
 Observer = Callable[[Event], None]
 """Called in the event loop, so it must not block. An exception that it raises is logged and suppressed."""
 
 
-def tell(
-    observer: Observer | None,
-    kind: EventKind,
-    ref: JobRef,
-    job: Job | None = None,
-    error: JobsError | None = None,
-) -> None:
-    """Make an event and `emit` it, if anybody receives it: most do not need to be made."""
-    if observer is not None or kind is EventKind.TROUBLE or logger.isEnabledFor(logging.DEBUG):
-        emit(observer, Event(kind, ref, job, error))
-
-
-def _retry_line(event: Event) -> str:
-    what = str(event.error)
-    about = "" if what.startswith(str(event.ref)) else f"{event.ref}: "
-    after = (
-        "no attempt is left before its deadline"
-        if event.next_in is None
-        else f"asking again in {event.next_in:.1f} s"
-    )
-    return f"{about}{what}; attempt {event.attempt}, for {event.failing_for:.0f} s; {after}"
-
-
-def emit(observer: Observer | None, event: Event) -> None:
-    """Log an event and pass it to the observer."""
-    if event.kind is EventKind.TROUBLE:
-        logger.warning(_retry_line(event))
-    elif logger.isEnabledFor(logging.DEBUG):
-        logger.debug("%s %s: %s", event.ref, event.kind, event.error or (event.job and event.job.state))
-    if observer is None:
-        return
-    for each in observer.observers if isinstance(observer, _Several) else (observer,):
-        try:
-            each(event)
-        except Exception:
-            logger.exception("the observer failed on %s of %s", event.kind, event.ref)
-
-
 @attrs.frozen
-class _Several:
-    """Some observers as one, each called with each event."""
+class Several:
+    """Some observers as one."""
 
     observers: tuple[Observer, ...]
 
     def __call__(self, event: Event) -> None:
+        """Call each of them with the event."""
         for each in self.observers:
             each(event)
 
@@ -103,6 +98,6 @@ def combined(*observers: Observer | None) -> Observer | None:
     """Return observers as one, which calls each with each event once; None if there are none."""
     each: dict[Observer, None] = {}
     for observer in observers:
-        several = observer.observers if isinstance(observer, _Several) else (observer,)
+        several = observer.observers if isinstance(observer, Several) else (observer,)
         each.update(dict.fromkeys(one for one in several if one is not None))
-    return _Several(tuple(each)) if len(each) > 1 else next(iter(each), None)
+    return Several(tuple(each)) if len(each) > 1 else next(iter(each), None)

@@ -26,6 +26,7 @@ HEAVY = (
     "httpx",
     "httpx2",
     "keyring",
+    "opentelemetry",
     "platformdirs",
     "rich",
     "tomllib",

@@ -188,7 +188,7 @@ async def test_an_observer_is_told_of_trouble_changes_and_the_end(system: System
         rig.wire.reads += [reply(503)]
         await rig.source.wait(job)
     told = [event.kind for event in events if event.kind is not EventKind.SEEN]
-    assert told == [EventKind.TROUBLE, EventKind.CHANGED, EventKind.CHANGED, EventKind.ENDED]
+    assert told == [EventKind.BEGAN, EventKind.TROUBLE, EventKind.CHANGED, EventKind.CHANGED, EventKind.ENDED]
     assert {event.ref for event in events} == {rig.member.ref(job)}
 
 

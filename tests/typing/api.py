@@ -102,6 +102,8 @@ def observe(event: Event) -> None:
     assert_type(event.ref, JobRef)
     assert_type(event.job, Job | None)
     assert_type(event.error, JobsError | None)
+    assert_type(event.wait, int)
+    assert_type(event.lag, float | None)
 
 
 class Key:

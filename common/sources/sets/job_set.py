@@ -218,7 +218,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
                 self._begin(wait)
             except UsageError as error:  # its source is closed
                 self._size += 1
-                self._tell(wait, wait.end_with(error))
+                self._tell(wait, error)
         return self
 
     async def __aexit__(

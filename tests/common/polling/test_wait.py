@@ -1036,10 +1036,16 @@ async def test_an_observer_is_told_what_happened_in_order() -> None:
         await jobs.wait(JOB)
     kinds = [event.kind for event in events]
     changes = [kind for kind in kinds if kind is not EventKind.SEEN]
-    assert changes == [EventKind.TROUBLE, EventKind.CHANGED, EventKind.CHANGED, EventKind.ENDED]
+    assert changes == [
+        EventKind.BEGAN,
+        EventKind.TROUBLE,
+        EventKind.CHANGED,
+        EventKind.CHANGED,
+        EventKind.ENDED,
+    ]
     assert EventKind.SEEN in kinds[kinds.index(EventKind.CHANGED) + 1 :]
     assert {event.ref for event in events} == {REF}
-    assert isinstance(events[0].error, ServerError)
+    assert isinstance(events[1].error, ServerError)
     assert events[-1].job is not None
     assert events[-1].job.succeeded
 
@@ -1070,7 +1076,8 @@ async def test_an_observer_is_told_of_a_wait_that_was_cancelled() -> None:
         with anyio.move_on_after(5):
             await jobs.wait(JOB)
     assert [event.kind for event in events if event.kind not in (EventKind.SEEN, EventKind.CHANGED)] == [
-        EventKind.ABANDONED
+        EventKind.BEGAN,
+        EventKind.ABANDONED,
     ]
     assert events[-1].job is not None
     assert events[-1].error is None
@@ -1097,7 +1104,7 @@ async def test_an_observer_that_fails_does_no_harm_and_is_logged(caplog: pytest.
         with pytest.raises(JobGone):
             await jobs.wait(JOB)
         assert (await jobs.wait(JOB)).succeeded
-    logged = [record for record in caplog.records if record.name == "jobsource" and record.exc_info]
+    logged = [record for record in caplog.records if record.name == "jobsource.cf" and record.exc_info]
     assert len(logged) >= 5
     assert "the dashboard is down" in caplog.text
 

@@ -25,7 +25,7 @@ from common import (
     get_all,
 )
 from common.model import refs
-from common.sources.base import BaseSource
+from common.sources.base import BaseSource, add_observer
 from common.testing import ScriptedSource
 from tests.common.virtual import Footprint
 
@@ -297,8 +297,8 @@ async def test_an_observer_of_a_fleet_sees_the_jobs_of_all_members_once() -> Non
     own: list[Event] = []
     seen: list[Event] = []
     first, second = system("a"), system("b")
-    first._observer = own.append
-    second._observer = seen.append
+    add_observer(first, own.append)
+    add_observer(second, seen.append)
     async with Fleet([first, Fleet([second])], observer=seen.append) as fleet:
         fleet.add(system("c"))
         for name in "abc":
@@ -313,7 +313,7 @@ async def test_an_observer_that_fails_keeps_nothing_from_others(caplog: pytest.L
         raise ValueError(event.kind)
 
     source, seen = system("a"), list[Event]()
-    source._observer = broken
+    add_observer(source, broken)
     async with Fleet([source], observer=seen.append) as fleet:
         assert (await fleet.wait(job_of("a"))).succeeded
     assert seen[-1].kind is EventKind.ENDED

@@ -35,6 +35,7 @@ from common import (
     WrongSource,
     to_dict,
 )
+from common.sources.base import add_observer
 from common.telemetry.events import Event, EventKind
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import about
@@ -360,7 +361,7 @@ async def test_an_observer_may_grow_and_shrink_the_set_in_the_middle_of_a_reply(
             jobs.add("b", timeout=50)
 
     grown: list[bool] = []
-    lab._observer = observe
+    add_observer(lab, observe)
     async with nothing_left(lab), JobSet(lab, ["a", "a", "a", "b"]) as jobs:
         await anyio.sleep(3)
         found = await rest(jobs)
@@ -876,7 +877,7 @@ async def test_the_observer_is_told_of_each_end_once_and_of_each_wait_that_is_gi
         if event.kind in (EventKind.ENDED, EventKind.ABANDONED):
             events.append((event.ref.id, event.kind.value))
 
-    lab._observer = observe
+    add_observer(lab, observe)
     async with JobSet(lab, ["a", "b", "c", "c"]) as jobs:
         jobs.add("b", timeout=2)
         await anyio.sleep(3)
