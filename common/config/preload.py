@@ -25,6 +25,8 @@ LATER = (
     "jwt",
     "keyring",
     "msgspec.json",
+    "opentelemetry.metrics",
+    "opentelemetry.trace",
     "platformdirs",
     "ssl",
     "tomllib",
@@ -32,8 +34,10 @@ LATER = (
     "uuid",
 )
 """What functions here import, and those of the libraries that are needed; some of it may not be installed."""
-APART = frozenset({"__main__", "cli", "demo", "simulator", "testing"})
-"""The rooms that no source needs."""
+APART = frozenset(
+    {"__main__", "airflow", "cli", "demo", "entry_points", "integrations", "simulator", "temporal", "testing"}
+)
+"""The rooms that no source needs, and those of an orchestrator, which the host has imported if it has one."""
 
 
 def preload() -> None:

@@ -36,7 +36,7 @@ class Telemetry:
         self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
         self._reader = InMemoryMetricReader()
         self._meters = MeterProvider([self._reader], shutdown_on_exit=False)
-        add_observer(self, OpenTelemetryObserver(self.tracers, self._meters))
+        self.observer = OpenTelemetryObserver(self.tracers, self._meters)
 
     @property
     def spans(self) -> list[ReadableSpan]:
