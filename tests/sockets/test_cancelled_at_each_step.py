@@ -42,6 +42,7 @@ def test_a_storm_of_cancellations_leaves_nothing(
 
 
 @pytest.mark.parametrize("stack", QUICK_STACKS, ids=name_of)
+@pytest.mark.slow
 def test_a_get_that_is_cancelled_natively_leaves_nothing(stack: Stack, ca: str, key: str) -> None:
     case = run_case(Case(stack, "asyncio", "get", KINDS["cancel"], "before"), ca, key)
     assert case.hits

@@ -57,6 +57,7 @@ def test_get_in_every_format(shell: Shell, ontap: Served[OntapSimulator]) -> Non
     assert "no space [code 4, target size]" in table
 
 
+@pytest.mark.slow
 def test_wait_over_several_systems(
     shell: Shell,
     ontap: Served[OntapSimulator],

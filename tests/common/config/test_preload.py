@@ -103,6 +103,7 @@ def late_imports(path: Path) -> Iterator[str]:
             yield from map(str, named)
 
 
+@pytest.mark.slow
 def test_it_imports_all_that_a_function_of_ours_imports_late() -> None:
     sources = [path for path in MODULES if not APART & {*path.parts, path.stem}]
     late = {name for path in sources for name in late_imports(path)}
