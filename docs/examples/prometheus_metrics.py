@@ -15,10 +15,8 @@ def outcome(event: Event) -> str:
 
 
 class Metrics:
-    """Counts polls that failed, and waits by how they ended; sums up the seconds of these."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
         self.failed_polls: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
 
@@ -26,14 +24,12 @@ class Metrics:
         if event.kind is EventKind.TROUBLE:
             self.failed_polls[type(event.error).__name__] += 1
         elif event.kind in (EventKind.ENDED, EventKind.ABANDONED):
-            self.seconds += event.elapsed
             self.ended[outcome(event)] += 1
 
     def text(self) -> str:
         """Return what a scrape of /metrics is answered."""
         lines = [f'jobs_failed_polls_total{{error="{name}"}} {n}' for name, n in self.failed_polls.items()]
         lines += [f'jobs_waits_ended_total{{outcome="{name}"}} {n}' for name, n in self.ended.items()]
-        return "\n".join([*lines, f"jobs_waits_seconds_total {self.seconds:.0f}"])
 
 
 async def main() -> None:
@@ -53,4 +49,3 @@ asyncio.run(main())
 # jobs_failed_polls_total{error="ServerError"} 2
 # jobs_waits_ended_total{outcome="SUCCEEDED"} 1
 # jobs_waits_ended_total{outcome="FAILED"} 1
-# jobs_waits_seconds_total 10

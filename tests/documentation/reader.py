@@ -45,7 +45,7 @@ def blocks(page: Path, language: str) -> list[Any]:
     return found
 
 
-PROFILES: str = blocks(ROOT / "README.md", "toml")[0].values[0]
+PROFILES: str = blocks(ROOT / "docs/how-to/profiles.md", "toml")[0].values[0]
 
 
 class Reader:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,13 @@ from tests.profiles import UserEnv
 
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-LEAST = 12
+LEAST = 7
 """So many Python blocks the README has, at least: a pattern that finds none would prove nothing."""
 
 
 def test_there_are_examples() -> None:
     assert len(blocks(README, "python")) >= LEAST
-    assert sum(len(blocks(page, "python")) for page in PAGES) >= LEAST
+    assert sum(len(blocks(page, "python")) for page in PAGES) >= 5 * LEAST
 
 
 @pytest.mark.slow
@@ -29,7 +28,6 @@ def test_an_example_runs_as_it_is_printed(
     type_in(code, Reader(user_env, monkeypatch), monkeypatch)
 
 
-@pytest.mark.parametrize("page", [README, ROOT / "docs/how-to/profiles.md"], ids=["readme", "profiles"])
-def test_the_profiles_are_toml_with_a_name_each(page: Path) -> None:
-    (text,) = (each.values[0] for each in blocks(page, "toml"))
+def test_the_profiles_are_toml_with_a_name_each() -> None:
+    (text,) = (each.values[0] for each in blocks(ROOT / "docs/how-to/profiles.md", "toml"))
     assert set(tomllib.loads(text)["profiles"]) == {"prod", "backup"}
