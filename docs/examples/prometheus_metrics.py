@@ -15,6 +15,7 @@ def outcome(event: Event) -> str:
 
 
 class Metrics:
+    """Counts polls that failed, and waits by how they ended."""
 
     def __init__(self) -> None:
         self.failed_polls: Counter[str] = Counter()
@@ -30,6 +31,7 @@ class Metrics:
         """Return what a scrape of /metrics is answered."""
         lines = [f'jobs_failed_polls_total{{error="{name}"}} {n}' for name, n in self.failed_polls.items()]
         lines += [f'jobs_waits_ended_total{{outcome="{name}"}} {n}' for name, n in self.ended.items()]
+        return "\n".join(lines)
 
 
 async def main() -> None:
