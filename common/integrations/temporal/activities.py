@@ -12,8 +12,11 @@ from typing import Any
 import attrs
 from temporalio import activity
 
+from common.integrations.temporal.adding import add_jobs
 from common.integrations.temporal.errors import application_error
 from common.integrations.temporal.heartbeat import cancelled_by_person, heartbeats
+from common.integrations.temporal.set_activity import SetWatch
+from common.integrations.temporal.set_messages import ADD_JOBS, WATCH_JOBS, AddRequest
 from common.integrations.temporal.systems import Settings, Systems
 from common.model.errors import JobsError, Unsupported, UsageError, WaitTimeout
 from common.model.job import FrozenMap, Job
@@ -98,6 +101,19 @@ class JobActivities:
                     except asyncio.CancelledError:
                         activity.logger.info("cancelled: the write is finished first")
                 return write.result()
+
+    @activity.defn(name=WATCH_JOBS)
+    async def watch_jobs(self, target: str) -> None:
+        """Wait for the jobs of a set, for its workflow."""
+        with _mapped_errors():
+            async with self._systems.source(target) as source, heartbeats(tuple):
+                await SetWatch(target, source).run()
+
+    @activity.defn(name=ADD_JOBS)
+    async def add_jobs(self, request: AddRequest) -> None:
+        """Add jobs to the sets of their systems."""
+        with _mapped_errors():
+            await add_jobs(request)
 
 
 async def _start(source: BaseSource, request: StartRequest) -> list[str]:

@@ -13,6 +13,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from common.hosts.shared import close_shared
 from common.integrations.temporal.activities import JobActivities
 from common.integrations.temporal.converter import data_converter
+from common.integrations.temporal.set_workflow import JobsWorkflow
 from common.integrations.temporal.systems import Settings
 from common.model.errors import JobsError
 from common.providers import provider_packages
@@ -39,7 +40,13 @@ class JobsPlugin(SimplePlugin):
         super().__init__(
             "jobsource",
             data_converter=data_converter,
-            activities=[activities.wait_for_job, activities.start_job],
+            activities=[
+                activities.wait_for_job,
+                activities.start_job,
+                activities.watch_jobs,
+                activities.add_jobs,
+            ],
+            workflows=[JobsWorkflow],
             workflow_runner=_runner,
             workflow_failure_exception_types=[JobsError],
             run_context=self._while_running,

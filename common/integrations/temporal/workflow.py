@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,8 @@ from temporalio.workflow import ActivityCancellationType
 
 from common.integrations.temporal.activities import START_JOB, WAIT_FOR_JOB, StartRequest, WaitRequest
 from common.integrations.temporal.errors import jobs_error
-from common.model.errors import ActionUncertain, UsageError
+from common.integrations.temporal.set_messages import ADD_JOBS, JOBS_ENDED, AddRequest
+from common.model.errors import ActionUncertain, JobsError, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.serialize import from_dict
@@ -22,6 +24,8 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=30)
 """After how long another worker goes on, where one was lost; a cancellation takes most of it to arrive."""
 UNLIMITED = timedelta(days=3650)
 """Temporal wants a limit of each attempt; how long a wait may take is said by its deadline."""
+ADD_TIMEOUT = timedelta(minutes=1)
+"""For the signals to sets; they are sent again after it."""
 WRITE_TIMEOUT = timedelta(minutes=5)
 """After how long a write that nobody has told the end of is given up as uncertain."""
 
@@ -43,14 +47,8 @@ async def wait_for_job(
 
     Raise the `JobsError` that the wait ended with: `JobFailed`, `JobGone`, `WaitTimeout` and so on.
     """
-    if timeout is not None and deadline is not None:
-        raise UsageError("pass timeout= or deadline=, not both")
-    if timeout is not None:
-        deadline = workflow.now() + timedelta(seconds=timeout)
-    if deadline is not None and deadline.tzinfo is None:
-        raise UsageError("deadline= must be an aware datetime")
-    text = job if isinstance(job, str) else str(job.ref if isinstance(job, Job) else job)
-    request = WaitRequest(text, None if deadline is None else deadline.isoformat(), cancel_job)
+    until = _deadline(timeout, deadline)
+    request = WaitRequest(_text(job), None if until is None else until.isoformat(), cancel_job)
     try:
         data = await workflow.execute_activity(
             WAIT_FOR_JOB,
@@ -98,3 +96,66 @@ async def start_job(
             ) from failure
         raise
     return [JobRef.parse(ref) for ref in refs]
+
+
+async def wait_for_jobs(
+    jobs: Iterable[JobRef | Job | str],
+    *,
+    timeout: float | None = None,
+    deadline: datetime | None = None,
+    shards: int = 1,
+    history_limit: int = 10_000,
+    task_queue: str | None = None,
+) -> list[Job | JobsError]:
+    """Return how thousands of jobs ended, in the order given; to be called by a workflow.
+
+    They join the sets of their systems, which all workflows share: one activity a system waits for all of
+    them, in as few requests as the system allows. ``timeout`` (seconds from now) and ``deadline`` are those
+    of each job. With more than 10,000 jobs of one system at a time, say over how many ``shards`` to spread
+    them. A set begins a new history after some ``history_limit`` events.
+
+    A failed job raises nothing, and a workflow that is cancelled leaves the jobs alone.
+    """
+    until = _deadline(timeout, deadline)
+    if shards < 1:
+        raise UsageError("shards= must be 1 or more")
+    texts = [_text(job) for job in jobs]
+    missing, ended = set(texts), dict[str, Job | JobsError]()
+    earlier = workflow.get_signal_handler(JOBS_ENDED)
+
+    def take(told: list[Any]) -> None:
+        for job, data in told:
+            if job in missing:
+                missing.remove(job)
+                outcome: Job | JobsError = from_dict(data)
+                if isinstance(outcome, JobsError) and outcome.ref is None:
+                    outcome.about(JobRef.parse(job))
+                ended[job] = outcome
+        if earlier is not None:
+            earlier(told)  # another call of this workflow waits too
+
+    workflow.set_signal_handler(JOBS_ENDED, take)
+    moment = None if until is None else until.timestamp()
+    request = AddRequest(texts, moment, workflow.info().workflow_id, shards, history_limit)
+    try:
+        await workflow.execute_activity(
+            ADD_JOBS, request, task_queue=task_queue, start_to_close_timeout=ADD_TIMEOUT
+        )
+    except ActivityError as failure:
+        if (error := jobs_error(failure)) is not None:
+            raise error from None
+        raise
+    await workflow.wait_condition(lambda: not missing)
+    return [ended[text] for text in texts]
+
+
+def _deadline(timeout: float | None, deadline: datetime | None) -> datetime | None:
+    if timeout is not None and deadline is not None:
+        raise UsageError("pass timeout= or deadline=, not both")
+    if deadline is not None and deadline.tzinfo is None:
+        raise UsageError("deadline= must be an aware datetime")
+    return deadline if timeout is None else workflow.now() + timedelta(seconds=timeout)
+
+
+def _text(job: JobRef | Job | str) -> str:
+    return job if isinstance(job, str) else str(job.ref if isinstance(job, Job) else job)

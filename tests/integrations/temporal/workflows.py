@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from ontapjobs import Job, JobRef
-from ontapjobs.temporal import start_job, wait_for_job
+from ontapjobs import Job, JobRef, to_dict
+from ontapjobs.temporal import start_job, wait_for_job, wait_for_jobs
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 
@@ -29,4 +29,14 @@ class MakeVolume:
         return [await wait_for_job(ref) for ref in refs]
 
 
-WORKFLOWS = [Wait, MakeVolume]
+@workflow.defn
+class WaitForMany:
+    """Returns the state or the error of each job."""
+
+    @workflow.run
+    async def run(self, refs: list[str], timeout: float | None, history_limit: int, shards: int) -> list[str]:
+        outcomes = await wait_for_jobs(refs, timeout=timeout, history_limit=history_limit, shards=shards)
+        return [data.get("error") or data["state"] for data in map(to_dict, outcomes)]
+
+
+WORKFLOWS = [Wait, MakeVolume, WaitForMany]
