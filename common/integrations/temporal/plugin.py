@@ -10,6 +10,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from common.config.preload import preload
 from common.hosts.shared import close_shared
 from common.integrations.temporal.activities import JobActivities
 from common.integrations.temporal.converter import data_converter
@@ -54,6 +55,7 @@ class JobsPlugin(SimplePlugin):
 
     @asynccontextmanager
     async def _while_running(self) -> AsyncGenerator[None]:
+        preload()  # a workflow that waited for imports could be taken for one that hangs
         self._workers += 1
         try:
             yield
