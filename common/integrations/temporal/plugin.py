@@ -19,7 +19,7 @@ from common.integrations.temporal.systems import Settings
 from common.model.errors import JobsError
 from common.providers import provider_packages
 
-PASSED_THROUGH = ("common", "attr", "attrs", "cattrs", "anyio", "sniffio")
+PASSED_THROUGH = (__name__.rpartition(".integrations.")[0], "attr", "attrs", "cattrs", "anyio", "sniffio")
 """What workflows may import beside the providers' packages: modules that a sandbox need not load anew."""
 
 

@@ -18,6 +18,8 @@ MORE = "more"
 JOBS_ENDED = "jobsource.jobs_ended"
 # Histories hold these names: they stay as they are.
 
+MAX_JOBS = 10_000
+"""Open jobs of a set, and jobs of one call: all of them are in one payload, which may have 2 MiB."""
 BATCH = 100
 """Outcomes in a signal: it may have 2 MiB."""
 

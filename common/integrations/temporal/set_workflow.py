@@ -16,6 +16,7 @@ from common.integrations.temporal.set_messages import (
     BATCH,
     JOBS_ENDED,
     JOBS_WORKFLOW,
+    MAX_JOBS,
     MORE,
     TOLD,
     WATCH_JOBS,
@@ -27,7 +28,7 @@ from common.integrations.temporal.set_messages import (
     lengthen,
 )
 from common.integrations.temporal.workflow import UNLIMITED
-from common.model.errors import JobsError, SourceClosed
+from common.model.errors import JobsError, SourceClosed, UsageError
 from common.model.serialize import to_dict
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
@@ -67,7 +68,9 @@ class JobsWorkflow:
             except ActivityError as failure:
                 cancelled = is_cancelled_exception(failure)
                 failed = jobs_error(failure) or JobsError(f"the set of waits failed: {failure.cause}")
-                await self._end_all(SourceClosed("the set of waits was cancelled") if cancelled else failed)
+                open_rows, self._rows = list(self._rows.values()), {}
+                reason = SourceClosed("the set of waits was cancelled") if cancelled else failed
+                await self._tell(open_rows, reason)
                 if cancelled:
                     await workflow.wait_condition(workflow.all_handlers_finished)
                     raise
@@ -77,11 +80,15 @@ class JobsWorkflow:
                 workflow.continue_as_new(SetState(state.target, rows, state.history_limit))
 
     @workflow.signal(name=ADD)
-    def add(self, rows: list[Row]) -> None:
-        """Take jobs into the set."""
-        for row in rows:
+    async def add(self, rows: list[Row]) -> None:
+        """Take jobs into the set, as many as it may hold: who asks for more is told so."""
+        room = max(0, MAX_JOBS - len(self._rows))
+        for row in rows[:room]:
             self._rows[self._following] = row
             self._following += 1
+        if len(rows) > room:
+            error = UsageError(f"a set takes {MAX_JOBS:,} open jobs: spread them over more shards=")
+            await self._tell(rows[room:], error)
 
     @workflow.signal(name=TOLD)
     def told(self, ended: list[int], seen: list[int]) -> None:
@@ -103,9 +110,8 @@ class JobsWorkflow:
         rows = [[number, *row] for number, row in self._rows.items() if number >= known]
         return Growth(rows, self._following, not self._rows or self._is_long())
 
-    async def _end_all(self, error: JobsError) -> None:
-        rows, self._rows = self._rows, {}
-        for batch in batches(rows.values(), BATCH):
+    async def _tell(self, rows: list[Row], error: JobsError) -> None:
+        for batch in batches(rows, BATCH):
             told: defaultdict[str, list[Told]] = defaultdict(list)
             for job, _, requester, _ in batch:
                 told[requester].append([lengthen(job, self._state.target), to_dict(error)])

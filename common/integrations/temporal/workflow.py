@@ -14,7 +14,7 @@ from temporalio.workflow import ActivityCancellationType
 
 from common.integrations.temporal.activities import START_JOB, WAIT_FOR_JOB, StartRequest, WaitRequest
 from common.integrations.temporal.errors import jobs_error
-from common.integrations.temporal.set_messages import ADD_JOBS, JOBS_ENDED, AddRequest
+from common.integrations.temporal.set_messages import ADD_JOBS, JOBS_ENDED, MAX_JOBS, AddRequest
 from common.model.errors import ActionUncertain, JobsError, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
@@ -111,8 +111,8 @@ async def wait_for_jobs(
 
     They join the sets of their systems, which all workflows share: one activity a system waits for all of
     them, in as few requests as the system allows. ``timeout`` (seconds from now) and ``deadline`` are those
-    of each job. With more than 10,000 jobs of one system at a time, say over how many ``shards`` to spread
-    them. A set begins a new history after some ``history_limit`` events.
+    of each job. A call takes 10,000 jobs. Where more are open on one system, say over how many ``shards`` to
+    spread them, in each call alike. A set begins a new history after some ``history_limit`` events.
 
     A failed job raises nothing, and a workflow that is cancelled leaves the jobs alone.
     """
@@ -120,6 +120,10 @@ async def wait_for_jobs(
     if shards < 1:
         raise UsageError("shards= must be 1 or more")
     texts = [_text(job) for job in jobs]
+    if len(texts) > MAX_JOBS:
+        raise UsageError(
+            f"wait_for_jobs() takes {MAX_JOBS:,} jobs at once, not {len(texts):,}: call it again"
+        )
     missing, ended = set(texts), dict[str, Job | JobsError]()
     earlier = workflow.get_signal_handler(JOBS_ENDED)
 
