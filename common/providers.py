@@ -105,3 +105,8 @@ def is_ref(text: str) -> bool:
     """Whether a text is a job's reference rather than a bare id: it starts with a known provider's scheme."""
     match = _SCHEME.match(text)
     return match is not None and (match[1] in _registered or match[1] in provider_names())
+
+
+def provider_packages() -> frozenset[str]:
+    """Return the names of the packages that the installed providers are in. None is imported."""
+    return frozenset(point.module.partition(".")[0] for point in _installed().values())

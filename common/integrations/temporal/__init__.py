@@ -1,0 +1,1 @@
+"""Waits for jobs in Temporal; users import ``ontapjobs.temporal`` and its siblings."""

@@ -1,0 +1,156 @@
+"""The activities: a wait that survives its worker, and a write that is never sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import attrs
+from temporalio import activity
+
+from common.integrations.temporal.adding import add_jobs
+from common.integrations.temporal.errors import application_error
+from common.integrations.temporal.heartbeat import cancelled_by_person, heartbeats
+from common.integrations.temporal.set_activity import SetWatch
+from common.integrations.temporal.set_messages import ADD_JOBS, WATCH_JOBS, AddRequest
+from common.integrations.temporal.systems import Settings, Systems
+from common.model.errors import JobsError, Unsupported, UsageError, WaitTimeout
+from common.model.job import FrozenMap, Job
+from common.model.refs import JobRef
+from common.model.serialize import from_dict, to_dict
+from common.sources.base import BaseSource
+from common.sources.http import HttpSource
+
+WAIT_FOR_JOB = "jobsource.wait_for_job"
+START_JOB = "jobsource.start_job"
+# Histories name activities and their arguments by these: they stay as they are.
+
+
+@dataclass(frozen=True)
+class WaitRequest:
+    """What ``wait_for_job`` is asked. ``job`` is a ref; ``deadline`` a moment in ISO 8601, or None.
+
+    With ``cancel_job`` the job is cancelled where the workflow cancels the wait.
+    """
+
+    job: str
+    deadline: str | None = None
+    cancel_job: bool = False
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """What ``start_job`` is asked: a write to the system that ``target`` names; ``body`` is JSON."""
+
+    target: str
+    method: str
+    path: str
+    body: Any = None
+
+
+class JobActivities:
+    """The activities of a worker. ``systems`` has the settings of each system by its target."""
+
+    def __init__(self, systems: Mapping[str, Settings] | None = None) -> None:
+        self._systems = Systems(systems)
+
+    @activity.defn(name=WAIT_FOR_JOB)
+    async def wait_for_job(self, request: WaitRequest) -> dict[str, Any]:
+        """Return the job as plain data once it has succeeded.
+
+        Another worker goes on where this one was lost: from the last observation, at the pace of the job's
+        run time. Fail with the job's error otherwise, which is not retryable where the job's fate is settled
+        or the deadline has passed.
+        """
+        with _mapped_errors():
+            deadline = _moment(request.deadline)
+            last = _resumed()
+
+            def observe(job: Job) -> None:
+                nonlocal last
+                last = job
+
+            def details() -> tuple[Any, ...]:
+                return () if last is None else (to_dict(_bare(last)),)
+
+            async with self._systems.source(request.job) as source, heartbeats(details):
+                job = await source.wait(
+                    last or request.job,
+                    deadline=deadline,
+                    on_update=observe,
+                    on_cancel=cancelled_by_person if request.cancel_job else "leave",
+                )
+            return to_dict(job)
+
+    @activity.defn(name=START_JOB)
+    async def start_job(self, request: StartRequest) -> list[str]:
+        """Send a write, and return the refs of the jobs that it started. It must not be tried again.
+
+        A worker that stops finishes it first, so that its jobs are known.
+        """
+        with _mapped_errors(retryable=False):
+            async with self._systems.source(request.target) as source:
+                write = asyncio.create_task(_start(source, request))
+                while not write.done():
+                    try:
+                        await asyncio.wait([write])
+                    except asyncio.CancelledError:
+                        activity.logger.info("cancelled: the write is finished first")
+                return write.result()
+
+    @activity.defn(name=WATCH_JOBS)
+    async def watch_jobs(self, target: str) -> None:
+        """Wait for the jobs of a set, for its workflow."""
+        with _mapped_errors():
+            async with self._systems.source(target) as source, heartbeats(tuple):
+                await SetWatch(target, source).run()
+
+    @activity.defn(name=ADD_JOBS)
+    async def add_jobs(self, request: AddRequest) -> None:
+        """Add jobs to the sets of their systems."""
+        with _mapped_errors():
+            await add_jobs(request)
+
+
+async def _start(source: BaseSource, request: StartRequest) -> list[str]:
+    if not isinstance(source, HttpSource):
+        raise Unsupported(f"{source.provider} takes no writes")
+    adopted = await source.start(request.method, request.path, json=request.body)
+    for each in (*adopted.warnings, *adopted.errors):
+        activity.logger.warning("%s", each)
+    return [str(job if isinstance(job, JobRef) else job.ref) for job in adopted.waitable]
+
+
+@contextmanager
+def _mapped_errors(*, retryable: bool = True) -> Generator[None]:
+    try:
+        yield
+    except JobsError as error:
+        again = retryable and not isinstance(error, WaitTimeout)  # the deadline will not come back
+        raise application_error(error, retryable=again) from None
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"the deadline must be a moment in ISO 8601, not {text!r}") from None
+
+
+def _resumed() -> Job | None:
+    """Return what the last heartbeat of an earlier attempt tells of the job."""
+    details = activity.info().heartbeat_details
+    try:
+        return from_dict(details[0]) if details else None
+    except JobsError as error:
+        activity.logger.warning("the wait begins anew: its last heartbeat cannot be read: %s", error)
+        return None
+
+
+def _bare(job: Job) -> Job:
+    """Return what a wait goes on from, without what may be large: a heartbeat has its limit."""
+    return attrs.evolve(job, message=None, errors=(), warnings=(), items=(), links=FrozenMap())

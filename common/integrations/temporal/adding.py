@@ -1,0 +1,43 @@
+"""Add jobs to the sets of their systems, which are started where they do not run."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+
+from temporalio import activity
+from temporalio.common import WorkflowIDReusePolicy
+
+from common.config.targets import read_address
+from common.integrations.temporal.set_messages import (
+    ADD,
+    JOBS_WORKFLOW,
+    AddRequest,
+    Row,
+    SetState,
+    batches,
+    shorten,
+)
+from common.model.refs import JobRef
+
+ADDED_AT_ONCE = 5000
+"""Jobs in a signal: it may have 2 MiB."""
+
+
+async def add_jobs(request: AddRequest) -> None:
+    """Add each job to the set of its system and shard."""
+    sets: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
+    for job in dict.fromkeys(request.jobs):
+        target, shard = str(read_address(job)), zlib.crc32(JobRef.parse(job).id.encode()) % request.shards
+        sets[target, shard].append([shorten(job, target), request.deadline, request.requester, False])
+    for (target, shard), rows in sets.items():
+        for batch in batches(rows, ADDED_AT_ONCE):
+            await activity.client().start_workflow(
+                JOBS_WORKFLOW,
+                SetState(target, history_limit=request.history_limit),
+                id=f"{JOBS_WORKFLOW} {target} {shard}",
+                task_queue=activity.info().task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                start_signal=ADD,
+                start_signal_args=[batch],
+            )

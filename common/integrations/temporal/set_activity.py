@@ -1,0 +1,132 @@
+"""The activity that waits for all jobs of a set, and tells each requester how its jobs ended."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from common.integrations.temporal.set_messages import (
+    BATCH,
+    JOBS_ENDED,
+    MORE,
+    TOLD,
+    Growth,
+    Row,
+    Told,
+    batches,
+    lengthen,
+)
+from common.model.errors import JobsError, UsageError
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.serialize import to_dict
+from common.model.states import JobState
+from common.sources.base import BaseSource
+from common.sources.batch_look import Outcome
+from common.sources.sets.job_set import JobSet
+
+GATHER = 0.2
+"""Seconds in which ends are gathered into one signal."""
+
+
+class SetWatch:
+    """One attempt to wait for the open jobs of a set, until its workflow says that it is over.
+
+    Nothing of it is in a heartbeat, which has a limit: what is open, and what was seen, the workflow knows.
+    A requester is told before the workflow is, so at least once.
+    """
+
+    def __init__(self, target: str, source: BaseSource) -> None:
+        info = activity.info()
+        if info.workflow_id is None:
+            raise UsageError("the jobs of a set are watched for its workflow alone")
+        self._target = target
+        self._source = source
+        self._client: Client = activity.client()
+        self._workflow: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(
+            info.workflow_id, run_id=info.workflow_run_id
+        )
+        self._rows: dict[int, Row] = {}
+        self._numbers: defaultdict[JobRef, list[int]] = defaultdict(list)
+        self._unseen: set[int] = set()
+        self._ended: dict[int, Outcome] = {}
+        self._seen: list[int] = []
+
+    async def run(self) -> None:
+        """Wait and tell, until the set is empty or its workflow goes on in another run."""
+        async with JobSet(self._source, on_update=self._observe) as jobs, anyio.create_task_group() as group:
+            group.start_soon(self._take, jobs)
+            group.start_soon(self._report)
+            await self._grow(jobs)
+            group.cancel_scope.cancel()
+        await self._tell()
+
+    async def _grow(self, jobs: JobSet) -> None:
+        growth = Growth([], 0, over=False)
+        while not growth.over:
+            growth = await self._workflow.execute_update(MORE, growth.following, result_type=Growth)
+            if not growth.over:
+                for number, *row in growth.rows:
+                    self._add(jobs, number, row)
+
+    def _add(self, jobs: JobSet, number: int, row: Row) -> None:
+        self._rows[number] = row
+        job, deadline, _, seen = row
+        try:
+            ref = self._source.ref(lengthen(job, self._target))
+            known = Job(ref, JobState.RUNNING, observed_at=datetime.now(UTC)) if seen else ref
+            jobs.add(known, deadline=None if deadline is None else datetime.fromtimestamp(deadline, UTC))
+        except JobsError as error:
+            self._ended[number] = error
+            return
+        self._numbers[ref].append(number)
+        self._numbers[ref].sort(key=lambda each: self._rows[each][1] or float("inf"))
+        if not seen:
+            self._unseen.add(number)
+
+    async def _take(self, jobs: JobSet) -> None:
+        async for outcome in jobs:
+            if outcome.ref is not None:
+                # Of a job that was added twice, the earlier deadline passes first.
+                self._ended[self._numbers[outcome.ref].pop(0)] = outcome
+
+    def _observe(self, job: Job) -> None:
+        for number in self._numbers[job.ref]:
+            if number in self._unseen:
+                self._unseen.remove(number)
+                self._seen.append(number)
+
+    async def _report(self) -> None:
+        while True:
+            await anyio.sleep(GATHER)
+            await self._tell()
+
+    async def _tell(self) -> None:
+        ended, seen = dict(self._ended), self._seen[:]
+        if not ended and not seen:
+            return
+        outcomes: defaultdict[str, list[Told]] = defaultdict(list)
+        for number, outcome in ended.items():
+            job, _, requester, _ = self._rows[number]
+            outcomes[requester].append([lengthen(job, self._target), to_dict(outcome)])
+        for requester, told in outcomes.items():
+            for batch in batches(told, BATCH):
+                await self._signal(requester, batch)
+        await self._workflow.signal(TOLD, args=[list(ended), seen])
+        del self._seen[: len(seen)]
+        for number in ended:
+            del self._ended[number], self._rows[number]
+
+    async def _signal(self, requester: str, told: list[Told]) -> None:
+        try:
+            await self._client.get_workflow_handle(requester).signal(JOBS_ENDED, told)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            activity.logger.info("%s is over: nobody is told how %d of its jobs ended", requester, len(told))

@@ -1,0 +1,82 @@
+"""What a set's workflow, its activity and its requesters send each other: ids, and few bytes a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+JOBS_WORKFLOW = "jobsource.Jobs"
+WATCH_JOBS = "jobsource.watch_jobs"
+ADD_JOBS = "jobsource.add_jobs"
+_T = TypeVar("_T")
+
+ADD = "add"
+TOLD = "told"
+MORE = "more"
+JOBS_ENDED = "jobsource.jobs_ended"
+# Histories hold these names: they stay as they are.
+
+MAX_JOBS = 10_000
+"""Open jobs of a set, and jobs of one call: all of them are in one payload, which may have 2 MiB."""
+BATCH = 100
+"""Outcomes in a signal: it may have 2 MiB."""
+
+Told = list[Any]
+"""``[job, outcome]``: a whole ref, and how its wait ended as plain data."""
+Row = list[Any]
+"""``[job, deadline, requester, seen]``.
+
+A job as `shorten` writes it, seconds since 1970 or None, the id of the workflow that is told how the job
+ended, and whether the job has been seen. With its number in front of it where the workflow tells of it.
+"""
+
+
+@dataclass(frozen=True)
+class SetState:
+    """A set as a run of its workflow begins with it: the system, and the rows that are open.
+
+    A run ends after some ``history_limit`` events, and another one goes on.
+    """
+
+    target: str
+    rows: list[Row] = field(default_factory=list[Row])
+    history_limit: int = 10_000
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What the workflow tells its activity: rows that are new to it, the number of the next, and the end."""
+
+    rows: list[Row]
+    following: int
+    over: bool
+
+
+@dataclass(frozen=True)
+class AddRequest:
+    """Jobs to wait for in the sets of their systems, each in one of so many ``shards``."""
+
+    jobs: list[str]
+    deadline: float | None
+    requester: str
+    shards: int = 1
+    history_limit: int = 10_000
+
+
+def shorten(job: str, target: str) -> str:
+    """Return a ref without the target that it begins with."""
+    return job.removeprefix(target)
+
+
+def lengthen(job: str, target: str) -> str:
+    """Return the ref that was shortened."""
+    return job if "://" in job else target + job
+
+
+def batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Yield the items in lists of at most ``size``."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,125 @@
+"""The workflow of a set: it holds which jobs are open, and one activity waits for all of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType
+
+from common.integrations.temporal.errors import jobs_error
+from common.integrations.temporal.set_messages import (
+    ADD,
+    BATCH,
+    JOBS_ENDED,
+    JOBS_WORKFLOW,
+    MAX_JOBS,
+    MORE,
+    TOLD,
+    WATCH_JOBS,
+    Growth,
+    Row,
+    SetState,
+    Told,
+    batches,
+    lengthen,
+)
+from common.integrations.temporal.workflow import UNLIMITED
+from common.model.errors import JobsError, SourceClosed, UsageError
+from common.model.serialize import to_dict
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""After how long another worker goes on with all jobs of a set."""
+SEEN = 3
+"""The place in a row that says whether the job has been seen."""
+
+
+@workflow.defn(name=JOBS_WORKFLOW)
+class JobsWorkflow:
+    """The open jobs of one system, or of a shard of them; `wait_for_jobs` starts it, and it ends when empty.
+
+    A worker that is lost loses nothing: the activity's next attempt asks for what is open, and what of it was
+    seen. Where it cannot begin, such as for a system that its worker has no settings for, and where it is
+    cancelled, all requesters are told why.
+    """
+
+    @workflow.init
+    def __init__(self, state: SetState) -> None:
+        self._state = state
+        self._rows: dict[int, Row] = dict(enumerate(state.rows))
+        self._following = len(self._rows)
+        self._asked = 0
+
+    @workflow.run
+    async def run(self, state: SetState) -> None:
+        """Wait until every job has ended and its requester was told."""
+        while self._rows:
+            try:
+                await workflow.execute_activity(
+                    WATCH_JOBS,
+                    state.target,
+                    start_to_close_timeout=UNLIMITED,
+                    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                )
+            except ActivityError as failure:
+                cancelled = is_cancelled_exception(failure)
+                failed = jobs_error(failure) or JobsError(f"the set of waits failed: {failure.cause}")
+                open_rows, self._rows = list(self._rows.values()), {}
+                reason = SourceClosed("the set of waits was cancelled") if cancelled else failed
+                await self._tell(open_rows, reason)
+                if cancelled:
+                    await workflow.wait_condition(workflow.all_handlers_finished)
+                    raise
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            if self._rows and self._is_long():
+                rows = list(self._rows.values())
+                workflow.continue_as_new(SetState(state.target, rows, state.history_limit))
+
+    @workflow.signal(name=ADD)
+    async def add(self, rows: list[Row]) -> None:
+        """Take jobs into the set, as many as it may hold: who asks for more is told so."""
+        room = max(0, MAX_JOBS - len(self._rows))
+        for row in rows[:room]:
+            self._rows[self._following] = row
+            self._following += 1
+        if len(rows) > room:
+            error = UsageError(f"a set takes {MAX_JOBS:,} open jobs: spread them over more shards=")
+            await self._tell(rows[room:], error)
+
+    @workflow.signal(name=TOLD)
+    def told(self, ended: list[int], seen: list[int]) -> None:
+        """Forget the jobs whose requester was told, by their numbers, and remember which were seen."""
+        for number in ended:
+            self._rows.pop(number, None)
+        for number in seen:
+            if number in self._rows:
+                self._rows[number][SEEN] = True
+
+    @workflow.update(name=MORE)
+    async def more(self, known: int) -> Growth:
+        """Return the open rows from number ``known`` on, once there are any or the activity is to end."""
+        self._asked += 1
+        asked = self._asked  # the activity's earlier attempt gets its answer too, which nobody reads
+        await workflow.wait_condition(
+            lambda: self._following > known or self._asked != asked or not self._rows or self._is_long()
+        )
+        rows = [[number, *row] for number, row in self._rows.items() if number >= known]
+        return Growth(rows, self._following, not self._rows or self._is_long())
+
+    async def _tell(self, rows: list[Row], error: JobsError) -> None:
+        for batch in batches(rows, BATCH):
+            told: defaultdict[str, list[Told]] = defaultdict(list)
+            for job, _, requester, _ in batch:
+                told[requester].append([lengthen(job, self._state.target), to_dict(error)])
+            for requester, outcomes in told.items():
+                with suppress(ApplicationError):  # it is over
+                    await workflow.get_external_workflow_handle(requester).signal(JOBS_ENDED, outcomes)
+
+    def _is_long(self) -> bool:
+        info = workflow.info()
+        length = info.get_current_history_length()
+        return length >= self._state.history_limit or info.is_continue_as_new_suggested()

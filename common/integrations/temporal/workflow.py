@@ -1,0 +1,165 @@
+"""What workflows call: one job waited for, and one write, with the options that each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+from temporalio.exceptions import TimeoutError as ActivityTimeout
+from temporalio.workflow import ActivityCancellationType
+
+from common.integrations.temporal.activities import START_JOB, WAIT_FOR_JOB, StartRequest, WaitRequest
+from common.integrations.temporal.errors import jobs_error
+from common.integrations.temporal.set_messages import ADD_JOBS, JOBS_ENDED, MAX_JOBS, AddRequest
+from common.model.errors import ActionUncertain, JobsError, UsageError
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.serialize import from_dict
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=30)
+"""After how long another worker goes on, where one was lost; a cancellation takes most of it to arrive."""
+UNLIMITED = timedelta(days=3650)
+"""Temporal wants a limit of each attempt; how long a wait may take is said by its deadline."""
+ADD_TIMEOUT = timedelta(minutes=1)
+"""For the signals to sets; they are sent again after it."""
+WRITE_TIMEOUT = timedelta(minutes=5)
+"""After how long a write that nobody has told the end of is given up as uncertain."""
+
+
+async def wait_for_job(
+    job: JobRef | Job | str,
+    *,
+    timeout: float | None = None,
+    deadline: datetime | None = None,
+    cancel_job: bool = False,
+    heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT,
+    task_queue: str | None = None,
+) -> Job:
+    """Return a job once it has succeeded; to be called by a workflow.
+
+    ``job`` names its endpoint: it is a ref, or its text. ``timeout`` is in seconds from now, ``deadline`` an
+    aware datetime. A workflow that is cancelled leaves the job alone; with ``cancel_job`` the job is
+    cancelled too (never by a worker that stops or is lost, nor where the workflow is terminated).
+
+    Raise the `JobsError` that the wait ended with: `JobFailed`, `JobGone`, `WaitTimeout` and so on.
+    """
+    until = _deadline(timeout, deadline)
+    request = WaitRequest(_text(job), None if until is None else until.isoformat(), cancel_job)
+    try:
+        data = await workflow.execute_activity(
+            WAIT_FOR_JOB,
+            request,
+            result_type=dict[str, Any],
+            task_queue=task_queue,
+            start_to_close_timeout=UNLIMITED,
+            heartbeat_timeout=heartbeat_timeout,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+    except ActivityError as failure:
+        if (error := jobs_error(failure)) is not None:
+            raise error from None
+        raise
+    outcome: Job = from_dict(data)
+    return outcome
+
+
+async def start_job(
+    target: str, method: str, path: str, *, body: Any = None, task_queue: str | None = None
+) -> list[JobRef]:
+    """Send a write, and return the refs of the jobs that it started; to be called by a workflow.
+
+    ``target`` names the system (``ontap://cluster1``), ``path`` begins with "/", and ``body`` is JSON. The
+    write is sent once. Raise the `JobsError` that it ended with, `ActionUncertain` also where its worker was
+    lost before it could tell.
+    """
+    try:
+        refs = await workflow.execute_activity(
+            START_JOB,
+            StartRequest(target, method, path, body),
+            result_type=list[str],
+            task_queue=task_queue,
+            start_to_close_timeout=WRITE_TIMEOUT,
+            retry_policy=RetryPolicy(maximum_attempts=1),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+    except ActivityError as failure:
+        if (error := jobs_error(failure)) is not None:
+            raise error from None
+        if isinstance(failure.cause, ActivityTimeout):
+            raise ActionUncertain(
+                f"the worker that sent {method} {path.partition('?')[0]} was lost: it may have been carried "
+                "out; look for what it makes before you repeat it"
+            ) from failure
+        raise
+    return [JobRef.parse(ref) for ref in refs]
+
+
+async def wait_for_jobs(
+    jobs: Iterable[JobRef | Job | str],
+    *,
+    timeout: float | None = None,
+    deadline: datetime | None = None,
+    shards: int = 1,
+    history_limit: int = 10_000,
+    task_queue: str | None = None,
+) -> list[Job | JobsError]:
+    """Return how thousands of jobs ended, in the order given; to be called by a workflow.
+
+    They join the sets of their systems, which all workflows share: one activity a system waits for all of
+    them, in as few requests as the system allows. ``timeout`` (seconds from now) and ``deadline`` are those
+    of each job. A call takes 10,000 jobs. Where more are open on one system, say over how many ``shards`` to
+    spread them, in each call alike. A set begins a new history after some ``history_limit`` events.
+
+    A failed job raises nothing, and a workflow that is cancelled leaves the jobs alone.
+    """
+    until = _deadline(timeout, deadline)
+    if shards < 1:
+        raise UsageError("shards= must be 1 or more")
+    texts = [_text(job) for job in jobs]
+    if len(texts) > MAX_JOBS:
+        raise UsageError(
+            f"wait_for_jobs() takes {MAX_JOBS:,} jobs at once, not {len(texts):,}: call it again"
+        )
+    missing, ended = set(texts), dict[str, Job | JobsError]()
+    earlier = workflow.get_signal_handler(JOBS_ENDED)
+
+    def take(told: list[Any]) -> None:
+        for job, data in told:
+            if job in missing:
+                missing.remove(job)
+                outcome: Job | JobsError = from_dict(data)
+                if isinstance(outcome, JobsError) and outcome.ref is None:
+                    outcome.about(JobRef.parse(job))
+                ended[job] = outcome
+        if earlier is not None:
+            earlier(told)  # another call of this workflow waits too
+
+    workflow.set_signal_handler(JOBS_ENDED, take)
+    moment = None if until is None else until.timestamp()
+    request = AddRequest(texts, moment, workflow.info().workflow_id, shards, history_limit)
+    try:
+        await workflow.execute_activity(
+            ADD_JOBS, request, task_queue=task_queue, start_to_close_timeout=ADD_TIMEOUT
+        )
+    except ActivityError as failure:
+        if (error := jobs_error(failure)) is not None:
+            raise error from None
+        raise
+    await workflow.wait_condition(lambda: not missing)
+    return [ended[text] for text in texts]
+
+
+def _deadline(timeout: float | None, deadline: datetime | None) -> datetime | None:
+    if timeout is not None and deadline is not None:
+        raise UsageError("pass timeout= or deadline=, not both")
+    if deadline is not None and deadline.tzinfo is None:
+        raise UsageError("deadline= must be an aware datetime")
+    return deadline if timeout is None else workflow.now() + timedelta(seconds=timeout)
+
+
+def _text(job: JobRef | Job | str) -> str:
+    return job if isinstance(job, str) else str(job.ref if isinstance(job, Job) else job)
