@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import anyio
@@ -333,5 +334,9 @@ def test_a_client_closed_in_the_meantime_is_said_with_the_reason_if_there_is_one
     error: Exception, ending: str
 ) -> None:
     failure = HttpFailure(error, closed=True)
-    text = str(transport_error(failure, "GET", URL, redact=lambda text, _=None: text))
+
+    def unchanged(text: str, limit: int | None = None, *, also: AbstractSet[str] = frozenset()) -> str:
+        return text
+
+    text = str(transport_error(failure, "GET", URL, redact=unchanged))
     assert text == f"GET {URL}: the client was closed in the {ending}"
