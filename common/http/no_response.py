@@ -47,7 +47,8 @@ def transport_error(failure: HttpFailure, method: str, url: str, *, redact: Reda
     """
     if failure.closed:
         detail = redact(str(failure.error), MAX_DETAIL)
-        return TransportError(f"{method} {url}: the client was closed in the meantime ({detail})")
+        reason = f" ({detail})" if detail else ""
+        return TransportError(f"{method} {url}: the client was closed in the meantime{reason}")
     chain: list[BaseException] = []
     cause: BaseException | None = failure.error
     while cause is not None and len(chain) < MAX_CHAIN:

@@ -24,7 +24,7 @@ from common.http.backend import (
     read_response,
 )
 from common.http.over_httpx.handshakes import CLOSE_GRACE, ConnectionTrace
-from common.http.over_httpx.leftovers import end_if_leftovers, on_h11
+from common.http.over_httpx.leftovers import drop_unread, end_if_leftovers
 from common.http.over_httpx.loop_end import ClosedWithLoop
 from common.http.over_httpx.pools import release_places
 from common.http.over_httpx.request_body import request_body
@@ -279,10 +279,10 @@ class _Chunks:
     async def end(self, response: Any) -> None:
         """Close a response whose body is not wanted to its end."""
         await response.aclose()
-        if on_h11(response):
+        if drop_unread(response):
             # httpcore's generators, one in the other, end only by themselves: those that are left to the
-            # garbage collector are a ResourceWarning on trio. With the connection closed they come to their
-            # end.
+            # garbage collector are a ResourceWarning on trio. With the connection closed and nothing left in
+            # it they come to their end.
             with suppress(Exception):
                 async for _ in self:
                     pass

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import h11
+
 _LAYERS = ("_httpcore_stream", "_stream", "_connection")
 """The attributes that lead from a response's stream to the connection that it came on."""
 _MAX_LAYERS = 8
@@ -33,9 +35,16 @@ def end_if_leftovers(response: Any) -> None:
         state.send_failed()
 
 
-def on_h11(response: Any) -> bool:
-    """Whether a response comes on a connection of httpcore's for HTTP/1.1."""
-    return _h11_connection(response.stream) is not None
+def drop_unread(response: Any) -> bool:
+    """Forget what h11 holds of a response whose connection was closed. Return whether h11 reads it at all.
+
+    It may be thousands of small chunks, each of which passes through four generators of httpcore and httpx.
+    """
+    connection = _h11_connection(response.stream)
+    if connection is None:
+        return False
+    connection._h11_state = h11.Connection(h11.CLIENT)  # with nothing in it, and nothing more to read
+    return True
 
 
 def _h11_connection(stream: Any) -> Any | None:

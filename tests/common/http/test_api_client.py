@@ -10,7 +10,9 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+from common.http.backend import HttpFailure
 from common.http.client import ApiClient
+from common.http.no_response import transport_error
 from common.model.errors import TransportError, UsageError
 from common.options import Options
 from tests.recording import Answer, Recorder, reply
@@ -311,3 +313,25 @@ def test_a_proxy_that_a_sign_in_needs_is_checked_by_the_constructor(monkeypatch:
     signer.token_url = LOGIN
     with pytest.raises(UsageError, match="HTTPS_PROXY"):
         make()
+
+
+def test_a_proxy_s_password_is_redacted_whatever_else_is_read_of_the_environment() -> None:
+    for trust_env in (True, False):
+        options = Options(proxy="http://pu:pr0xy-pa55@127.0.0.1:9", trust_env=trust_env)
+        client = ApiClient(URL, auth=None, options=options, keepalive=60, headers={})
+        assert client.redact("it was pr0xy-pa55") == "it was ****"
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (anyio.ClosedResourceError(), "meantime"),
+        (RuntimeError("the client has been closed"), "meantime (the client has been closed)"),
+    ],
+)
+def test_a_client_closed_in_the_meantime_is_said_with_the_reason_if_there_is_one(
+    error: Exception, ending: str
+) -> None:
+    failure = HttpFailure(error, closed=True)
+    text = str(transport_error(failure, "GET", URL, redact=lambda text, _=None: text))
+    assert text == f"GET {URL}: the client was closed in the {ending}"

@@ -6,11 +6,14 @@ from collections.abc import AsyncGenerator, Callable
 
 import anyio
 import anyio.lowlevel
+import h11
 import httpx
 import pytest
 
 from common.http.backend import STEP
 from common.http.over_httpx.httpx_backend import read_streamed
+from common.model.errors import DecodeError
+from tests.loopback import Loopback
 from tests.turns import counted
 
 
@@ -52,3 +55,27 @@ async def test_a_body_in_chunks_gives_other_tasks_their_turns(chunks: list[bytes
         response = await read_streamed(httpx.Response(200, stream=Body(chunks)))
         assert response.body == b"".join(chunks)
         assert 48 <= others.count <= 60
+
+
+@pytest.mark.anyio
+async def test_the_chunks_behind_the_end_of_what_is_wanted_are_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"
+    events: list[object] = []
+    next_event = h11.Connection.next_event
+
+    def counting(connection: h11.Connection) -> object:
+        events.append(next_event(connection))
+        return events[-1]
+
+    monkeypatch.setattr(h11.Connection, "next_event", counting)
+    with Loopback(lambda _, __: [head + b"1\r\n \r\n" * 10_000]) as server:
+        async with (
+            httpx.AsyncClient(trust_env=False) as client,
+            client.stream("GET", server.url) as response,
+        ):
+            with pytest.raises(DecodeError, match="cannot be inflated"):
+                await read_streamed(response)
+            assert response.is_closed
+    assert len(events) < 10

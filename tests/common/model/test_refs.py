@@ -209,6 +209,14 @@ def test_hints_are_in_the_text_and_in_no_comparison() -> None:
     assert HINTED.sibling("2").hints == ()
 
 
+def test_hints_are_added_but_never_replaced() -> None:
+    more = HINTED.with_hints((("results", "/api/other"), ("done", "200")))
+    assert more == HINTED
+    assert dict(more.hints) == {"results": "/api/storage/luns", "done": "200"}
+    assert HINTED.with_hints(()) is HINTED
+    assert HINTED.with_hints((("results", "/api/other"),)) is HINTED
+
+
 @pytest.mark.parametrize("hints", [None, 5, "done", [("done",)], {"agent": "a1"}, (("secret", "x"),)])
 def test_hints_that_are_none_are_refused(hints: Any) -> None:
     with pytest.raises(UsageError, match="hints"):
