@@ -1,4 +1,4 @@
-"""Event loops that end before a source is closed: its connections over httpx end with them."""
+"""Sources that are closed while a request begins, and loops that end first: httpx leaves nothing open."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import httpx
 import pytest
 
 from common.http.selection import BACKEND_VARIABLE
+from common.model.errors import TransportError
 from ontapjobs import ClientCredentials, OntapJobs
 from tests.common.http.hung_up import hung_up
 from tests.loopback import Loopback, raw, server_tls
@@ -145,3 +147,26 @@ def test_a_client_of_the_caller_is_left_alone(server: Loopback) -> None:
             return client.is_closed
 
     assert not asyncio.run(main())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("steps", [0, 1, 3])
+async def test_a_connection_that_is_being_made_is_closed_with_its_source(
+    steps: int, server: Loopback
+) -> None:
+    source = OntapJobs(server.url, auth=AUTH)
+    began = anyio.Event()
+
+    async def get() -> None:
+        began.set()
+        with pytest.raises(TransportError):
+            await source.get("j1")
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(get)
+            await began.wait()
+            for _ in range(steps):
+                await anyio.lowlevel.checkpoint()
+            await source.aclose()
+    assert await anyio.to_thread.run_sync(hung_up, server)
