@@ -333,5 +333,5 @@ def test_a_client_closed_in_the_meantime_is_said_with_the_reason_if_there_is_one
     error: Exception, ending: str
 ) -> None:
     failure = HttpFailure(error, closed=True)
-    text = str(transport_error(failure, "GET", URL, redact=lambda text, _=None: text))
+    text = str(transport_error(failure, "GET", URL, redact=client_of().redact))
     assert text == f"GET {URL}: the client was closed in the {ending}"
