@@ -107,7 +107,8 @@ def types(session: nox.Session) -> None:
     for package in PACKAGES:
         # Finds packages through the session's Python.
         command = ("pyright", "--verifytypes", package, "--ignoreexternal", "--outputjson")
-        report = json.loads(str(session.run(*command, silent=True, success_codes=[0, 1])))
+        printed = str(session.run(*command, silent=True, success_codes=[0, 1]))
+        report = json.loads(printed[printed.index("{\n") :])  # a hint of pyright's own may come first
         symbols = report["typeCompleteness"]["symbols"]
         unknown = [symbol["name"] for symbol in symbols if symbol["isExported"] and not symbol["isTypeKnown"]]
         # Nothing is known here of what is Airflow's and Temporal's: mypy checks it in their sessions.

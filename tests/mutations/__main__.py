@@ -115,20 +115,23 @@ def mutate(
     ends: Counter[str] = Counter()
     again: list[Mutant] = []
     began = time.monotonic()
+    ran = False
 
     def loop(plugin: Plugin, items: list[pytest.Item]) -> None:
+        nonlocal ran
         reached = reach(plugin, items, modules)
+        ran = True
         for test in reached.failed:
             print(f"left out, since it fails without a mutant: {test}", file=run.output, flush=True)
         ends.update(run.judge(live(plugin, items, reached, todo), again))
 
-    def work() -> tuple[Counter[str], list[Mutant]]:
+    def work() -> tuple[Counter[str], list[Mutant]] | None:
         collected(target.arguments, loop)
-        return ends, again
+        return (ends, again) if ran else None
 
     # In a process of its own, too: this one must not import what it mutates.
     [(_, found)] = answers([Task(None, work, timeout=86_400)])
-    if not isinstance(found, tuple) or not found[0]:
+    if not isinstance(found, tuple):
         raise SystemExit(f"The tests of {target.name} do not run without a mutant.")
     limit = 60 + 3 * (time.monotonic() - began)
     ends.update(found[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 import anyio
@@ -334,9 +333,5 @@ def test_a_client_closed_in_the_meantime_is_said_with_the_reason_if_there_is_one
     error: Exception, ending: str
 ) -> None:
     failure = HttpFailure(error, closed=True)
-
-    def unchanged(text: str, limit: int | None = None, *, also: AbstractSet[str] = frozenset()) -> str:
-        return text
-
-    text = str(transport_error(failure, "GET", URL, redact=unchanged))
+    text = str(transport_error(failure, "GET", URL, redact=client_of().redact))
     assert text == f"GET {URL}: the client was closed in the {ending}"
