@@ -31,8 +31,7 @@ A waiter may also have no task of its own: thousands of them are the members of 
 ends through `WaiterTasks` (see `common.polling.waiter_group`). They never park, and hold no role. One task
 works for all of them: it drives the poller with a waiter that waits for no job, which parks and becomes the
 timer like any other. A request whose leader is such a member is sent in a task that `WaiterTasks.lead`
-starts; the member's deadline bounds it, but it belongs to nobody, so that it goes on while anybody needs it,
-and is cut once nobody does (`remove`).
+starts. The member's deadline bounds it, and it is cut once nobody needs it any more (`remove`).
 """
 
 from __future__ import annotations
@@ -68,7 +67,9 @@ class Poller:
         self._pollable = pollable
         self._parking = parking()
         self.now: Callable[[], float] = self._parking.now
-        self.executor = PollExecutor(pollable, throttle, reporter, now=self.now, wake=self._wake)
+        self.executor: PollExecutor = PollExecutor(
+            pollable, throttle, reporter, now=self.now, wake=self._wake
+        )
         self._jobs: dict[_Key, PolledJob] = {}
         self._queue = PollQueue()
         self._deadlines = Deadlines()
@@ -76,8 +77,7 @@ class Poller:
         self._single_reads: dict[Waiter, None] = {}
         self._timer: Waiter | None = None
         self._wake_at = math.inf
-        self._active = 0
-        self._in_flight = 0
+        self._active = self._in_flight = 0
         self._next_request = 1
         self._closed = False
 

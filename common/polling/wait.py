@@ -242,7 +242,8 @@ class Wait(Waiter):
         reporter = self.poller.reporter
         if reporter.observer is None and not reporter.log.isEnabledFor(logging.DEBUG):
             return
-        number, self.number = self.number, 0
+        number = self.number
+        self.number = 0
         elapsed = self.poller.now() - self.began
         reporter.tell(Event(kind, self.ref, self.last, error, wait=number, elapsed=elapsed))
 

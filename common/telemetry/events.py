@@ -86,7 +86,7 @@ Observer = Callable[[Event], None]
 class Several:
     """Some observers as one."""
 
-    observers: tuple[Observer, ...]
+    observers: tuple[Observer, ...] = attrs.field(repr=False)
 
     def __call__(self, event: Event) -> None:
         """Call each of them with the event."""

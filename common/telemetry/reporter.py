@@ -28,7 +28,7 @@ class Reporter:
     Most waits have neither: callers of `tell` look first whether anybody listens.
     """
 
-    observer: Observer | None
+    observer: Observer | None = attrs.field(repr=False)  # error trackers keep the repr of every local
     log: logging.Logger
 
     def tell(self, event: Event, level: int = logging.DEBUG) -> None:

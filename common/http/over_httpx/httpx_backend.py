@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
-from functools import lru_cache, partial
+from functools import partial
 from types import ModuleType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -45,8 +45,6 @@ _DROPPED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "BrokenR
 """Names of exceptions of httpx and anyio; httpx2 kept them."""
 
 
-PARSED_URLS = 256
-"""So many URLs are kept as httpx has parsed them: a job is polled again and again, at 15 µs each time."""
 LONG_URL = 1000
 """Characters: the query of a longer URL goes by httpx, in httpcore's request extension ``target``.
 
@@ -72,7 +70,6 @@ class HttpxBackend:
         self._auth = auth
         self._loop = current_token().native_token
         self._may_name_target = False
-        self._parsed = lru_cache(maxsize=PARSED_URLS)(library.URL)
         # A native cancellation (``task.cancel()``, ``asyncio.timeout``) in httpcore 1.0 leaves a place of its
         # pool occupied for good, since it breaks a shielded checkpoint of httpcore's lock. In a child task
         # only anyio's own cancellation arrives, which does no harm. It costs some 25 µs a request.
@@ -196,7 +193,7 @@ class HttpxBackend:
                 extensions["target"] = f"{parts.path}?{parts.query}".encode()
             return self._library.Request(
                 request.method,
-                self._parsed(url),
+                url,
                 headers=request.headers,
                 content=request.content,
                 extensions=extensions,

@@ -191,7 +191,7 @@ async def _handed_on(course: Course) -> None:
 @pytest.mark.slow
 async def test_a_set_over_a_fleet_can_be_cancelled_at_each_of_its_awaits() -> None:
     awaits = await count_awaits(_handed_on(Course.of(3, systems=3)))
-    assert awaits >= 10
+    assert awaits >= 7  # a set lets others run after every 32 outcomes alone
     for number in range(1, awaits + 1):
         course = Course.of(3, systems=3)
         before = Footprint.now()

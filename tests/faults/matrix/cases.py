@@ -15,7 +15,7 @@ from bluexp_jobs import BlueXPJobs
 from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
-from common import Action, Bearer, Job, JobsError, JobState, wait_all
+from common import Action, Bearer, Job, JobsError, JobState, PollPolicy, wait_all
 from common.simulator import Clock, Fault, Forget, Injection, Match, Request, Simulator
 from common.simulator.tokens import TokenDesk
 from common.sources.http import HttpSource
@@ -235,7 +235,7 @@ CF = Target(
     name="cf",
     provider="cf",
     simulate=CFSimulator,
-    connect=lambda **options: CFJobs("https://api.example.org", **options),
+    connect=lambda **options: CFJobs("https://api.example.org", policy=PollPolicy(), **options),
     running="PROCESSING",
     succeeded="COMPLETE",
     write=("DELETE", "/v3/apps/1cb006ee-fb05-47e1-b541-c34179ddc446"),
