@@ -235,7 +235,7 @@ class Wait(Waiter):
 
     def tell_began(self) -> None:
         """Tell the observer that the wait begins, under a number of its own."""
-        self.number = next(_numbers)
+        _set_number(self, next(_numbers))
         self.poller.reporter.tell(Event(EventKind.BEGAN, self.ref, self.last, wait=self.number))
 
     def _tell_end(self, kind: EventKind, error: JobsError | None = None) -> None:
@@ -243,9 +243,13 @@ class Wait(Waiter):
         if reporter.observer is None and not reporter.log.isEnabledFor(logging.DEBUG):
             return
         number = self.number
-        self.number = 0
+        _set_number(self, 0)
         elapsed = self.poller.now() - self.began
         reporter.tell(Event(kind, self.ref, self.last, error, wait=number, elapsed=elapsed))
+
+
+def _set_number(wait: Waiter, number: int) -> None:
+    wait.number = number  # not in a method: a subclass that sets a field leaves its type open
 
 
 def _set_notified(wait: Wait, *, notified: bool) -> None:
