@@ -21,7 +21,7 @@ from common.model.states import Action
 from common.response.failures import write_outcome_unknown
 from common.response.http_response import HttpResponse
 from common.sources.reader import HttpReader
-from ontapjobs.links import JOBS
+from ontapjobs.paths.links import JOBS
 
 
 async def send_action(reader: HttpReader, ref: JobRef, action: Action) -> None:

@@ -8,8 +8,8 @@ from common.integrations.airflow import asset_events, hook, operators, sensors, 
 from common.integrations.airflow.links import JobLink
 from common.model.endpoints import split_endpoint
 from common.model.refs import JobRef, encode_segment
-from ontapjobs.gateway import outer_path
-from ontapjobs.links import JOBS
+from ontapjobs.paths.gateway import outer_path
+from ontapjobs.paths.links import JOBS
 from ontapjobs.records.data_engine import PATH
 
 __all__ = [

@@ -21,8 +21,8 @@ from common.response.http_response import HttpResponse
 from common.sources.large_responses import decode
 from common.sources.reader import HttpReader
 from ontapjobs.actions import REFUSALS, refusal
-from ontapjobs.links import JOBS
 from ontapjobs.paging import PageWalk
+from ontapjobs.paths.links import JOBS
 from ontapjobs.query import Filters, encode, filter_query
 from ontapjobs.records.job_record import NO_MESSAGE
 from ontapjobs.wire import PROVIDER, read_hrefs

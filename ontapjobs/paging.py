@@ -12,8 +12,8 @@ from common.response.repair import REPLACEMENT
 from common.sources.driver import DriverHttp
 from common.sources.large_responses import decode
 from common.sources.paging import FetchedPage, Pages
-from ontapjobs.gateway import api_path
-from ontapjobs.links import JOBS
+from ontapjobs.paths.gateway import api_path
+from ontapjobs.paths.links import JOBS
 from ontapjobs.wire import parse_count, parse_page
 
 MAX_PAGES = 10_000

@@ -20,8 +20,8 @@ from common.sources.http import HttpSource
 from ontapjobs.actions import send_action
 from ontapjobs.bulk import HELD, BulkResult, act_on_all, bulk_path
 from ontapjobs.driver import OntapDriver
-from ontapjobs.links import JOBS
 from ontapjobs.paging import count_records, list_jobs
+from ontapjobs.paths.links import JOBS
 from ontapjobs.query import Filters, encode, filter_query, option_query
 from ontapjobs.wire import PROVIDER
 

@@ -25,7 +25,7 @@ from common.response.decoding import (
 from common.response.failures import ErrorBody
 from common.response.http_response import HttpResponse
 from common.response.job_list import as_one, read_each
-from ontapjobs.links import results_hint
+from ontapjobs.paths.links import results_hint
 from ontapjobs.records.batch_page import BatchPage
 from ontapjobs.records.data_engine import MORE_STATES, PATH, links_with_parent, read_progress, sub_job_items
 from ontapjobs.records.fast_path import FastReader

@@ -14,7 +14,7 @@ from common.simulator.script import NewJob
 from common.simulator.simulator import Simulator
 from common.simulator.system import Feature, SimulatorOptions
 from common.simulator.tokens import TokenIssuer, basic_pair
-from ontapjobs.gateway import replaced_root
+from ontapjobs.paths.gateway import replaced_root
 from ontapjobs.simulator.actions import BULK_OPTIONS, act, act_on_all, check_action
 from ontapjobs.simulator.errors import (
     INVALID_VALUE,

@@ -18,7 +18,7 @@ from common.response.decoding import Object, as_json, objects, readable_id, repa
 from common.response.http_response import HttpResponse, last_segment
 from common.response.repair import REPLACEMENT
 from common.response.writes import StartedJobs
-from ontapjobs.links import id_in_results, jobs_path, results_hint
+from ontapjobs.paths.links import id_in_results, jobs_path, results_hint
 from ontapjobs.records.data_engine import PATH
 from ontapjobs.records.job_record import error_detail, read_error
 from ontapjobs.wire import PROVIDER, build_job, read_hrefs

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from common.model.errors import DecodeError
-from ontapjobs.links import jobs_path, own_path, results_target
 from ontapjobs.paging import next_page_path
+from ontapjobs.paths.links import jobs_path, own_path, results_target
 
 UM = "https://um.example.com"
 GATEWAY = f"{UM}/api/gateways/1cd8"

@@ -29,7 +29,7 @@ NO_JOB = "00000000-0000-0000-0000-000000000000"
 @attrs.define
 class _Line:
     profile: Profile
-    verdict: str = ""
+    result: str = ""
     status: ExitStatus = ExitStatus.OK
 
 
@@ -57,7 +57,7 @@ def profiles(
     for line in lines:
         profile = line.profile
         where = profile.endpoint or _default_endpoint(profile)
-        words = [profile.name, profile.provider, where, *([line.verdict] if check else [])]
+        words = [profile.name, profile.provider, where, *([line.result] if check else [])]
         write_line("  ".join(map(printable, words)))
     return combined(line.status for line in lines)
 
@@ -75,9 +75,9 @@ async def _sign_in(line: _Line) -> None:
         pass
     except JobsError as error:
         line.status = status_of(error)
-        line.verdict = in_words_of_the_shell(str(error))
+        line.result = in_words_of_the_shell(str(error))
         return
-    line.verdict = "works"
+    line.result = "works"
 
 
 def _default_endpoint(profile: Profile) -> str:

@@ -16,7 +16,7 @@ MAX_LINK = 2_000
 """Characters of a path that is followed, at most."""
 
 _GATEWAY = re.compile(r"/api/gateways/[^/]+(/api)?(?=/)")
-"""Active IQ Unified Manager's own path, which takes the place of ``/api`` (see `ontapjobs.gateway`)."""
+"""Active IQ Unified Manager's own path, which takes the place of ``/api`` (see `ontapjobs.paths.gateway`)."""
 _JOBS_ELSEWHERE = re.compile(r"/api/[^?]+/jobs")
 
 
