@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 
 import anyio
 import anyio.abc
@@ -19,12 +20,8 @@ PIPE_CHECK = 0.5
 
 def run(command: Callable[[], Awaitable[ExitStatus]], *, debug: bool = False) -> int:
     """Run a command and return its status: 130 or 143 where a signal ended it, which cancels it first."""
-    logger = logging.getLogger("jobsource")
-    if debug:
-        _log_requests(logger)
-    else:  # the command says itself what is worth it; without a handler, Python would print warnings
-        logger.addHandler(logging.NullHandler())
-    return anyio.run(_run, command)
+    with _logging(debug):
+        return anyio.run(_run, command)
 
 
 async def _run(command: Callable[[], Awaitable[ExitStatus]]) -> int:
@@ -68,8 +65,19 @@ async def _cancel_on_closed_pipe(scope: anyio.CancelScope, came: list[int]) -> N
         await anyio.sleep(PIPE_CHECK)
 
 
-def _log_requests(logger: logging.Logger) -> None:
-    handler = logging.StreamHandler()
+@contextmanager
+def _logging(debug: bool) -> Generator[None]:
+    """Write the log to standard error, each request too, or nowhere: the command says itself what matters."""
+    logger = logging.getLogger("jobsource")
+    level = logger.level
+    # Without a handler, Python would print warnings.
+    handler = logging.StreamHandler() if debug else logging.NullHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
     logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
+    if debug:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
