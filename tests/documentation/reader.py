@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,24 @@ async def _settled(jobs: OntapJobs, id: str) -> Job | JobsError:
         return error
 
 
+@contextmanager
+def log_as_before() -> Generator[None]:
+    """Undo what the block says of logging: it would count for all tests behind this one."""
+    parts = ("http", "ontap", "bluexp", "cf")
+    loggers = [
+        logging.getLogger(),
+        *map(logging.getLogger, ("jobsource", *(f"jobsource.{part}" for part in parts))),
+    ]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, (level, handlers) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.handlers[:] = handlers
+
+
+@log_as_before()
 def type_in(code: str, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run one block: as a program of its own, or where an event loop runs already if it awaits."""
     names = {**reader.names(code), "_work": reader.work}
