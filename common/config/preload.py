@@ -6,6 +6,7 @@ import pkgutil
 from contextlib import suppress
 from importlib import import_module
 
+from common.http.user_agent import own_product
 from common.providers import installed_providers
 
 LATER = (
@@ -50,6 +51,7 @@ def preload() -> None:
     for name in LATER:
         with suppress(ImportError):
             import_module(name)
+    own_product()  # metadata has imports of its own, others on each release of Python
     _import_all(__name__.rsplit(".", 2)[0])
     for provider in installed_providers():
         _import_all(provider.source().__module__)
