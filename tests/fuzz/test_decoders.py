@@ -146,8 +146,9 @@ def test_ontaps_page(body: bytes, quick: bool) -> None:
             assert len(page.jobs) + len(page.failures) == (len(members) if isinstance(members, list) else 1)
             return
         assert jobs == page.jobs
-        records = objects(read_json(body)["records"])
-        assert set(raw.records) == {str(record["uuid"]).lower() for record in records}
+        records = objects(read_json(body).get("records"))
+        # An id that is no text, such as 0, was never asked for.
+        assert set(raw.records) == {str(record["uuid"]).lower() for record in records if record["uuid"]}
         assert len(records) == len(jobs)
         for job, record in zip(jobs, records, strict=True):
             check_job(job)
