@@ -169,16 +169,21 @@ async def cancelled_at(seconds: float, *, natively: bool) -> AsyncGenerator[None
     task.uncancel()
 
 
+def closing_rig(way: AuthCase, folder: Path, *, natively: bool) -> tuple[Rig, ClosingTransport]:
+    """Return a rig, and a transport that says whether it was closed; skip what the event loop has not."""
+    if natively and sniffio.current_async_library() == "trio":
+        pytest.skip("trio has no such way")
+    rig = Rig(way, folder)
+    return rig, ClosingTransport(rig.world)
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("natively", [False, True], ids=["scope", "task"])
 @rotating_ways
 async def test_a_source_whose_block_is_cancelled_closes_once_its_sign_in_has_ended(
     way: AuthCase, natively: bool, tmp_path: Path
 ) -> None:
-    if natively and sniffio.current_async_library() == "trio":
-        pytest.skip("trio has no such way")
-    rig = Rig(way, tmp_path)
-    transport = ClosingTransport(rig.world)
+    rig, transport = closing_rig(way, tmp_path, natively=natively)
     start = anyio.current_time()
     async with cancelled_at(2, natively=natively), rig.connect(transport=transport) as source:
         await source.wait(JOB)
@@ -192,10 +197,7 @@ async def test_a_source_whose_block_is_cancelled_closes_once_its_sign_in_has_end
 async def test_closing_that_is_cancelled_itself_goes_on_to_its_end(
     way: AuthCase, natively: bool, tmp_path: Path
 ) -> None:
-    if natively and sniffio.current_async_library() == "trio":
-        pytest.skip("trio has no such way")
-    rig = Rig(way, tmp_path)
-    transport = ClosingTransport(rig.world)
+    rig, transport = closing_rig(way, tmp_path, natively=natively)
     source = rig.connect(transport=transport)
     with anyio.move_on_after(1):
         await source.wait(JOB)
