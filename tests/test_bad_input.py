@@ -475,6 +475,7 @@ async def test_waits_together_that_make_no_sense_are_refused_before_the_first(
             await refuses(partial(together, bench.ontap, jobs, **options), bench, match=match)
 
 
+@pytest.mark.slow
 async def test_as_completed_outside_its_block_is_explained_and_leaves_nothing(bench: Bench) -> None:
     await refuses(lambda: as_completed(bench.ontap, ["j1"]), bench, match="async with")
     gc.collect()  # what was not closed is reported here

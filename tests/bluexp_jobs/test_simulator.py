@@ -254,6 +254,7 @@ async def test_a_token_of_its_own_expires() -> None:
     assert (await rig.http.get(f"{PREFIX}/job")).status_code == 401
 
 
+@pytest.mark.slow
 async def test_it_serves_a_real_socket() -> None:
     simulator = BlueXPSimulator()
     job = simulator.add_job([("PENDING", None)])

@@ -623,6 +623,7 @@ def test_any_json_gives_a_job_or_a_decode_error(data: Any) -> None:
         assert all(type(item) is Job for item in parsed)
 
 
+@pytest.mark.slow
 @given(st.binary() | TEXTS)
 def test_any_bytes_and_text_give_a_job_or_a_decode_error(data: bytes | str) -> None:
     for parse in (parse_job, parse_jobs):

@@ -402,6 +402,7 @@ async def test_korifi_answers_in_its_own_way_where_no_job_starts(path: str, stat
     assert (reply.status_code, reply.headers.get("location")) == (status, None)
 
 
+@pytest.mark.slow
 async def test_it_serves_a_real_socket() -> None:
     simulator = CFSimulator()
     async with simulator.serve() as url, httpx.AsyncClient(headers={"Authorization": "bearer t"}) as http:

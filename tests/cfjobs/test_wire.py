@@ -528,6 +528,7 @@ def test_encoded_warnings_come_back_whole(texts: list[str]) -> None:
     assert parse_warnings((header,)) == tuple(dict.fromkeys(texts))
 
 
+@pytest.mark.slow
 @given(st.lists(TEXTS).map(tuple))
 def test_any_warnings_header_is_read_without_an_error(values: tuple[str, ...]) -> None:
     parsed = parse_warnings(values)

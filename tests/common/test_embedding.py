@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+"""Each starts interpreters of its own."""
+
 ROOT = Path(__file__).parents[2]
 PROVIDERS = ("bluexp_jobs", "cfjobs", "ontapjobs")
 PACKAGES = ("common", *PROVIDERS)
@@ -237,7 +240,6 @@ OVERWRITTEN = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("files", OVERWRITTEN.values(), ids=OVERWRITTEN)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_distribution_that_has_overwritten_files_of_ours_is_named(
@@ -263,7 +265,6 @@ except ImportError:
     assert all(what in last for what in ("virtual environment", "pkgutil.extend_path", "vendor"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_an_init_that_is_not_ours_or_missing_is_refused_whoever_did_it(provider: str, site: Path) -> None:
     for change in (lambda path: path.write_text(""), Path.unlink):
@@ -273,7 +274,6 @@ def test_an_init_that_is_not_ours_or_missing_is_refused_whoever_did_it(provider:
         assert str(site / "common") in last
 
 
-@pytest.mark.slow
 def test_a_distribution_that_adds_to_our_folder_or_was_overwritten_by_us_is_welcome(site: Path) -> None:
     install(site, "acme-helpers", {"common/helpers.py": "HELP = 42"})
     record(site, "acme-common", [site / "common" / "__init__.py"])
@@ -281,7 +281,6 @@ def test_a_distribution_that_adds_to_our_folder_or_was_overwritten_by_us_is_welc
     assert printed(code, site) == "42"
 
 
-@pytest.mark.slow
 def test_an_error_of_another_kind_is_told_as_it_is_beside_a_distribution_that_was_overwritten(
     site: Path,
 ) -> None:

@@ -261,6 +261,7 @@ def test_a_traceback_names_an_exception_as_users_import_it() -> None:
         assert first.startswith(f"common.{type(error).__name__}: ")
 
 
+@pytest.mark.slow
 def test_every_module_says_in_its_first_sentence_what_it_decides() -> None:
     root = Path(str(common.__file__)).parents[1]
     silent = []

@@ -30,6 +30,7 @@ async def test_a_set_tells_the_end_of_each_job_with_its_errors(system: System) -
     assert all(message in str(found[0].errors) for message in system.messages)
 
 
+@pytest.mark.slow
 async def test_another_process_goes_on_from_a_checkpoint(system: System) -> None:
     async with system.rig() as rig:
         refs = [rig.member.ref(rig.job((RUNNING, 100 + n), (SUCCEEDED, None))) for n in range(3)]

@@ -117,6 +117,7 @@ async def test_a_large_response_is_decoded_in_a_thread_while_the_loop_goes_on(
     assert turns
 
 
+@pytest.mark.slow
 async def test_a_call_that_is_cancelled_while_a_response_is_decoded_ends_at_once_and_the_source_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

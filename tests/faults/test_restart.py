@@ -140,6 +140,7 @@ async def test_restarts_under_faults_lose_no_job_and_report_none_twice(
         assert history.state_reported(id, ended.state, anyio.current_time())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [save_ref, save_job])
 async def test_a_job_that_the_server_deleted_between_two_processes_is_no_success(save: Save) -> None:
     system = next(system for system in SOURCES if system.name == "ontap")

@@ -53,6 +53,7 @@ def test_a_date(text: str) -> None:
     assert found is None or found.tzinfo is UTC
 
 
+@pytest.mark.slow
 @given(text=DATES | st.integers().map(str), date=st.none() | st.datetimes(timezones=st.just(UTC)))
 def test_a_time_to_stay_away(text: str, date: datetime | None) -> None:
     seconds = retry_after(text, date)
@@ -112,6 +113,7 @@ def test_an_origin(text: str) -> None:
         assert CANARY not in str(found)
 
 
+@pytest.mark.slow
 @given(path=JOINED | st.builds("/{}".format, JOINED))
 def test_a_path_of_a_write(path: str) -> None:
     found = tried(lambda: check_path(path))

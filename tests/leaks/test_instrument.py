@@ -176,6 +176,7 @@ def test_good():
 """
 
 
+@pytest.mark.slow
 def test_the_plugin_fails_the_test_that_shows_a_secret(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
     result = pytester.runpytest_inprocess("-p", "tests.leaks.plugin", "-p", "no:asyncio")

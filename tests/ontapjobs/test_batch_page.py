@@ -113,6 +113,7 @@ def test_what_is_laid_out_in_another_way_is_left_to_the_decoder(body: bytes) -> 
     assert read_page(body, {}) is None
 
 
+@pytest.mark.slow
 @at_least(200)
 @given(after=mutated({"records": [record(number) for number in range(3)]}))
 def test_whatever_changes_in_a_page_both_ways_read_the_same(after: Any) -> None:

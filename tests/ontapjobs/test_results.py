@@ -433,6 +433,7 @@ async def test_what_the_first_pages_told_counts_though_the_next_is_refused() -> 
     assert (job.state, len(job.warnings)) == (JobState.PARTIAL, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeout", [20, 0])
 async def test_a_deadline_ends_the_wait_and_the_error_has_the_end_of_the_job(timeout: float) -> None:
     way = cluster(DUPLICATE)

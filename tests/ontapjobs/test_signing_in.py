@@ -69,6 +69,7 @@ async def test_a_token_at_hand_goes_as_bearer(ca: str, key: str) -> None:
     assert header(server.heads[0], "Authorization") == ["Bearer eyJ.t.c2ln"]
 
 
+@pytest.mark.slow
 async def test_a_client_certificate_signs_in_by_itself_or_beside_a_token(
     ca: str, key: str, tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ async def test_without_its_certificate_nothing_reaches_a_cluster_that_asks_for_o
     assert server.heads == []
 
 
+@pytest.mark.slow
 async def test_an_oauth_client_gets_its_token_at_the_issuer_and_sends_it_to_the_cluster(
     ca: str, key: str
 ) -> None:
@@ -104,6 +106,7 @@ async def test_an_oauth_client_gets_its_token_at_the_issuer_and_sends_it_to_the_
     assert [header(head, "Authorization") for head in server.heads] == [["Bearer an-access-token"]] * 2
 
 
+@pytest.mark.slow
 async def test_a_certificate_is_shown_to_the_issuer_that_asks_for_one(ca: str, key: str) -> None:
     # ONTAP takes tokens that are bound to the client's certificate (RFC 8705), which the issuer must see.
     context = server_tls(ca, key, ask=True)
@@ -157,6 +160,7 @@ async def test_a_ca_file_is_all_that_a_self_signed_cluster_needs(ca: str, key: s
             assert (await source.get("j1")).succeeded
 
 
+@pytest.mark.slow
 async def test_verification_is_off_by_name_alone_with_one_warning_a_source(ca: str, key: str) -> None:
     with (
         cluster(tls=server_tls(ca, key)) as server,

@@ -317,6 +317,7 @@ async def test_replies_have_the_headers_of_the_real_server() -> None:
     assert reply.headers["date"] == "Sun, 01 Mar 2026 12:00:00 GMT"
 
 
+@pytest.mark.slow
 async def test_it_serves_a_real_socket() -> None:
     simulator = OntapSimulator()
     uuid = simulator.add_job([("running", None)])

@@ -532,6 +532,7 @@ async def test_a_list_and_a_single_request_tell_the_same_of_a_job() -> None:
     assert listed == [await source.get(id) for id in ids]
 
 
+@pytest.mark.slow
 async def test_a_list_of_too_many_bytes_fails_or_hangs_no_wait_for_ever() -> None:
     simulator, way, source = cluster()
     ids = crowd(simulator, 10, ends=5)

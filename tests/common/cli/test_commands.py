@@ -253,6 +253,7 @@ def test_without_the_extra_it_says_what_to_install(shell: Shell, monkeypatch: py
     assert 'the command needs cyclopts: pip install "jobsource[cli]"' in done.err
 
 
+@pytest.mark.slow
 def test_the_debug_option_leaves_the_log_as_it_was(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     logger = logging.getLogger("jobsource")
     before = logger.level, list(logger.handlers)

@@ -123,6 +123,7 @@ def test_anything_else_is_refused_in_one_sentence(target: Any, message: str, use
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @given(st.text() | st.from_regex(r"(ontap|bluexp|cf|https?)(\+http)?://.{0,20}", fullmatch=True))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_a_system_or_an_error(user_env: UserEnv, text: str) -> None:

@@ -118,6 +118,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(VALUES, VALUES)
 def test_two_values_have_one_key_only_where_they_are_equal(one: Any, other: Any) -> None:
     same = key(settings={"token": [one]}) == key(settings={"token": [other]})

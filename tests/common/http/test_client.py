@@ -382,6 +382,7 @@ async def test_a_host_name_that_no_resolver_takes_is_a_typed_error(host: str) ->
 # --- time
 
 
+@pytest.mark.slow
 async def test_request_timeout_bounds_the_whole_reply_of_a_dripping_server() -> None:
     await check_a_dripping_server()
 

@@ -178,6 +178,7 @@ async def test_json_is_sent_with_its_length_and_kind() -> None:
         assert values(server.heads[0], "content-type") == ["application/json"]
 
 
+@pytest.mark.slow
 @asynchronous
 @pytest.mark.parametrize("library", ["direct", "httpx"])
 async def test_a_body_goes_with_its_length_and_what_its_sender_says_that_it_is(
@@ -435,6 +436,7 @@ async def test_a_401_leads_to_one_new_token() -> None:
 # --- time
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_request_timeout_bounds_the_whole_reply_of_a_dripping_server() -> None:
     await check_a_dripping_server()
@@ -487,6 +489,7 @@ async def test_an_untrusted_certificate_is_refused_with_a_hint(ca: str, key: str
     assert not caught.value.sent
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_ca_file_a_context_and_a_client_certificate_work_as_over_httpx(ca: str, key: str) -> None:
     with Loopback(lambda _, __: raw(JOB), tls=server_tls(ca, key, ask=True)) as server:
@@ -590,6 +593,7 @@ def test_a_source_serves_one_event_loop_after_another(caplog: pytest.LogCaptureF
 # --- the simulators, on a real socket
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_wait_on_each_system_ends_over_h11() -> None:
     ontap, cf, bluexp = OntapSimulator(), CFSimulator(), BlueXPSimulator()

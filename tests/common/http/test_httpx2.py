@@ -14,6 +14,7 @@ AUTH = ("admin", "secret-of-the-cluster")
 QUICK = PollPolicy(initial=0.01)
 
 
+@pytest.mark.slow
 async def test_a_wait_over_a_client_of_the_successor_ends_as_over_any_other() -> None:
     simulator = OntapSimulator()
     uuid = simulator.add_job([("running", 0.1), ("success", None)])

@@ -64,6 +64,7 @@ if find_spec("uvloop") is not None:
     RUNS["uvloop"] = on_uvloop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 def test_connections_are_closed_with_the_loop_that_they_belong_to(run: Run, server: Loopback) -> None:
     source = OntapJobs(server.url, auth=AUTH)
@@ -78,6 +79,7 @@ def test_connections_are_closed_with_the_loop_that_they_belong_to(run: Run, serv
     assert server.connections == 3
 
 
+@pytest.mark.slow
 def test_so_they_are_over_tls_and_to_a_token_endpoint(ca: str, key: str) -> None:
     token = {"access_token": "t1", "token_type": "bearer", "expires_in": 3600}
     with (
@@ -92,6 +94,7 @@ def test_so_they_are_over_tls_and_to_a_token_endpoint(ca: str, key: str) -> None
             assert hung_up(tokens)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 def test_those_of_a_loop_that_was_closed_without_a_word_are_closed_at_the_next_use(
     run: Run, server: Loopback
@@ -102,6 +105,7 @@ def test_those_of_a_loop_that_was_closed_without_a_word_are_closed_at_the_next_u
     assert hung_up(server)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("tls", [False, True])
 async def test_those_of_a_source_that_was_dropped_are_closed_by_the_running_loop(
@@ -115,6 +119,7 @@ async def test_those_of_a_source_that_was_dropped_are_closed_by_the_running_loop
         assert await anyio.to_thread.run_sync(hung_up, server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", RUNS.values(), ids=RUNS)
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 def test_a_source_that_is_used_on_two_loops_by_turns_closes_what_it_leaves(
@@ -139,6 +144,7 @@ def test_a_source_that_is_used_on_two_loops_by_turns_closes_what_it_leaves(
     assert server.connections == 6
 
 
+@pytest.mark.slow
 def test_a_client_of_the_caller_is_left_alone(server: Loopback) -> None:
     async def main() -> bool:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -149,6 +155,7 @@ def test_a_client_of_the_caller_is_left_alone(server: Loopback) -> None:
     assert not asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("steps", [0, 1, 3])
 async def test_a_connection_that_is_being_made_is_closed_with_its_source(

@@ -143,6 +143,7 @@ async def test_an_untrusted_certificate_is_refused_with_a_hint(ca: str, key: str
     assert not caught.value.sent
 
 
+@pytest.mark.slow
 async def test_a_ca_file_or_its_text_as_a_path_makes_the_server_trusted(ca: str, key: str) -> None:
     with serve(server_tls(ca, key)) as server:
         for verify in (ca, Path(ca), ssl.create_default_context(cafile=ca)):
@@ -166,6 +167,7 @@ async def test_verification_is_skipped_only_by_name(ca: str, key: str) -> None:
             assert (await source.get("j1")).succeeded
 
 
+@pytest.mark.slow
 async def test_a_client_certificate_signs_in_by_itself(ca: str, key: str, locked_key: str) -> None:
     with serve(server_tls(ca, key, ask=True)) as server:
         for cert in ((ca, key), (ca, locked_key, KEY_PASSWORD)):

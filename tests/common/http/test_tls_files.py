@@ -34,6 +34,7 @@ def serving(context: ssl.SSLContext, state: str = "success") -> Loopback:
     return Loopback(lambda *_: raw({"uuid": "j1", "state": state}, Connection="close"), tls=context)
 
 
+@pytest.mark.slow
 async def test_a_ca_file_that_was_replaced_counts_and_what_it_had_before_does_not(tmp_path: Path) -> None:
     ca, _ = FIRST.write(tmp_path, "ca")
     with serving(FIRST.serve(tmp_path)) as first, serving(SECOND.serve(tmp_path)) as second:
@@ -60,6 +61,7 @@ async def test_a_client_certificate_that_was_replaced_is_shown(tmp_path: Path) -
             assert (await source.get("j1")).succeeded
 
 
+@pytest.mark.slow
 async def test_a_wait_goes_on_through_a_rotation_of_the_servers_certificate(tmp_path: Path) -> None:
     ca, _ = FIRST.write(tmp_path, "ca")
     context = FIRST.serve(tmp_path)
@@ -188,6 +190,7 @@ async def test_of_a_folder_of_authorities_each_file_is_looked_at(tmp_path: Path)
                 await source.get("j1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 async def test_authorities_that_the_environment_names_are_looked_at_too(
     variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -225,6 +228,7 @@ async def test_a_relative_path_is_that_of_the_folder_in_which_the_source_was_mad
             assert (await source.get("j1")).succeeded
 
 
+@pytest.mark.slow
 async def test_a_token_endpoint_elsewhere_is_trusted_by_the_new_file_too(tmp_path: Path) -> None:
     ca, _ = FIRST.write(tmp_path, "ca")
     token = raw({"access_token": "t", "expires_in": 600}, Connection="close")

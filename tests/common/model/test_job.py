@@ -106,6 +106,7 @@ def test_a_job_pickles_and_copies_whole(job: Job) -> None:
         assert (again.observed_at, again.record) == (job.observed_at, job.record)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [1, 100, 101, 900, 100_000])
 def test_a_record_nested_deeper_than_pickle_can_follow_is_left_out_of_a_pickle(levels: int) -> None:
     record: Any = []

@@ -388,6 +388,7 @@ async def test_a_deadline_that_passed_between_two_steps_of_a_watch_ends_it() -> 
     assert lab._current_poller().idle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("virtual", [virtual_asyncio, virtual_trio])
 @pytest.mark.parametrize("clock", [0.0, 1e6])
 def test_a_watch_goes_on_in_another_event_loop_at_its_own_pace(
@@ -694,6 +695,7 @@ async def test_a_list_that_asks_for_less_is_sent_smaller_at_once() -> None:
     assert anyio.current_time() == about(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", [overloaded(3), TransportError("down"), SourceError("no")])
 async def test_trouble_never_turns_one_list_into_many_requests(failure: SourceError) -> None:
     lab = Lab(room=1000)

@@ -70,6 +70,7 @@ async def test_a_body_past_the_limit_is_not_read_to_its_end() -> None:
     assert body.consumed == 6000
 
 
+@pytest.mark.slow
 async def test_a_bomb_is_stopped_while_it_inflates() -> None:
     bomb = Chunks(gzip.compress(bytes(50_000_000)), 1000)
     with pytest.raises(DecodeError, match="larger"):
@@ -77,6 +78,7 @@ async def test_a_bomb_is_stopped_while_it_inflates() -> None:
     assert bomb.consumed < 2000
 
 
+@pytest.mark.slow
 async def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
     bomb = Chunks(gzip.compress(bytes(50_000_000)), 100_000)
     tracemalloc.start()

@@ -79,6 +79,7 @@ DAMAGED = st.tuples(st.just("Sun, 01 Mar 2026 12:00:30 GMT"), st.integers(0, 28)
 )
 
 
+@pytest.mark.slow
 @given(TEXTS | DATEISH | DAMAGED | st.integers().map(str))
 def test_no_header_breaks_the_reading_of_dates(value: str) -> None:
     date, seconds = http_date(value), retry_after(value, NOON)

@@ -205,6 +205,7 @@ def test_a_long_secret_is_recognised_behind_a_limit_though_each_letter_is_encode
     assert masked(f"it is {encoded}, it is", secret, limit=8) == f"it is {MASK}"
 
 
+@pytest.mark.slow
 @given(st.text(), st.text(min_size=3), st.text())
 def test_what_is_no_secret_stays_as_it_is(before: str, secret: str, after: str) -> None:
     text = before + after

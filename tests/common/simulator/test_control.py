@@ -33,6 +33,7 @@ class Far:
         return await anyio.to_thread.run_sync(partial(ask, self.url + path, method, data))
 
 
+@pytest.mark.slow
 async def test_a_test_in_another_language_runs_over_the_socket_alone() -> None:
     sim = Echo(clock=Clock.stepped(), seed=3)
     async with sim.serve() as url:
@@ -130,6 +131,7 @@ async def test_faults_come_and_go() -> None:
     assert sim.faults == []
 
 
+@pytest.mark.slow
 async def test_time_is_told_stepped_and_scaled() -> None:
     tell = near(Echo())
     _, before = await tell("GET /_sim/clock")

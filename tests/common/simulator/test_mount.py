@@ -53,6 +53,7 @@ async def test_faults_and_the_control_go_by_the_systems_own_paths() -> None:
     simulator.verify()
 
 
+@pytest.mark.slow
 async def test_served_on_a_socket_its_url_has_the_path() -> None:
     async with OntapSimulator(prefix=GATEWAY).serve() as url, httpx.AsyncClient() as http:
         assert url.endswith(GATEWAY)

@@ -53,6 +53,7 @@ async def test_a_job_lives_by_its_script_on_the_loops_clock() -> None:
         assert (await http.get("/")).json() == {name: ["done", {"message": "end"}]}
 
 
+@pytest.mark.slow
 def test_a_job_added_outside_a_loop_begins_with_the_first_request(anyio_backend_name: str) -> None:
     simulator = Echo()
     name = simulator.add_job([("queued", 0.05), ("done", None)])

@@ -124,6 +124,7 @@ async def test_a_wait_can_be_cancelled_at_each_of_its_awaits(situation: Situatio
         await jobs.aclose()
 
 
+@pytest.mark.slow
 async def test_a_wait_can_be_cancelled_at_any_time() -> None:
     # On the half seconds it meets a reply, a poll that falls due, and the deadline as they come in.
     for halves in range(24):

@@ -241,6 +241,7 @@ async def test_a_record_that_cannot_be_read_is_asked_for_alone() -> None:
     assert sum(isinstance(outcome, Job) for outcome in outcomes) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [40, 7, 1])
 async def test_a_server_that_wants_smaller_requests_gets_them(most: int) -> None:
     def answer(request: httpx.Request) -> httpx.Response:

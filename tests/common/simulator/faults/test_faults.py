@@ -295,6 +295,7 @@ async def test_one_call_after_another_and_several_faults_in_one(rig: Rig) -> Non
     assert anyio.current_time() - began == 3
 
 
+@pytest.mark.slow
 async def test_an_improbable_fault_is_the_same_again_with_the_same_seed() -> None:
     async def drawn(seed: int | None) -> list[int]:
         sim = Echo(seed=seed)

@@ -44,6 +44,7 @@ async def test_httpx_meets_the_same_as_in_process(fault: Fault, error: type[http
         assert str(met.value) == str(expected.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [204, 304])
 async def test_a_status_without_a_body_has_none_on_the_socket(status: int) -> None:
     sim = Echo()
@@ -121,6 +122,7 @@ async def test_a_faster_clock_ends_a_refusal_sooner() -> None:
                 await anyio.lowlevel.checkpoint()
 
 
+@pytest.mark.slow
 async def test_a_server_refuses_as_often_as_it_is_told_to() -> None:
     sim = Echo()
     sim.inject("GET /down", Refuse(1000), times=2)
@@ -146,6 +148,7 @@ async def test_a_server_stops_while_it_refuses() -> None:
         assert (await http.get("/")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_on_a_clock_that_is_stepped_orders_come_through_while_it_refuses() -> None:
     sim = Echo(clock=Clock.stepped())
     sim.inject(None, Refuse(1000))
@@ -167,6 +170,7 @@ async def test_a_hang_ends_with_the_clients_timeout_and_holds_up_nobody() -> Non
         assert (await http.get("/")).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_aiohttp_meets_what_its_own_words_are_for() -> None:
     aiohttp: Any = pytest.importorskip("aiohttp")

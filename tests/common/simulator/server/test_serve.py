@@ -37,6 +37,7 @@ class Echo(Simulator):
         return json_response(200, seen)
 
 
+@pytest.mark.slow
 async def test_requests_are_answered_on_the_callers_loop_and_thread() -> None:
     simulator = Echo()
     async with simulator.serve() as url, httpx.AsyncClient(base_url=url) as http:
@@ -56,6 +57,7 @@ async def test_requests_are_answered_on_the_callers_loop_and_thread() -> None:
     assert "server" not in reply.headers
 
 
+@pytest.mark.slow
 async def test_a_slow_request_does_not_hold_up_another() -> None:
     async with (
         Echo().serve() as url,
@@ -136,6 +138,7 @@ async def test_a_port_that_is_taken_is_an_os_error() -> None:
                 pass
 
 
+@pytest.mark.slow
 async def test_nothing_is_logged_and_no_signal_handler_changes(caplog: pytest.LogCaptureFixture) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     caplog.set_level(logging.INFO)
@@ -145,6 +148,7 @@ async def test_nothing_is_logged_and_no_signal_handler_changes(caplog: pytest.Lo
     assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
+@pytest.mark.slow
 async def test_an_error_in_the_simulator_is_logged_and_answered_with_500(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -161,6 +165,7 @@ async def test_without_uvicorn_the_extra_is_named(monkeypatch: pytest.MonkeyPatc
             pass
 
 
+@pytest.mark.slow
 async def test_small_replies_are_sent_at_once() -> None:
     async with Echo().serve() as url, httpx.AsyncClient(base_url=url) as http:
         began = anyio.current_time()
