@@ -10,8 +10,8 @@ try:
     from common.exports.package_path import check_package as _check_package
     from common.exports.set_module import set_module as _set_module
     from common.providers import register_provider
-    from ontapjobs.actions import REFUSALS
-    from ontapjobs.bulk import BulkResult
+    from ontapjobs.actions.bulk import BulkResult
+    from ontapjobs.actions.single import REFUSALS
     from ontapjobs.provider import PROVIDER
     from ontapjobs.records.job_record import JobError, JobRecord, Named, SubJob
     from ontapjobs.source import OntapJobs

@@ -23,10 +23,10 @@ from common.response.http_response import HttpResponse
 from common.response.writes import StartedJobs
 from common.sources.driver import Driver, DriverHttp
 from common.sources.large_responses import decode
-from ontapjobs.paging import MAX_PAGES, next_page_path
+from ontapjobs.lists.paging import MAX_PAGES, next_page_path
+from ontapjobs.lists.query import inlined
 from ontapjobs.paths.gateway import outer_path
 from ontapjobs.paths.links import JOBS, is_jobs_path, results_target
-from ontapjobs.query import inlined
 from ontapjobs.records.batch_page import RecordText, read_page
 from ontapjobs.records.data_engine import PATH
 from ontapjobs.wire import PROVIDER, fast_reader, parse_error, raw_page, read_any_job

@@ -17,12 +17,12 @@ from common.model.states import Action, JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions, read_action
 from common.sources.http import HttpSource
-from ontapjobs.actions import send_action
-from ontapjobs.bulk import HELD, BulkResult, act_on_all, bulk_path
+from ontapjobs.actions.bulk import HELD, BulkResult, act_on_all, bulk_path
+from ontapjobs.actions.single import send_action
 from ontapjobs.driver import OntapDriver
-from ontapjobs.paging import count_records, list_jobs
+from ontapjobs.lists.paging import count_records, list_jobs
+from ontapjobs.lists.query import Filters, encode, filter_query, option_query
 from ontapjobs.paths.links import JOBS
-from ontapjobs.query import Filters, encode, filter_query, option_query
 from ontapjobs.wire import PROVIDER
 
 REREADS = 3

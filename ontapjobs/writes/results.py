@@ -20,7 +20,7 @@ from common.model.states import JobState
 from common.response.decoding import Object, kind, repair_warnings, root_object, text
 from common.sources.driver import DriverHttp
 from common.sources.large_responses import decode
-from ontapjobs.paging import MAX_PAGES, NEXT, next_page_path
+from ontapjobs.lists.paging import MAX_PAGES, NEXT, next_page_path
 from ontapjobs.paths.links import results_target
 from ontapjobs.records.job_record import JobRecord
 from ontapjobs.wire import read_hrefs

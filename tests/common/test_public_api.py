@@ -8,6 +8,7 @@ import pickle
 import pickletools
 import traceback
 import typing
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -271,3 +272,13 @@ def test_every_module_says_in_its_first_sentence_what_it_decides() -> None:
             if not name.endswith("__main__") and not ast.get_docstring(ast.parse(path.read_text("utf-8"))):
                 silent.append(name)
     assert silent == []
+
+
+def test_no_folder_has_more_than_13_modules_and_no_module_more_than_350_lines() -> None:
+    root = Path(str(common.__file__)).parents[1]
+    modules = [path for package in PACKAGES for path in Path(str(package.__file__)).parent.rglob("*.py")]
+    inside = [path for path in modules if path.name != "__init__.py"]
+    folders = Counter(str(path.parent.relative_to(root)) for path in inside)
+    assert {folder: count for folder, count in folders.items() if count > 13} == {}
+    lines = {str(path.relative_to(root)): len(path.read_text("utf-8").splitlines()) for path in modules}
+    assert {path: count for path, count in lines.items() if count > 350} == {}

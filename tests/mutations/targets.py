@@ -131,7 +131,7 @@ TARGETS = (
                 "ontapjobs/writes/started.py",
                 "ontapjobs/writes/results.py",
             ),
-            "ontapjobs/bulk.py",
+            "ontapjobs/actions/bulk.py",
         ),
         (
             "tests/ontapjobs/test_bulk.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.model.errors import DecodeError
-from ontapjobs.paging import next_page_path
+from ontapjobs.lists.paging import next_page_path
 from ontapjobs.paths.links import jobs_path, own_path, results_target
 
 UM = "https://um.example.com"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from common.model.errors import UsageError
 from common.model.states import JobState
-from ontapjobs.query import FILTERS, Filters, encode, filter_query, option_query
+from ontapjobs.lists.query import FILTERS, Filters, encode, filter_query, option_query
 
 DOCUMENTED = {
     "uuid": "uuid",

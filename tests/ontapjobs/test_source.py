@@ -34,7 +34,7 @@ from ontapjobs import (
     ServerError,
     UsageError,
 )
-from ontapjobs import paging as module
+from ontapjobs.lists import paging as module
 from tests.recording import Answer, Recorder, reply
 
 pytestmark = pytest.mark.anyio

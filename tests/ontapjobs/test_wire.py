@@ -16,7 +16,7 @@ from common.model.job import ErrorArgument, ErrorDetail, Job
 from common.model.refs import JobRef
 from common.model.states import JobState
 from common.response.http_response import HttpResponse
-from ontapjobs.actions import REFUSALS
+from ontapjobs.actions.single import REFUSALS
 from ontapjobs.wire import (
     NO_REASON,
     REFERENCE_STATES,

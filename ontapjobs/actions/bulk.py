@@ -20,10 +20,10 @@ from common.response.decoding import Fields, Object, objects, readable_id, root_
 from common.response.http_response import HttpResponse
 from common.sources.large_responses import decode
 from common.sources.reader import HttpReader
-from ontapjobs.actions import REFUSALS, refusal
-from ontapjobs.paging import PageWalk
+from ontapjobs.actions.single import REFUSALS, refusal
+from ontapjobs.lists.paging import PageWalk
+from ontapjobs.lists.query import Filters, encode, filter_query
 from ontapjobs.paths.links import JOBS
-from ontapjobs.query import Filters, encode, filter_query
 from ontapjobs.records.job_record import NO_MESSAGE
 from ontapjobs.wire import PROVIDER, read_hrefs
 from ontapjobs.writes.started import parse_started, read_errors
@@ -85,8 +85,8 @@ async def act_on_all(
 ) -> BulkResult:
     """Send the request, and those for the rest that the server links. None is sent twice.
 
-    Raise what `ontapjobs.actions.send_action` does. An error on the way to a later page has a note that says
-    what the server did before.
+    Raise what `ontapjobs.actions.single.send_action` does. An error on the way to a later page has a note
+    that says what the server did before.
     """
     walk, result, href = PageWalk(endpoint), None, path
     try:
