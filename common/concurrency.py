@@ -37,6 +37,10 @@ class Parking(Protocol):
         """Suspend the running task until `unpark` is called for ``place``. Safe to cancel."""
         ...
 
+    async def park_until(self, place: Parkable, when: float) -> None:
+        """`park` until that time on the loop's clock at the latest. Safe to cancel."""
+        ...
+
     def unpark(self, place: Parkable) -> None:
         """Resume the task that is parked in ``place``, if there is one."""
         ...
@@ -50,12 +54,26 @@ class AsyncioParking:
 
         loop = asyncio.get_running_loop()
         self.now: Callable[[], float] = loop.time
+        self._call_at = loop.call_at
         self._create_future = loop.create_future
 
     def park(self, place: Parkable) -> Awaitable[object]:
         """See `Parking`. The future itself is awaited: a coroutine around it would cost a frame."""
         place.handle = future = self._create_future()
         return future
+
+    async def park_until(self, place: Parkable, when: float) -> None:
+        """See `Parking`.
+
+        By a timer, and not by a cancel scope: a ``task.cancel("why")`` in the same turn of the loop as the
+        scope's own cancellation would lose its message.
+        """
+        timer = self._call_at(when, self.unpark, place) if when < math.inf else None
+        try:
+            await self.park(place)
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def unpark(self, place: Parkable) -> None:
         """See `Parking`."""
@@ -82,6 +100,13 @@ class TrioParking:
 
         place.handle = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def park_until(self, place: Parkable, when: float) -> None:
+        """See `Parking`."""
+        import trio
+
+        with trio.move_on_at(when):
+            await self.park(place)
 
     def unpark(self, place: Parkable) -> None:
         """See `Parking`."""

@@ -232,8 +232,7 @@ class Poller:
         self._timer = waiter
         self._wake_at = self._next_wake(now)
         self._parked[waiter] = None
-        with anyio.CancelScope(deadline=self._wake_at):
-            await self._parking.park(waiter)
+        await self._parking.park_until(waiter, self._wake_at)
         self._parked.pop(waiter, None)
 
     def _elect_timer(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import weakref
 from contextvars import ContextVar
 from typing import Any
@@ -15,6 +16,7 @@ import sniffio
 
 from common import concurrency
 from common.concurrency import Carried, Parking, finish, parking, running_loop, was_cancelled
+from tests.common.virtual import Footprint
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
@@ -74,6 +76,34 @@ async def test_a_task_may_be_woken_and_cancelled_at_once() -> None:
         await anyio.sleep(1)
         group.cancel_scope.cancel()
         lot.unpark(place)
+    assert place.handle is None
+
+
+@pytest.mark.parametrize("woken_after", [2, 9])
+async def test_a_task_is_parked_until_it_is_woken_or_its_time_has_come(woken_after: float) -> None:
+    lot, place, woken = parking(), Place(), list[float]()
+
+    async def sleeper() -> None:
+        await lot.park_until(place, 5)
+        woken.append(anyio.current_time())
+        await lot.park_until(place, 1)  # in the past
+        woken.append(anyio.current_time())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sleeper)
+        await anyio.sleep(woken_after)
+        lot.unpark(place)
+    assert woken == [min(woken_after, 5)] * 2
+    assert Footprint.now().timer == math.inf
+
+
+@pytest.mark.parametrize("until", [9, math.inf])
+async def test_a_task_that_is_parked_for_a_time_leaves_nothing_when_it_is_cancelled(until: float) -> None:
+    lot, place = parking(), Place()
+    with anyio.move_on_after(1):
+        await lot.park_until(place, until)
+    assert Footprint.now().timer == math.inf
+    lot.unpark(place)
     assert place.handle is None
 
 

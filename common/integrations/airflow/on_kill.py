@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-_T = TypeVar("_T")
 
 ENDED = frozenset({"failed", "success", "skipped", "removed"})
 """The states of a task that a person has marked."""
@@ -37,21 +35,6 @@ def ended_by_person(ti: TaskInstance) -> bool:
     key = f"{ti.task_id}_{ti.map_index}" if mapped else ti.task_id
     states = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
     return states.get(ti.run_id, {}).get(key) in ENDED
-
-
-async def in_own_task(work: Coroutine[Any, Any, _T]) -> _T:
-    """Wait for work that a cancellation ends, and raise that very cancellation.
-
-    A triggerer tells by its message that a person ended the task, and calls ``on_kill`` only then. A
-    cancellation that comes through anyio's scopes may have lost it.
-    """
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        task.cancel()
-        await asyncio.wait([task])
-        raise
 
 
 async def outlive(work: Coroutine[Any, Any, None]) -> None:

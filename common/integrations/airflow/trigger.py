@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from common.integrations.airflow.hook import JobsHook
 from common.integrations.airflow.links import JobLink
-from common.integrations.airflow.on_kill import ended_by_person, in_own_task, outlive
+from common.integrations.airflow.on_kill import ended_by_person, outlive
 from common.integrations.airflow.waiting import cancel_jobs, start_together, wait_for
 from common.integrations.outcomes import failures_of
 from common.model.errors import JobsError
@@ -63,7 +63,7 @@ class JobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event. The task's log gets each change."""
-        outcomes = await in_own_task(self._outcomes())
+        outcomes = await self._outcomes()
         data = [to_dict(outcome) for outcome in outcomes]
         if self.end_task and not failures_of(outcomes)[0]:
             value: Any = data[0] if len(data) == 1 else data

@@ -103,9 +103,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._on_cancel: OnCancel = on_cancel
         self._resolve_gone = resolve_gone
         self._policy = policy
-        self._closed = False
-        self._left = False
-        self._failed = False
+        self._closed = self._left = self._failed = False
         self._size = 0
         self._tasks: anyio.abc.TaskGroup | None = None
         self._groups: dict[Poller, WaiterGroup] = {}
@@ -239,8 +237,10 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._untold.wake()
         tasks.cancel_scope.cancel()
         try:
-            # The group gets no exception of the block to wrap: it comes out as it is.
-            await tasks.__aexit__(None, None, None)
+            # The group gets no exception of the block to wrap: it comes out as it is. A cancellation is not
+            # wrapped; without it, one of the group's own would come out, without the canceller's message.
+            bare = isinstance(error, anyio.get_cancelled_exc_class())
+            await tasks.__aexit__(*((kind, error, trace) if bare else (None, None, None)))
         finally:
             if cancelled:
                 await cancel_jobs(self._abandoned)

@@ -1,0 +1,98 @@
+"""asyncio's own cancellation says why by its message, by which hosts tell one reason from another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+import sniffio
+
+from common import JobLike, JobSet, JobState, as_completed, wait_all
+from common.sources.fleet import Member
+from tests.common.virtual import NANOSECOND
+from tests.contract.systems import Rig, System
+
+pytestmark = pytest.mark.anyio
+
+DEADLINE = 20.0
+Work = Callable[[Member, JobLike], Awaitable[object]]
+
+
+async def wait(source: Member, job: JobLike) -> None:
+    await source.wait(job, timeout=DEADLINE)
+
+
+async def wait_with_updates(source: Member, job: JobLike) -> None:
+    await source.wait(job, timeout=DEADLINE, on_update=str)
+
+
+async def watch(source: Member, job: JobLike) -> None:
+    async for _ in source.watch(job, timeout=DEADLINE):
+        pass
+
+
+async def wait_for_all(source: Member, job: JobLike) -> None:
+    await wait_all(source, [job, job], timeout=DEADLINE)
+
+
+async def each_as_it_comes(source: Member, job: JobLike) -> None:
+    async with as_completed(source, [job], timeout=DEADLINE) as done:
+        async for _ in done:
+            pass
+
+
+async def in_a_set(source: Member, job: JobLike) -> None:
+    async with JobSet(source, [job], timeout=DEADLINE, changes=True) as jobs:
+        async for _ in jobs:
+            pass
+
+
+async def in_a_set_that_nobody_reads(source: Member, job: JobLike) -> None:
+    async with JobSet(source, [job], timeout=DEADLINE):
+        await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        wait,
+        wait_with_updates,
+        watch,
+        wait_for_all,
+        each_as_it_comes,
+        in_a_set,
+        in_a_set_that_nobody_reads,
+    ],
+)
+async def test_a_cancellation_keeps_its_message_also_in_the_turn_of_a_poll(
+    work: Work, system: System
+) -> None:
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("trio's cancellations have no message")
+
+    async def message(rig: Rig, after: float) -> str:
+        job = rig.job((JobState.RUNNING, None))
+        task = asyncio.ensure_future(work(rig.source, job))
+        loop = asyncio.get_running_loop()
+        loop.call_at(loop.time() + after, task.cancel, "a person did it")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return str(caught.value)
+
+    polls: list[float] = []
+    async with system.rig() as rig:
+        began = anyio.current_time()
+
+        def no_latency() -> float:
+            polls.append(anyio.current_time() - began)
+            return 0.0
+
+        rig.wire.latency = no_latency
+        assert await message(rig, DEADLINE - 1) == "a person did it"
+    assert len(polls) > 2
+    for after in (0.5, polls[1], polls[2], DEADLINE):
+        async with system.rig() as rig:
+            # Behind the timers of that turn, which are due at the very moment.
+            assert await message(rig, after + NANOSECOND / 2) == "a person did it", after
