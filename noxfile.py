@@ -34,6 +34,8 @@ STRESS = ("tests/common/polling/test_poller_stress.py", "tests/common/sources/te
 """Tests of random courses of events."""
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
 """A process for each core, and whichever is idle takes work from the others."""
+WAITING = ("-n", "4", "--dist", "worksteal")
+"""For tests that wait for other processes most of their time."""
 
 
 def pyenv_folders() -> list[str]:
@@ -205,7 +207,7 @@ def temporal(session: nox.Session) -> None:
     modules += [str(path) for folder in folders for path in Path(folder).rglob("*.py")]
     env = {"MYPYPATH": "docs/examples/temporal"}  # programs, which import each other from beside them
     session.run("mypy", "--python-version", "3.12", *modules, env=env)
-    session.run("pytest", "tests/integrations/temporal", *session.posargs)
+    session.run("pytest", *WAITING, "tests/integrations/temporal", *session.posargs)
 
 
 @nox.session

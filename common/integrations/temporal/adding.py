@@ -1,9 +1,10 @@
-"""Add jobs to the sets of their systems, which are started where they do not run."""
+"""Which set a job belongs to, and adding jobs to their sets, which are started where they do not run."""
 
 from __future__ import annotations
 
 import zlib
 from collections import defaultdict
+from collections.abc import Iterator
 
 from temporalio import activity
 from temporalio.common import WorkflowIDReusePolicy
@@ -24,20 +25,26 @@ ADDED_AT_ONCE = 5000
 """Jobs in a signal: it may have 2 MiB."""
 
 
-async def add_jobs(request: AddRequest) -> None:
-    """Add each job to the set of its system and shard."""
+def by_set(request: AddRequest) -> Iterator[tuple[str, str, list[Row]]]:
+    """Yield the target, the id of the set's workflow, and rows for one signal to it."""
     sets: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
     for job in dict.fromkeys(request.jobs):
         target, shard = str(read_address(job)), zlib.crc32(JobRef.parse(job).id.encode()) % request.shards
         sets[target, shard].append([shorten(job, target), request.deadline, request.requester, False])
     for (target, shard), rows in sets.items():
         for batch in batches(rows, ADDED_AT_ONCE):
-            await activity.client().start_workflow(
-                JOBS_WORKFLOW,
-                SetState(target, history_limit=request.history_limit),
-                id=f"{JOBS_WORKFLOW} {target} {shard}",
-                task_queue=activity.info().task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                start_signal=ADD,
-                start_signal_args=[batch],
-            )
+            yield target, f"{JOBS_WORKFLOW} {target} {shard}", batch
+
+
+async def add_jobs(request: AddRequest) -> None:
+    """Add each job to the set of its system and shard."""
+    for target, id, rows in by_set(request):
+        await activity.client().start_workflow(
+            JOBS_WORKFLOW,
+            SetState(target, history_limit=request.history_limit),
+            id=id,
+            task_queue=activity.info().task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            start_signal=ADD,
+            start_signal_args=[rows],
+        )

@@ -15,6 +15,7 @@ from common.integrations.temporal.set_messages import (
     BATCH,
     JOBS_ENDED,
     MORE,
+    SEEN,
     TOLD,
     Growth,
     Row,
@@ -72,6 +73,8 @@ class SetWatch:
         while not growth.over:
             growth = await self._workflow.execute_update(MORE, growth.following, result_type=Growth)
             if not growth.over:
+                for number in growth.discarded:
+                    self._discard(jobs, number)
                 for number, *row in growth.rows:
                     self._add(jobs, number, row)
 
@@ -89,6 +92,18 @@ class SetWatch:
         self._numbers[ref].sort(key=lambda each: self._rows[each][1] or float("inf"))
         if not seen:
             self._unseen.add(number)
+
+    def _discard(self, jobs: JobSet, number: int) -> None:
+        row = self._rows.pop(number, None)
+        if row is None or self._ended.pop(number, None) is not None:
+            return
+        ref = self._source.ref(lengthen(row[0], self._target))
+        numbers = self._numbers.pop(ref)
+        for _ in numbers:
+            jobs.discard(ref)
+        for other in numbers:  # the job was added twice, with deadlines that may differ
+            if other != number:
+                self._add(jobs, other, [*self._rows[other][:SEEN], other not in self._unseen])
 
     async def _take(self, jobs: JobSet) -> None:
         async for outcome in jobs:
@@ -121,7 +136,8 @@ class SetWatch:
         await self._workflow.signal(TOLD, args=[list(ended), seen])
         del self._seen[: len(seen)]
         for number in ended:
-            del self._ended[number], self._rows[number]
+            self._ended.pop(number, None)
+            self._rows.pop(number, None)
 
     async def _signal(self, requester: str, told: list[Told]) -> None:
         try:

@@ -13,6 +13,7 @@ ADD_JOBS = "jobsource.add_jobs"
 _T = TypeVar("_T")
 
 ADD = "add"
+DISCARD = "discard"
 TOLD = "told"
 MORE = "more"
 JOBS_ENDED = "jobsource.jobs_ended"
@@ -23,10 +24,12 @@ MAX_JOBS = 10_000
 BATCH = 100
 """Outcomes in a signal: it may have 2 MiB."""
 
+SEEN = 3
+
 Told = list[Any]
 """``[job, outcome]``: a whole ref, and how its wait ended as plain data."""
 Row = list[Any]
-"""``[job, deadline, requester, seen]``.
+"""``[job, deadline, requester, seen]``; `SEEN` is the place of the last one.
 
 A job as `shorten` writes it, seconds since 1970 or None, the id of the workflow that is told how the job
 ended, and whether the job has been seen. With its number in front of it where the workflow tells of it.
@@ -47,11 +50,15 @@ class SetState:
 
 @dataclass(frozen=True)
 class Growth:
-    """What the workflow tells its activity: rows that are new to it, the number of the next, and the end."""
+    """What the workflow tells its activity.
+
+    Rows that are new to it, the number of the next, the numbers of those that were taken back, and the end.
+    """
 
     rows: list[Row]
     following: int
     over: bool
+    discarded: list[int] = field(default_factory=list[int])
 
 
 @dataclass(frozen=True)

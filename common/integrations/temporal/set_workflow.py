@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -14,10 +15,12 @@ from common.integrations.temporal.errors import jobs_error
 from common.integrations.temporal.set_messages import (
     ADD,
     BATCH,
+    DISCARD,
     JOBS_ENDED,
     JOBS_WORKFLOW,
     MAX_JOBS,
     MORE,
+    SEEN,
     TOLD,
     WATCH_JOBS,
     Growth,
@@ -33,8 +36,6 @@ from common.model.serialize import to_dict
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """After how long another worker goes on with all jobs of a set."""
-SEEN = 3
-"""The place in a row that says whether the job has been seen."""
 
 
 @workflow.defn(name=JOBS_WORKFLOW)
@@ -51,6 +52,7 @@ class JobsWorkflow:
         self._state = state
         self._rows: dict[int, Row] = dict(enumerate(state.rows))
         self._following = len(self._rows)
+        self._discarded: list[int] = []
         self._asked = 0
 
     @workflow.run
@@ -90,6 +92,17 @@ class JobsWorkflow:
             error = UsageError(f"a set takes {MAX_JOBS:,} open jobs: spread them over more shards=")
             await self._tell(rows[room:], error)
 
+    @workflow.signal(name=DISCARD)
+    def discard(self, rows: list[Row]) -> None:
+        """Take back the `add` of each of these rows: nobody is told of it. The jobs are left alone."""
+        numbers: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+        for number, row in self._rows.items():
+            numbers[tuple(row[:SEEN])].append(number)
+        for row in rows:
+            if found := numbers[tuple(row[:SEEN])]:
+                self._discarded.append(found.pop())
+                del self._rows[self._discarded[-1]]
+
     @workflow.signal(name=TOLD)
     def told(self, ended: list[int], seen: list[int]) -> None:
         """Forget the jobs whose requester was told, by their numbers, and remember which were seen."""
@@ -101,14 +114,24 @@ class JobsWorkflow:
 
     @workflow.update(name=MORE)
     async def more(self, known: int) -> Growth:
-        """Return the open rows from number ``known`` on, once there are any or the activity is to end."""
+        """Return the open rows from number ``known`` on and those that were taken back since the last time.
+
+        Once there are any, or the activity is to end.
+        """
         self._asked += 1
         asked = self._asked  # the activity's earlier attempt gets its answer too, which nobody reads
         await workflow.wait_condition(
-            lambda: self._following > known or self._asked != asked or not self._rows or self._is_long()
+            lambda: (
+                self._following > known
+                or bool(self._discarded)
+                or self._asked != asked
+                or not self._rows
+                or self._is_long()
+            )
         )
         rows = [[number, *row] for number, row in self._rows.items() if number >= known]
-        return Growth(rows, self._following, not self._rows or self._is_long())
+        discarded, self._discarded = self._discarded, []
+        return Growth(rows, self._following, not self._rows or self._is_long(), discarded)
 
     async def _tell(self, rows: list[Row], error: JobsError) -> None:
         for batch in batches(rows, BATCH):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 from temporalio.workflow import ActivityCancellationType
 
 from common.integrations.temporal.activities import START_JOB, WAIT_FOR_JOB, StartRequest, WaitRequest
+from common.integrations.temporal.adding import by_set
 from common.integrations.temporal.errors import jobs_error
-from common.integrations.temporal.set_messages import ADD_JOBS, JOBS_ENDED, MAX_JOBS, AddRequest
+from common.integrations.temporal.set_messages import ADD_JOBS, DISCARD, JOBS_ENDED, MAX_JOBS, AddRequest
 from common.model.errors import ActionUncertain, JobsError, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
@@ -114,7 +118,8 @@ async def wait_for_jobs(
     of each job. A call takes 10,000 jobs. Where more are open on one system, say over how many ``shards`` to
     spread them, in each call alike. A set begins a new history after some ``history_limit`` events.
 
-    A failed job raises nothing, and a workflow that is cancelled leaves the jobs alone.
+    A failed job raises nothing. A workflow that is cancelled leaves the jobs alone, and no set waits for them
+    any longer.
     """
     until = _deadline(timeout, deadline)
     if shards < 1:
@@ -141,16 +146,28 @@ async def wait_for_jobs(
     workflow.set_signal_handler(JOBS_ENDED, take)
     moment = None if until is None else until.timestamp()
     request = AddRequest(texts, moment, workflow.info().workflow_id, shards, history_limit)
+    adding = workflow.start_activity(
+        ADD_JOBS, request, task_queue=task_queue, start_to_close_timeout=ADD_TIMEOUT
+    )
     try:
-        await workflow.execute_activity(
-            ADD_JOBS, request, task_queue=task_queue, start_to_close_timeout=ADD_TIMEOUT
-        )
+        await asyncio.shield(adding)
+        await workflow.wait_condition(lambda: not missing)
     except ActivityError as failure:
         if (error := jobs_error(failure)) is not None:
             raise error from None
         raise
-    await workflow.wait_condition(lambda: not missing)
+    except asyncio.CancelledError:
+        with suppress(ActivityError):
+            await adding  # else they could be added after they were taken back
+        await _discard(dataclasses.replace(request, jobs=[text for text in texts if text in missing]))
+        raise
     return [ended[text] for text in texts]
+
+
+async def _discard(request: AddRequest) -> None:
+    for _, id, rows in by_set(request):
+        with suppress(ApplicationError):  # the set is over
+            await workflow.get_external_workflow_handle(id).signal(DISCARD, rows)
 
 
 def _deadline(timeout: float | None, deadline: datetime | None) -> datetime | None:

@@ -52,7 +52,7 @@ def address(server_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield found
     files = [path for path in Path(folder).rglob("*") if path.is_file()]
     assert folder / "temporal.db" in files
-    assert [path for path in files if b"ontap+http" in path.read_bytes()] != []
+    assert [path for path in files if b"jobsource." in path.read_bytes()] != []
     assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -73,6 +74,8 @@ class Deployment:
     address: str
     cluster: OntapSimulator
     target: str
+    systems: dict[str, dict[str, str]]
+    """The settings of the workers' systems, by target."""
     task_queue: str = field(factory=lambda: uuid.uuid4().hex)
     workers: list[subprocess.Popen[str]] = field(factory=list)
 
@@ -85,7 +88,7 @@ class Deployment:
             assert await anyio.to_thread.run_sync(worker.stdout.readline) == "ready\n"
 
     def _run(self, module: str) -> subprocess.Popen[str]:
-        arguments = [self.address, self.task_queue, self.target, PASSWORD]
+        arguments = [self.address, self.task_queue, json.dumps(self.systems)]
         command = [sys.executable, "-m", module, *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
@@ -99,6 +102,10 @@ class Deployment:
             worker.stdout.close()
         if number is signal.SIGTERM:
             assert worker.returncode == 0
+
+    def set_of(self, shard: int = 0) -> WorkflowHandle[Any, Any]:
+        """Return the workflow of the cluster's set."""
+        return self.client.get_workflow_handle(f"jobsource.Jobs {self.target} {shard}")
 
     def add_job(self, seconds: float, end: str = "success") -> str:
         """Add a job that runs for so long, and return its ref."""
@@ -116,6 +123,11 @@ class Deployment:
         return [each.path for each in self.cluster.journal if each.method == "GET"]
 
     @property
+    def lists(self) -> int:
+        """How often the cluster was asked for several jobs."""
+        return sum(map(self.cluster.is_list, self.cluster.journal))
+
+    @property
     def writes(self) -> list[str]:
         """The methods of the writes that the cluster received."""
         return [each.method for each in self.cluster.journal if each.method not in ("GET", "HEAD")]
@@ -127,7 +139,8 @@ async def deployment(address: str) -> AsyncIterator[Deployment]:
     cluster = OntapSimulator(users={"jobs": PASSWORD}, journal_limit=None)
     async with cluster.serve() as url:
         target = f"{url.replace('http://', 'ontap+http://')}/"
-        found = Deployment(await connect(address), address, cluster, target)
+        systems = {target: {"user": "jobs", "password": PASSWORD}}
+        found = Deployment(await connect(address), address, cluster, target, systems)
         try:
             yield found
         finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from temporalio import workflow
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.exceptions import ApplicationError
@@ -111,6 +113,28 @@ async def test_a_set_takes_no_more_jobs_than_a_payload_holds(monkeypatch: pytest
     assert told == [(2, "UsageError")]
     await jobs.add(rows[:5])
     assert told[1:] == [(5, "UsageError")]
+
+
+@pytest.mark.anyio
+async def test_a_set_takes_back_each_row_once_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait_condition(condition: Callable[[], bool]) -> None:
+        assert condition()
+
+    def row(job: str, deadline: float | None = None, requester: str = "one") -> list[Any]:
+        return [job, deadline, requester, False]
+
+    jobs: Any = JobsWorkflow(SetState("ontap://cluster1/"))
+    await jobs.add([row("1"), row("1"), row("2", 5.0), row("2", requester="other")])
+    jobs.discard([row("1"), row("2"), row("3")])
+    monkeypatch.setattr(workflow, "wait_condition", wait_condition)
+    monkeypatch.setattr(JobsWorkflow, "_is_long", lambda _: False)
+    growth = await jobs.more(4)
+    assert (growth.rows, growth.discarded, growth.over) == ([], [1], False)
+    growth = await jobs.more(0)
+    kept = [[0, *row("1")], [2, *row("2", 5.0)], [3, *row("2", requester="other")]]
+    assert (growth.rows, growth.discarded) == (kept, [])
+    jobs.discard([row("1"), row("2", 5.0), row("2", requester="other")])
+    assert (await jobs.more(4)).over
 
 
 def test_batches_hold_everything_once() -> None:

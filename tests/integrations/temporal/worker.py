@@ -1,8 +1,9 @@
-"""A worker as a process: ``worker.py ADDRESS TASK_QUEUE TARGET PASSWORD``; SIGTERM stops it in order."""
+"""A worker as a process: ``worker.py ADDRESS TASK_QUEUE SYSTEMS`` (JSON); SIGTERM stops it in order."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 import warnings
@@ -14,8 +15,8 @@ from ontapjobs.temporal import JobsPlugin
 from tests.integrations.temporal.workflows import WORKFLOWS
 
 
-async def main(address: str, task_queue: str, target: str, password: str) -> None:
-    plugin = JobsPlugin({target: {"user": "jobs", "password": password}})
+async def main(address: str, task_queue: str, systems: str) -> None:
+    plugin = JobsPlugin(json.loads(systems))
     client = await Client.connect(address, plugins=[plugin])
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
