@@ -15,6 +15,11 @@ from common.response.redaction import secrets_in
 STEP = 64
 """So many parts of a response, however small, or KiB of it are read at a stretch."""
 
+HEAD_PART = 4096
+"""Bytes of a response's head that are read at a time; most heads have fewer."""
+MAX_HEAD_LINES = 1000
+"""Lines of a response's head, and of the 1xx responses before it."""
+
 
 @attrs.frozen(repr=False)
 class HttpRequest:
@@ -79,6 +84,36 @@ class StepBudget:
             return False
         self._left = STEP
         return True
+
+
+class HeadTooLong(ConnectionError):
+    """The head of a response has too many lines, those of the 1xx responses before it included."""
+
+
+class HeadLimit:
+    """Ends the reading of a head that takes too long to parse: of one response, or of many 1xx responses.
+
+    h11 parses all that it was given at a stretch, 2 to 30 µs a line: it is given small parts (`HEAD_PART`).
+    """
+
+    def __init__(self) -> None:
+        self._part = b""
+        self._lines = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has got a part."""
+        return bool(self._part)
+
+    def feed(self, part: bytes) -> None:
+        """Take the next part of the head. Raise `HeadTooLong`.
+
+        It counts the part before, which did not end the head: this one may go on with the body.
+        """
+        self._lines += self._part.count(b"\n")
+        if self._lines > MAX_HEAD_LINES:
+            raise HeadTooLong(f"more than {MAX_HEAD_LINES} lines came before the body of a response")
+        self._part = part
 
 
 class TlsMismatch(ConnectionError):

@@ -73,13 +73,16 @@ class Connection:
             data = self._outgoing.read()
         await self._send(data)
 
-    async def receive(self) -> bytes:
-        """Return some bytes as soon as there are any; none at the end of the stream. Raise `OSError`."""
+    async def receive(self, size: int = CHUNK) -> bytes:
+        """Return up to ``size`` bytes as soon as there are any; none at the end of the stream.
+
+        Raise `OSError`.
+        """
         if self._tls is None:
-            return await self._receive()
+            return await self._receive(size)
         while True:
             try:
-                return self._tls.read(CHUNK)
+                return self._tls.read(size)
             except ssl.SSLWantReadError:
                 if not await self._receive_record():
                     return b""
@@ -147,10 +150,10 @@ class Connection:
         self._boundary.feed(data)
         self._incoming.write(data)
 
-    async def _receive(self) -> bytes:
+    async def _receive(self, size: int = CHUNK) -> bytes:
         while True:
             try:
-                return self._socket.recv(CHUNK)
+                return self._socket.recv(size)
             except (BlockingIOError, InterruptedError):
                 await anyio.wait_readable(self._socket)
 

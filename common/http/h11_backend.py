@@ -26,6 +26,9 @@ import h11
 from anyio.lowlevel import current_token
 
 from common.http.backend import (
+    HEAD_PART,
+    HeadLimit,
+    HeadTooLong,
     HttpFailure,
     HttpRequest,
     HttpResult,
@@ -34,7 +37,7 @@ from common.http.backend import (
     length_disputed,
     read_response,
 )
-from common.http.connection import TLS_RECORDS, Connection
+from common.http.connection import CHUNK, TLS_RECORDS, Connection
 from common.http.tls import tls_context
 from common.options import Options
 
@@ -100,6 +103,8 @@ class H11Backend:
             result = await read_response(response.status_code, response.headers, exchange)
         except TlsMismatch as error:
             return HttpFailure(error, sent=False)
+        except HeadTooLong as error:
+            return HttpFailure(error)
         except (OSError, h11.RemoteProtocolError, anyio.ClosedResourceError) as error:
             return HttpFailure(error, dropped=not self._closed, closed=self._closed)
         finally:
@@ -158,6 +163,7 @@ class _Exchange:
         self._data = (sent or b"") + content
         self._connection: Connection | None = None
         self._budget = StepBudget()
+        self._head: HeadLimit | None = HeadLimit()
         self._began = False
         self._length_disputed = False
         self.reusable = False
@@ -172,6 +178,7 @@ class _Exchange:
         while True:
             event = await self._next_event()
             if isinstance(event, h11.Response):
+                self._head = None
                 self._length_disputed = length_disputed(event.headers)
                 return event
             if not isinstance(event, h11.InformationalResponse):
@@ -195,12 +202,16 @@ class _Exchange:
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             if self._connection is None:
                 raise AssertionError("an exchange was read before it began")
-            data = await self._connection.receive()
+            data = await self._connection.receive(HEAD_PART if self._head else CHUNK)
             if not self._began and not data:
                 raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection unanswered")
             if not self._began and data[0] in TLS_RECORDS:
                 raise TlsMismatch("the response is a TLS record")
             self._began = True
+            if self._head:
+                self._head.feed(data)
+            elif len(self._protocol.trailing_data[0]) > HEAD_PART:
+                raise h11.RemoteProtocolError("a chunk's size, or what follows the last one, has no end")
             if self._budget.spend(len(data)):
                 await anyio.lowlevel.checkpoint()
             self._protocol.receive_data(data)

@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 
+from common.http.over_httpx.heads import follow_head
 from common.http.over_httpx.pools import connections, stream_below
 
 CLOSE_GRACE = 1.0
@@ -35,6 +36,7 @@ class ConnectionTrace:
 
         Raise `RuntimeError`, as the client does, where that was closed while a connection was made.
         """
+        follow_head(event)
         step, _, outcome = event.rpartition(".")
         made = outcome == "complete" and step.endswith((".connect_tcp", ".start_tls"))
         if made:

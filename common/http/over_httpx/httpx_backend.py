@@ -24,6 +24,7 @@ from common.http.backend import (
     read_response,
 )
 from common.http.over_httpx.handshakes import CLOSE_GRACE, ConnectionTrace
+from common.http.over_httpx.heads import limit_heads
 from common.http.over_httpx.leftovers import drop_unread, end_if_leftovers
 from common.http.over_httpx.loop_end import ClosedWithLoop
 from common.http.over_httpx.pools import release_places
@@ -232,6 +233,7 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
             cookies=NoCookies(),
             trust_env=options.trust_env and may_use_proxy(endpoint),  # only then was the environment checked
         )
+        limit_heads(client)
     take_no_cookies(client)
     return client
 

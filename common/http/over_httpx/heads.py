@@ -1,0 +1,73 @@
+"""Read the head of a response in small parts, and only so many lines of it.
+
+httpcore gives h11 as much as came, up to 64 KiB, and h11 parses it at a stretch: 3,000 informational (1xx)
+responses hold the event loop for 30 ms and more, and any number of them may follow. httpcore has a public
+interface for what reads and writes (https://www.encode.io/httpcore/network-backends/), and tells by its
+``trace`` extension when a head is read. Only how httpx hands it such an interface is not public: where that
+is missing, heads are read as httpcore does it; `tests/sockets` has a test for each version that can be
+installed.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import anyio.lowlevel
+
+from common.http.backend import HEAD_PART, HeadLimit
+from common.http.over_httpx.pools import pools
+
+_head: ContextVar[HeadLimit | None] = ContextVar("jobsource head being read", default=None)
+
+
+def limit_heads(client: Any) -> None:
+    """Let the connections that a client makes from now on read heads as this module says."""
+    for pool in pools(client):
+        backend = getattr(pool, "_network_backend", None)
+        if backend is not None:
+            pool._network_backend = _Backend(backend)
+
+
+def follow_head(event: str) -> None:
+    """Called with each event of the ``trace`` extension, in the task of the request."""
+    step, _, outcome = event.rpartition(".")
+    if step.endswith(".receive_response_headers"):
+        _head.set(HeadLimit() if outcome == "started" else None)
+
+
+class _Backend:
+    """A network backend of httpcore around another one."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def connect_tcp(self, *args: Any, **keywords: Any) -> _Stream:
+        return _Stream(await self._inner.connect_tcp(*args, **keywords))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Stream:
+    """A network stream of httpcore around another one."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        head = _head.get()
+        if head is None:
+            data: bytes = await self._inner.read(max_bytes, timeout)
+            return data
+        if head.begun:
+            await anyio.lowlevel.checkpoint()  # what TLS has decrypted already is read without one
+        data = await self._inner.read(min(max_bytes, HEAD_PART), timeout)
+        head.feed(data)
+        return data
+
+    async def start_tls(self, *args: Any, **keywords: Any) -> _Stream:
+        return _Stream(await self._inner.start_tls(*args, **keywords))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
