@@ -6,7 +6,7 @@ JobsError
  +-- SourceError             the server or the connection to it
  |    +-- TransportError     no response: refused, reset, timed out, TLS
  |    +-- ApiError           an error response: status, code, message, request_id, body
- |    |    +-- AuthenticationError   401
+ |    |    +-- AuthenticationError   401, or a sign-in was refused
  |    |    +-- PermissionDenied      403
  |    |    +-- RateLimited           429
  |    |    +-- ServerError           5xx
@@ -177,7 +177,10 @@ class ApiError(SourceError):
 
 
 class AuthenticationError(ApiError):
-    """401: the credentials were refused, also after one refresh where they can be refreshed."""
+    """The credentials were refused, also after one refresh where they can be refreshed.
+
+    ``status`` is 401, or what the token endpoint answered to a sign-in: 400 as a rule (RFC 6749), or 403.
+    """
 
 
 class PermissionDenied(ApiError):

@@ -63,9 +63,16 @@ def write_outcome_unknown(status: int, error_body: ErrorBody) -> bool:
     return status in GATEWAY_ERRORS or (status >= 500 and not error_body.from_api)
 
 
-def api_error(response: HttpResponse, error_body: ErrorBody, *, request: str) -> ApiError:
-    """Return the exception for a response that is no success. ``request`` is the request, for its text."""
+def api_error(
+    response: HttpResponse, error_body: ErrorBody, *, request: str, refused: bool = False
+) -> ApiError:
+    """Return the exception for a response that is no success. ``request`` is the request, for its text.
+
+    Where credentials are ``refused``, it is `AuthenticationError` whatever the status.
+    """
     cls = _CLASSES.get(response.status, ServerError if response.status >= 500 else ApiError)
+    if refused:
+        cls = AuthenticationError
     phrase, excerpt = _phrase(response.status), response.excerpt
     detail = error_body.message or (f"the body begins {excerpt[:120]!r}" if excerpt else "no body")
     elsewhere = response.redirected_to

@@ -304,7 +304,8 @@ async def test_a_refused_sign_in_says_what_to_do_and_is_not_tried_again(
         await source.wait(ID)
     assert not caught.value.transient
     assert [request.method for request in wire.requests] == ["POST"]
-    assert str(caught.value).startswith(f"signing in at {wire.requests[0].url} answered")
+    assert str(caught.value).startswith(f"signing in at {wire.requests[0].url} answered {status} ")
+    assert caught.value.status == status
 
 
 USER_TOKEN = "names a user's token.*use RefreshToken"

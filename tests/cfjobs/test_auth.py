@@ -391,7 +391,8 @@ async def test_a_refusal_has_uaas_message_and_a_hint(
             await jobs.wait("j")
     text = str(caught.value)
     assert hint in text
-    assert f"{LOGIN}/oauth/token" in text
+    assert text.startswith(f"signing in at {LOGIN}/oauth/token answered {refusal.status_code} ")
+    assert caught.value.status == refusal.status_code
     assert caught.value.code == json.loads(refusal.content)["error"]
     secrets = {"UAAPassword": PASSWORD, "UAAClientCredentials": SECRET, "UAARefreshToken": REFRESH}
     assert secrets[type(auth()).__name__] not in text + repr(vars(caught.value))

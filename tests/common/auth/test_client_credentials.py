@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from common import from_dict, to_dict
 from common.auth.client_credentials import ClientCredentials, read_text
 from common.http.tls import tls_context
 from common.model.errors import AuthenticationError, SourceError, TransportError, UsageError
@@ -123,6 +124,19 @@ async def test_a_refused_secret_is_sent_once_though_a_refresh_token_came_with_th
 
 
 # --- what is refused, and what stays secret
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"), [(400, "Bad Request"), (401, "Unauthorized"), (403, "Forbidden")]
+)
+async def test_a_refused_sign_in_tells_the_issuers_own_status(status: int, phrase: str) -> None:
+    refusal = {"error": "invalid_client", "error_description": "no such client"}
+    source, _ = ontap(ClientCredentials(ISSUER, "c", SECRET), reply(refusal, status))
+    with pytest.raises(AuthenticationError) as caught:
+        await source.wait("j1")
+    assert str(caught.value).startswith(f"signing in at {ISSUER} answered {status} {phrase}: no such client ")
+    assert caught.value.status == status
+    assert from_dict(to_dict(caught.value)).status == status
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ async def test_a_refusal_ends_it_at_once_and_says_what_to_do(refusal: ScriptedRe
     http = FakeTokenHttp(refusal)
     with pytest.raises(AuthenticationError, match="say the magic word") as caught:
         await PasswordAuth(http).token(http)
-    assert (len(http.requests), caught.value.status, caught.value.transient) == (1, 401, False)
+    assert (len(http.requests), caught.value.transient) == (1, False)
 
 
 @pytest.mark.parametrize(
