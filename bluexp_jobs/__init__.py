@@ -7,7 +7,7 @@ try:
     from bluexp_jobs.provider import PROVIDER
     from bluexp_jobs.records import Batch, File, JobRecord, MultiVolumeBackup, Restore, Source, Target, Volume
     from bluexp_jobs.source import BlueXPJobs
-    from bluexp_jobs.wire import STATES, parse_job, parse_jobs
+    from bluexp_jobs.wire import STATES, parse_job, parse_jobs, record
     from common.exports import api as _api
     from common.exports.api import *
     from common.exports.package_path import check_package as _check_package
@@ -41,6 +41,7 @@ __all__ = [
     "Volume",
     "parse_job",
     "parse_jobs",
+    "record",
 ]
 __all__ += _api.__all__
 

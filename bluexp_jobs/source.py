@@ -14,6 +14,7 @@ from common.auth.argument import AuthLike
 from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import encode_segment
+from common.model.signatures import shows_keywords
 from common.model.states import JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
@@ -35,6 +36,7 @@ class BlueXPJobs(SourceWithoutActions):
     provider: str = PROVIDER
 
     @without_frames
+    @shows_keywords(SourceOptions)
     def __init__(
         self,
         *,

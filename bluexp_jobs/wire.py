@@ -11,7 +11,7 @@ from typing import cast
 
 from bluexp_jobs.records import Batch, File, JobRecord, Volume, parse_record
 from common.model.errors import DecodeError
-from common.model.job import ErrorDetail, Job, JobItem
+from common.model.job import ErrorDetail, Job, JobItem, typed_record
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import (
@@ -116,6 +116,15 @@ def parse_jobs(
     if failures:
         raise as_one(failures)
     return jobs
+
+
+def record(job: Job) -> JobRecord:
+    """Return everything that BlueXP sent of a job, typed.
+
+    Raise `WrongSource` for a job of another system, and `UsageError` for one without a record: after a
+    conversion to plain data and back, or where a probe, or the status of its write, said the state.
+    """
+    return typed_record(job, JobRecord, PROVIDER)
 
 
 def parse_list(

@@ -7,7 +7,7 @@ try:
     from cfjobs.auth.uaa import UAAClientCredentials, UAAPasscode, UAAPassword, UAARefreshToken
     from cfjobs.provider import PROVIDER
     from cfjobs.source import CFJobs
-    from cfjobs.wire import STATES, JobError, JobRecord, Link, parse_job
+    from cfjobs.wire import STATES, JobError, JobRecord, Link, parse_job, record
     from common.exports import api as _api
     from common.exports.api import *
     from common.exports.package_path import check_package as _check_package
@@ -36,6 +36,7 @@ __all__ = [
     "UAAPassword",
     "UAARefreshToken",
     "parse_job",
+    "record",
 ]
 __all__ += _api.__all__
 

@@ -10,6 +10,7 @@ from cfjobs.last_operation import LastOperation, OperationType
 from cfjobs.wire import PROVIDER
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
+from common.model.signatures import shows_keywords
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
 from common.polling.wait import Probe
@@ -28,12 +29,14 @@ class CFJobs(SourceWithoutActions):
     provider: str = PROVIDER
 
     @without_frames
+    @shows_keywords(SourceOptions)
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
     ) -> None:
         super().__init__(CFDriver, endpoint, auth=auth, options=options)
 
     @classmethod
+    @shows_keywords(SourceOptions)
     def from_cf_config(
         cls,
         path: str | os.PathLike[str] | None = None,

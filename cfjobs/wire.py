@@ -16,7 +16,7 @@ import attrs
 
 from cfjobs.router import read_router_error
 from common.model.errors import DecodeError
-from common.model.job import ErrorDetail, Job, unique
+from common.model.job import ErrorDetail, Job, typed_record, unique
 from common.model.refs import JobRef, Scope
 from common.model.states import JobState, read_state
 from common.polling.throttle import Budget
@@ -133,6 +133,15 @@ def parse_job(
         links={name: link.href for name, link in record.links.items()},
         record=record,
     )
+
+
+def record(job: Job) -> JobRecord:
+    """Return everything that the Cloud Controller sent of a job, typed.
+
+    Raise `WrongSource` for a job of another system, and `UsageError` for one without a record: after a
+    conversion to plain data and back, or where a probe, or the status of its write, said the state.
+    """
+    return typed_record(job, JobRecord, PROVIDER)
 
 
 def parse_record(data: Object) -> JobRecord:

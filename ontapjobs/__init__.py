@@ -15,7 +15,7 @@ try:
     from ontapjobs.provider import PROVIDER
     from ontapjobs.records.job_record import JobError, JobRecord, Named, SubJob
     from ontapjobs.source import OntapJobs
-    from ontapjobs.wire import STATES, parse_job, parse_jobs
+    from ontapjobs.wire import STATES, parse_job, parse_jobs, record
 
     _check_package()
 except Exception as _error:
@@ -39,6 +39,7 @@ __all__ = [
     "SubJob",
     "parse_job",
     "parse_jobs",
+    "record",
 ]
 __all__ += _api.__all__
 

@@ -13,6 +13,7 @@ from common.http.user_agent import user_agent
 from common.model.errors import DecodeError, JobNotFound, SourceError, Unsupported
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
+from common.model.signatures import shows_keywords
 from common.model.states import Action, JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions, read_action
@@ -42,12 +43,14 @@ class OntapJobs(HttpSource):
     provider: str = PROVIDER
 
     @without_frames
+    @shows_keywords(SourceOptions)
     def __init__(
         self, endpoint: str, *, auth: AuthLike | None = None, **options: Unpack[SourceOptions]
     ) -> None:
         app = user_agent(options.get("user_agent"))
         super().__init__(partial(OntapDriver, app=app), endpoint, auth=auth, options=options)
 
+    @shows_keywords(Filters)
     def list(
         self,
         *,
@@ -77,6 +80,7 @@ class OntapJobs(HttpSource):
         )
         return self._list(query)
 
+    @shows_keywords(Filters)
     async def count(self, **filters: Unpack[Filters]) -> int:
         """Return how many jobs match, without reading them. Takes the filters of `list`."""
         pairs = filter_query(filters)
@@ -112,6 +116,7 @@ class OntapJobs(HttpSource):
         if ref.scope:
             raise Unsupported(f"{ref}: only the cluster's own jobs can be acted on, others are read alone")
 
+    @shows_keywords(Filters)
     async def cancel_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
         """Cancel all jobs that match every filter, by one request, and return what the server said.
 
@@ -124,10 +129,12 @@ class OntapJobs(HttpSource):
         """
         return await self._act_on_all(Action.CANCEL, filters, every)
 
+    @shows_keywords(Filters)
     async def pause_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
         """Pause all jobs that match every filter, as `cancel_all` cancels them."""
         return await self._act_on_all(Action.PAUSE, filters, every)
 
+    @shows_keywords(Filters)
     async def resume_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
         """Resume all jobs that match every filter, as `cancel_all` cancels them."""
         return await self._act_on_all(Action.RESUME, filters, every)

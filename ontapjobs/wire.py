@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import attrs
 
 from common.model.errors import DecodeError
-from common.model.job import ErrorDetail, Job
+from common.model.job import ErrorDetail, Job, typed_record
 from common.model.refs import RESULTS, JobRef, Scope
 from common.model.states import JobState, read_state
 from common.response.decoding import (
@@ -121,6 +121,15 @@ def parse_jobs(
     if page.failures:
         raise as_one(page.failures)
     return page.jobs
+
+
+def record(job: Job) -> JobRecord:
+    """Return everything that ONTAP sent of a job, typed.
+
+    Raise `WrongSource` for a job of another system, and `UsageError` for one without a record: after a
+    conversion to plain data and back, or where a probe, or the status of its write, said the state.
+    """
+    return typed_record(job, JobRecord, PROVIDER)
 
 
 @attrs.frozen

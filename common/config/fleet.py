@@ -10,7 +10,9 @@ from common.config.targets import SystemAddress, read_address
 from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
+from common.model.signatures import shows_keywords
 from common.model.tracebacks import without_frames
+from common.options import SourceOptions
 from common.sources.base import BaseSource
 from common.sources.fleet import BaseFleet
 from common.sources.routing import Router
@@ -33,6 +35,7 @@ class Fleet(BaseFleet):
 
     @classmethod
     @without_frames
+    @shows_keywords(SourceOptions, and_others=True)
     def connect(
         cls,
         refs_or_targets: Iterable[str | JobRef | Job],

@@ -26,7 +26,9 @@ from common.hosts.comparison import SettingsKey, settings_key
 from common.model.async_only import AsyncContext
 from common.model.errors import UsageError
 from common.model.refs import JobRef
+from common.model.signatures import shows_keywords
 from common.model.tracebacks import without_frames
+from common.options import SourceOptions
 from common.sources.base import BaseSource
 from common.telemetry.events import logger
 
@@ -42,6 +44,7 @@ LINGER = 5.0
 
 
 @without_frames
+@shows_keywords(SourceOptions, and_others=True)
 def shared_source(
     target: str | JobRef | None = None,
     *,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
+from common.model.errors import UsageError, WrongSource
 from common.model.lazy import LazyFields, unchecked
 from common.model.nesting import too_deep
 from common.model.refs import JobRef
@@ -229,3 +230,17 @@ UNREAD_RESULTS = "what became of the records of its write could not be read"
 def with_warning(job: Job, warning: str) -> Job:
     """Return the same observation with one more warning."""
     return attrs.evolve(job, warnings=unique((*job.warnings, warning)), observed_at=job.observed_at)
+
+
+def typed_record(job: Job, kind: type[_T], provider: str) -> _T:
+    """Return a job's record. Raise `WrongSource` or `UsageError` where it is no ``kind``."""
+    record = job.record
+    if isinstance(record, kind):
+        return record
+    if job.ref.provider != provider:
+        raise WrongSource(f"{job.ref} is no job of {provider}: its record is another", ref=job.ref, job=job)
+    raise UsageError(
+        f"{job.ref} has no record: it was stored, or no reply of the server says its state; get() reads it",
+        ref=job.ref,
+        job=job,
+    )

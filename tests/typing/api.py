@@ -213,6 +213,10 @@ async def waiting(ontap: OntapJobs, job: JobLike, when: datetime) -> None:
 
 async def many(source: Fleet, refs: list[JobRef], when: datetime) -> None:
     assert_type(await wait_all(source, refs, deadline=when, on_update=update), list[Job])
+    assert_type(await wait_all(source, refs, check=True), list[Job])
+    assert_type(await wait_all(source, refs, check=False), list[Job | JobsError])
+    first = await wait_all(source, refs, return_when="first", check=False)
+    assert_type(first, list[Job | JobsError | None])
     await wait_all(source, refs, on_update=async_update)  # type: ignore[arg-type]
     async with as_completed(source, refs, deadline=when, on_update=update, on_cancel=lambda: True) as done:
         assert_type([outcome async for outcome in done], list[Job | JobsError])
@@ -337,6 +341,16 @@ def reading(job: Job) -> None:
     assert_type(JobRef.parse(str(job.ref)), JobRef)
     job.state = JobState.FAILED  # type: ignore[misc]
     job.links["self"] = ""  # type: ignore[index]
+
+
+def records(job: Job) -> None:
+    assert_type(ontapjobs.record(job), ontapjobs.JobRecord)
+    assert_type(ontapjobs.record(job).svm, ontapjobs.Named | None)
+    assert_type(bluexp_jobs.record(job), bluexp_jobs.JobRecord)
+    assert_type(bluexp_jobs.record(job).volumes, tuple[bluexp_jobs.Volume, ...])
+    assert_type(cfjobs.record(job), cfjobs.JobRecord)
+    assert_type(cfjobs.record(job).errors, tuple[cfjobs.JobError, ...])
+    ontapjobs.record(job.ref)  # type: ignore[arg-type]
 
 
 def decoding(data: bytes) -> None:

@@ -45,6 +45,20 @@ async def wait_all(
     *,
     timeout: float | None = None,
     deadline: datetime | None = None,
+    check: Literal[False],
+    return_when: Literal["all"] = "all",
+    on_update: OnUpdate | None = None,
+    on_cancel: OnCancel = "leave",
+    resolve_gone: Probe | None = None,
+    policy: PollPolicy | None = None,
+) -> list[Outcome]: ...
+@overload
+async def wait_all(
+    source: Member,
+    jobs: Iterable[JobLike],
+    *,
+    timeout: float | None = None,
+    deadline: datetime | None = None,
     check: bool,
     return_when: Literal["all"] = "all",
     on_update: OnUpdate | None = None,
