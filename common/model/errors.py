@@ -177,10 +177,7 @@ class ApiError(SourceError):
 
 
 class AuthenticationError(ApiError):
-    """The credentials were refused, also after one refresh where they can be refreshed.
-
-    ``status`` is 401, or what the token endpoint answered to a sign-in: 400 as a rule (RFC 6749), or 403.
-    """
+    """The credentials were refused, also after one refresh: 401, or a sign-in's 400 (RFC 6749) or 403."""
 
 
 class PermissionDenied(ApiError):

@@ -25,7 +25,7 @@ async def wait(source: Member, job: JobLike) -> None:
 
 
 async def wait_with_updates(source: Member, job: JobLike) -> None:
-    await source.wait(job, timeout=DEADLINE, on_update=str)
+    await source.wait(job, timeout=DEADLINE, on_update=lambda job: None)
 
 
 async def watch(source: Member, job: JobLike) -> None:

@@ -12,7 +12,7 @@ from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
 from common import Fleet, SourceOptions, connect, shared_source
 from ontapjobs import OntapJobs
-from ontapjobs.query import FILTERS, Filters
+from ontapjobs.lists.query import FILTERS, Filters
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
