@@ -16,8 +16,9 @@ from common.auth.credentials import HeaderAuth
 from common.concurrency import finish
 from common.http.backend import HttpBackend, HttpFailure, HttpRequest, HttpResult
 from common.http.backends import Backends
-from common.http.log import logged
+from common.http.log import Send, logged
 from common.http.no_response import plain_http_refused, transport_error
+from common.http.observed import observed, trace_headers
 from common.http.user_agent import user_agent
 from common.model.endpoints import origin, split_endpoint
 from common.model.errors import SourceError, TransportError, UsageError
@@ -27,6 +28,7 @@ from common.response.body import ACCEPT_ENCODING
 from common.response.http_response import HttpResponse, redirect_origin
 from common.response.redaction import proxy_secrets, secrets_in
 from common.response.redactor import Redactor
+from common.telemetry.requests import RequestObserver, request_observers
 
 if TYPE_CHECKING:
     from common.auth.token_auth import TokenSigner
@@ -98,6 +100,8 @@ class ApiClient:
         self._set_up = False  # once there was a good reply, trouble is the network's and passes
         self._proxy_secrets = proxy_secrets(options.proxy if options.trust_env else options.proxy or "")
         self._redactor = Redactor(())
+        self.request_observers: tuple[RequestObserver, ...] = request_observers(options.observer)
+        """Who is told of each request."""
 
     async def send(
         self,
@@ -124,6 +128,8 @@ class ApiClient:
         seconds = self._options.request_timeout if timeout is None else timeout
         sent = False  # whether the server may have the request
         all_headers = {**self._headers, **(headers or {})}
+        if self.request_observers:
+            all_headers = {**trace_headers(self.request_observers), **all_headers}
         if json is not None:
             content = jsonlib.dumps(json).encode()
             all_headers["Content-Type"] = "application/json"
@@ -189,7 +195,7 @@ class ApiClient:
         backend, without_query = self._backend_for(url), url.partition("?")[0]
         seconds = self._options.request_timeout
         with anyio.move_on_after(seconds):
-            result = await logged(backend, self.redact)(
+            result = await self._sender(backend)(
                 HttpRequest(method, url, all_headers, content, unauthenticated=True)
             )
             # The discovery of a token endpoint (a GET) says nothing of that endpoint.
@@ -233,8 +239,12 @@ class ApiClient:
             self._redactor = Redactor(secrets)
         return self._redactor.redact(text, limit)
 
-    async def _send_retrying_dropped(self, backend: HttpBackend, request: HttpRequest) -> HttpResponse:
+    def _sender(self, backend: HttpBackend) -> Send:
         send = logged(backend, self.redact)
+        return observed(send, self.request_observers) if self.request_observers else send
+
+    async def _send_retrying_dropped(self, backend: HttpBackend, request: HttpRequest) -> HttpResponse:
+        send = self._sender(backend)
         result = await send(request)
         if (
             isinstance(result, HttpFailure)

@@ -16,6 +16,7 @@ from common.polling.pollable import BatchReading, BatchRefused, Pollable, Readin
 from common.polling.throttle import Throttle
 from common.polling.waiters import PolledJob, PollRequest, Waiter
 from common.telemetry.events import Event, EventKind
+from common.telemetry.outage import OutageLog
 from common.telemetry.reporter import Reporter
 
 BATCH_AGAIN = 60.0
@@ -43,6 +44,7 @@ class PollExecutor:
         self._now = now
         self._wake = wake
         self._random = Random()
+        self.outage = OutageLog(reporter.log)
         self._observed = False
         self.batch_after: float = -math.inf
         """No batch request is sent before this time."""
@@ -183,6 +185,8 @@ class PollExecutor:
             except UnexpectedState as error:
                 waiter.fail(error)
                 news = False
+            if self.outage.kinds:
+                self.outage.answered(waiter, Event(EventKind.SEEN, waiter.ref, job), now=self._now())
             if observed:
                 was_told = before is not None and before.state is job.state and polled.unread is None
                 self._tell_observation(waiter, job, news=news, new_state=not was_told)
@@ -207,7 +211,7 @@ class PollExecutor:
                     waiter.not_found = True
                     waiter.fail(outcome)
                 elif waiter.missing:
-                    self._tell_missing(waiter, error, was_missing=was_missing)
+                    self._tell_missing(request, waiter, error, was_missing=was_missing)
                 self._wake_if_done(waiter)
             _ask_alone_at_last(job)
 
@@ -217,7 +221,7 @@ class PollExecutor:
         waiters = [each for each in job.waiters if not each.notified and each.sequence <= request.sequence]
         if waiters and all(waiter.absent(error, sent_at=request.sent_at) for waiter in waiters):
             for waiter in waiters:
-                self._tell_trouble(waiter, error, self._now())
+                self._tell_trouble(request, waiter, error, self._now())
             _ask_alone_at_last(job)
         else:
             job.single_until = math.inf  # only a single GET is the API's own word for "no such job"
@@ -235,7 +239,7 @@ class PollExecutor:
                 elif waiter.ended:
                     waiter.finish()
                 else:
-                    self._tell_trouble(waiter, error, now)
+                    self._tell_trouble(request, waiter, error, now)
                 self._wake_if_done(waiter)
 
     def _on_failure(self, request: PollRequest, error: SourceError) -> None:
@@ -255,13 +259,15 @@ class PollExecutor:
             level = logging.INFO if new_state else logging.DEBUG
             self._reporter.tell(Event(EventKind.CHANGED, ref, job, wait=number), level)
 
-    def _tell_missing(self, waiter: Waiter, error: JobNotFound, *, was_missing: bool) -> None:
+    def _tell_missing(
+        self, request: PollRequest, waiter: Waiter, error: JobNotFound, *, was_missing: bool
+    ) -> None:
         if not was_missing:
             event = Event(EventKind.GONE, waiter.ref, waiter.last, error, wait=waiter.number)
             self._reporter.tell(event)
-        self._tell_trouble(waiter, error, self._now())
+        self._tell_trouble(request, waiter, error, self._now())
 
-    def _tell_trouble(self, waiter: Waiter, error: JobsError, now: float) -> None:
+    def _tell_trouble(self, request: PollRequest, waiter: Waiter, error: JobsError, now: float) -> None:
         next_at = max(waiter.due, self._throttle.retry_after_until)
         event = Event(
             EventKind.TROUBLE,
@@ -273,7 +279,8 @@ class PollExecutor:
             failing_for=waiter.failing_for(now),
             next_in=None if waiter.single_read or next_at >= waiter.deadline else max(0.0, next_at - now),
         )
-        self._reporter.tell(event, logging.WARNING)
+        self._reporter.tell(event)
+        self.outage.failed(waiter, event, jobs=request.polled, now=now)
 
     def _wake_if_done(self, waiter: Waiter) -> None:
         if waiter.single_read and not waiter.notified:

@@ -163,10 +163,10 @@ class Poller:
     def remove(self, waiter: Waiter) -> None:
         """End a wait, or a step of it, also in a cancelled task: its roles go to others."""
         self._parked.pop(waiter, None)
-        if waiter.single_read:
-            self._single_reads.pop(waiter, None)
+        self._single_reads.pop(waiter, None)
         waiter.active = False
         self._active -= 1
+        self.executor.outage.failing.discard(waiter)
         job = self._jobs[_key(waiter.ref)]
         if isinstance(job.waiters, list):
             job.waiters.remove(waiter)

@@ -42,6 +42,8 @@ from common.sources.large_responses import decode
 from common.sources.probes import Finding, ResourceProbe, find_absent, find_present
 from common.sources.reader import HttpReader
 from common.sources.ref_resolver import RefResolver
+from common.telemetry.events import Observer
+from common.telemetry.requests import request_observers
 
 MAX_PATH_SHOWN = 200
 """At most so many characters of a write's path are in the error about it; its query is not."""
@@ -99,6 +101,10 @@ class HttpSource(BaseSource):
             retention=driver.retention,
             observer=checked.observer,
         )
+
+    def _add_observer(self, observer: Observer) -> None:
+        super()._add_observer(observer)
+        self._client.request_observers = request_observers(self._reporter.observer)
 
     @without_frames
     def adopt(

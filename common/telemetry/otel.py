@@ -2,7 +2,8 @@
 
 A wait's span is a child of the span that is current where the wait begins. It is made and ended by hand and
 never becomes the current one: the requests for a job belong to all of its waits, and run in the task of any.
-Of two waits for one job, the span of the later one has a link to that of the earlier.
+Of two waits for one job, the span of the later one has a link to that of the earlier. A request has no span:
+it sends the trace context that is current in the task that it runs in, which is that of one of its waits.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import TERMINAL, JobState
 from common.telemetry.events import Event, EventKind
+from common.telemetry.requests import RequestEvent
 
 SCOPE = "jobsource"
 """The name of the tracer and the meter."""
@@ -25,6 +27,10 @@ DURATIONS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
 """The bounds of the buckets of ``jobsource.wait.duration``, in seconds."""
 LAGS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0)
 """Those of ``jobsource.wait.lag``."""
+REQUESTS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Those of ``http.client.request.duration``, as OpenTelemetry's semantic conventions for HTTP have them."""
+TRACE_CONTEXT = ("traceparent", "tracestate")
+"""The headers of W3C's Trace Context. No other is sent, whatever propagators are set: baggage is private."""
 
 
 class OpenTelemetryObserver:
@@ -37,8 +43,12 @@ class OpenTelemetryObserver:
     ``jobsource.gone``. Its status is an error where the wait ended with one, or the job did not succeed.
     The metrics: ``jobsource.wait.active`` (waits that are going on), ``jobsource.wait.duration`` (seconds, by
     outcome), ``jobsource.wait.lag`` (seconds from the end of a job until a wait observed it),
-    ``jobsource.wait.polls`` (replies, counted for each wait that one tells something) and
-    ``jobsource.throttled`` (replies that asked for fewer requests).
+    ``jobsource.wait.polls`` (replies, counted for each wait that one tells something),
+    ``jobsource.throttled`` (replies that asked for fewer requests) and ``http.client.request.duration``
+    (seconds of each request, sign-ins included, by method, server and status).
+
+    Requests of the source, but not sign-ins, send the current trace context to the server (``traceparent``,
+    ``tracestate``), as OpenTelemetry's propagators are set up: with ``OTEL_PROPAGATORS=none`` they send none.
 
     Raise `UsageError` where OpenTelemetry's API is not installed: ``pip install "jobsource[otel]"``.
     """
@@ -68,6 +78,13 @@ class OpenTelemetryObserver:
         self._throttled = meter.create_counter(
             "jobsource.throttled", "{reply}", "Replies that asked for fewer requests"
         )
+        self._requests = meter.create_histogram(
+            "http.client.request.duration",
+            "s",
+            "Duration of HTTP client requests.",
+            explicit_bucket_boundaries_advisory=REQUESTS,
+        )
+        self._inject = _api("propagate").inject
         self._spans: dict[int, Any] = {}
         self._latest: dict[JobRef, Any] = {}
 
@@ -88,6 +105,23 @@ class OpenTelemetryObserver:
                 self._throttled.add(1, where)
             case EventKind.ENDED | EventKind.ABANDONED:
                 self._end(event, where)
+
+    def trace_headers(self) -> Mapping[str, str]:
+        """Return the current trace context as headers; none where no span is current."""
+        carrier: dict[str, str] = {}
+        self._inject(carrier)
+        return {name: carrier[name] for name in TRACE_CONTEXT if name in carrier}
+
+    def request_ended(self, event: RequestEvent) -> None:
+        """Take what became of a request."""
+        attributes = {**_server(event.origin), "http.request.method": event.method}
+        if event.status is not None:
+            attributes["http.response.status_code"] = event.status
+        if event.error is not None:
+            attributes["error.type"] = event.error
+        elif event.status is not None and event.status >= 400:
+            attributes["error.type"] = str(event.status)
+        self._requests.record(event.seconds, attributes)
 
     def _begin(self, event: Event, where: Mapping[str, Any]) -> None:
         ref = event.ref
@@ -142,6 +176,14 @@ def _where(provider: str, endpoint: str) -> Mapping[str, Any]:
     parts = urlsplit(endpoint)
     where: dict[str, Any] = {"jobsource.provider": provider, "server.address": parts.hostname or endpoint}
     return where if parts.port is None else {**where, "server.port": parts.port}
+
+
+@lru_cache(maxsize=1024)
+def _server(origin: str) -> Mapping[str, Any]:
+    """Return the server of a request, under the names of the semantic conventions for HTTP."""
+    parts = urlsplit(origin)
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    return {"url.scheme": parts.scheme, "server.address": parts.hostname or origin, "server.port": port}
 
 
 def _job(job: Job | None) -> dict[str, Any]:

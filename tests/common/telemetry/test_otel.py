@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
 from common import Event, EventKind, Fleet, Job, JobRef, JobSet, JobState, PollPolicy, UsageError
@@ -21,53 +16,11 @@ from common.sources.base import add_observer
 from common.telemetry.otel import OpenTelemetryObserver
 from tests.common.lab import Lab
 from tests.common.scripted import JOB, Script, about, done, error, failed, gone, running, source, unavailable
+from tests.common.telemetry.exported import Telemetry
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 WHERE = {"jobsource.provider": "cf", "server.address": "api.example.org"}
-
-
-class Telemetry:
-    """An observer, and what it has exported."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.tracers = TracerProvider(shutdown_on_exit=False)
-        self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self._reader = InMemoryMetricReader()
-        self._meters = MeterProvider([self._reader], shutdown_on_exit=False)
-        self.observer = OpenTelemetryObserver(self.tracers, self._meters)
-
-    @property
-    def spans(self) -> list[ReadableSpan]:
-        """The spans that have ended."""
-        return list(self.exporter.get_finished_spans())
-
-    def points(self, name: str) -> dict[tuple[Any, ...], float]:
-        """The values of a metric by its attributes beside the system's: a sum, or the sum of a histogram."""
-        found: dict[tuple[Any, ...], float] = {}
-        data = self._reader.get_metrics_data()
-        for resource in data.resource_metrics if data is not None else ():
-            for metric in (each for scope in resource.scope_metrics for each in scope.metrics):
-                for point in metric.data.data_points if metric.name == name else ():
-                    assert isinstance(point, HistogramDataPoint | NumberDataPoint)
-                    attributes = dict(point.attributes or {})
-                    assert attributes.pop("jobsource.provider")
-                    assert attributes.pop("server.address")
-                    value = point.sum if isinstance(point, HistogramDataPoint) else point.value
-                    found[tuple(attributes.values())] = value
-        return found
-
-    def close(self) -> None:
-        self.tracers.shutdown()
-        self._meters.shutdown()
-
-
-@pytest.fixture
-def telemetry() -> Iterator[Telemetry]:
-    made = Telemetry()
-    yield made
-    made.close()
 
 
 def told(span: ReadableSpan) -> list[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,44 @@
+"""What an observer may be told of HTTP requests, beside the events of waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from common.telemetry.events import Observer, Several
+
+
+@attrs.frozen
+class RequestEvent:
+    """One HTTP request that has ended. It contains no secret, for it has neither path nor headers."""
+
+    method: str
+    origin: str
+    """Where it was sent, such as ``https://cluster1:8443``: for a sign-in it may be another server."""
+    seconds: float
+    """How long it took."""
+    status: int | None = None
+    """None where no complete response came."""
+    error: str | None = None
+    """Then, the name of the exception's class."""
+
+
+@runtime_checkable
+class RequestObserver(Protocol):
+    """An observer that is told of each request too, since it has these methods."""
+
+    def trace_headers(self) -> Mapping[str, str]:
+        """Return what a request of the source sends beside its own headers. A sign-in never sends it."""
+        ...
+
+    def request_ended(self, event: RequestEvent) -> None:
+        """Take what became of a request, of a sign-in too."""
+        ...
+
+
+def request_observers(observer: Observer | None) -> tuple[RequestObserver, ...]:
+    """Return those of a source's observers that are told of requests."""
+    each = observer.observers if isinstance(observer, Several) else (observer,)
+    return tuple(one for one in each if isinstance(one, RequestObserver))
