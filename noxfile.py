@@ -32,6 +32,8 @@ FUZZED = (
 """Where the property tests are that read what others wrote."""
 STRESS = ("tests/common/polling/test_poller_stress.py", "tests/common/sources/test_fleet_stress.py")
 """Tests of random courses of events."""
+ORCHESTRATORS = {"airflow", "dagster", "temporal"}
+"""Names of modules that need what is not in the environment of the other sessions."""
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
 """A process for each core, and whichever is idle takes work from the others."""
 WAITING = ("-n", "4", "--dist", "worksteal")
@@ -113,8 +115,8 @@ def types(session: nox.Session) -> None:
         report = json.loads(printed[printed.index("{\n") :])  # a hint of pyright's own may come first
         symbols = report["typeCompleteness"]["symbols"]
         unknown = [symbol["name"] for symbol in symbols if symbol["isExported"] and not symbol["isTypeKnown"]]
-        # Nothing is known here of what is Airflow's and Temporal's: mypy checks it in their sessions.
-        unknown = [name for name in unknown if ".airflow." not in name and ".temporal." not in name]
+        # Nothing is known here of what is an orchestrator's: mypy checks it in that one's session.
+        unknown = [name for name in unknown if not ORCHESTRATORS.intersection(name.split("."))]
         if unknown or not symbols:
             session.error(f"public types of {package} are not complete: {', '.join(unknown) or 'none found'}")
 
@@ -208,6 +210,17 @@ def temporal(session: nox.Session) -> None:
     env = {"MYPYPATH": "docs/examples/temporal"}  # programs, which import each other from beside them
     session.run("mypy", "--python-version", "3.12", *modules, env=env)
     session.run("pytest", *WAITING, "tests/integrations/temporal", *session.posargs)
+
+
+@nox.session(python="3.12")
+def dagster(session: nox.Session) -> None:
+    """Check the types of what needs Dagster, and run it, by Dagster's own daemon too, for two minutes."""
+    session.install("-e", ".[dagster,fast,simulator]", *group("types"))
+    folders = ("common/integrations/dagster", "tests/integrations/dagster", "docs/examples/dagster")
+    modules = [f"{name}/dagster.py" for name in PROVIDERS]
+    modules += [str(path) for folder in folders for path in Path(folder).rglob("*.py")]
+    session.run("mypy", "--python-version", "3.12", *modules)
+    session.run("pytest", "tests/integrations/dagster", *session.posargs)
 
 
 @nox.session

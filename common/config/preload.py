@@ -36,7 +36,18 @@ LATER = (
 )
 """What functions here import, and those of the libraries that are needed; some of it may not be installed."""
 APART = frozenset(
-    {"__main__", "airflow", "cli", "demo", "entry_points", "integrations", "simulator", "temporal", "testing"}
+    {
+        "__main__",
+        "airflow",
+        "cli",
+        "dagster",
+        "demo",
+        "entry_points",
+        "integrations",
+        "simulator",
+        "temporal",
+        "testing",
+    }
 )
 """The rooms that no source needs, and those of an orchestrator, which the host has imported if it has one."""
 

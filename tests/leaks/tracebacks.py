@@ -114,7 +114,11 @@ def texts(value: object, depth: int = MAX_DEPTH) -> Iterator[str]:
     elif isinstance(value, Mapping | Sequence | Set) and not isinstance(value, range):
         if depth:
             items = chain.from_iterable(value.items()) if isinstance(value, Mapping) else value
-            for item in islice(items, MAX_ITEMS):
+            try:
+                shown: list[object] = list(islice(items, MAX_ITEMS))
+            except Exception:  # a record that refuses: it is a tuple only by descent
+                shown = [_safely(repr, value)]
+            for item in shown:
                 yield from texts(item, depth - 1)
     elif type(value).__repr__ is not object.__repr__ and not isinstance(value, _MUTE):
         yield _safely(repr, value)

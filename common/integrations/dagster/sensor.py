@@ -1,0 +1,161 @@
+"""The sensor: it follows the jobs that an asset has started, without a process that waits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from common.hosts.portal import portal
+from common.integrations.dagster.cursor import Cursor
+from common.integrations.dagster.failures import JOBS, job_metadata
+from common.integrations.dagster.resource import JobsResource
+from common.integrations.outcomes import worth_retrying
+from common.model.errors import JobNotFound, JobsError, UsageError
+from common.model.job import Job
+from common.model.refs import JobRef
+from common.model.states import JobState
+from common.sources.batch_look import Outcome
+from common.sources.sets.get_all import get_all
+from common.sources.sets.wait_all import wait_all
+
+LOOK_BACK = timedelta(days=1)
+"""How far the first tick looks back: of older jobs most systems know no more."""
+CONFIRM = 20.0
+"""Seconds for a job that is not found: it may be too young to be, and a mistaken server corrects itself."""
+PAGE = 1000
+"""Events that are read at a time."""
+
+RunConfigOf = Callable[[Sequence[Outcome]], dg.RunConfig | Mapping[str, Any]]
+
+
+def job_sensor(
+    name: str,
+    *,
+    resource: str,
+    started: dg.AssetKey | str | Sequence[str],
+    ended: dg.AssetKey | str | Sequence[str] | None = None,
+    job: Any = None,
+    run_config: RunConfigOf | None = None,
+    minimum_interval_seconds: int = 30,
+    default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+) -> dg.SensorDefinition:
+    """Return a sensor that tells how the jobs ended which materializations of an asset name.
+
+    ``started`` is the asset: ``jobs`` in the metadata of its materializations is a ref, or a list of them.
+    ``resource`` is the key of the `JobsResource` that knows their system. Each tick looks at all open jobs,
+    for ONTAP with one list request for some 150 of them.
+
+    ``ended`` is the asset that gets an event for each job that ended: a materialization for one that
+    succeeded, else an observation, of the same partition and with `job_metadata`. ``job`` is run once a tick
+    in which jobs ended, with the config that ``run_config`` makes of their outcomes. An event or a run may
+    be told twice where a tick was cut off.
+
+    ``minimum_interval_seconds`` must be less than the seconds for which the system keeps a job that has ended
+    (ONTAP: 300). Raise `UsageError` where there is nothing to tell it to.
+    """
+    if ended is None and job is None:
+        raise UsageError("job_sensor() needs ended= or job=, to which it tells how jobs ended")
+    if (job is None) != (run_config is None):
+        raise UsageError("job= and run_config= of job_sensor() belong together")
+    followed = dg.AssetKey.from_coercible(started)
+    told = None if ended is None else dg.AssetKey.from_coercible(ended)
+
+    def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        cursor = Cursor.parse(context.cursor)
+        _read_started(context.instance, followed, cursor)
+        with portal() as loop:
+            outcomes = loop.call(_look, getattr(context.resources, resource), cursor)
+        over: dict[str, Outcome] = {}
+        events: list[dg.AssetMaterialization | dg.AssetObservation] = []
+        for ref, outcome in outcomes.items():
+            _, partition = cursor.jobs[ref]
+            if cursor.take(ref, outcome):
+                over[ref] = outcome
+                if told is not None:
+                    events.append(_event(told, ref, outcome, partition))
+        requests = []
+        if over and run_config is not None:
+            key = hashlib.sha256("\n".join(sorted(over)).encode()).hexdigest()
+            requests.append(dg.RunRequest(run_key=key, run_config=run_config(list(over.values()))))
+        return dg.SensorResult(
+            run_requests=requests or None,
+            asset_events=events,
+            cursor=cursor.dump(),
+            skip_reason=None if requests else _summary(over, outcomes),
+        )
+
+    return dg.SensorDefinition(
+        name=name,
+        evaluation_fn=tick,
+        job=job,
+        minimum_interval_seconds=minimum_interval_seconds,
+        default_status=default_status,
+        description=f"How the jobs ended that {followed.to_user_string()} started.",
+        required_resource_keys={resource},
+    )
+
+
+def _read_started(instance: dg.DagsterInstance, asset: dg.AssetKey, cursor: Cursor) -> None:
+    """Add the jobs that were started since the last tick."""
+    since = None if cursor.read else (datetime.now(UTC) - LOOK_BACK).timestamp()
+    wanted = dg.AssetRecordsFilter(asset, after_timestamp=since)
+    more = True
+    while more:
+        found = instance.fetch_materializations(wanted, PAGE, cursor.read, ascending=True)
+        for record in found.records:
+            materialization = record.asset_materialization
+            jobs: Any = materialization.metadata.get(JOBS) if materialization is not None else None
+            for ref in _listed(jobs.value if jobs is not None else ()):
+                cursor.add(ref, record.partition_key)
+        cursor.read = found.cursor or cursor.read
+        more = found.has_more
+
+
+def _listed(jobs: str | Iterable[str]) -> list[str]:
+    return [jobs] if isinstance(jobs, str) else list(map(str, jobs))
+
+
+async def _look(resource: JobsResource, cursor: Cursor) -> dict[str, Outcome]:
+    """Return what came of each open job."""
+    outcomes: dict[str, Outcome] = {}
+    jobs: dict[str, Job | JobRef] = {}
+    async with resource.shared() as source:
+        for text, (state, _) in cursor.jobs.items():
+            try:
+                ref = source.ref(text)
+            except JobsError as error:  # a job of another system
+                outcomes[text] = error
+            else:
+                jobs[text] = ref if state is None else Job(ref, JobState[state], observed_at=cursor.looked_at)
+        outcomes.update(zip(jobs, await get_all(source, jobs.values()), strict=True))
+        absent = [text for text, outcome in outcomes.items() if isinstance(outcome, JobNotFound)]
+        if absent:
+            waits = wait_all(source, [jobs[text] for text in absent], timeout=CONFIRM, check=False)
+            outcomes.update(zip(absent, await waits, strict=True))
+    cursor.looked_at = datetime.now(UTC)
+    return outcomes
+
+
+def _event(
+    asset: dg.AssetKey, ref: str, outcome: Outcome, partition: str | None
+) -> dg.AssetMaterialization | dg.AssetObservation:
+    succeeded = isinstance(outcome, Job) and outcome.succeeded
+    return (dg.AssetMaterialization if succeeded else dg.AssetObservation)(
+        asset,
+        description=str(outcome),
+        metadata={**job_metadata(outcome), JOBS: dg.MetadataValue.json([ref])},
+        partition=partition,
+    )
+
+
+def _summary(over: Mapping[str, Outcome], outcomes: Mapping[str, Outcome]) -> str:
+    """Return one sentence about a tick. Raise the error where no job can ever be read so."""
+    unread = [each for ref, each in outcomes.items() if isinstance(each, JobsError) and ref not in over]
+    if unread and len(unread) == len(outcomes) and not any(map(worth_retrying, unread)):
+        raise unread[0]
+    text = f"{len(over)} jobs ended, {len(outcomes) - len(over)} are open"
+    return f"{text}; {len(unread)} of them could not be read: {unread[0]}" if unread else text
