@@ -17,8 +17,10 @@ from attrs import frozen
 from ontapjobs.dagster import OntapResource
 from ontapjobs.simulator import OntapSimulator
 
-PATIENCE = 180.0
+PATIENCE = 300.0
 """Seconds after which something that must come has not come."""
+TIMEOUTS = dict.fromkeys(("DAGSTER_GRPC_TIMEOUT_SECONDS", "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS"), "300")
+"""The daemon gives up on a machine that is busy otherwise after 60 seconds."""
 
 
 @frozen
@@ -68,7 +70,7 @@ def daemon_of(definitions: Path, home: Path) -> Iterator[dg.DagsterInstance]:
     """Run the daemon; the value is the instance that it works for."""
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-f", str(definitions)]
-    environment = {**os.environ, "DAGSTER_HOME": str(home), "HOME": str(home)}
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "HOME": str(home), **TIMEOUTS}
     with (
         dg.DagsterInstance.from_config(str(home)) as instance,
         (home / "daemon.log").open("wb") as log,

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from common.simulator import NewJob
-from tests.integrations.dagster.deployment import Cluster, daemon_of, until
+from tests.integrations.dagster.deployment import PATIENCE, TIMEOUTS, Cluster, daemon_of, until
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "dagster"
 pytestmark = pytest.mark.slow
@@ -29,8 +29,10 @@ def materialize(example: Path, assets: str, home: Path) -> None:
         "-f",
         str(example),
     ]
-    environment = {**os.environ, "DAGSTER_HOME": str(home), "HOME": str(home)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "HOME": str(home), **TIMEOUTS}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr
 
 
