@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
+
+import anyio
 
 from common.http.backend import HttpFailure, HttpRequest, HttpResult
 from common.http.log import Send, logger
@@ -31,7 +32,7 @@ def trace_headers(observers: Sequence[RequestObserver]) -> dict[str, str]:
 async def _send_observed(
     send: Send, observers: Sequence[RequestObserver], request: HttpRequest
 ) -> HttpResult | HttpFailure:
-    began, status, error = time.perf_counter(), None, None
+    began, status, error = anyio.current_time(), None, None
     try:
         result = await send(request)
         if isinstance(result, HttpResult):
@@ -42,7 +43,7 @@ async def _send_observed(
         error = type(raised).__name__
         raise
     finally:
-        seconds = time.perf_counter() - began
+        seconds = anyio.current_time() - began
         url = urlsplit(request.url)
         origin = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         event = RequestEvent(request.method, origin, seconds, status, error)

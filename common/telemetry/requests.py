@@ -40,5 +40,5 @@ class RequestObserver(Protocol):
 
 def request_observers(observer: Observer | None) -> tuple[RequestObserver, ...]:
     """Return those of a source's observers that are told of requests."""
-    each = observer.observers if isinstance(observer, Several) else (observer,)
+    each: tuple[object, ...] = observer.observers if isinstance(observer, Several) else (observer,)
     return tuple(one for one in each if isinstance(one, RequestObserver))
