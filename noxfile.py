@@ -32,7 +32,7 @@ FUZZED = (
 """Where the property tests are that read what others wrote."""
 STRESS = ("tests/common/polling/test_poller_stress.py", "tests/common/sources/test_fleet_stress.py")
 """Tests of random courses of events."""
-ORCHESTRATORS = {"airflow", "dagster", "temporal"}
+ORCHESTRATORS = {"airflow", "dagster", "prefect", "temporal"}
 """Names of modules that need what is not in the environment of the other sessions."""
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
 """A process for each core, and whichever is idle takes work from the others."""
@@ -178,18 +178,19 @@ def clients(session: nox.Session) -> None:
     session.run("pytest", "tests/clients", *session.posargs)
 
 
+def check_types(session: nox.Session, name: str, **env: str) -> None:
+    """Check the types of what needs an orchestrator, with the Python and where the orchestrator is installed."""
+    modules = [Path(package, f"{name}.py") for package in PROVIDERS]
+    for folder in ("common/integrations", "tests/integrations", "docs/examples"):
+        modules += Path(folder).glob(f"{name}*/**/*.py")
+    session.run("mypy", "--python-version", str(session.python), *map(str, modules), env=env)
+
+
 @nox.session(python="3.12")
 def airflow(session: nox.Session) -> None:
     """Check the types of what needs Airflow, and run each way through operators and triggers."""
     session.install("-e", ".[airflow,fast,simulator]", *group("airflow"))
-    modules = [f"{name}/airflow.py" for name in PROVIDERS]
-    for folder in (
-        "common/integrations/airflow",
-        "tests/integrations/airflow",
-        "tests/integrations/airflow_e2e",
-    ):
-        modules += map(str, Path(folder).rglob("*.py"))
-    session.run("mypy", "--python-version", "3.12", *modules)
+    check_types(session, "airflow")
     session.run("pytest", "tests/integrations/airflow", *session.posargs)
 
 
@@ -201,26 +202,27 @@ def airflow_e2e(session: nox.Session) -> None:
 
 
 @nox.session(python="3.12")
-def temporal(session: nox.Session) -> None:
-    """Check the types of what needs Temporal, and run it on Temporal's own server, for two minutes."""
-    session.install("-e", ".[temporal,fast,simulator]", *group("temporal"))
-    folders = ("common/integrations/temporal", "tests/integrations/temporal", "docs/examples/temporal")
-    modules = [f"{name}/temporal.py" for name in PROVIDERS]
-    modules += [str(path) for folder in folders for path in Path(folder).rglob("*.py")]
-    env = {"MYPYPATH": "docs/examples/temporal"}  # programs, which import each other from beside them
-    session.run("mypy", "--python-version", "3.12", *modules, env=env)
-    session.run("pytest", *WAITING, "tests/integrations/temporal", *session.posargs)
-
-
-@nox.session(python="3.12")
 def dagster(session: nox.Session) -> None:
     """Check the types of what needs Dagster, and run it, by Dagster's own daemon too, for two minutes."""
     session.install("-e", ".[dagster,fast,simulator]", *group("types"))
-    folders = ("common/integrations/dagster", "tests/integrations/dagster", "docs/examples/dagster")
-    modules = [f"{name}/dagster.py" for name in PROVIDERS]
-    modules += [str(path) for folder in folders for path in Path(folder).rglob("*.py")]
-    session.run("mypy", "--python-version", "3.12", *modules)
+    check_types(session, "dagster")
     session.run("pytest", "tests/integrations/dagster", *session.posargs)
+
+
+@nox.session(python="3.12")
+def prefect(session: nox.Session) -> None:
+    """Check the types of what needs Prefect, and run it on Prefect's own server, for some six minutes."""
+    session.install("-e", ".[prefect,fast,simulator]", *group("prefect"))
+    check_types(session, "prefect")
+    session.run("pytest", "-s", "tests/integrations/prefect", *session.posargs)
+
+
+@nox.session(python="3.12")
+def temporal(session: nox.Session) -> None:
+    """Check the types of what needs Temporal, and run it on Temporal's own server, for two minutes."""
+    session.install("-e", ".[temporal,fast,simulator]", *group("temporal"))
+    check_types(session, "temporal", MYPYPATH="docs/examples/temporal")  # programs that import each other
+    session.run("pytest", *WAITING, "tests/integrations/temporal", *session.posargs)
 
 
 @nox.session

@@ -44,6 +44,7 @@ APART = frozenset(
         "demo",
         "entry_points",
         "integrations",
+        "prefect",
         "simulator",
         "temporal",
         "testing",

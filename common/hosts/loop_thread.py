@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import sniffio
+from anyio.lowlevel import current_token
 
 from common.hosts.shared import close_shared
 from common.model.async_only import AsyncContext
@@ -43,7 +44,7 @@ class PortalFuture(Future[_T]):
         self._work: list[Callable[[], Any]] = [work]
         self._scope: anyio.CancelScope | None = None
         self._ended = False
-        self._locks: list[threading.Lock] = []
+        self._at_end: list[Callable[[], object]] = []
 
     def cancel(self) -> bool:
         """Ask for cancellation, and return at once whether the function was still running.
@@ -78,12 +79,27 @@ class PortalFuture(Future[_T]):
         # A lock of this call alone, which the function's end releases: an interrupt leaves nothing locked.
         waiter = threading.Lock()
         waiter.acquire()
-        self._locks.append(waiter)
+        self._at_end.append(waiter.release)
         seconds = -1 if timeout is None else min(max(timeout, 0), threading.TIMEOUT_MAX)
         ended = self._ended or waiter.acquire(timeout=seconds)
         with suppress(ValueError):
-            self._locks.remove(waiter)
+            self._at_end.remove(waiter.release)
         return ended
+
+    async def ended(self) -> None:
+        """Wait for the end of the function in a task of another event loop, which goes on meanwhile."""
+        event, loop = anyio.Event(), current_token().native_token
+        schedule = (
+            loop.run_sync_soon if sniffio.current_async_library() == "trio" else loop.call_soon_threadsafe
+        )
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has gone, and the task with it
+                schedule(event.set)
+
+        self._at_end.append(wake)
+        if not self._ended:
+            await event.wait()
 
     async def run(self) -> None:
         """Run the function in the loop."""
@@ -109,8 +125,8 @@ class PortalFuture(Future[_T]):
             self.set_running_or_notify_cancel()
         self._ended = True
         self._work.clear()
-        for lock in self._locks.copy():
-            lock.release()
+        for call in self._at_end.copy():
+            call()
 
     def cancel_now(self) -> None:
         """Cancel the function, which never runs if it has not begun. Called in the loop."""

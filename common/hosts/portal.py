@@ -6,6 +6,7 @@ anyio's ``BlockingPortal``.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Awaitable, Callable, Generator
@@ -15,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 import sniffio
 
+from common.concurrency import finish
 from common.hosts.loop_thread import LoopThread, PortalFuture
 from common.model.errors import UsageError
 
@@ -55,6 +57,28 @@ class Portal:
             raise
 
     @overload
+    async def acall(
+        self, function: Callable[_P, Awaitable[_T]], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T: ...
+    @overload
+    async def acall(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T: ...
+    async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function in the loop as `call` does, from a task of another event loop, which goes on.
+
+        Where the task is cancelled, the call is cancelled too, and the cancellation is raised once that has
+        ended. Raise `UsageError` in the portal's loop.
+        """
+        future = self.start(function, *args, **kwargs)
+        del function, args, kwargs
+        try:
+            await future.ended()
+        except BaseException as error:
+            if future.cancel() and not isinstance(error, GeneratorExit):
+                await finish(future.ended)
+            raise
+        return future.result()
+
+    @overload
     def start(
         self, function: Callable[_P, Awaitable[_T]], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> PortalFuture[_T]: ...
@@ -65,7 +89,7 @@ class Portal:
     def start(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> PortalFuture[Any]:
         """Begin to run a function in the loop, and return its future, which can be cancelled.
 
-        From another event loop, await it by ``asyncio.wrap_future``. Raise `UsageError` in the portal's loop.
+        From another event loop, `acall` awaits it. Raise `UsageError` in the portal's loop.
         """
         if self._thread.is_current:
             _refuse_event_loop("portal.start()")
@@ -116,14 +140,33 @@ class _SharedThread:
         self._lock = threading.Lock()
         self._thread: LoopThread | None = None
         self._users = 0
+        self._kept = False
 
     def join(self) -> LoopThread:
         """Return the thread, for one more user."""
         with self._lock:
-            if self._thread is None:
-                self._thread = LoopThread()
-            self._users += 1
-            return self._thread
+            return self._join()
+
+    def keep(self) -> LoopThread:
+        """Return the thread, which from now on is one user's more, until the interpreter exits."""
+        with self._lock:
+            if self._kept and self._thread is not None:
+                return self._thread
+            self._kept = True
+            atexit.register(self.release)
+            return self._join()
+
+    def release(self) -> None:
+        """Keep the thread no longer."""
+        if self._kept:
+            self._kept = False
+            self.leave()
+
+    def _join(self) -> LoopThread:
+        if self._thread is None:
+            self._thread = LoopThread()
+        self._users += 1
+        return self._thread
 
     def leave(self) -> None:
         """Stop the thread after its last user."""
@@ -157,6 +200,14 @@ def portal() -> Generator[Portal]:
     finally:
         if entered.is_of_this_process:
             _shared_thread.leave()
+
+
+def kept_portal() -> Portal:
+    """Return a portal that stays entered until the process exits; also in a thread that runs an event loop.
+
+    For orchestrators whose tasks come and go, each perhaps with an event loop of its own: there, use `acall`.
+    """
+    return Portal(_shared_thread.keep())
 
 
 def _refuse_event_loop(what: str) -> None:

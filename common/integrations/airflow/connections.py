@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, Protocol
 
-import attrs
-
+from common.integrations.systems import System, target_of
 from common.model.errors import UsageError
 
 
@@ -23,14 +21,6 @@ class ConnectionFields(Protocol):
     extra: str | None
 
 
-@attrs.frozen
-class System:
-    """One system, and how to sign in to it. Only the settings hold secrets, and no repr shows them."""
-
-    target: str
-    settings: Mapping[str, str] = attrs.field(repr=False)
-
-
 def system_of(connection: ConnectionFields, provider: str) -> System:
     """Return the system that a connection names.
 
@@ -38,15 +28,9 @@ def system_of(connection: ConnectionFields, provider: str) -> System:
     ``http`` means plain http too. Login and password are the settings ``user`` and ``password``; each key of
     the extra is a setting of its own. Raise `UsageError`, which quotes no value.
     """
-    scheme, _, address = (connection.host or "").strip().rpartition("://")
-    host, slash, path = address.strip("/").partition("/")
-    if connection.port and ":" not in host.rpartition("]")[2]:
-        host = f"{host}:{connection.port}"
-    plain = (scheme or connection.schema or "").lower() == "http"
-    ending = f"{slash}{path}//" if path else "/"  # two slashes end the path of an endpoint
     settings = {"user": connection.login, "password": connection.password, **_extra(connection)}
     return System(
-        f"{provider}{'+http' if plain else ''}://{host}{ending}",
+        target_of(provider, connection.host or "", port=connection.port, scheme=connection.schema),
         {key: value for key, value in settings.items() if value},
     )
 

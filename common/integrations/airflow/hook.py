@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from common.hosts.portal import portal
-from common.integrations.airflow.connections import System, system_of
-from common.integrations.airflow.waiting import source_of
+from common.integrations.airflow.connections import system_of
+from common.integrations.systems import System
 from common.model.errors import JobNotFound, JobsError, UsageError
 from common.model.refs import JobRef
 from common.sources.base import BaseSource
@@ -71,7 +71,7 @@ class JobsHook(BaseHook):
     @asynccontextmanager
     async def source(self) -> AsyncGenerator[BaseSource]:
         """Give the source of the connection's system, shared by all tasks of the event loop."""
-        async with source_of(await self.asystem()) as source:
+        async with (await self.asystem()).source() as source:
             yield source
 
     def test_connection(self) -> tuple[bool, str]:
@@ -85,7 +85,7 @@ class JobsHook(BaseHook):
 
 
 async def _test(system: System) -> str:
-    async with source_of(system) as source:
+    async with system.source() as source:
         try:
             with anyio.fail_after(TEST_TIMEOUT):
                 await source.get(ABSENT)

@@ -12,11 +12,10 @@ from airflow.triggers.base import StartTriggerArgs
 from common.integrations.airflow.links import JobLink
 from common.integrations.airflow.task import Job, JobTask, Seconds, deadline_in, seconds
 from common.integrations.outcomes import is_settled
+from common.integrations.writes import start_jobs
 from common.model.errors import JobsError
-from common.model.refs import JobRef
-from common.response.writes import Adopted
+from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
-from common.sources.http import HttpSource
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -145,12 +144,10 @@ class StartJobOperator(JobTask, BaseOperator):
 
     def _start(self) -> list[str]:
         try:
-            adopted: Adopted = self.run(self._send, killable=False)
-            for each in (*adopted.warnings, *adopted.errors):
-                self.log.warning(str(each))
-            return [str(job if isinstance(job, JobRef) else job.ref) for job in adopted.waitable]
+            refs: list[str] = self.run(self._send, killable=False)
         except JobsError as error:
             self.fail_for(error)
+        return refs
 
-    async def _send(self, source: HttpSource) -> Adopted:
-        return await source.start(self.method, self.path, json=self.body)
+    async def _send(self, source: BaseSource) -> list[str]:
+        return await start_jobs(source, self.method, self.path, self.body, warn=self.log.warning)

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from common.hosts.portal import portal
 from common.integrations.airflow.on_kill import ended_by_person
 from common.integrations.airflow.trigger import JobTrigger
-from common.integrations.airflow.waiting import cancel_jobs, source_of, wait_for
+from common.integrations.airflow.waiting import cancel_jobs, wait_for
 from common.integrations.outcomes import failures_of
 from common.model.errors import JobsError
 from common.model.serialize import from_dict, to_dict
@@ -22,7 +22,7 @@ from common.sources.batch_look import Outcome
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from common.integrations.airflow.connections import System
+    from common.integrations.systems import System
 
 Job = str | Sequence[str]
 """A job's ref or id, or a list of them."""
@@ -152,5 +152,5 @@ def fail(text: str, retry: bool) -> NoReturn:
 
 
 async def _with_source(system: System, work: Work) -> Any:
-    async with source_of(system) as source:
+    async with system.source() as source:
         return await work(source)

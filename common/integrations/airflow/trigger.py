@@ -12,8 +12,9 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from common.integrations.airflow.hook import JobsHook
 from common.integrations.airflow.links import JobLink
 from common.integrations.airflow.on_kill import ended_by_person, outlive
-from common.integrations.airflow.waiting import cancel_jobs, start_together, wait_for
+from common.integrations.airflow.waiting import cancel_jobs, wait_for
 from common.integrations.outcomes import failures_of
+from common.integrations.systems import start_together
 from common.model.errors import JobsError
 from common.model.serialize import to_dict
 from common.sources.batch_look import Outcome

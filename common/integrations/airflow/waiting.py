@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 import anyio
 
-from common.hosts.shared import shared_source
-from common.integrations.airflow.connections import System
 from common.model.errors import AlreadyFinished, JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
@@ -24,20 +21,6 @@ LOOK_TIMEOUT = 30.0
 """Seconds for one look at jobs: passing trouble is waited out, and a job may not be known at once."""
 CANCEL_TIMEOUT = 20.0
 """Seconds in which a server must take the order to cancel the jobs of a task that was killed."""
-
-
-def source_of(system: System) -> AbstractAsyncContextManager[BaseSource]:
-    """Return the source of a system, shared by all who use it in this event loop."""
-    return shared_source(system.target, settings=system.settings)
-
-
-async def start_together() -> None:
-    """Wait for the next whole second of the loop's clock.
-
-    A triggerer starts its triggers one after another. Waits that begin at one moment are due together from
-    then on: fifty take a third of the requests that they take if they begin within three seconds.
-    """
-    await anyio.sleep(-anyio.current_time() % 1.0)
 
 
 async def wait_for(

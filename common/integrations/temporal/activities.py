@@ -18,12 +18,10 @@ from common.integrations.temporal.heartbeat import cancelled_by_person, heartbea
 from common.integrations.temporal.set_activity import SetWatch
 from common.integrations.temporal.set_messages import ADD_JOBS, WATCH_JOBS, AddRequest
 from common.integrations.temporal.systems import Settings, Systems
-from common.model.errors import JobsError, Unsupported, UsageError, WaitTimeout
+from common.integrations.writes import start_jobs
+from common.model.errors import JobsError, UsageError, WaitTimeout
 from common.model.job import FrozenMap, Job
-from common.model.refs import JobRef
 from common.model.serialize import from_dict, to_dict
-from common.sources.base import BaseSource
-from common.sources.http import HttpSource
 
 WAIT_FOR_JOB = "jobsource.wait_for_job"
 START_JOB = "jobsource.start_job"
@@ -94,7 +92,11 @@ class JobActivities:
         """
         with _mapped_errors(retryable=False):
             async with self._systems.source(request.target) as source:
-                write = asyncio.create_task(_start(source, request))
+                write = asyncio.create_task(
+                    start_jobs(
+                        source, request.method, request.path, request.body, warn=activity.logger.warning
+                    )
+                )
                 while not write.done():
                     try:
                         await asyncio.wait([write])
@@ -114,15 +116,6 @@ class JobActivities:
         """Add jobs to the sets of their systems."""
         with _mapped_errors():
             await add_jobs(request)
-
-
-async def _start(source: BaseSource, request: StartRequest) -> list[str]:
-    if not isinstance(source, HttpSource):
-        raise Unsupported(f"{source.provider} takes no writes")
-    adopted = await source.start(request.method, request.path, json=request.body)
-    for each in (*adopted.warnings, *adopted.errors):
-        activity.logger.warning("%s", each)
-    return [str(job if isinstance(job, JobRef) else job.ref) for job in adopted.waitable]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import threading
 import time
@@ -31,6 +32,7 @@ from common import (
     wait_all,
 )
 from common.hosts import portal as hosts
+from common.hosts.portal import kept_portal
 from common.testing import ScriptedSource
 from tests.loopback import Loopback, raw
 from tests.profiles import PASSWORD
@@ -419,3 +421,68 @@ def test_nothing_of_a_portal_is_left() -> None:
     gc.collect()
     assert [loop() for loop in loops] == [None] * 5
     assert open_files() == before
+
+
+@pytest.fixture
+def kept() -> Any:
+    yield kept_portal()
+    hosts._shared_thread.release()
+
+
+@pytest.mark.anyio
+async def test_another_event_loop_awaits_what_runs_in_the_portal(kept: Portal) -> None:
+    thread = await kept.acall(thread_of_the_loop, 1)
+    assert thread != threading.get_ident()
+    assert await kept.acall(echo, 1, 2, timeout=3, more=4) == ((1, 2), 3, {"more": 4})
+    assert await kept.acall(threading.get_ident) == thread
+
+
+@pytest.mark.anyio
+async def test_what_is_raised_in_the_portal_is_raised_where_it_is_awaited(kept: Portal) -> None:
+    async def fail() -> None:
+        raise WaitTimeout("late")
+
+    with pytest.raises(WaitTimeout, match="late"):
+        await kept.acall(fail)
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_await_returns_once_the_call_has_ended(kept: Portal) -> None:
+    steps: list[str] = []
+
+    async def work() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.05)
+            steps.append("ended")
+
+    with anyio.move_on_after(0.05) as scope:
+        await kept.acall(work)
+    assert scope.cancelled_caught
+    assert steps == ["ended"]
+
+
+@pytest.mark.anyio
+async def test_a_task_of_the_portal_cannot_await_the_portal_itself(kept: Portal) -> None:
+    with pytest.raises(UsageError, match="portal"):
+        await kept.acall(kept.acall, echo, timeout=1)
+
+
+def test_a_kept_portal_is_one_thread_which_outlives_those_who_come_and_go(kept: Portal) -> None:
+    with portal() as entered:
+        assert entered.call(threading.get_ident) == kept.call(threading.get_ident)
+    assert kept_portal().call(threading.get_ident) == kept.call(threading.get_ident)
+    assert len(threads()) == 1
+
+
+def test_a_kept_portal_ends_when_the_interpreter_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_exit: list[Callable[[], object]] = []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    work = kept_portal().start(anyio.sleep_forever)
+    assert kept_portal().call(threading.get_ident)
+    [call] = at_exit
+    call()
+    assert work.cancelled()
+    assert threads() == []

@@ -8,7 +8,8 @@ import attrs
 import pytest
 
 from common import UsageError, connect
-from common.integrations.airflow.connections import System, system_of
+from common.integrations.airflow.connections import system_of
+from common.integrations.systems import System
 
 
 @attrs.define

@@ -1,0 +1,1 @@
+"""Waits for jobs in Prefect; users import ``ontapjobs.prefect`` and its siblings."""

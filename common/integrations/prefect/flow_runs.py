@@ -1,0 +1,81 @@
+"""Whether a person cancelled a flow run: Prefect itself is asked, for a process is not told why it ends.
+
+A runner that stops (``serve``, a worker) ends the processes of its flow runs as it does when a person cancels
+one. Only then is the run's state, in Prefect's API, *Cancelling* at that time.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID
+
+import anyio
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.objects import State
+
+from common.concurrency import Carried, running_loop
+from common.telemetry.events import logger
+
+INTERVAL = 5.0
+"""Seconds between two looks at the state of a flow run whose tasks wait in threads."""
+ANSWER_TIMEOUT = 10.0
+"""Seconds in which Prefect's API must say who cancels a wait; else the jobs are left alone."""
+
+_watches: dict[UUID, Carried[bool]] = {}
+"""One for each flow run, in the portal's loop."""
+
+
+async def cancelled_by_person(flow_run: UUID | None) -> bool:
+    """Return whether a person cancels the flow run, or one that it is part of; False where nobody tells."""
+    if flow_run is None:
+        return False
+    try:
+        with anyio.fail_after(ANSWER_TIMEOUT):
+            async with get_client() as client:
+                state = await _state(client, flow_run)
+    except Exception:  # whatever it is: it is not known that a person cancelled
+        logger.warning("it is not known who cancelled the flow run: its jobs are left alone", exc_info=True)
+        return False
+    return state is not None and state.is_cancelling()
+
+
+async def until_cancelled(flow_run: UUID) -> bool:
+    """Wait until the flow run is being cancelled, or over; return whether it was a person who cancelled it.
+
+    All who wait for the same flow run share one request in 5 seconds.
+    """
+    while True:
+        watch = _watches.get(flow_run)
+        if watch is None or watch.done or watch.loop is not running_loop():
+            watch = _watches[flow_run] = Carried()
+            watch.start(partial(_watch, flow_run))
+        await watch.wait()
+        if watch.value is not None:
+            return watch.value
+
+
+async def _watch(flow_run: UUID) -> bool:
+    try:
+        async with get_client() as client:
+            while True:
+                await anyio.sleep(INTERVAL)
+                try:
+                    state = await _state(client, flow_run)
+                except Exception as error:  # it is asked again
+                    logger.debug("the state of the flow run is not known: %s", error)
+                    continue
+                if state is not None and (state.is_cancelling() or state.is_final()):
+                    return state.is_cancelling()
+    finally:
+        del _watches[flow_run]
+
+
+async def _state(client: PrefectClient, flow_run_id: UUID) -> State | None:
+    """Return the state of the outermost flow run: that is the one which a runner ends."""
+    flow_run = await client.read_flow_run(flow_run_id)
+    while flow_run.parent_task_run_id is not None:
+        parent = await client.read_task_run(flow_run.parent_task_run_id)
+        if parent.flow_run_id is None:
+            break
+        flow_run = await client.read_flow_run(parent.flow_run_id)
+    return flow_run.state
