@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,10 @@ import pytest
 
 from tests.profiles import HIDDEN
 
+with socket.socket() as _server:
+    _server.bind(("127.0.0.1", 0))
+    PORT = int(_server.getsockname()[1])
+"""Of Prefect's server."""
 INSTALLED = importlib.util.find_spec("prefect") is not None
 collect_ignore_glob = [] if INSTALLED else ["*"]
 
@@ -42,6 +48,8 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(HIDDEN) and name != "JOBSOURCE_CONFIG":
             monkeypatch.delenv(name)
+    # Prefect drops connections to its server, and leaves them to the garbage collector.
+    warnings.filterwarnings("ignore", rf"unclosed .*raddr=\('127.0.0.1', {PORT}\)", ResourceWarning)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +57,7 @@ def api() -> Iterator[str]:
     """The URL of the server's API. After all tests, no password is anywhere in its folder."""
     from tests.integrations.prefect.deployment import PASSWORD, server
 
-    with server(HOME) as url:
+    with server(HOME, PORT) as url:
         yield url
     files = [path for path in HOME.rglob("*") if path.is_file()]
     assert HOME / "prefect.db" in files

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -36,12 +35,6 @@ PATIENCE = 300.0
 """Seconds after which something that must come has not come."""
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 def until(condition: Callable[[], Any]) -> Any:
     """Wait until something has come about, and return it."""
     deadline = time.monotonic() + PATIENCE
@@ -67,9 +60,8 @@ def process(*arguments: str, log: Path, **env: str) -> Iterator[subprocess.Popen
 
 
 @contextlib.contextmanager
-def server(home: Path) -> Iterator[str]:
+def server(home: Path, port: int) -> Iterator[str]:
     """Run a server whose database is a file in the folder; the value is its API's URL."""
-    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
 
     def answers() -> bool:

@@ -106,9 +106,7 @@ def test_each_field_is_a_setting(system: System) -> None:
 
 @pytest.mark.anyio
 async def test_a_block_gives_a_source_of_ones_own() -> None:
-    credentials = OntapCredentials(
-        endpoint="https://cluster1:8443/", user="jobs", password=SECRET, verify="false"
-    )
+    credentials = OntapCredentials(endpoint="https://cluster1:8443/", user="jobs", password=SECRET)
     assert PASSWORD not in f"{credentials!r} {credentials.system()!r}"
     async with credentials.get_client(concurrency=4) as source:
         assert isinstance(source, OntapJobs)

@@ -32,7 +32,7 @@ def output(prefect: Deployment, program: str) -> str:
 
 def test_each_program_runs_after_the_first_has_saved_the_credentials(prefect: Deployment) -> None:
     output(prefect, "credentials.py")
-    assert "succeeded" in output(prefect, "make_a_volume.py")
+    assert "SUCCEEDED" in output(prefect, "make_a_volume.py")
     assert "20 made, 0 failed" in output(prefect, "make_many.py")
-    assert "succeeded" in output(prefect, "job_block.py")
+    assert "SUCCEEDED" in output(prefect, "job_block.py")
     assert prefect.writes == ["POST"] * 22

@@ -46,6 +46,7 @@ def test_a_flow_that_was_ended_takes_up_the_jobs_that_it_started(
 ) -> None:
     with prefect.runner():
         run = prefect.start("make", names=["vol1", "vol2"])
+        until(lambda: prefect.reads)
         prefect.kill("make", number)
         assert prefect.ends(run) == "Crashed"
         assert prefect.writes == ["POST", "POST"]
