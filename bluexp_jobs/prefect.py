@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
+from bluexp_jobs.provider import ENDPOINT
 from common.integrations.prefect import blocks
 from common.integrations.prefect.blocks import RemoteJobRun
 from common.integrations.prefect.credentials import JobsCredentials
@@ -22,9 +23,7 @@ class BlueXPCredentials(JobsCredentials):
     _block_type_slug = "bluexp-credentials"
     _provider = "bluexp"
 
-    endpoint: str = Field(
-        default="api.bluexp.netapp.com", description="Another one only in private mode: the agent's URL"
-    )
+    endpoint: str = Field(default=ENDPOINT, description="Another one only in private mode: the agent's URL")
     account: str = Field(description="The account's id: account-…")
     agent: str = Field(description="The agent's (connector's) client id")
     refresh_token: SecretStr | None = Field(

@@ -6,6 +6,7 @@ one. Only then is the run's state, in Prefect's API, *Cancelling* at that time.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from uuid import UUID
 
@@ -21,14 +22,36 @@ INTERVAL = 5.0
 ANSWER_TIMEOUT = 10.0
 """Seconds in which Prefect's API must say who cancels a wait; else the jobs are left alone."""
 
-_watches: dict[UUID, Carried[bool]] = {}
-"""One for each flow run, in the portal's loop."""
+_asked: dict[tuple[str, UUID], Carried[bool]] = {}
+"""What is being asked about a flow run, in the portal's loop: all of its waits share the answer."""
 
 
 async def cancelled_by_person(flow_run: UUID | None) -> bool:
     """Return whether a person cancels the flow run, or one that it is part of; False where nobody tells."""
-    if flow_run is None:
-        return False
+    return flow_run is not None and await _together(_ask, flow_run)
+
+
+async def until_cancelled(flow_run: UUID) -> bool:
+    """Wait until the flow run is being cancelled, or over; return whether it is a person who cancels it."""
+    return await _together(_watch, flow_run)
+
+
+async def _together(work: Callable[[UUID], Awaitable[bool]], flow_run: UUID) -> bool:
+    """Return what ``work`` does, which is done once for all who ask meanwhile."""
+    key = work.__qualname__, flow_run
+    while True:
+        asked = _asked.get(key)
+        if asked is None or asked.done or asked.loop is not running_loop():
+            asked = _asked[key] = Carried()
+            asked.start(partial(work, flow_run))
+        await asked.wait()
+        if asked.error is not None:
+            raise asked.error
+        if asked.value is not None:  # else the last who asked before has just gone
+            return asked.value
+
+
+async def _ask(flow_run: UUID) -> bool:
     try:
         with anyio.fail_after(ANSWER_TIMEOUT):
             async with get_client() as client:
@@ -39,35 +62,18 @@ async def cancelled_by_person(flow_run: UUID | None) -> bool:
     return state is not None and state.is_cancelling()
 
 
-async def until_cancelled(flow_run: UUID) -> bool:
-    """Wait until the flow run is being cancelled, or over; return whether it was a person who cancelled it.
-
-    All who wait for the same flow run share one request in 5 seconds.
-    """
-    while True:
-        watch = _watches.get(flow_run)
-        if watch is None or watch.done or watch.loop is not running_loop():
-            watch = _watches[flow_run] = Carried()
-            watch.start(partial(_watch, flow_run))
-        await watch.wait()
-        if watch.value is not None:
-            return watch.value
-
-
 async def _watch(flow_run: UUID) -> bool:
-    try:
-        async with get_client() as client:
-            while True:
-                await anyio.sleep(INTERVAL)
-                try:
+    while True:
+        try:
+            async with get_client() as client:
+                while True:
+                    await anyio.sleep(INTERVAL)
                     state = await _state(client, flow_run)
-                except Exception as error:  # it is asked again
-                    logger.debug("the state of the flow run is not known: %s", error)
-                    continue
-                if state is not None and (state.is_cancelling() or state.is_final()):
-                    return state.is_cancelling()
-    finally:
-        del _watches[flow_run]
+                    if state is not None and (state.is_cancelling() or state.is_final()):
+                        return state.is_cancelling()
+        except Exception as error:  # it is asked again
+            logger.debug("the state of the flow run is not known: %s", error)
+            await anyio.sleep(INTERVAL)
 
 
 async def _state(client: PrefectClient, flow_run_id: UUID) -> State | None:

@@ -139,3 +139,22 @@ def test_a_flow_that_tries_again_keeps_its_jobs_and_two_equal_writes_are_two(pre
     assert runs[0] == runs[1]
     assert len(set(runs[0])) == 2
     assert prefect.writes == ["POST", "POST"]
+
+
+def test_a_flow_that_tries_again_asks_for_what_has_not_ended_alone(prefect: Deployment) -> None:
+    tries: list[list[Any]] = []
+
+    @flow(retries=1, retry_delay_seconds=0)
+    async def wait(ended: str, running: str) -> None:
+        job = await wait_for_job(prefect.credentials, ended)
+        outcomes = await wait_for_jobs(
+            prefect.credentials, [running], timeout=60 if tries else 0, check=False
+        )
+        tries.append([job, *outcomes])
+        if len(tries) == 1:
+            prefect.cluster.jobs.pop(ended)
+            raise JobGone("the flow fails for something else")
+
+    asyncio.run(wait(prefect.add_job(0), prefect.add_job(3)))
+    assert [type(outcome) for outcome in tries[0]] == [Job, WaitTimeout]
+    assert [outcome.succeeded for outcome in tries[1]] == [True, True]
