@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import sniffio
-from anyio.lowlevel import current_token
 
 from common.hosts.shared import close_shared
 from common.model.async_only import AsyncContext
@@ -88,10 +87,16 @@ class PortalFuture(Future[_T]):
 
     async def ended(self) -> None:
         """Wait for the end of the function in a task of another event loop, which goes on meanwhile."""
-        event, loop = anyio.Event(), current_token().native_token
-        schedule = (
-            loop.run_sync_soon if sniffio.current_async_library() == "trio" else loop.call_soon_threadsafe
-        )
+        event = anyio.Event()
+        schedule: Callable[[Callable[[], object]], object]
+        if sniffio.current_async_library() == "trio":
+            import trio
+
+            schedule = trio.lowlevel.current_trio_token().run_sync_soon
+        else:
+            import asyncio
+
+            schedule = asyncio.get_running_loop().call_soon_threadsafe
 
         def wake() -> None:
             with suppress(RuntimeError):  # the loop has gone, and the task with it

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 from anyio.from_thread import start_blocking_portal
-from attrs import define, field
+from attrs import define
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
@@ -84,7 +84,6 @@ class Deployment:
     credentials: OntapCredentials
     block: str
     folder: Path
-    runs: list[uuid.UUID] = field(factory=list)
 
     def add_job(self, seconds: float, end: str = "success") -> str:
         """Add a job that runs for so long, and return its id."""
