@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @define
 class Api:
-    """A flow run with a subflow, and how often it was asked. ``third`` is the state from the third time on."""
+    """A flow run with a subflow, how often each was read, and the state from the third time on."""
 
     state: State[Any] = field(factory=Running)
     third: State[Any] | None = None
