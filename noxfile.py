@@ -179,7 +179,7 @@ def clients(session: nox.Session) -> None:
 
 
 def check_types(session: nox.Session, name: str, **env: str) -> None:
-    """Check the types of what needs an orchestrator, with the Python and where the orchestrator is installed."""
+    """Check the types of what needs an orchestrator, where that is installed."""
     modules = [Path(package, f"{name}.py") for package in PROVIDERS]
     for folder in ("common/integrations", "tests/integrations", "docs/examples"):
         modules += Path(folder).glob(f"{name}*/**/*.py")
