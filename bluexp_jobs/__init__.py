@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 try:
-    from bluexp_jobs.auth import AgentPassword, RefreshToken, ServiceAccount, UserPassword
-    from bluexp_jobs.provider import PROVIDER
-    from bluexp_jobs.records import Batch, File, JobRecord, MultiVolumeBackup, Restore, Source, Target, Volume
-    from bluexp_jobs.source import BlueXPJobs
-    from bluexp_jobs.wire import STATES, parse_job, parse_jobs, record
     from common.exports import api as _api
-    from common.exports.api import *
+    from common.exports.lazy import LazyExports as _LazyExports
     from common.exports.package_path import check_package as _check_package
-    from common.exports.set_module import set_module as _set_module
-    from common.providers import register_provider
 
     _check_package()
+
+    from bluexp_jobs.provider import PROVIDER
+    from common.providers import register_provider
 except Exception as _error:
     from pathlib import Path as _Path
     from runpy import run_path as _run_path
@@ -23,6 +21,25 @@ except Exception as _error:
     if _conflicts.is_file():
         _run_path(str(_conflicts))["explain"](__name__, _error)
     raise
+
+if _TYPE_CHECKING:
+    from bluexp_jobs.auth import AgentPassword, RefreshToken, ServiceAccount, UserPassword
+    from bluexp_jobs.records import Batch, File, JobRecord, MultiVolumeBackup, Restore, Source, Target, Volume
+    from bluexp_jobs.source import BlueXPJobs
+    from bluexp_jobs.wire import STATES, parse_job, parse_jobs, record
+    from common.exports.api import *
+else:
+    _exports = _LazyExports(
+        globals(),
+        {
+            "auth": "AgentPassword RefreshToken ServiceAccount UserPassword",
+            "records": "Batch File JobRecord MultiVolumeBackup Restore Source Target Volume",
+            "source": "BlueXPJobs",
+            "wire": "STATES parse_job parse_jobs record",
+        },
+        others=_api.shared,
+    )
+    __getattr__, __dir__ = _exports.get, _exports.names
 
 __all__ = [
     "STATES",
@@ -45,5 +62,4 @@ __all__ = [
 ]
 __all__ += _api.__all__
 
-_set_module(globals())
 register_provider(PROVIDER)

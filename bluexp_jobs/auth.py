@@ -16,6 +16,7 @@ from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth, TokenSigner
 from common.model.errors import UsageError
+from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
 
 ISSUER_URL = "https://netapp-cloud-account.auth0.com/oauth/token"
@@ -240,3 +241,6 @@ def assertion_audience(token_url: str) -> str:
     """
     parts = urlsplit(token_url)  # NetApp's own hosts forward token requests to the tenant
     return TENANT_AUDIENCE if parts.hostname in PUBLIC_HOSTS else f"{parts.scheme}://{parts.netloc}/"
+
+
+set_module(RefreshToken, ServiceAccount, UserPassword, AgentPassword)

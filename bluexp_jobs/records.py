@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from common.model.errors import DecodeError
+from common.model.set_module import set_module
 from common.response.decoding import Fields, Object, as_json, finite, integer, kind
 
 SECONDS_BELOW = 1e11
@@ -289,3 +290,6 @@ def _epoch(fields: Fields, key: str) -> datetime | None:
         return fields.take(key, datetime.fromtimestamp(seconds, UTC))
     except (ValueError, OverflowError, OSError):
         return fields.take(key, None)
+
+
+set_module(Volume, File, Batch, Source, Target, Restore, MultiVolumeBackup, JobRecord)

@@ -15,6 +15,7 @@ from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import encode_segment
 from common.model.signatures import shows_keywords
+from common.model.set_module import set_module
 from common.model.states import JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
@@ -103,3 +104,6 @@ def _name(keyword: str, value: object) -> str:
     if value in (".", "..", AGENT_SUFFIX):
         raise UsageError(f"{keyword}={value!r} is no id: pass the id of the BlueXP {keyword}")
     return value
+
+
+set_module(BlueXPJobs)

@@ -11,6 +11,7 @@ from cfjobs.wire import PROVIDER
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
 from common.model.signatures import shows_keywords
+from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
 from common.polling.wait import Probe
@@ -81,3 +82,6 @@ class CFJobs(SourceWithoutActions):
         raise Unsupported(
             "Cloud Foundry jobs cannot be listed: their API has no list; keep the refs that adopt() gives"
         )
+
+
+set_module(CFJobs)

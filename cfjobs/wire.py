@@ -18,6 +18,7 @@ from cfjobs.router import read_router_error
 from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job, typed_record, unique
 from common.model.refs import JobRef, Scope
+from common.model.set_module import set_module
 from common.model.states import JobState, read_state
 from common.polling.throttle import Budget
 from common.response.decoding import (
@@ -326,3 +327,6 @@ def _links(fields: Fields) -> dict[str, Link]:
     if value is not None and len(links) < len(value):
         fields.extra["links"] = {name: link for name, link in value.items() if name not in links}
     return links
+
+
+set_module(Link, JobError, JobRecord)

@@ -6,6 +6,7 @@ what is written for all of them imports this.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import cast as _cast
 
 from common.exports.package_path import PackagePath as _PackagePath
@@ -13,17 +14,34 @@ from common.exports.package_path import PackagePath as _PackagePath
 # A host application may have a package of this name too: its other modules must still be found.
 __path__ = _cast("list[str]", _PackagePath(__name__, __path__))  # any sequence will do (types.ModuleType)
 
-from common.config.connect import connect
-from common.config.fleet import Fleet
-from common.config.preload import preload
 from common.exports import api as _api
-from common.exports.api import *
-from common.exports.set_module import set_module as _set_module
-from common.model.job import FrozenMap as _FrozenMap
-from common.options import SourceOptions
-from common.polling.watch import Watch
-from common.sources.protocol import JobSource
-from common.telemetry.events import Observer
+from common.exports.lazy import LazyExports as _LazyExports
+
+if _TYPE_CHECKING:
+    from common.config.connect import connect
+    from common.config.fleet import Fleet
+    from common.config.preload import preload
+    from common.exports.api import *
+    from common.options import SourceOptions
+    from common.polling.watch import Watch
+    from common.sources.protocol import JobSource
+    from common.telemetry.events import Observer
+else:
+    _exports = _LazyExports(
+        globals(),
+        {
+            "config.connect": "connect",
+            "config.fleet": "Fleet",
+            "config.preload": "preload",
+            "model.job": "_FrozenMap",
+            "options": "SourceOptions",
+            "polling.watch": "Watch",
+            "sources.protocol": "JobSource",
+            "telemetry.events": "Observer",
+        },
+        _api.MODULES,
+    )
+    __getattr__, __dir__ = _exports.get, _exports.names
 
 __all__ = [
     "Fleet",
@@ -35,7 +53,3 @@ __all__ = [
     "preload",
 ]
 __all__ += _api.__all__
-
-_set_module(globals())
-# What a job's links are: it is not public, but a pickle of a job has to find it by a name that stays.
-_FrozenMap.__module__, _FrozenMap.__qualname__ = __name__, "_FrozenMap"

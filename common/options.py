@@ -16,6 +16,7 @@ import attrs
 
 from common.model.endpoints import endpoint_url, is_loopback, origin
 from common.model.errors import UsageError
+from common.model.set_module import set_module
 from common.model.states import Action, JobState
 from common.model.tracebacks import stacklevel
 from common.polling.policy import LONGEST, PollPolicy
@@ -299,3 +300,6 @@ def read_until(until: Collection[JobState] | None) -> frozenset[JobState] | None
     if not wanted:
         raise UsageError("until= names no state: leave it out to wait for any end")
     return wanted
+
+
+set_module(InsecureConnectionWarning, SourceOptions)

@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 try:
     from common.exports import api as _api
-    from common.exports.api import *
+    from common.exports.lazy import LazyExports as _LazyExports
     from common.exports.package_path import check_package as _check_package
-    from common.exports.set_module import set_module as _set_module
-    from common.providers import register_provider
-    from ontapjobs.actions.bulk import BulkResult
-    from ontapjobs.actions.single import REFUSALS
-    from ontapjobs.provider import PROVIDER
-    from ontapjobs.records.job_record import JobError, JobRecord, Named, SubJob
-    from ontapjobs.source import OntapJobs
-    from ontapjobs.wire import STATES, parse_job, parse_jobs, record
 
     _check_package()
+
+    from common.providers import register_provider
+    from ontapjobs.provider import PROVIDER
 except Exception as _error:
     from pathlib import Path as _Path
     from runpy import run_path as _run_path
@@ -26,6 +21,29 @@ except Exception as _error:
     if _conflicts.is_file():
         _run_path(str(_conflicts))["explain"](__name__, _error)
     raise
+
+if _TYPE_CHECKING:
+    from common.exports.api import *
+    from ontapjobs.actions.bulk import BulkResult
+    from ontapjobs.actions.single import REFUSALS
+    from ontapjobs.auth import ClientCredentials
+    from ontapjobs.records.job_record import JobError, JobRecord, Named, SubJob
+    from ontapjobs.source import OntapJobs
+    from ontapjobs.wire import STATES, parse_job, parse_jobs, record
+else:
+    _exports = _LazyExports(
+        globals(),
+        {
+            "actions.bulk": "BulkResult",
+            "actions.single": "REFUSALS",
+            "auth": "ClientCredentials",
+            "records.job_record": "JobError JobRecord Named SubJob",
+            "source": "OntapJobs",
+            "wire": "STATES parse_job parse_jobs record",
+        },
+        others=_api.shared,
+    )
+    __getattr__, __dir__ = _exports.get, _exports.names
 
 __all__ = [
     "REFUSALS",
@@ -43,21 +61,4 @@ __all__ = [
 ]
 __all__ += _api.__all__
 
-_set_module(globals())
 register_provider(PROVIDER)
-
-
-if _TYPE_CHECKING:
-    from common.auth.client_credentials import ClientCredentials
-else:
-
-    def __getattr__(name: str) -> object:
-        # Most sign in with a password: the others import what renews tokens when they name it.
-        if name == "ClientCredentials":
-            from common.auth.client_credentials import ClientCredentials
-
-            return ClientCredentials
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})

@@ -14,6 +14,7 @@ from common.model.errors import DecodeError, JobNotFound, SourceError, Unsupport
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.model.signatures import shows_keywords
+from common.model.set_module import set_module
 from common.model.states import Action, JobState
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions, read_action
@@ -167,3 +168,6 @@ class OntapJobs(HttpSource):
                     break
         warning = f"the server accepted the {action}, but the job could not be read afterwards: {reason}"
         return Job(ref, JobState.UNKNOWN, warnings=(warning,))
+
+
+set_module(OntapJobs)

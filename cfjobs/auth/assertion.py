@@ -11,6 +11,7 @@ from common.auth.credentials import REMEMBERED, TokenSource
 from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.model.errors import UsageError
+from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -102,3 +103,6 @@ class UAAAssertion(UAA):
 
 def _read(assertion: object) -> str:
     return read_text("assertion", assertion.strip() if isinstance(assertion, str) else assertion)
+
+
+set_module(UAAAssertion)

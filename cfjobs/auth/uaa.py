@@ -12,6 +12,7 @@ from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth
 from common.model.errors import UsageError
+from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
 
 CF_CLIENT = "cf"
@@ -245,3 +246,6 @@ class UAARefreshToken(UAA):
 
     def __repr__(self) -> str:
         return "UAARefreshToken(****)"
+
+
+set_module(UAAPassword, UAAPasscode, UAAClientCredentials, UAARefreshToken)

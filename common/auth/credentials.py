@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from common.model.errors import UsageError
+from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
 from common.response.redaction import Unpicklable
 
@@ -143,3 +144,6 @@ def read_bearer_token(token: object) -> str:
             "the bearer token contains a character that a header cannot carry (a line break at its end?)"
         )
     return token
+
+
+set_module(Basic, Bearer)

@@ -11,6 +11,7 @@ from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.signatures import shows_keywords
+from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
 from common.sources.base import BaseSource
@@ -67,3 +68,6 @@ class Fleet(BaseFleet):
                 connected.add(source)
                 sources.append(source)
         return cls(sources, observer=observer)
+
+
+set_module(Fleet)

@@ -35,6 +35,7 @@ LATER = (
     "uuid",
 )
 """What functions here import, and those of the libraries that are needed; some of it may not be installed."""
+_COMMON = __name__.rsplit(".", 2)[0]
 APART = frozenset(
     {
         "__main__",
@@ -64,9 +65,11 @@ def preload() -> None:
         with suppress(ImportError):
             import_module(name)
     own_product()  # metadata has imports of its own, others on each release of Python
-    _import_all(__name__.rsplit(".", 2)[0])
-    for provider in installed_providers():
-        _import_all(provider.source().__module__)
+    for name in (_COMMON, *(provider.source().__module__ for provider in installed_providers())):
+        _import_all(name)
+        package = import_module(name)
+        for export in getattr(package, "__all__", ()):
+            getattr(package, export)  # so that it is a variable of the package, which looks for it no more
 
 
 def _import_all(name: str) -> None:

@@ -28,7 +28,7 @@ def explain(provider: str, error: Exception) -> None:
     for name in [name for name in sys.modules if name.startswith(f"{provider}.")]:
         del sys.modules[name]
     common = ".".join([*provider.split(".")[:-1], COMMON.name])
-    other = _overwriting_distribution() or _foreign_package(common, error)
+    other = overwriting_distribution() or _foreign_package(common, error)
     if other is not None:
         raise ImportError(
             f"{provider} needs the package '{COMMON.name}' of jobsource, but {other} stands in its place: "
@@ -37,7 +37,7 @@ def explain(provider: str, error: Exception) -> None:
         ) from error
 
 
-def _overwriting_distribution() -> str | None:
+def overwriting_distribution() -> str | None:
     """Return the distribution that has replaced files of ours (pip does that without a word), and which."""
     ours: dict[Path, metadata.PackagePath] = {}
     others: list[tuple[str, dict[Path, metadata.PackagePath]]] = []

@@ -21,6 +21,7 @@ import sniffio
 
 from common.hosts.shared import close_shared
 from common.model.async_only import AsyncContext
+from common.model.set_module import set_module
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
@@ -217,3 +218,6 @@ class LoopThread:
                 await portal.stop(cancel_remaining=True)
         finally:
             await close_shared()
+
+
+set_module(PortalFuture)

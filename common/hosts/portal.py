@@ -19,6 +19,7 @@ import sniffio
 from common.concurrency import finish
 from common.hosts.loop_thread import LoopThread, PortalFuture
 from common.model.errors import UsageError
+from common.model.set_module import set_module
 
 INTERRUPT_GRACE = 10.0
 """Seconds for which an interrupted call waits for what it has cancelled."""
@@ -221,3 +222,6 @@ def _refuse_event_loop(what: str) -> None:
         except sniffio.AsyncLibraryNotFoundError:
             return
     raise UsageError(f"{what} would block the event loop that runs in this thread: await instead")
+
+
+set_module(Portal)

@@ -36,6 +36,7 @@ from copyreg import __newobj__  # type: ignore[attr-defined]  # typeshed does no
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from common.model.failure_text import failure_text, state_words
+from common.model.set_module import set_module
 
 if TYPE_CHECKING:
     from common.model.job import Job
@@ -346,3 +347,7 @@ def _kind(error: JobsError) -> str:
 def job_failure(job: Job) -> JobFailed:
     """Return the exception for a job that ended without success: `JobPartiallyFailed` for PARTIAL."""
     return JobPartiallyFailed(job) if job.state.value == "partial" else JobFailed(job)
+
+
+_KINDS = [kind for kind in vars().values() if isinstance(kind, type) and issubclass(kind, Exception)]
+set_module(*(kind for kind in _KINDS if kind.__module__ == __name__))

@@ -13,6 +13,7 @@ from common.model.errors import UsageError, WrongSource
 from common.model.lazy import LazyFields, unchecked
 from common.model.nesting import too_deep
 from common.model.refs import JobRef
+from common.model.set_module import set_module
 from common.model.states import TERMINAL, JobState
 
 _T = TypeVar("_T")
@@ -244,3 +245,8 @@ def typed_record(job: Job, kind: type[_T], provider: str) -> _T:
         ref=job.ref,
         job=job,
     )
+
+
+_FrozenMap = FrozenMap
+FrozenMap.__qualname__ = "_FrozenMap"  # it is not public, but a pickle has to find it by a name that stays
+set_module(FrozenMap, ErrorArgument, ErrorDetail, JobItem, Job)

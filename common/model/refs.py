@@ -12,6 +12,7 @@ import attrs
 from common.model.endpoints import endpoint_url
 from common.model.errors import UsageError
 from common.model.lazy import Unchecked, unchecked
+from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
 
 ACCOUNT = "account"
@@ -166,3 +167,6 @@ class JobRef(Unchecked):
 
 UncheckedRef: Any = unchecked(JobRef)
 """For `JobRef.sibling`: a `JobRef` whose values are not checked (see `common.model.lazy`)."""
+
+
+set_module(JobRef)

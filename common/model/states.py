@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+from common.model.set_module import set_module
+
 
 class JobState(enum.StrEnum):
     """The state of a job. It alone decides success, never a code or a message."""
@@ -72,3 +74,6 @@ class Capability(enum.StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
+
+
+set_module(JobState, Action, Capability)

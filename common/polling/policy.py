@@ -11,6 +11,7 @@ import attrs
 
 from common.model.errors import UsageError
 from common.model.job import Job
+from common.model.set_module import set_module
 from common.model.states import JobState
 
 LONGEST = 1e9
@@ -121,3 +122,6 @@ class WaitRules:
     until: frozenset[JobState] | None = None
     retention: float = math.inf
     """For so many seconds the server keeps a job that has ended."""
+
+
+set_module(PollPolicy)

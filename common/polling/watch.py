@@ -11,6 +11,7 @@ import anyio
 from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.job import Job
 from common.model.refs import JobRef
+from common.model.set_module import set_module
 from common.polling.poller import Poller
 from common.polling.wait import Wait, WaitSpec
 from common.polling.waiters import WaiterTasks
@@ -123,3 +124,6 @@ def poller_of(watch: Watch) -> Poller:
 def _parts(watch: Watch) -> tuple[Poller, Job | None, WaitSpec]:
     # They are nothing for those who iterate, and a watch is all that a source makes of a wait's arguments.
     return watch._poller(), watch._seen, watch._spec  # pyright: ignore[reportPrivateUsage]
+
+
+set_module(Watch)

@@ -12,6 +12,7 @@ import attrs
 from common.model.errors import DecodeError, UsageError
 from common.model.job import ErrorDetail, Job
 from common.model.refs import RESULTS, JobRef
+from common.model.set_module import set_module
 from common.response.redaction import SECRET_HEADERS
 
 
@@ -169,3 +170,6 @@ def check_body(json: object, content: object) -> bytes | None:
     raise UsageError(
         "json= contains a value that JSON cannot express (bytes, NaN, a class's object, a cycle)"
     )
+
+
+set_module(Adopted)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from common.model.job import Job, JobLike
+from common.model.set_module import set_module
 from common.model.states import Action, Capability, JobState
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe
@@ -49,3 +50,6 @@ class JobSource(Protocol):
     def list(self, *args: Any, **filters: Any) -> AsyncIterator[Job]:
         """Return the jobs that match, page after page."""
         ...
+
+
+set_module(JobSource)

@@ -11,6 +11,7 @@ import attrs
 from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
+from common.model.set_module import set_module
 
 logger: logging.Logger = logging.getLogger("jobsource")
 
@@ -101,3 +102,6 @@ def combined(*observers: Observer | None) -> Observer | None:
         several = observer.observers if isinstance(observer, Several) else (observer,)
         each.update(dict.fromkeys(one for one in several if one is not None))
     return Several(tuple(each)) if len(each) > 1 else next(iter(each), None)
+
+
+set_module(EventKind, Event)

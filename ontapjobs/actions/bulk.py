@@ -15,6 +15,7 @@ import attrs
 from common.model.errors import ActionUncertain, DecodeError, JobsError, TransportError, UsageError
 from common.model.job import ErrorDetail
 from common.model.refs import JobRef
+from common.model.set_module import set_module
 from common.model.states import Action, JobState
 from common.response.decoding import Fields, Object, objects, readable_id, root_object
 from common.response.http_response import HttpResponse
@@ -187,3 +188,6 @@ def _uncertain(action: Action, error: JobsError) -> ActionUncertain:
         f"the response to {action}_all was lost ({error}); it may have been carried out: list the jobs "
         "before you repeat it"
     )
+
+
+set_module(BulkResult)

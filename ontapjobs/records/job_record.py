@@ -13,6 +13,7 @@ import attrs
 
 from common.model.job import NO_LINKS, ErrorArgument, ErrorDetail, FrozenMap
 from common.model.lazy import Unchecked, unchecked
+from common.model.set_module import set_module
 from common.response.decoding import Fields, Object, finite, integer, moment, objects, only, text, word
 
 
@@ -231,3 +232,6 @@ def read_links(links: Any) -> tuple[FrozenMap, bool]:
         else:
             complete = False
     return FrozenMap(hrefs), complete
+
+
+set_module(Named, JobError, SubJob, JobRecord)

@@ -38,6 +38,7 @@ from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
+from common.model.set_module import set_module
 from common.options import check_on_update, read_deadline, read_timeout
 from common.polling.policy import PollPolicy
 from common.polling.poller import Poller
@@ -348,3 +349,6 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             return self._abandoned
         waiting = [wait for group in self._groups.values() for wait in group.waits()]
         return [*(wait for wait in waiting if wait not in self._discarded), *self._asking]
+
+
+set_module(JobSet)
