@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -64,5 +63,7 @@ def in_words_of_the_shell(message: str) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return ``; did you mean 'running'?`` for a word that is close to one of the choices, else ""."""
+    import difflib  # lazily: most words are right
+
     close = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

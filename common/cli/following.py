@@ -15,7 +15,8 @@ import attrs
 
 from common.cli.arguments.durations import read_deadline, read_duration
 from common.cli.arguments.options import WaitOptions
-from common.cli.arguments.refs import STDIN, named_in, read_lines
+from common.cli.arguments.parameters import STDIN
+from common.cli.arguments.refs import named_in, read_lines
 from common.cli.console import complain, is_terminal, note, reader_is_gone
 from common.cli.exit_status import ExitStatus, combined, status_of
 from common.cli.output.writer import Writer

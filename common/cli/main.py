@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from common.cli.arguments.refs import STDIN
+from common.cli.arguments.parameters import STDIN, CommandSignature
 from common.cli.console import abandon_output, complain, note, prepare_streams, write_line
 from common.cli.errors import did_you_mean
 from common.cli.exit_status import ExitStatus, status_of
+from common.cli.parsing.read_words import read_words
+from common.cli.table import COMMANDS, Command
 from common.model.errors import JobsError
 
 HELP = ("-h", "--help", "help")
+EXTRA = ("cyclopts", "rich", "uvicorn")
+"""What the extra ``cli`` installs for the command itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,15 +49,9 @@ def _run(words: list[str]) -> int:
 
         write_line(f"jobsource {metadata.version('jobsource')}")
         return ExitStatus.OK
-    try:
-        from cyclopts import CycloptsError
-
-        from common.cli.app import COMMANDS, make_app
-    except ImportError as error:
-        complain(f'the command needs {error.name}: pip install "jobsource[cli]"')
-        return ExitStatus.USAGE
-    names = [command.name for command in COMMANDS]
-    if words[0] not in names:
+    command = next((command for command in COMMANDS if command.name == words[0]), None)
+    if command is None:
+        names = [command.name for command in COMMANDS]
         complain(f"there is no command {words[0][:40]!r}{did_you_mean(words[0], names)}")
         note("see: jobsource --help")
         return ExitStatus.USAGE
@@ -61,18 +59,35 @@ def _run(words: list[str]) -> int:
     words = [STDIN if word == "-" else word for word in words]
     warnings.showwarning = _show_warning
     try:
-        status: int | None = make_app()(words, print_error=False, exit_on_error=False)
-    except CycloptsError as error:
-        complain(error)
-        note(f"see: jobsource {words[0]} --help")
-        return ExitStatus.USAGE
+        return _call(command, words)
     except (JobsError, OSError, ImportError) as error:
         if isinstance(error, BrokenPipeError):
             raise
         if debug:
             traceback.print_exc()
+        if isinstance(error, ImportError) and error.name in EXTRA:
+            complain(f'the command needs {error.name}: pip install "jobsource[cli]"')
+            return ExitStatus.USAGE
         complain(error)
         return status_of(error) if isinstance(error, JobsError) else ExitStatus.FAILED
+
+
+def _call(command: Command, words: list[str]) -> int:
+    """Run a command with the rest of the line, and return its status; its help is OK."""
+    signature = CommandSignature(command.function())
+    values = read_words(signature.parameters, words[1:])
+    if values is not None:
+        return signature.call(values)
+    from cyclopts import CycloptsError
+
+    from common.cli.parsing.app import make_app
+
+    try:
+        status: int | None = make_app([command])(words, print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        complain(error)
+        note(f"see: jobsource {command.name} --help")
+        return ExitStatus.USAGE
     return ExitStatus.OK if status is None else status  # None: it has shown a help
 
 

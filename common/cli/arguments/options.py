@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import attrs
-from cyclopts import Group, Parameter
 
+from common.cli.arguments.parameters import Parameter
 from common.cli.output.writer import JobFormat
 from common.cli.systems import Systems
 from common.telemetry.events import Observer
 
-SYSTEM = Group("Which system", sort_key=10)
-OUTPUT = Group("Output", sort_key=20)
-
 RefsArgument = Annotated[
     str,
     Parameter(
-        name="REF",
+        names=("REF",),
         help="A job's reference, such as ontap://cluster1.example.com/b5145e1d-b53b-11e8-8252-005056bbd8f5; "
         "an id where --target, --profile or the environment says whose; or - for standard input, line by "
         "line.",
@@ -27,40 +24,37 @@ RefsArgument = Annotated[
 TargetArgument = Annotated[
     str | None,
     Parameter(
-        name="TARGET", help="A system, such as ontap://cluster1.example.com, or the name of a profile."
+        names=("TARGET",), help="A system, such as ontap://cluster1.example.com, or the name of a profile."
     ),
 ]
 """The system that a command is about, where it is about one."""
 Output = Annotated[
     JobFormat,
     Parameter(
-        name=["--output", "-o"],
-        group=OUTPUT,
+        names=("--output", "-o"),
+        group="Output",
         help="What goes to standard output; jsonl is an event a change.",
     ),
 ]
 Quiet = Annotated[
     bool,
     Parameter(
-        name=["--quiet", "-q"],
-        negative=(),
-        group=OUTPUT,
-        show_default=False,
+        names=("--quiet", "-q"),
+        group="Output",
         help="Nothing on standard error but mistakes of the command line.",
     ),
 ]
 
 
-@Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class SystemOptions:
     """Whose jobs bare ids are."""
 
     target: Annotated[
-        str | None, Parameter(group=SYSTEM, help="A system, such as ontap://cluster1.example.com.")
+        str | None, Parameter(group="Which system", help="A system, such as ontap://cluster1.example.com.")
     ] = None
     profile: Annotated[
-        str | None, Parameter(group=SYSTEM, help="The name of a profile; see jobsource profiles.")
+        str | None, Parameter(group="Which system", help="The name of a profile; see jobsource profiles.")
     ] = None
 
     def systems(self, target: str | None = None, observer: Observer | None = None) -> Systems:
@@ -73,7 +67,6 @@ class SystemOptions:
         return [word for option, value in pairs if value is not None for word in (option, value)]
 
 
-@Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class DebugOptions:
     """For those who look for a mistake."""
@@ -81,15 +74,12 @@ class DebugOptions:
     debug: Annotated[
         bool,
         Parameter(
-            negative=(),
-            group=OUTPUT,
-            show_default=False,
+            group="Output",
             help="Log each request, and show tracebacks. No secret is in them.",
         ),
     ] = False
 
 
-@Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class WaitOptions:
     """How long jobs are waited for, and until when."""
@@ -103,8 +93,6 @@ class WaitOptions:
     cancel_on_interrupt: Annotated[
         bool,
         Parameter(
-            negative=(),
-            show_default=False,
             help="On Ctrl-C or SIGTERM, cancel the jobs.",
         ),
     ] = False

@@ -9,14 +9,9 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 
-import anyio
-import anyio.from_thread
-import anyio.lowlevel
-
+from common.cli.arguments.parameters import STDIN
 from common.model.errors import UsageError
 
-STDIN = "@-"
-"""How ``-`` is passed on: a word that begins with a hyphen would be taken for an option."""
 CHUNK = 65536
 """At most so many bytes are read at once."""
 
@@ -68,6 +63,9 @@ def named_in(line: str) -> str:
 
 async def read_lines() -> AsyncIterator[str]:
     """Yield the lines of standard input as they come. The process can end while one is waited for."""
+    import anyio.from_thread  # lazily: most commands read none
+    import anyio.lowlevel
+
     send, receive = anyio.create_memory_object_stream[bytes](1)
     token = anyio.lowlevel.current_token()
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Annotated
 
 import attrs
-from cyclopts import Parameter
 
 from common.cli.arguments.options import (
     DebugOptions,
@@ -17,6 +16,7 @@ from common.cli.arguments.options import (
     SystemOptions,
     WaitOptions,
 )
+from common.cli.arguments.parameters import Parameter
 from common.cli.arguments.refs import check_names, read_refs
 from common.cli.console import complain
 from common.cli.exit_status import ExitStatus, combined, status_of
@@ -32,12 +32,10 @@ from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import Action, JobState
 
-WaitFlag = Annotated[bool, Parameter(name="--wait", negative=(), show_default=False)]
-
 
 def cancel(
     *refs: RefsArgument,
-    wait: Annotated[WaitFlag, Parameter(help="Then wait until they have ended, however that is.")] = False,
+    wait: Annotated[bool, Parameter(help="Then wait until they have ended, however that is.")] = False,
     output: Output = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),
@@ -55,7 +53,7 @@ def cancel(
 
 def pause(
     *refs: RefsArgument,
-    wait: Annotated[WaitFlag, Parameter(help="Then wait until they are paused.")] = False,
+    wait: Annotated[bool, Parameter(help="Then wait until they are paused.")] = False,
     output: Output = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),
@@ -72,7 +70,7 @@ def pause(
 
 def resume(
     *refs: RefsArgument,
-    wait: Annotated[WaitFlag, Parameter(help="Then wait until they have ended.")] = False,
+    wait: Annotated[bool, Parameter(help="Then wait until they have ended.")] = False,
     output: Output = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),

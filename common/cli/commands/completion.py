@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
-from common.cli.app import make_app
+from common.cli.arguments.parameters import Parameter
 from common.cli.console import write_line
+from common.cli.parsing.app import make_app
 
 
 def completion(
-    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL", help="The shell.")], /
+    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(names=("SHELL",), help="The shell.")], /
 ) -> int:
     """Print a script that completes commands and options.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from common.cli.arguments.options import DebugOptions
+from common.cli.arguments.parameters import Parameter
 from common.cli.console import is_terminal
 from common.cli.demo import run_demo
 from common.cli.running import run
@@ -17,12 +16,8 @@ from common.cli.views.view import View
 
 def demo(
     *,
-    calm: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Let nothing go wrong but the jobs themselves.")
-    ] = False,
-    plain: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Lines, even where a live table is possible.")
-    ] = False,
+    calm: Annotated[bool, Parameter(help="Let nothing go wrong but the jobs themselves.")] = False,
+    plain: Annotated[bool, Parameter(help="Lines, even where a live table is possible.")] = False,
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
     """Wait for a dozen jobs of three simulated systems on this machine, for some ten seconds.

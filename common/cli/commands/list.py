@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 import anyio
-from cyclopts import Parameter
 
 from common.cli.arguments.durations import read_duration
-from common.cli.arguments.options import OUTPUT, DebugOptions, Quiet, SystemOptions, TargetArgument
+from common.cli.arguments.options import DebugOptions, Quiet, SystemOptions, TargetArgument
+from common.cli.arguments.parameters import Parameter
 from common.cli.arguments.states import read_states
 from common.cli.console import complain, is_terminal
 from common.cli.exit_status import ExitStatus
@@ -29,14 +29,12 @@ from common.sources.base import BaseSource
 STREAMS: tuple[Format, ...] = ("text", "jsonl")
 """The formats that ``--watch`` can write."""
 StateOption = Annotated[
-    str | None, Parameter(name="--state", help="Only jobs in these states, such as running,queued.")
+    str | None, Parameter(names=("--state",), help="Only jobs in these states, such as running,queued.")
 ]
 FilterOption = Annotated[
     tuple[str, ...],
     Parameter(
-        name="--filter",
-        negative=(),
-        show_default=False,
+        names=("--filter",),
         help="A filter of the system's own list as key=value, such as svm_name=vs1; may be repeated.",
     ),
 ]
@@ -49,13 +47,11 @@ def list_jobs(
     state: StateOption = None,
     filter_: FilterOption = (),
     limit: Annotated[int | None, Parameter(help="At most so many jobs.")] = None,
-    watch: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Look again and again; print what changes.")
-    ] = False,
+    watch: Annotated[bool, Parameter(help="Look again and again; print what changes.")] = False,
     interval: Annotated[str, Parameter(help="The time between two looks of --watch.")] = "5s",
     output: Annotated[
         Format,
-        Parameter(name=["--output", "-o"], group=OUTPUT, help="What goes to standard output."),
+        Parameter(names=("--output", "-o"), group="Output", help="What goes to standard output."),
     ] = "text",
     quiet: Quiet = False,
     system: SystemOptions = SystemOptions(),

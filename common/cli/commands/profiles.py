@@ -8,9 +8,9 @@ from functools import partial
 from typing import Annotated
 
 import attrs
-from cyclopts import Parameter
 
 from common.cli.arguments.options import DebugOptions
+from common.cli.arguments.parameters import Parameter
 from common.cli.console import note, printable, write_line
 from common.cli.errors import in_words_of_the_shell
 from common.cli.exit_status import ExitStatus, combined, status_of
@@ -34,10 +34,8 @@ class _Line:
 
 
 def profiles(
-    *names: Annotated[str, Parameter(name="NAME", help="Only these profiles.")],
-    check: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Sign in with each, and say what came of it.")
-    ] = False,
+    *names: Annotated[str, Parameter(names=("NAME",), help="Only these profiles.")],
+    check: Annotated[bool, Parameter(help="Sign in with each, and say what came of it.")] = False,
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
     """Print the profiles: name, system, and with --check whether the sign-in works. Never a secret.

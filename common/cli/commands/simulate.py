@@ -7,8 +7,7 @@ import shlex
 from functools import partial
 from typing import Annotated
 
-from cyclopts import Parameter
-
+from common.cli.arguments.parameters import Parameter
 from common.cli.console import note
 from common.model.errors import UsageError
 from common.providers import get_provider
@@ -19,7 +18,7 @@ from common.simulator.simulator import Simulator
 
 
 def simulate(
-    provider: Annotated[str, Parameter(name="PROVIDER", help="ontap, bluexp or cf.")],
+    provider: Annotated[str, Parameter(names=("PROVIDER",), help="ontap, bluexp or cf.")],
     /,
     *,
     port: Annotated[int, Parameter(help="0 is any free port.")] = 0,
@@ -27,14 +26,10 @@ def simulate(
         "loop"
     ),
     seed: Annotated[int | None, Parameter(help="Make ids repeatable.")] = None,
-    verbose: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Write a line for each request.")
-    ] = False,
+    verbose: Annotated[bool, Parameter(help="Write a line for each request.")] = False,
     set_: Annotated[
         tuple[str, ...],
-        Parameter(
-            name="--set", negative=(), show_default=False, help="An option of the system as NAME=VALUE."
-        ),
+        Parameter(names=("--set",), help="An option of the system as NAME=VALUE."),
     ] = (),
 ) -> int:
     """Serve a simulated system until Ctrl-C, and print its address.

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
-
-from common.cli.arguments.options import OUTPUT, DebugOptions, Quiet, SystemOptions, WaitOptions
-from common.cli.arguments.refs import STDIN
+from common.cli.arguments.options import DebugOptions, Quiet, SystemOptions, WaitOptions
+from common.cli.arguments.parameters import STDIN, Parameter
 from common.cli.console import complain, printable, write_line
 from common.cli.exit_status import ExitStatus
 from common.cli.following import Following, deadline_of
@@ -33,15 +31,17 @@ from common.sources.http import HttpSource
 
 
 def start(
-    target: Annotated[str, Parameter(name="TARGET", help="A system, or the name of a profile.")],
-    method: Annotated[str, Parameter(name="METHOD", help="POST, PUT, PATCH or DELETE.")],
-    path: Annotated[str, Parameter(name="PATH", help="The path below the system's address, with its query.")],
+    target: Annotated[str, Parameter(names=("TARGET",), help="A system, or the name of a profile.")],
+    method: Annotated[str, Parameter(names=("METHOD",), help="POST, PUT, PATCH or DELETE.")],
+    path: Annotated[
+        str, Parameter(names=("PATH",), help="The path below the system's address, with its query.")
+    ],
     /,
     *,
     data: Annotated[
         str | None,
         Parameter(
-            name=["--data", "-d"],
+            names=("--data", "-d"),
             help="The body as JSON, or @file, or - for standard input; what is secret belongs in a file.",
         ),
     ] = None,
@@ -49,12 +49,10 @@ def start(
         float | None,
         Parameter(help="Seconds that the system may hold the request until its job ends (ONTAP)."),
     ] = None,
-    wait: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Then wait until the jobs have ended.")
-    ] = False,
+    wait: Annotated[bool, Parameter(help="Then wait until the jobs have ended.")] = False,
     output: Annotated[
         Literal["text", "json", "jsonl"],
-        Parameter(name=["--output", "-o"], group=OUTPUT, help="What goes to standard output."),
+        Parameter(names=("--output", "-o"), group="Output", help="What goes to standard output."),
     ] = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from common.cli.arguments.options import DebugOptions, Output, Quiet, RefsArgument, SystemOptions, WaitOptions
+from common.cli.arguments.parameters import Parameter
 from common.cli.arguments.refs import check_names
 from common.cli.arguments.states import read_states
 from common.cli.exit_status import ExitStatus
@@ -19,12 +18,8 @@ from common.model.errors import UsageError
 
 def wait(
     *refs: RefsArgument,
-    any_: Annotated[
-        bool, Parameter(name="--any", negative=(), show_default=False, help="Stop once one has ended.")
-    ] = False,
-    first_failure: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Stop once one has ended without success.")
-    ] = False,
+    any_: Annotated[bool, Parameter(names=("--any",), help="Stop once one has ended.")] = False,
+    first_failure: Annotated[bool, Parameter(help="Stop once one has ended without success.")] = False,
     until: Annotated[
         str | None, Parameter(help="Stop a wait at these states too, such as paused,queued: that is success.")
     ] = None,

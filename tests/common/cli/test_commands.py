@@ -246,9 +246,9 @@ def test_completion(shell: Shell) -> None:
 
 
 def test_without_the_extra_it_says_what_to_install(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "common.cli.app", raising=False)
+    monkeypatch.delitem(sys.modules, "common.cli.parsing.app", raising=False)
     monkeypatch.setitem(sys.modules, "cyclopts", None)
-    done = shell.run("list")
+    done = shell.run("list", "--help")
     assert done.status == 2
     assert 'the command needs cyclopts: pip install "jobsource[cli]"' in done.err
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.cli.app import COMMANDS, Command
+from common.cli.table import COMMANDS, Command
 from common.simulator.script import NewJob
 from ontapjobs.simulator import OntapSimulator
 from tests.common.cli.shell import ROOT, Served, Shell, ended, served

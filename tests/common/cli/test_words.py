@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from common.cli.app import COMMANDS, Command
 from common.cli.arguments.durations import read_deadline, read_duration
 from common.cli.arguments.refs import named_in
 from common.cli.arguments.states import read_states
 from common.cli.main import overview
+from common.cli.table import COMMANDS, Command
 from common.model.errors import UsageError
 from common.model.states import JobState
 from ontapjobs.simulator import OntapSimulator

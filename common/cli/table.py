@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import attrs
-from cyclopts import App, Group
-from rich.console import Console
+import pkgutil
+from collections.abc import Callable
 
-from common.cli.help_formatter import UNWRAPPED, HelpFormatter
+import attrs
 
 _PACKAGE = __name__.rpartition(".")[0]
 _CLUSTER = "ontap://cluster1.example.com"
@@ -22,6 +21,11 @@ class Command:
     where: str
     """Its function, as "module:function" in the package of commands."""
     examples: tuple[str, ...]
+
+    def function(self) -> Callable[..., int]:
+        """Import and return its function."""
+        function: Callable[..., int] = pkgutil.resolve_name(f"{_PACKAGE}.commands.{self.where}")
+        return function
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -120,25 +124,3 @@ COMMANDS: tuple[Command, ...] = (
         ("source <(jobsource completion bash)", "jobsource completion fish > jobsource.fish"),
     ),
 )
-
-
-def make_app() -> App:
-    """Return the application, whose commands are functions that return an exit status."""
-    app = App(
-        name="jobsource",
-        help="Watch the long-running jobs of ONTAP, BlueXP backup and recovery, and Cloud Foundry.",
-        help_format="plaintext",
-        help_formatter=HelpFormatter(),
-        console=Console(width=UNWRAPPED, highlight=False),
-        group_parameters=Group("Options", sort_key=0),
-        version_flags=[],
-        result_action="return_value",
-    )
-    for command in COMMANDS:
-        app.command(
-            f"{_PACKAGE}.commands.{command.where}",
-            name=command.name,
-            usage=f"jobsource {command.name} {command.usage}",
-            help_epilogue="\n".join(["Examples:", *(f"  {line}" for line in command.examples)]),
-        )
-    return app
