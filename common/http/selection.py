@@ -69,6 +69,9 @@ def may_use_proxy(endpoint: str) -> bool:
 
     False only where every interpretation of ``NO_PROXY`` excludes the endpoint.
     """
+    named = {name.lower() for name in os.environ if name.lower().endswith("_proxy")} - {"no_proxy"}
+    if not named and os.name == "posix" and sys.platform != "darwin":
+        return False  # Windows and macOS have proxies in their settings too
     from urllib.request import getproxies  # lazily: the import is slow
 
     proxies = getproxies()

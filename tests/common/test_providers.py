@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import tomllib
 from importlib import import_module
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,7 +40,7 @@ def _only_a_toy(monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = ModuleType("toy_jobs")
     module.PROVIDER = TOY
     monkeypatch.setitem(sys.modules, "toy_jobs", module)
-    points = {"toy": EntryPoint(name="toy", value="toy_jobs:PROVIDER", group=GROUP)}
+    points = {"toy": "toy_jobs:PROVIDER"}
     monkeypatch.setattr(registry, "_registered", {})
     monkeypatch.setattr(registry, "_installed", lambda: points)
 
@@ -87,8 +86,7 @@ def test_an_entry_point_is_loaded_only_when_its_provider_is_asked_for(
 
 
 def test_a_provider_that_cannot_be_imported_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = EntryPoint(name="broken", value="broken_jobs:PROVIDER", group=GROUP)
-    monkeypatch.setattr(registry, "_installed", lambda: {"broken": broken})
+    monkeypatch.setattr(registry, "_installed", lambda: {"broken": "broken_jobs:PROVIDER"})
     register_provider(TOY)
     assert installed_providers() == [TOY]
     with pytest.raises(ModuleNotFoundError):
