@@ -8,40 +8,37 @@ from collections.abc import Iterable
 OPTIONS = ("deadline", "filter", "inline", "profile", "target", "timeout")
 """Keywords of the SDK that are options of the command too."""
 
-WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), words)
-    for pattern, words in {
-        r"connect\(\) needs a system: pass a URL [^,]*, a job's reference or profile='name', or set": (
-            "no system is named: give --target ontap://host or --profile NAME, or set"
-        ),
-        r"pass auth=, or name a profile with": (
-            "add a profile for it (or set JOBSOURCE_ENDPOINT, and a variable JOBSOURCE_… for each key) with"
-        ),
-        r"pass profile= with one of": "add --profile with one of",
-        r"pass '[a-z]+://host'( with a host)?, or profile='name'": (
-            "write it as ontap://host, or give --profile NAME"
-        ),
-        r"or pass profile='name' for a profile": "or give --profile NAME",
-        r"pass verify='ca\.pem'": 'set verify = "ca.pem" in its profile, or JOBSOURCE_VERIFY',
-        r"or pass verify= an ssl\.SSLContext[^;:]*": "or correct the address",
-        r"verify='ca\.pem' is safer": "set verify to a CA file instead",
-        r"verify=False": "verify = false",
-        r"pass a client certificate \(cert=\) or auth=Bearer\(token\)": "set cert or token in its profile",
-        r"pass auth=Bearer\(token\), or cert= for a client certificate": "set token or cert in its profile",
-        r"with auth=Bearer\(token\)": "with a token",
-        r"or pass auth= yourself": "or set another way to sign in, in a profile",
-        r"pass them as auth=\(user, password\)": "set user and password in a profile instead",
-        r"or pass the file as path=": "or set CF_HOME",
-        r"start\(\) sends a write: the method": "METHOD",
-        r"on_cancel='cancel'": "--cancel-on-interrupt",
-        r"not ended within [\d.]+ s": "not ended in time",
-        r"path= ": "PATH ",
-        r"json= ": "--data ",
-        r"pass its parts through urllib\.parse\.quote\(\)": "write a space as %20, and so on",
-        rf"\b({'|'.join(OPTIONS)})=": r"--\1",
-        r"\b([a-z_]+)=(?= |$|:|,)": r"\1",
-    }.items()
-)
+WORDS: dict[str, str] = {
+    r"connect\(\) needs a system: pass a URL [^,]*, a job's reference or profile='name', or set": (
+        "no system is named: give --target ontap://host or --profile NAME, or set"
+    ),
+    r"pass auth=, or name a profile with": (
+        "add a profile for it (or set JOBSOURCE_ENDPOINT, and a variable JOBSOURCE_… for each key) with"
+    ),
+    r"pass profile= with one of": "add --profile with one of",
+    r"pass '[a-z]+://host'( with a host)?, or profile='name'": (
+        "write it as ontap://host, or give --profile NAME"
+    ),
+    r"or pass profile='name' for a profile": "or give --profile NAME",
+    r"pass verify='ca\.pem'": 'set verify = "ca.pem" in its profile, or JOBSOURCE_VERIFY',
+    r"or pass verify= an ssl\.SSLContext[^;:]*": "or correct the address",
+    r"verify='ca\.pem' is safer": "set verify to a CA file instead",
+    r"verify=False": "verify = false",
+    r"pass a client certificate \(cert=\) or auth=Bearer\(token\)": "set cert or token in its profile",
+    r"pass auth=Bearer\(token\), or cert= for a client certificate": "set token or cert in its profile",
+    r"with auth=Bearer\(token\)": "with a token",
+    r"or pass auth= yourself": "or set another way to sign in, in a profile",
+    r"pass them as auth=\(user, password\)": "set user and password in a profile instead",
+    r"or pass the file as path=": "or set CF_HOME",
+    r"start\(\) sends a write: the method": "METHOD",
+    r"on_cancel='cancel'": "--cancel-on-interrupt",
+    r"not ended within [\d.]+ s": "not ended in time",
+    r"path= ": "PATH ",
+    r"json= ": "--data ",
+    r"pass its parts through urllib\.parse\.quote\(\)": "write a space as %20, and so on",
+    rf"\b({'|'.join(OPTIONS)})=": r"--\1",
+    r"\b([a-z_]+)=(?= |$|:|,)": r"\1",
+}
 """What the SDK says, and what a user of the command should read instead."""
 
 _CHOICES = (
@@ -52,8 +49,8 @@ _CHOICES = (
 
 def in_words_of_the_shell(message: str) -> str:
     """Return a message of the SDK as the command prints it, with "did you mean" where that may help."""
-    for pattern, words in WORDS:
-        message = pattern.sub(words, message)
+    for pattern, words in WORDS.items():
+        message = re.sub(pattern, words, message)
     for choices in _CHOICES:
         match = choices.search(message)
         if match and match["choices"] != "none":

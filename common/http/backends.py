@@ -9,7 +9,6 @@ import attrs
 
 from common.http.backend import HttpBackend
 from common.http.h11_backend import H11Backend
-from common.http.over_httpx.httpx_backend import HttpxBackend, library_of
 from common.http.selection import needs_httpx
 from common.http.tls import tls_context
 from common.options import Options
@@ -41,6 +40,8 @@ class Backends:
         self._auth_of_httpx = auth.get("auth") is not None
         self._own_by_httpx = self._needs_httpx(options, endpoint)
         if self._own_by_httpx or (token_url and self._needs_httpx(options, token_url)):
+            from common.http.over_httpx.httpx_backend import library_of
+
             library_of(options.http)  # imported now: it takes too long to do it within a request
         self._own_options = self._public_options = options
         if options.http is not None or options.transport is not None:
@@ -69,6 +70,8 @@ class Backends:
         self, endpoint: str, options: Options, auth: Mapping[str, Any], *, by_httpx: bool
     ) -> HttpBackend:
         if by_httpx:
+            from common.http.over_httpx.httpx_backend import HttpxBackend
+
             return HttpxBackend.create(options, endpoint=endpoint, keepalive=self._keepalive, auth=auth)
         return H11Backend(options, endpoint=endpoint, keepalive=self._keepalive)
 
