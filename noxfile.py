@@ -124,7 +124,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html; warnings are errors, broken links within it too."""
-    session.install("-e", ".", *group("docs"))
+    session.install("-e", ".[cli]", *group("docs"))
     session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html", *session.posargs)
 
 

@@ -16,8 +16,8 @@ from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth, TokenSigner
 from common.model.errors import UsageError
-from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
+from common.set_module import set_module
 
 ISSUER_URL = "https://netapp-cloud-account.auth0.com/oauth/token"
 """The token endpoint for users and service accounts, except in private mode."""

@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 
 from common.model.errors import DecodeError
-from common.model.set_module import set_module
 from common.response.decoding import Fields, Object, as_json, finite, integer, kind
+from common.set_module import set_module
 
 SECONDS_BELOW = 1e11
 """An epoch below this is in seconds, else in milliseconds, which passed it in 1973: one record had both."""

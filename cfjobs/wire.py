@@ -18,7 +18,6 @@ from cfjobs.router import read_router_error
 from common.model.errors import DecodeError
 from common.model.job import ErrorDetail, Job, typed_record, unique
 from common.model.refs import JobRef, Scope
-from common.model.set_module import set_module
 from common.model.states import JobState, read_state
 from common.polling.throttle import Budget
 from common.response.decoding import (
@@ -35,6 +34,7 @@ from common.response.decoding import (
 from common.response.failures import FATAL, ErrorBody
 from common.response.http_response import HttpResponse, last_segment
 from common.response.writes import StartedJobs
+from common.set_module import set_module
 
 PROVIDER = "cf"
 

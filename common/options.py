@@ -16,10 +16,10 @@ import attrs
 
 from common.model.endpoints import endpoint_url, is_loopback, origin
 from common.model.errors import UsageError
-from common.model.set_module import set_module
 from common.model.states import Action, JobState
 from common.model.tracebacks import stacklevel
 from common.polling.policy import LONGEST, PollPolicy
+from common.set_module import set_module
 from common.telemetry.callbacks import is_async
 
 if TYPE_CHECKING:

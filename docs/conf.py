@@ -13,6 +13,7 @@ project_copyright = "The jobsource authors"
 
 extensions = [
     "code_tables",
+    "command_help",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx_copybutton",

@@ -11,8 +11,8 @@ from common.auth.credentials import REMEMBERED, TokenSource
 from common.auth.oauth2 import TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.model.errors import UsageError
-from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
+from common.set_module import set_module
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CLIENT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

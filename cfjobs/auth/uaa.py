@@ -12,8 +12,8 @@ from common.auth.oauth2 import Token, TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth
 from common.model.errors import UsageError
-from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
+from common.set_module import set_module
 
 CF_CLIENT = "cf"
 """The client that every UAA has for the ``cf`` command; its secret is empty."""

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from common.model.errors import UsageError
-from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
 from common.response.redaction import Unpicklable
+from common.set_module import set_module
 
 TokenSource = Callable[[], Awaitable[str]]
 

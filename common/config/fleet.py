@@ -10,10 +10,10 @@ from common.config.targets import SystemAddress, read_address
 from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.model.set_module import set_module
 from common.model.signatures import shows_keywords
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions
+from common.set_module import set_module
 from common.sources.base import BaseSource
 from common.sources.fleet import BaseFleet
 from common.sources.routing import Router

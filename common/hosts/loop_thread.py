@@ -21,7 +21,7 @@ import sniffio
 
 from common.hosts.shared import close_shared
 from common.model.async_only import AsyncContext
-from common.model.set_module import set_module
+from common.set_module import set_module
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task

@@ -19,7 +19,7 @@ import sniffio
 from common.concurrency import finish
 from common.hosts.loop_thread import LoopThread, PortalFuture
 from common.model.errors import UsageError
-from common.model.set_module import set_module
+from common.set_module import set_module
 
 INTERRUPT_GRACE = 10.0
 """Seconds for which an interrupted call waits for what it has cancelled."""

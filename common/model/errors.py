@@ -36,7 +36,7 @@ from copyreg import __newobj__  # type: ignore[attr-defined]  # typeshed does no
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from common.model.failure_text import failure_text, state_words
-from common.model.set_module import set_module
+from common.set_module import set_module
 
 if TYPE_CHECKING:
     from common.model.job import Job

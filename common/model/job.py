@@ -13,8 +13,8 @@ from common.model.errors import UsageError, WrongSource
 from common.model.lazy import LazyFields, unchecked
 from common.model.nesting import too_deep
 from common.model.refs import JobRef
-from common.model.set_module import set_module
 from common.model.states import TERMINAL, JobState
+from common.set_module import set_module
 
 _T = TypeVar("_T")
 

@@ -12,8 +12,8 @@ import attrs
 from common.model.endpoints import endpoint_url
 from common.model.errors import UsageError
 from common.model.lazy import Unchecked, unchecked
-from common.model.set_module import set_module
 from common.model.tracebacks import without_frames
+from common.set_module import set_module
 
 ACCOUNT = "account"
 """The part of a scope that is written in the path of a ref; all others go in its query."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from common.model.set_module import set_module
+from common.set_module import set_module
 
 
 class JobState(enum.StrEnum):

@@ -11,8 +11,8 @@ import attrs
 
 from common.model.errors import UsageError
 from common.model.job import Job
-from common.model.set_module import set_module
 from common.model.states import JobState
+from common.set_module import set_module
 
 LONGEST = 1e9
 """Seconds: nothing here takes thirty years, and beyond it clocks lose precision."""

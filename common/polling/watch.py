@@ -11,10 +11,10 @@ import anyio
 from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.model.set_module import set_module
 from common.polling.poller import Poller
 from common.polling.wait import Wait, WaitSpec
 from common.polling.waiters import WaiterTasks
+from common.set_module import set_module
 from common.telemetry.callbacks import OnUpdate, tell_update
 
 

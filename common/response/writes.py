@@ -12,8 +12,8 @@ import attrs
 from common.model.errors import DecodeError, UsageError
 from common.model.job import ErrorDetail, Job
 from common.model.refs import RESULTS, JobRef
-from common.model.set_module import set_module
 from common.response.redaction import SECRET_HEADERS
+from common.set_module import set_module
 
 
 @attrs.frozen

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from common.model.job import Job, JobLike
-from common.model.set_module import set_module
 from common.model.states import Action, Capability, JobState
 from common.polling.policy import PollPolicy
 from common.polling.wait import OnCancel, Probe
+from common.set_module import set_module
 from common.telemetry.callbacks import OnUpdate
 
 

@@ -11,7 +11,7 @@ import attrs
 from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.model.set_module import set_module
+from common.set_module import set_module
 
 logger: logging.Logger = logging.getLogger("jobsource")
 

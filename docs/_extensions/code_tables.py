@@ -54,7 +54,7 @@ def states(provider: str) -> Iterator[tuple[str, ...]]:
 def refusals() -> Iterator[tuple[str, ...]]:
     """ONTAP's codes for an action that it refuses."""
     yield "Code", "Meaning", "Exception", "Try again?"
-    for code, refusal in _module("ontap", "actions").REFUSALS.items():
+    for code, refusal in _module("ontap", "actions.single").REFUSALS.items():
         name = "AlreadyFinished" if refusal.finished else "ActionRefused"
         yield f"`{code}`", refusal.sentence, f"`{name}`", "yes" if refusal.retryable else "no"
 

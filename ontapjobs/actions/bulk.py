@@ -15,10 +15,10 @@ import attrs
 from common.model.errors import ActionUncertain, DecodeError, JobsError, TransportError, UsageError
 from common.model.job import ErrorDetail
 from common.model.refs import JobRef
-from common.model.set_module import set_module
 from common.model.states import Action, JobState
 from common.response.decoding import Fields, Object, objects, readable_id, root_object
 from common.response.http_response import HttpResponse
+from common.set_module import set_module
 from common.sources.large_responses import decode
 from common.sources.reader import HttpReader
 from ontapjobs.actions.single import REFUSALS, refusal

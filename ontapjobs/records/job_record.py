@@ -13,8 +13,8 @@ import attrs
 
 from common.model.job import NO_LINKS, ErrorArgument, ErrorDetail, FrozenMap
 from common.model.lazy import Unchecked, unchecked
-from common.model.set_module import set_module
 from common.response.decoding import Fields, Object, finite, integer, moment, objects, only, text, word
+from common.set_module import set_module
 
 
 @attrs.frozen

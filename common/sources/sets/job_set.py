@@ -38,13 +38,13 @@ from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
-from common.model.set_module import set_module
 from common.options import check_on_update, read_deadline, read_timeout
 from common.polling.policy import PollPolicy
 from common.polling.poller import Poller
 from common.polling.wait import OnCancel, Probe, Wait, is_cancellation
 from common.polling.waiter_group import WaiterGroup, cancel_jobs
 from common.polling.watch import Watch, begin_wait, poller_of
+from common.set_module import set_module
 from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
 from common.sources.fleet import BaseFleet, Member

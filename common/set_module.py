@@ -6,7 +6,7 @@ import inspect
 import sys
 from pathlib import Path
 
-_COMMON = __name__.rpartition(".model.")[0]
+_COMMON = __name__.rpartition(".")[0]
 _BESIDE = _COMMON.rpartition(".")[0]
 """What the four packages are in: "" unless they are vendored."""
 
@@ -35,4 +35,4 @@ def set_module(*classes: type) -> None:
 
 def _is_ours() -> bool:
     file = sys.modules[_COMMON].__file__
-    return file is not None and Path(file).parent == Path(__file__).parents[1]
+    return file is not None and Path(file).parent == Path(__file__).parent
