@@ -68,7 +68,7 @@ def _run(words: list[str]) -> int:
         if isinstance(error, ImportError) and error.name in EXTRA:
             complain(f'the command needs {error.name}: pip install "jobsource[cli]"')
             return ExitStatus.USAGE
-        complain(error)
+        complain(error if not isinstance(error, OSError) or error.strerror is None else error.strerror)
         return status_of(error) if isinstance(error, JobsError) else ExitStatus.FAILED
 
 

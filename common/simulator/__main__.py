@@ -6,10 +6,12 @@ import argparse
 import inspect
 import json
 import logging
+import math
 import sys
 import textwrap
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -27,29 +29,58 @@ BY_FLAG = frozenset({"clock", "seed", "on_write"})
 """Options of a simulator that `--set` does not take: they have a flag, or a part below /_sim/."""
 
 
-def main(
-    arguments: Sequence[str] | None = None, *, on_start: Callable[[Simulator, str], None] | None = None
-) -> int:
-    """Serve until interrupted. Return 0, or 1 for a failure; exit with status 2 for wrong arguments.
-
-    ``on_start`` is called with the simulator and its URL once it is served.
-    """
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted. Return 0, or 1 for a failure; exit with status 2 for wrong arguments."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        simulator = _simulator(options)
-    except (UsageError, ImportError, ValueError, TypeError) as error:
+        simulator = make_simulator(options.provider, options.set, clock=options.clock, seed=options.seed)
+    except (UsageError, ImportError) as error:
         parser.error(str(error))
-    if options.verbose:
-        _log_requests()
     try:
-        anyio.run(_serve, simulator, options.host, options.port, on_start)
-    except KeyboardInterrupt:
-        return 0
+        run(simulator, host=options.host, port=options.port, verbose=options.verbose)
     except (ImportError, OSError) as error:
         sys.stderr.write(f"{parser.prog}: {getattr(error, 'strerror', None) or error}\n")
         return 1
     return 0
+
+
+def make_simulator(
+    provider: str, settings: Iterable[str] = (), *, clock: str = "loop", seed: int | None = None
+) -> Simulator:
+    """Return a provider's simulator with options as ``NAME=VALUE``. Raise `UsageError` and `ImportError`."""
+    kind = _class(provider)
+    try:
+        passing = parse_clock(clock)
+    except ValueError as error:
+        raise UsageError(f"--clock: {error}") from None
+    known = _options_of(kind)
+    values = dict(_setting(text, known, provider) for text in settings)
+    try:
+        return kind(clock=passing, seed=seed, **values)
+    except ValueError as error:
+        raise UsageError(f"--set: {error}") from None
+    except (TypeError, AttributeError):  # what can be null may be of any kind until the system looks at it
+        raise UsageError(f"--set: {provider} cannot take {' and '.join(settings)}") from None
+
+
+def run(
+    simulator: Simulator,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    verbose: bool = False,
+    on_start: Callable[[Simulator, str], None] | None = None,
+) -> None:
+    """Serve until interrupted, and write the address and perhaps each request.
+
+    ``on_start`` is called with the simulator and its URL once it is served. Raise `OSError` where that is not
+    possible.
+    """
+    if verbose:
+        _log_requests()
+    with suppress(KeyboardInterrupt):
+        anyio.run(_serve, simulator, host, port, on_start)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -110,12 +141,6 @@ def _options_of(kind: type[Simulator]) -> dict[str, Any]:
     return options
 
 
-def _simulator(options: argparse.Namespace) -> Simulator:
-    settings = dict(_setting(text) for text in options.set)
-    kind = _class(options.provider)
-    return kind(clock=parse_clock(options.clock), seed=options.seed, **settings)
-
-
 def _class(name: str) -> type[Simulator]:
     module, colon, attribute = name.partition(":")
     if colon:
@@ -130,14 +155,34 @@ def _class(name: str) -> type[Simulator]:
     return simulator
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def _setting(text: str, known: Mapping[str, Any], provider: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise ValueError(f"--set takes NAME=VALUE, not {text!r}")
+    if not equals or not name:
+        raise UsageError(f"--set takes NAME=VALUE, such as retention=30, not {text[:40]!r}")
+    if name not in known:
+        raise UsageError(f"--set: {provider} has no option {name[:40]!r}; there are: {', '.join(known)}")
+    return name, _value(f"--set {name}", value, known[name])
+
+
+def _value(option: str, text: str, default: object) -> Any:
+    """Return a value of the kind of the default: a text, a number, true or false; else JSON or text."""
     try:
-        return name, json.loads(value)
+        value = json.loads(text)
     except ValueError:
-        return name, value
+        value = text
+    if isinstance(default, str):
+        return value if isinstance(value, str) else text  # such as version=9.15
+    if isinstance(default, bool):
+        good, wanted = isinstance(value, bool), "true or false"
+    elif isinstance(default, int):
+        good, wanted = isinstance(value, int) and value >= 0, "a whole number"
+    elif isinstance(default, float):
+        good, wanted = isinstance(value, int | float) and 0 <= value < math.inf, "a number, 0 or more"
+    else:
+        return value
+    if not good or isinstance(value, bool) is not isinstance(default, bool):
+        raise UsageError(f"{option} must be {wanted}, not {text[:40]!r}")
+    return value
 
 
 def _log_requests() -> None:

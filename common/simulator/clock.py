@@ -126,7 +126,12 @@ def parse_clock(text: str) -> Clock:
         case "stepped", "":
             return Clock.stepped()
         case "scaled", _ if scale:
-            return Clock.scaled(float(scale))
+            try:
+                return Clock.scaled(float(scale))
+            except ValueError:
+                raise ValueError(
+                    f"a clock's scale is 0 or more, such as scaled:60, not {scale[:40]!r}"
+                ) from None
         case _:
             raise ValueError(f"a clock is loop, stepped or scaled:<factor>, not {text!r}")
 

@@ -45,7 +45,10 @@ ALL = frozenset({"*", "**"})
 
 def parse_version(text: str) -> Version:
     """Return ``9.15`` or ``9.15.1`` as numbers. Raises `ValueError` for anything else."""
-    return tuple(int(part) for part in text.split("."))
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        raise ValueError(f"a release is such as 9.15 or 9.15.1, not {text[:40]!r}") from None
 
 
 def known(version: Version) -> dict[str, Field]:

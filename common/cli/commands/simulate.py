@@ -9,10 +9,9 @@ from typing import Annotated
 
 from common.cli.arguments.parameters import Parameter
 from common.cli.console import note
-from common.model.errors import UsageError
+from common.cli.exit_status import ExitStatus
 from common.providers import get_provider
-from common.simulator.__main__ import main
-from common.simulator.clock import parse_clock
+from common.simulator.__main__ import make_simulator, run
 from common.simulator.script import Step
 from common.simulator.simulator import Simulator
 
@@ -36,17 +35,10 @@ def simulate(
 
     Its writes start jobs, and below /_sim/ it takes jobs, faults and steps of time.
     """
-    get_provider(provider)
-    try:
-        parse_clock(clock)
-    except ValueError as error:
-        raise UsageError(f"--clock: {error}") from None
-    words = ["--provider", provider, "--port", str(port), "--clock", clock]
-    words += ["--seed", str(seed)] if seed is not None else []
-    words += ["--verbose"] if verbose else []
-    for option in set_:
-        words += ["--set", option]
-    return main(words, on_start=partial(_tell_how_to_use_it, provider))
+    get_provider(provider)  # not a class as module:Class
+    simulator = make_simulator(provider, set_, clock=clock, seed=seed)
+    run(simulator, port=port, verbose=verbose, on_start=partial(_tell_how_to_use_it, provider))
+    return ExitStatus.OK
 
 
 def _tell_how_to_use_it(provider: str, simulator: Simulator, url: str) -> None:

@@ -10,6 +10,7 @@ from common.cli.arguments.durations import read_deadline, read_duration
 from common.cli.arguments.refs import named_in
 from common.cli.arguments.states import read_states
 from common.cli.main import overview
+from common.cli.parsing.app import help_of
 from common.cli.table import COMMANDS, Command
 from common.model.errors import UsageError
 from common.model.states import JobState
@@ -93,6 +94,17 @@ def test_a_line_that_names_no_job(line: str) -> None:
         (["start", "prod", "POST", "/api/x", "-d", "@/nowhere"], "--data @/nowhere: No such file"),
         (["start", "prod", "POST", "/api/x", "--inline", "999"], "--inline must be"),
         (["simulate", "vmware"], "no provider 'vmware' is installed"),
+        (["simulate", "ontap", "--set", "retension=3"], "; did you mean 'retention'?"),
+        (["simulate", "ontap", "--set", "retention"], "--set takes NAME=VALUE, such as retention=30"),
+        (["simulate", "ontap", "--set", "retention=nan"], "--set retention must be a number, 0 or more"),
+        (["simulate", "ontap", "--set", "page_size=1.5"], "--set page_size must be a whole number"),
+        (["simulate", "ontap", "--set", "short_pages=1"], "--set short_pages must be true or false"),
+        (["simulate", "ontap", "--set", "version=9.x"], "--set: a release is such as 9.15"),
+        (["simulate", "ontap", "--set", "users=3"], "--set: ontap cannot take users=3"),
+        (
+            ["simulate", "ontap", "--clock", "scaled:x"],
+            "--clock: a clock's scale is 0 or more, such as scaled:60, not 'x'",
+        ),
     ],
 )
 def test_usage(shell: Shell, ontap: Served[OntapSimulator], words: list[str], says: str) -> None:
@@ -101,6 +113,8 @@ def test_usage(shell: Shell, ontap: Served[OntapSimulator], words: list[str], sa
     done = shell.run(*words)
     assert (done.status, done.out) == (2, "")
     assert says in done.err
+    assert done.err.startswith("jobsource: ")
+    assert "python -m" not in done.err
     assert not [word for word in KEYWORDS if word in done.err]
     assert PASSWORD not in done.err
     assert "secret-text" not in done.err
@@ -128,6 +142,7 @@ def test_each_help_has_examples(shell: Shell, command: Command) -> None:
     name = command.name
     done = shell.run(name, "--help")
     assert done.status == 0
+    assert done.out == help_of(command)  # which the documentation shows
     assert done.out.startswith(f"usage: jobsource {name} ")
     examples = done.out.partition("Examples:\n")[2].strip().splitlines()
     assert 2 <= len(examples) <= 3
