@@ -43,6 +43,7 @@ WORDS: dict[str, str] = {
 
 _CHOICES = (
     re.compile(r"there is no profile '(?P<word>[^']*)' in .*; there are: (?P<choices>.+)$", re.DOTALL),
+    re.compile(r"unknown key '(?P<word>[^']*)'; known for \S+ are (?P<choices>.+)$"),
     re.compile(r"has no option '(?P<word>[^']*)'; there are: (?P<choices>.+)$"),
     re.compile(r"unknown filter '(?P<word>[^']*)': .* filtered by (?P<choices>.+)$"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -109,19 +110,28 @@ class Following:
             group.cancel_scope.cancel()
 
     async def _refs_of_stdin(self) -> AsyncIterator[JobRef]:
-        """Yield the jobs that standard input names. A line that names none is said, and does not end it."""
+        """Yield the jobs that standard input names. A line that names none is said, and does not end it.
+
+        What is wrong with many lines, such as all of a system without credentials, is said once.
+        """
         number = 0
+        problems: Counter[str] = Counter()
         async for line in read_lines():
             number += 1
             try:
                 text = named_in(line)
                 ref = self._ref(text) if text else None
             except JobsError as error:
-                complain(f"standard input, line {number}: {error}")
+                problems[str(error)] += 1
+                if problems[str(error)] == 1:
+                    complain(f"standard input, line {number}: {error}")
                 self._statuses.append(status_of(error))
                 continue
             if ref is not None:
                 yield ref
+        repeated = problems.total() - len(problems)
+        if repeated:
+            complain(f"standard input: the same is wrong with {repeated} more lines")
 
     def _ref(self, name: str) -> JobRef:
         ref = self.systems.ref(name)

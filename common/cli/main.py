@@ -49,6 +49,9 @@ def _run(words: list[str]) -> int:
 
         write_line(f"jobsource {metadata.version('jobsource')}")
         return ExitStatus.OK
+    if (unreadable := next((word for word in words if not _is_text(word)), None)) is not None:
+        complain(f"{unreadable[:40]!a}: no text in the encoding of this system")
+        return ExitStatus.USAGE
     command = next((command for command in COMMANDS if command.name == words[0]), None)
     if command is None:
         names = [command.name for command in COMMANDS]
@@ -89,6 +92,15 @@ def _call(command: Command, words: list[str]) -> int:
         note(f"see: jobsource {command.name} --help")
         return ExitStatus.USAGE
     return ExitStatus.OK if status is None else status  # None: it has shown a help
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word can be sent to a server; one that cannot is good only as the name of a file."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return word.startswith("@")
+    return True
 
 
 def _show_warning(

@@ -20,6 +20,10 @@ def main() -> int:
                 os.write(1, file.read())
         except BrokenPipeError:
             return 141  # as a shell has it for SIGPIPE
+        except OSError as error:
+            if sys.stderr is not None:
+                sys.stderr.write(f"jobsource: {error.strerror}\n")
+            return 1
         return 0
     try:
         from common.cli import main as ours

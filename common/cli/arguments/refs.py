@@ -46,8 +46,12 @@ def named_in(line: str) -> str:
     """Return the job that a line names, "" for none: its first word, or the ref of a line of JSON.
 
     So the output of ``list``, ``get`` and ``start`` can be piped in as text or as jsonl. Indented lines,
-    which are details of the job above, and lines that begin with "#" name none.
+    which are details of the job above, and lines that begin with "#" name none. Raise `UsageError` for JSON
+    that names none, and for what is not text.
     """
+    line = line.removeprefix("\ufeff")  # PowerShell writes a byte order mark
+    if "\ufffd" in line:
+        raise UsageError("not text in UTF-8")
     if line.startswith("{"):
         with suppress(ValueError, AttributeError):
             ref = json.loads(line).get("ref")

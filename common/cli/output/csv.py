@@ -23,18 +23,25 @@ class CsvWriter(Writer):
     def __init__(self, changes: bool = False) -> None:
         del changes
         self._csv = csv.writer(sys.stdout, lineterminator="\n")
-        self._csv.writerow((*COLUMNS, "errors"))
+        self._has_head = False
 
     def outcome(self, outcome: Job | JobsError) -> None:
         """Write the row of a job."""
         if isinstance(outcome, Job):
+            self._write_head()
             errors = "; ".join(map(str, outcome.errors))
             self._csv.writerow([*(_cell(getattr(outcome, name)) for name in COLUMNS), errors])
             sys.stdout.flush()
 
     def close(self) -> None:
         """Write the head, where there was no job."""
+        self._write_head()
         sys.stdout.flush()
+
+    def _write_head(self) -> None:
+        if not self._has_head:
+            self._csv.writerow((*COLUMNS, "errors"))
+            self._has_head = True
 
 
 def _cell(value: object) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
 from rich.text import Text
 
 from common.cli.output.writer import Writer
+from common.cli.rich_console import PipeConsole
 from common.cli.views.job_table import job_table
 from common.cli.views.row import Row
 from common.model.errors import JobsError
@@ -34,7 +34,7 @@ class TableWriter(Writer):
     def close(self) -> None:
         """Draw the table."""
         terminal = sys.stdout.isatty()
-        console = Console(file=sys.stdout, highlight=False, width=None if terminal else WHOLE)
+        console = PipeConsole(file=sys.stdout, highlight=False, width=None if terminal else WHOLE)
         if self._rows:
             console.print(job_table(self._rows, console.width, live=False, whole=not terminal))
         else:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from common.cli.arguments.parameters import BoundParameter, CommandSignature
 from common.cli.parsing.help_formatter import UNWRAPPED, HelpFormatter
+from common.cli.rich_console import PipeConsole
 from common.cli.table import COMMANDS, Command
 
 GROUPS = ("Options", "Which system", "Output")
@@ -26,7 +27,7 @@ def make_app(commands: Iterable[Command] = COMMANDS, *, console: Console | None 
         help="Watch the long-running jobs of ONTAP, BlueXP backup and recovery, and Cloud Foundry.",
         help_format="plaintext",
         help_formatter=HelpFormatter(),
-        console=console or Console(width=UNWRAPPED, highlight=False),
+        console=console or PipeConsole(width=UNWRAPPED, highlight=False),
         group_parameters=_group("Options"),
         version_flags=[],
         result_action="return_value",

@@ -235,6 +235,8 @@ def test_profiles(shell: Shell, ontap: Served[OntapSimulator], cf: Served[CFSimu
     ontap.call(ontap.simulator.inject, None, faults.Status(401))
     assert shell.run("profiles", "prod", "--check").status == 4
     assert PASSWORD not in plain.out + plain.err + checked.out + checked.err
+    shell.user.profile(f'endpoint = "{ontap.target}"\nusre = "u"\npassword = {{ env = "SECRET" }}')
+    assert "; did you mean 'user'?" in shell.run("profiles", "--check").out
 
 
 @pytest.mark.slow

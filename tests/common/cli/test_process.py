@@ -103,12 +103,32 @@ def test_a_reader_that_goes_away(shell: Shell, ontap: Served[OntapSimulator]) ->
         "jobsource list -o json | head -c 10 > /dev/null; true",
         f"jobsource watch {ontap.ref(('running', None))} | head -1",
         "jobsource --help | head -1",
+        "jobsource get --help | head -1",
+        "jobsource list -o table | head -1",
     ):
         done = shell.script(line)
         assert done.status in (0, 141)  # what is read to its end succeeds
         assert done.err == ""
     closed = shell.script(f"jobsource wait {ontap.ref(('success', None))} 2>&-; jobsource list >&-")
     assert closed.status in (0, 1, 141)
+    for words in ("--help", "get --help", "list", "list -o table"):
+        full = shell.script(f"jobsource {words} > /dev/full")
+        assert (full.status, full.err) == (1, "jobsource: No space left on device\n")
+
+
+def test_help_for_a_reader_that_goes_away_ends_as_by_a_signal(shell: Shell) -> None:
+    done = shell.script("(sleep 0.2; jobsource get --help) | true")
+    assert done.status == 141
+    assert done.err == ""
+
+
+def test_what_is_wrong_with_many_lines_is_said_once(shell: Shell) -> None:
+    refs = "".join(f"ontap://nobody.example.com/{number}\n" for number in range(50))
+    done = shell.process("wait", "-", stdin=refs)
+    assert done.status == 2
+    first, last = done.err.splitlines()
+    assert first.startswith("jobsource: standard input, line 1: no credentials for")
+    assert last == "jobsource: standard input: the same is wrong with 49 more lines"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

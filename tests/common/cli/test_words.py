@@ -57,21 +57,24 @@ def test_states_in_any_case() -> None:
         ("# a comment", ""),
         ("", ""),
         ('{"event": "end", "ref": "ontap://c/1"}', "ontap://c/1"),
+        ("\ufeffontap://c/1", "ontap://c/1"),
     ],
 )
 def test_a_line_of_standard_input(line: str, ref: str) -> None:
     assert named_in(line) == ref
 
 
-@pytest.mark.parametrize("line", ['{"event": 1}', "{not JSON", "["])
+@pytest.mark.parametrize("line", ['{"event": 1}', "{not JSON", "[", "ontap://c/\ufffd"])
 def test_a_line_that_names_no_job(line: str) -> None:
-    with pytest.raises(UsageError, match="jsonl"):
+    with pytest.raises(UsageError, match=r"jsonl|UTF-8"):
         named_in(line)
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["\udcff"], "'\\udcff': no text in the encoding"),
+        (["get", "job-\udcff"], "'job-\\udcff': no text in the encoding"),
         (["gett"], "there is no command 'gett'; did you mean 'get'?"),
         (["get"], "no job is named: jobsource get REF…"),
         (["get", "--profil", "x"], "Did you mean --profile?"),
@@ -103,7 +106,7 @@ def test_a_line_that_names_no_job(line: str) -> None:
         (["simulate", "ontap", "--set", "users=3"], "--set: ontap cannot take users=3"),
         (
             ["simulate", "ontap", "--clock", "scaled:x"],
-            "--clock: a clock's scale is 0 or more, such as scaled:60, not 'x'",
+            "--clock: a clock's scale is 0 or more, such as",
         ),
     ],
 )
