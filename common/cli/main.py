@@ -31,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         abandon_output()
         return ExitStatus.BROKEN_PIPE
+    except OSError as error:  # of the output
+        abandon_output()
+        complain(error.strerror or error)
+        return ExitStatus.FAILED
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
 

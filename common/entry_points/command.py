@@ -13,7 +13,14 @@ HELP: tuple[list[str], ...] = ([], ["-h"], ["--help"], ["help"])
 
 
 def main() -> int:
-    """Run the command, and return its exit status."""
+    """Run the command, and return its exit status; Ctrl-C while it is imported prints nothing."""
+    try:
+        return _main()
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main() -> int:
     if sys.argv[1:2] in HELP:
         try:
             with open(os.path.join(_installed_in(), "common", "cli", "overview.txt"), "rb") as file:

@@ -155,6 +155,21 @@ def test_the_launcher_prints_the_help_without_an_import(shell: Shell) -> None:
     assert not {"common", "rich", "cyclopts", "anyio", "attr", "pathlib"} & set(done.out.split())
 
 
+def test_an_interrupt_while_it_is_imported_ends_it_without_a_word(shell: Shell) -> None:
+    code = """
+import sys, jobsource.command
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "common":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+sys.argv[1:] = ["list"]
+sys.exit(jobsource.command.main())
+"""
+    done = shell.script(f"cd {ROOT} && {shlex.join([sys.executable, '-c', code])}")
+    assert (done.status, done.out, done.err) == (130, "", "")
+
+
 def test_another_package_in_the_place_of_common(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "common").mkdir()
     (tmp_path / "common" / "__init__.py").write_text("")
