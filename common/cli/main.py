@@ -15,6 +15,7 @@ from common.cli.errors import did_you_mean
 from common.cli.exit_status import ExitStatus, status_of
 from common.cli.parsing.read_words import read_words
 from common.cli.table import COMMANDS, Command
+from common.distributions import version
 from common.model.errors import JobsError
 
 HELP = ("-h", "--help", "help")
@@ -49,16 +50,14 @@ def _run(words: list[str]) -> int:
         write_line(overview().rstrip())
         return ExitStatus.OK
     if words[0] == "--version":
-        from importlib import metadata
-
-        write_line(f"jobsource {metadata.version('jobsource')}")
+        write_line(f"jobsource {version('jobsource')}")
         return ExitStatus.OK
     if (unreadable := next((word for word in words if not _is_text(word)), None)) is not None:
         complain(f"{unreadable[:40]!a}: no text in the encoding of this system")
         return ExitStatus.USAGE
     command = next((command for command in COMMANDS if command.name == words[0]), None)
     if command is None:
-        names = [command.name for command in COMMANDS]
+        names = [*(command.name for command in COMMANDS), "--help", "--version"]
         complain(f"there is no command {words[0][:40]!r}{did_you_mean(words[0], names)}")
         note("see: jobsource --help")
         return ExitStatus.USAGE

@@ -51,6 +51,7 @@ class Systems:
 
     def ref(self, text: str) -> JobRef:
         """Return the complete ref of a job that is named by its ref's text or its id. No request is sent."""
+        text = text.strip()
         if not is_ref(text):
             if "://" in text:
                 JobRef.parse(text)  # what it lacks to be a ref is said in its own words
