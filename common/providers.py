@@ -6,12 +6,14 @@ import functools
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from common.distributions import entry_points
 from common.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "jobsource.providers"
 """The entry-point group in which a provider's package names its `Provider`."""
@@ -67,8 +69,10 @@ def register_provider(provider: Provider) -> None:
 
 
 @functools.cache
-def _installed() -> dict[str, str]:
-    return entry_points(GROUP)
+def _installed() -> dict[str, EntryPoint]:
+    from importlib import metadata  # lazily: most processes never ask
+
+    return {point.name: point for point in metadata.entry_points(group=GROUP)}
 
 
 def provider_names() -> frozenset[str]:
@@ -79,7 +83,7 @@ def provider_names() -> frozenset[str]:
 def get_provider(name: str) -> Provider:
     """Return a provider by name. Raise `UsageError` where none of this name is installed."""
     if name not in _registered and name in _installed():
-        register_provider(pkgutil.resolve_name(_installed()[name]))
+        register_provider(_installed()[name].load())
     if name not in _registered:
         names = ", ".join(sorted(provider_names())) or "none"
         raise UsageError(f"no provider {name!r} is installed; there are: {names}")
@@ -105,4 +109,4 @@ def is_ref(text: str) -> bool:
 
 def provider_packages() -> frozenset[str]:
     """Return the names of the packages that the installed providers are in. None is imported."""
-    return frozenset(where.partition(":")[0].partition(".")[0] for where in _installed().values())
+    return frozenset(point.module.partition(".")[0] for point in _installed().values())

@@ -15,7 +15,6 @@ from common.cli.errors import did_you_mean
 from common.cli.exit_status import ExitStatus, status_of
 from common.cli.parsing.read_words import read_words
 from common.cli.table import COMMANDS, Command
-from common.distributions import version
 from common.model.errors import JobsError
 
 HELP = ("-h", "--help", "help")
@@ -50,7 +49,9 @@ def _run(words: list[str]) -> int:
         write_line(overview().rstrip())
         return ExitStatus.OK
     if words[0] == "--version":
-        write_line(f"jobsource {version('jobsource')}")
+        from importlib import metadata
+
+        write_line(f"jobsource {metadata.version('jobsource')}")
         return ExitStatus.OK
     if (unreadable := next((word for word in words if not _is_text(word)), None)) is not None:
         complain(f"{unreadable[:40]!a}: no text in the encoding of this system")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,7 +41,7 @@ def _only_a_toy(monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = ModuleType("toy_jobs")
     module.PROVIDER = TOY
     monkeypatch.setitem(sys.modules, "toy_jobs", module)
-    points = {"toy": "toy_jobs:PROVIDER"}
+    points = {"toy": EntryPoint(name="toy", value="toy_jobs:PROVIDER", group=GROUP)}
     monkeypatch.setattr(registry, "_registered", {})
     monkeypatch.setattr(registry, "_installed", lambda: points)
 
@@ -86,7 +87,8 @@ def test_an_entry_point_is_loaded_only_when_its_provider_is_asked_for(
 
 
 def test_a_provider_that_cannot_be_imported_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_installed", lambda: {"broken": "broken_jobs:PROVIDER"})
+    broken = EntryPoint(name="broken", value="broken_jobs:PROVIDER", group=GROUP)
+    monkeypatch.setattr(registry, "_installed", lambda: {"broken": broken})
     register_provider(TOY)
     assert installed_providers() == [TOY]
     with pytest.raises(ModuleNotFoundError):

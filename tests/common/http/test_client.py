@@ -692,8 +692,11 @@ async def test_the_connection_is_asked_to_stay() -> None:
 
 
 def test_the_user_agent_has_no_version_where_the_package_is_vendored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
     assert user_agent(None) == f"jobsource/{metadata.version('jobsource')}"
-    monkeypatch.setattr("common.http.user_agent.version", lambda name: None)
+    monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr("common.http.user_agent.own_product", own_product.__wrapped__)
     assert user_agent(None) == "jobsource"
     assert user_agent("acme/7") == "acme/7 jobsource"
