@@ -248,8 +248,8 @@ def build_job(
     known_id = record.uuid or id
     if not known_id:
         raise DecodeError("the job has no uuid, and the request named none", path=f"{path}.uuid")
-    if record.uuid and readable_id(data, "uuid") is None:
-        raise DecodeError("the uuid has characters that cannot be read", path=f"{path}.uuid", transient=True)
+    if data.get("uuid") and readable_id(data, "uuid") is None:
+        raise DecodeError("the uuid is there, and cannot be read", path=f"{path}.uuid", transient=True)
     table = _table(scope)
     state = read_state(record.state, table, states)
     items = sub_job_items(record, table, states)

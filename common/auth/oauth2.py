@@ -161,5 +161,4 @@ def token_error(response: HttpResponse, what: str, hint: str, http: TokenHttp) -
     refused = response.status in REFUSED and (code is not None or response.status == 401)
     body = ErrorBody(code=code, message=message, from_api=code is not None, hint=hint if refused else None)
     # Without an excerpt of the body: a token endpoint may quote what it was sent.
-    without_body = attrs.evolve(response, body=b"")
-    return api_error(without_body, body, request=what, refused=refused)
+    return api_error(response, body, request=what, refused=refused, show_body=False)

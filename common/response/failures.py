@@ -64,17 +64,26 @@ def write_outcome_unknown(status: int, error_body: ErrorBody) -> bool:
 
 
 def api_error(
-    response: HttpResponse, error_body: ErrorBody, *, request: str, refused: bool = False
+    response: HttpResponse,
+    error_body: ErrorBody,
+    *,
+    request: str,
+    refused: bool = False,
+    show_body: bool = True,
 ) -> ApiError:
     """Return the exception for a response that is no success. ``request`` is the request, for its text.
 
-    Where credentials are ``refused``, it is `AuthenticationError` whatever the status.
+    Where credentials are ``refused``, it is `AuthenticationError` whatever the status. With ``show_body``,
+    what has no message is shown by an excerpt of its body.
     """
     cls = _CLASSES.get(response.status, ServerError if response.status >= 500 else ApiError)
     if refused:
         cls = AuthenticationError
-    phrase, excerpt = _phrase(response.status), response.excerpt
-    detail = error_body.message or (f"the body begins {excerpt[:120]!r}" if excerpt else "no body")
+    phrase, excerpt = _phrase(response.status), response.excerpt if show_body else ""
+    body = f"the body begins {excerpt[:120]!r}" if excerpt else "no body"
+    if response.body and not show_body:
+        body = "the body is not shown"
+    detail = error_body.message or ("a redirect, and none is followed" if response.is_redirect else body)
     elsewhere = response.redirected_to
     if elsewhere is not None:
         # Without the body, which is not the API's, and repeats the whole address as a rule.

@@ -56,6 +56,11 @@ class HttpResponse:
         return tuple(value for key, value in self.headers if key == name)
 
     @property
+    def is_redirect(self) -> bool:
+        """Whether the status is that of a redirect, and the response says where to."""
+        return self.status in _REDIRECTS and bool(self.header("location"))
+
+    @property
     def text(self) -> str:
         """The body as text; bytes that are no UTF-8 become U+FFFD."""
         return self.body.decode("utf-8", "replace")
@@ -86,9 +91,9 @@ def redirect_origin(response: HttpResponse, url: str) -> str | None:
 
     It is a text for messages: of a ``Location``, all but the origin may be secret (a ticket of a sign-in).
     """
-    location = response.header("location") if response.status in _REDIRECTS else None
-    if not location:
+    if not response.is_redirect:
         return None
+    location = response.header("location") or ""
     try:
         target, here = urlsplit(urljoin(url, location.strip())), urlsplit(url)
         if target.scheme not in ("http", "https"):

@@ -153,6 +153,13 @@ async def test_a_redirect_within_the_origin_or_to_nowhere_is_absorbed(system: Sy
                 assert rig.wire.reads == []
 
 
+async def test_a_redirect_within_the_origin_is_called_one(system: System) -> None:
+    async with system.rig() as rig:
+        rig.wire.reads += [reply(302, Location="/login?ticket=1")]
+        with pytest.raises(ApiError, match=r" 302 Found: a redirect, and none is followed$"):
+            await rig.source.get(rig.job((RUNNING, None)))
+
+
 ELSEWHERE = ["http://{host}/x", "https://{host}:8443/x", "//other.example.com", "ldap://x"]
 
 

@@ -231,6 +231,13 @@ def test_a_record_may_lack_all_but_its_uuid() -> None:
     assert (parsed.operation, parsed.message, parsed.links, parsed.errors) == (None, None, {}, ())
 
 
+@pytest.mark.parametrize("uuid", [[UUID], {"": UUID}, True])
+def test_the_requested_id_replaces_no_uuid_that_is_of_another_type(uuid: Any) -> None:
+    with pytest.raises(DecodeError, match="cannot be read") as caught:
+        parse_job({"uuid": uuid, "state": "success"}, id=UUID)
+    assert (caught.value.path, caught.value.transient) == ("$.uuid", True)
+
+
 def test_the_requested_id_replaces_a_missing_uuid() -> None:
     assert parse_job({"state": "running"}, id=OTHER).id == OTHER
     assert parse_job({"uuid": UUID, "state": "running"}, id=OTHER).id == UUID

@@ -140,6 +140,18 @@ async def test_a_refused_sign_in_tells_the_issuers_own_status(status: int, phras
 
 
 @pytest.mark.parametrize(
+    ("refusal", "said"),
+    [({"error": "invalid_client"}, "the body is not shown (code invalid_client)"), (b"", "no body")],
+)
+async def test_a_refusal_without_a_message_tells_whether_there_was_more(refusal: Any, said: str) -> None:
+    source, _ = ontap(ClientCredentials(ISSUER, "c", SECRET), reply(refusal, 401))
+    with pytest.raises(AuthenticationError) as caught:
+        await source.wait("j1")
+    assert f" answered 401 Unauthorized: {said}; check the client id" in str(caught.value)
+    assert caught.value.body == ""
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "",
