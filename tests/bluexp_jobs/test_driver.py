@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from bluexp_jobs.driver import AS_A_USER, BlueXPDriver
 from bluexp_jobs.wire import STATES
-from common import JobRef, UsageError
+from common import DecodeError, JobRef, UsageError
 from common.response.http_response import HttpResponse
 
 ENDPOINT = "https://api.bluexp.example"
@@ -23,6 +25,16 @@ def test_a_job_belongs_to_its_account_and_its_agent() -> None:
     assert made.scope == (("account", "account-1"), ("agent", "agent-1"))
     ref = JobRef("bluexp", ENDPOINT, "j", made.scope)
     assert made.parse_job(b'{"job": {"id": "j", "status": "FAILED"}}', ref).ref == ref
+
+
+def test_a_job_without_an_id_is_refused_with_its_path() -> None:
+    with pytest.raises(DecodeError) as caught:
+        driver().parse_job(b'{"job": {"status": "FAILED"}}', JobRef("bluexp", ENDPOINT, "j"))
+    assert caught.value.path == "$.job"
+
+
+def test_jobs_are_kept_for_15_days() -> None:
+    assert timedelta(seconds=driver().retention) == timedelta(days=15)
 
 
 @pytest.mark.parametrize("agent", ["agent-1", "agent-1clients"])

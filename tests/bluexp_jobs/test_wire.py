@@ -602,6 +602,9 @@ def test_a_bad_record_in_a_list_is_named_by_its_path() -> None:
     with pytest.raises(DecodeError) as caught:
         parse_jobs({"job": [FULL, {"status": "PENDING"}]})
     assert caught.value.path == "$.job[1].id"
+    with pytest.raises(DecodeError) as caught:
+        parse_jobs({"job": [FULL, "no record"]})
+    assert caught.value.path == "$.job[1]"
 
 
 @pytest.mark.slow

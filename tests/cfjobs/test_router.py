@@ -95,6 +95,15 @@ def test_the_routers_word_is_never_the_apis_whatever_the_body_holds(status: int,
     body = b'{"errors": [{"code": 10010, "title": "CF-ResourceNotFound", "detail": "Job not found"}]}'
     error = parse_error(HttpResponse(status, (("x-cf-routererror", word),), body))
     assert (error.from_api, error.not_found, error.code, error.message) == (False, False, None, None)
+    assert (error.hint or "").endswith("no server of the API got the request")
+
+
+@pytest.mark.parametrize(("status", "word"), MAYBE_FORWARDED)
+def test_of_a_request_that_may_have_been_passed_on_the_hint_does_not_say_that_nobody_got_it(
+    status: int, word: str
+) -> None:
+    error = parse_error(HttpResponse(status, (("x-cf-routererror", word),)))
+    assert (error.hint or "").endswith("(X-Cf-RouterError)")
 
 
 def test_a_remark_beside_the_apis_own_response_changes_nothing() -> None:

@@ -104,6 +104,10 @@ def test_a_location_gives_a_guid_bound_to_our_own_endpoint(base: str, guid: str,
     assert adopted.refs == (JobRef("cf", "https://api.example.org", guid),)
 
 
+async def test_the_first_poll_comes_after_1_4_seconds_unless_a_policy_says_otherwise() -> None:
+    assert CFJobs("https://api.example.org", auth=Bearer("t")).policy.initial == 1.4
+
+
 async def test_a_list_is_unsupported_before_any_request() -> None:
     source, wire = cf(reply({}))
     with pytest.raises(Unsupported, match="cannot be listed"):

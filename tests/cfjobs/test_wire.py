@@ -177,6 +177,12 @@ def test_errors_may_be_null_empty_or_absent_also_on_a_failure(word: str, fields:
             "look at /v3/audit_events?target_guids=a-1",
         ),
         ({"self": "/v3/jobs/j", "odd": "http://["}, "audit_events"),
+        ({}, "/v3/audit_events?target_guids=…"),
+        ({"service_bindings": "/v3/x/b-1"}, "the last_operation of /v3/x/b-1, "),
+        (
+            {"app": "/v3/apps/a-1", "service_instance": "/v3/x/si-1"},
+            "look at /v3/audit_events?target_guids=a-1",
+        ),
     ],
 )
 def test_a_failure_without_errors_says_where_its_reason_may_be(links: Any, place: str) -> None:
@@ -427,7 +433,8 @@ def test_a_damaged_job_gives_a_job_or_a_decode_error(data: Any) -> None:
     ],
 )
 def test_an_accepted_write_names_its_job_in_location(location: str) -> None:
-    assert parse_started(response(202, b"", ("location", location))).ids == (GUID,)
+    parsed = parse_started(response(202, b"", ("location", location)))
+    assert (parsed.ids, parsed.errors) == ((GUID,), ())
 
 
 def test_an_upload_names_its_job_in_location_beside_a_body() -> None:

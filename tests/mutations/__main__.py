@@ -109,6 +109,9 @@ def mutate(
 ) -> Counter[str]:
     """Judge the mutants of some modules of a target."""
     todo = [each for path in modules for each in mutants(path, (ROOT / path).read_text(encoding="utf-8"))]
+    for key in sorted(run.known - {each.key for each in todo}):
+        if key.startswith(tuple(f"{path} " for path in modules)):
+            print(f"{EQUIVALENT.name} has what is no mutant any more: {key}", file=run.output, flush=True)
     todo = [each for each in todo if _asked_for(str(each), only)]
     if rng is not None:
         rng.shuffle(todo)

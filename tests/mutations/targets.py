@@ -29,7 +29,11 @@ TARGETS = (
     Target(
         "serialize",
         ("common/model/serialize.py",),
-        ("tests/common/model/test_serialize.py", "tests/common/model/test_errors.py"),
+        (
+            "tests/common/model/test_serialize.py",
+            "tests/common/model/test_stored_errors.py",
+            "tests/common/model/test_errors.py",
+        ),
         slow=False,
     ),
     Target(
@@ -73,7 +77,7 @@ TARGETS = (
     ),
     Target(
         "limits",
-        ("common/polling/schedule.py", "common/polling/throttle.py"),
+        ("common/polling/deadlines.py", "common/polling/schedule.py", "common/polling/throttle.py"),
         (
             "tests/common/polling/test_schedule.py",
             "tests/common/polling/test_recovery_spread.py",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 
 from common import JobRef, JobState
+from common.response.http_response import HttpResponse, http_date
 from common.response.large_json import LARGE
+from common.sources.driver import DriverHttp
 from ontapjobs.driver import OntapDriver
 from ontapjobs.records.batch_page import RecordText, read_page
 from ontapjobs.wire import raw_page
@@ -123,6 +125,22 @@ def test_whatever_changes_in_a_page_both_ways_read_the_same(after: Any) -> None:
     found = read_page(body, known.records)
     if found is not None:
         assert {id: each.take_fields() for id, each in found.records.items()} == raw_page(body).records
+
+
+@pytest.mark.anyio
+async def test_a_list_is_as_of_the_date_of_its_first_page() -> None:
+    driver, refs = OntapDriver(HOST, states={}, app="test"), [JobRef("ontap", HOST, id) for id in IDS[:2]]
+    pages = [page(record(0), _links=NEXT), page(record(1))]
+    dates = [f"Tue, 03 Feb 2026 09:00:0{second} GMT" for second in (1, 2)]
+    answers = [HttpResponse(200, (("date", date),), body) for date, body in zip(dates, pages, strict=True)]
+
+    class Http:
+        async def send(self, method: str, path: str, **_: Any) -> HttpResponse:
+            assert (method, path.partition("?")[0]) == ("GET", "/api/cluster/jobs")
+            return answers.pop(0)
+
+    reading = await driver.read_batch(cast("DriverHttp", Http()), refs, {})
+    assert (list(reading.records), reading.date) == (IDS[:2], http_date(dates[0]))
 
 
 def test_the_job_in_a_text_is_the_job_in_what_it_is_decoded_to() -> None:

@@ -345,6 +345,11 @@ async def test_count_without_num_records_counts_the_pages(body: dict[str, Any]) 
     ]
 
 
+async def test_a_single_record_that_is_in_no_array_counts_as_one() -> None:
+    source, _ = ontap(reply({}), reply({"records": {"uuid": "a"}}))
+    assert await source.count(state="running") == 1
+
+
 async def test_count_adds_up_the_pages_of_an_answer_that_ends_early() -> None:
     def part(number: int, after: str | None = None) -> Answer:
         return reply({"num_records": number, "_links": {"next": {"href": after}} if after else {}})

@@ -239,6 +239,24 @@ async def test_a_body_in_chunks_gives_other_tasks_their_turns(
         assert 48 <= others.count <= 90
 
 
+async def test_a_body_in_large_parts_gives_other_tasks_a_turn_after_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    part = 1024 * STEP
+
+    async def open_it(*where: Any) -> AllAtOnce:
+        del where
+        return AllAtOnce(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 * part) + b"x" * 50 * part, part
+        )
+
+    monkeypatch.setattr(Connection, "open", open_it)
+    async with backend_of("http://h") as backend, counted() as others:
+        result = await backend.send(get("http://h"))
+        assert isinstance(result, HttpResult)
+        assert 48 <= others.count <= 60
+
+
 # --- which connection comes next
 
 

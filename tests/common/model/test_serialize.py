@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from common import from_dict, to_dict
-from common.model.errors import DecodeError, UsageError
+from common.model.errors import DecodeError, UsageError, WaitTimeout
 from common.model.job import ErrorArgument, ErrorDetail, Job, JobItem
 from common.model.refs import JobRef
 from common.model.states import JobState
@@ -249,5 +249,7 @@ def test_items_are_read_as_deep_as_they_can_be_written_again(levels: int, readab
     if readable:
         assert from_dict(to_dict(from_dict(data))) == from_dict(data)
         return
-    with pytest.raises(DecodeError, match=r"^\$\.items: the items are nested too deep$"):
-        from_dict(data)
+    error = to_dict(WaitTimeout("not ended within 5 s", ref=from_dict(STORED).ref))
+    for stored in (data, {**error, "job": data}):
+        with pytest.raises(DecodeError, match=r"^\$\.items: the items are nested too deep$"):
+            from_dict(stored)

@@ -63,10 +63,11 @@ def test_jobs_leave_in_the_order_in_which_they_fall_due() -> None:
     assert made.next_batch(0, 8.99) == []
 
 
-def test_of_jobs_that_fall_due_together_the_one_that_was_put_off_longest_leaves_first() -> None:
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_of_jobs_that_fall_due_together_the_one_that_was_put_off_longest_leaves_first(order: str) -> None:
     made, jobs = queue(a=5.0, b=4.0)
-    made.put(jobs["b"], 7.0)
-    made.put(jobs["a"], 7.0)
+    for name in order:
+        made.put(jobs[name], 7.0)
     assert [jobs["a"].first_due, jobs["b"].first_due] == [5.0, 4.0]
     assert taken(made, 7.0) == [["b"], ["a"]]
 

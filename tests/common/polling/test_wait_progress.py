@@ -305,6 +305,29 @@ def test_the_gap_is_measured_to_the_first_word() -> None:
     assert looks[-1] == 15
 
 
+@pytest.mark.parametrize(("seen_ago", "believed"), [(200, False), (400, True)])
+def test_the_gap_begins_when_the_caller_had_seen_the_job(seen_ago: float, believed: bool) -> None:
+    seen = job(observed_at=datetime.now(UTC) - timedelta(seconds=seen_ago))
+    ending = tracker(last=seen, retention=300).job_not_found(JobNotFound("no such job"), sent_at=BEGAN)
+    assert type(ending) is (JobGone if believed else type(None))
+
+
+def test_a_job_that_another_clock_saw_in_the_future_was_seen_just_now() -> None:
+    seen = job(observed_at=datetime.now(UTC) + timedelta(hours=1))
+    _, gone = looks_until_gone(tracker(last=seen), BEGAN)
+    assert "last seen RUNNING 15 s ago" in str(gone)
+
+
+def test_an_outage_between_two_looks_for_a_missing_job_confirms_nothing() -> None:
+    one, error = tracker(), JobNotFound("no such job")
+    one.observe(job(), sent_at=BEGAN)
+    assert one.job_not_found(error, sent_at=BEGAN + 1) is None
+    assert fail(one, BEGAN + 3) is None
+    assert one.job_not_found(error, sent_at=BEGAN + 13) is None
+    assert one.job_not_found(error, sent_at=BEGAN + 25) is None
+    assert type(one.job_not_found(error, sent_at=BEGAN + 26)) is JobGone
+
+
 def test_lists_without_the_job_are_enough_between_the_first_look_and_the_last() -> None:
     one, error = tracker(), JobNotFound("not in the list")
     one.observe(job(), sent_at=BEGAN)
@@ -328,6 +351,7 @@ def test_a_job_never_seen_is_looked_for_until_the_grace_is_over() -> None:
     assert looks == [BEGAN, BEGAN + 1, BEGAN + 2]
     assert type(ending) is JobNotFound
     assert (ending.ref, ending.job) == (REF, None)
+    assert str(ending) == "no such job; it was asked for 2 s"
 
 
 def test_without_a_grace_the_first_look_decides() -> None:
@@ -336,9 +360,10 @@ def test_without_a_grace_the_first_look_decides() -> None:
 
 
 def test_an_id_that_can_never_be_a_jobs_is_not_found_at_once() -> None:
-    ending = tracker().job_not_found(JobNotFound("malformed", certain=True), sent_at=BEGAN)
+    ending = tracker(last=job()).job_not_found(JobNotFound("malformed", certain=True), sent_at=BEGAN)
     assert type(ending) is JobNotFound
     assert ending.certain
+    assert ending.job == job()
 
 
 # --- Trouble
@@ -563,7 +588,33 @@ def test_what_is_no_terminal_state_is_no_answer_of_a_probe(nonsense: object) -> 
     assert not one.ended
 
 
+@pytest.mark.parametrize(("spacing", "delay"), [(0.5, 1), (10, 10), (100, POLICY.maximum)])
+def test_a_servers_budget_keeps_polls_apart_up_to_the_policys_maximum(spacing: float, delay: float) -> None:
+    one = tracker()
+    one.observe(job(), sent_at=BEGAN, spacing=spacing)
+    assert one.due == BEGAN + delay
+
+
+# --- results that are still to be read
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_without_its_results_an_end_counts_unless_it_is_a_success(state: JobState) -> None:
+    one = tracker()
+    one.end_seen(job(state), now=BEGAN)
+    assert one.end_without_results() is one.ended is (state is not JobState.SUCCEEDED)
+    assert one.last is not None
+    assert len(one.last.warnings) == one.ended
+
+
 # --- the clock, and what is asked for too early
+
+
+def test_when_a_job_was_last_seen_goes_along_to_another_clock() -> None:
+    one = tracker(retention=300)
+    one.observe(job(), sent_at=BEGAN)
+    one.shift_clock(500)
+    assert one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN + 799) is None
 
 
 def test_all_times_go_along_to_another_clock() -> None:
