@@ -59,14 +59,14 @@ def _h11_connection(stream: Any) -> Any | None:
 
 
 def _has_unread(network: Any) -> bool:
-    """Whether data was read from the socket that nobody has asked for."""
+    """Whether something was read from the socket that nobody has asked for: data, or the end of the stream."""
     import ssl  # lazily: needed where a connection exists, which has imported it
 
     tls = network.get_extra_info("ssl_object")
     if tls is not None:
         try:
-            if tls.read(1):
-                return True
+            tls.read(1)
+            return True  # data, or nothing at the end of the stream (close_notify)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
