@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import attrs
+import httpx
 
 from common.sources.http import HttpSource
 from ontapjobs import OntapJobs
@@ -21,7 +22,10 @@ CONCURRENCY = 3
 
 @attrs.frozen
 class Stack:
-    """One way from a source to its socket. ``client`` names the library of a caller's own client."""
+    """One way from a source to its socket. ``client`` names the library of a caller's own client.
+
+    ``transport``: a transport of httpx that the caller made.
+    """
 
     name: str
     variable: str | None = None
@@ -29,6 +33,7 @@ class Stack:
     client: str | None = None
     proxied: bool = False
     tls: bool = False
+    transport: bool = False
 
     @asynccontextmanager
     async def source(
@@ -38,7 +43,12 @@ class Stack:
         keywords = {"auth": ("u", "p"), "concurrency": CONCURRENCY, **keywords}
         with self.environment():
             if self.client is None:
-                if self.tls:
+                if self.transport:
+                    keywords["transport"] = httpx.AsyncHTTPTransport(
+                        verify=ssl.create_default_context(cafile=ca) if self.tls else False,
+                        limits=httpx.Limits(max_connections=CONCURRENCY),
+                    )
+                elif self.tls:
                     keywords["verify"] = ca
                 if self.proxied:
                     keywords["proxy"] = proxy
@@ -69,6 +79,7 @@ class Stack:
 PLAIN = (
     Stack("direct", "direct"),
     Stack("httpx", "httpx"),
+    Stack("own-transport", transport=True),
     Stack("own-httpx", client="httpx"),
     Stack("own-httpx2", client="httpx2"),
     Stack("proxy", "httpx", proxied=True),

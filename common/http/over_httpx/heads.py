@@ -25,7 +25,7 @@ def limit_heads(client: Any) -> None:
     """Let the connections that a client makes from now on read heads as this module says."""
     for pool in pools(client):
         backend = getattr(pool, "_network_backend", None)
-        if backend is not None:
+        if backend is not None and not isinstance(backend, _Backend):
             pool._network_backend = _Backend(backend)
 
 

@@ -27,7 +27,7 @@ from common.http.over_httpx.handshakes import CLOSE_GRACE, ConnectionTrace
 from common.http.over_httpx.heads import limit_heads
 from common.http.over_httpx.leftovers import drop_unread, end_if_leftovers
 from common.http.over_httpx.loop_end import ClosedWithLoop
-from common.http.over_httpx.pools import release_places
+from common.http.over_httpx.pools import pools, release_places
 from common.http.over_httpx.request_body import request_body
 from common.http.selection import is_mocked, may_use_proxy
 from common.http.tls import tls_context
@@ -90,9 +90,10 @@ class HttpxBackend:
         if options.http is not None:
             return cls(library, options.http, owned=False, auth=auth, in_memory=False)
         client = _create_client(library, options, endpoint, keepalive)
-        made = cls(library, client, owned=True, auth=auth, in_memory=options.transport is not None)
+        in_memory = options.transport is not None and not pools(client)  # it may be httpx's own
+        made = cls(library, client, owned=True, auth=auth, in_memory=in_memory)
         made._may_name_target = not (
-            made._in_memory or auth.get("auth") or options.proxy or may_use_proxy(endpoint) or is_mocked()
+            options.transport or auth.get("auth") or options.proxy or may_use_proxy(endpoint) or is_mocked()
         )
         return made
 
@@ -233,7 +234,7 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
             cookies=NoCookies(),
             trust_env=options.trust_env and may_use_proxy(endpoint),  # only then was the environment checked
         )
-        limit_heads(client)
+    limit_heads(client)
     take_no_cookies(client)
     return client
 
@@ -242,7 +243,9 @@ async def _read_in_memory(response: Any) -> HttpResponse:
     if response.is_stream_consumed:  # a mock transport's response, read and inflated when it was made
         return _buffered_response(response, await response.aread())
     async with aclosing(aiter(response.stream)) as chunks:
-        return await read_response(response.status_code, response.headers.raw, chunks)
+        result = await read_response(response.status_code, response.headers.raw, chunks)
+    end_if_leftovers(response)  # of a transport that hands on what another one received
+    return result
 
 
 async def read_streamed(response: Any) -> HttpResponse:

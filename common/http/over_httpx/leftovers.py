@@ -59,18 +59,19 @@ def _h11_connection(stream: Any) -> Any | None:
 
 
 def _has_unread(network: Any) -> bool:
-    """Whether something was read from the socket that nobody has asked for: data, or the end of the stream."""
+    """Whether data, or its end, was read from the socket that nobody has asked for."""
     import ssl  # lazily: needed where a connection exists, which has imported it
 
     tls = network.get_extra_info("ssl_object")
     if tls is not None:
         try:
             tls.read(1)
-            return True  # data, or nothing at the end of the stream (close_notify)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
             return True
+        else:
+            return True  # data, or nothing where TLS has ended (close_notify)
     stream = getattr(network, "_stream", None)
     stream = getattr(stream, "transport_stream", stream)  # of anyio's TLSStream
     return bool(getattr(getattr(stream, "_protocol", None), "read_queue", None))
