@@ -145,13 +145,13 @@ class HttpBackend(Protocol):
 
 
 async def read_response(
-    status: int, raw: Iterable[tuple[bytes, bytes]], chunks: AsyncIterable[bytes]
+    status: int, headers: tuple[tuple[str, str], ...], chunks: AsyncIterable[bytes]
 ) -> HttpResponse:
     """Return a complete response. Raise `DecodeError` where its body cannot be read.
 
-    From a status of 400 on, such a response is returned without its body: the status says enough.
+    ``headers`` are those of `header_texts`. From a status of 400 on, such a response is returned without its
+    body: the status says enough.
     """
-    headers = header_texts(raw)
     encoding = ", ".join([value for name, value in headers if name == "content-encoding"])
     try:
         return HttpResponse(status, headers, await read_bounded(chunks, encoding))

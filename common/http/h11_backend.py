@@ -15,6 +15,7 @@ httpx still sends where it has something that this has not: see `common.http.sel
 from __future__ import annotations
 
 import errno
+import re
 import weakref
 from collections.abc import Collection, Mapping
 from typing import Self
@@ -22,9 +23,10 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
+import attrs
 import h11
-from anyio.lowlevel import current_token
 
+from common.concurrency import parking, running_loop
 from common.http.backend import (
     HEAD_PART,
     HeadLimit,
@@ -34,16 +36,39 @@ from common.http.backend import (
     HttpResult,
     StepBudget,
     TlsMismatch,
+    header_texts,
     length_disputed,
     read_response,
 )
 from common.http.connection import CHUNK, TLS_RECORDS, Connection
+from common.http.plain_response import read_head
 from common.http.tls import tls_context
 from common.options import Options
 
 MAX_HEAD = 128 * 1024
 """Bytes of a response's head: the warnings of a Cloud Foundry job are in a header."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_PLAIN_TARGET = re.compile(r"/[!-\"$-~]*(?<!\?)")
+"""A path and query that goes out as it stands in the URL: without a fragment, and no query that is empty."""
+_VERSION = b" HTTP/1.1\r\n"
+
+
+@attrs.frozen(repr=False)
+class _Head:
+    """The head of a request without a body, as h11 has checked and written it.
+
+    The polls of a source differ in their targets alone, and the rest is the same bytes again.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    rest: bytes
+    """What comes behind the target."""
+    event: h11.Request
+
+    def differs_in_target(self, request: HttpRequest) -> bool:
+        """Whether another request has all but the target in common with this one."""
+        return self.method == request.method and not request.content and self.headers == request.headers
 
 
 class H11Backend:
@@ -61,18 +86,20 @@ class H11Backend:
             tls_context(options.verify, options.cert, trust_env=options.trust_env) if secure else None
         )
         self._authority = parts.netloc
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         self._keepalive = keepalive
         self._idle: list[Connection] = []
         self._in_use: set[Connection] = set()
-        self._last: tuple[Mapping[str, str], h11.Request] | None = None
+        self._last: _Head | None = None
         self._closed = False
-        self._loop = current_token().native_token
+        self._loop = running_loop()
+        self._now = parking().now
         weakref.finalize(self, _close_all, self._idle)  # of a source that was dropped without `aclose`
 
     @property
     def on_current_loop(self) -> bool:
         """Whether it belongs to the running event loop."""
-        return current_token().native_token is self._loop
+        return running_loop() is self._loop
 
     async def aclose(self) -> None:
         """Close the connections. Requests in flight fail."""
@@ -85,7 +112,7 @@ class H11Backend:
     async def send(self, request: HttpRequest) -> HttpResult | HttpFailure:
         """Send a request and read the response. Raise `DecodeError` for a body that cannot be read."""
         try:
-            exchange = _Exchange(request.content or b"", self._head(request))
+            exchange = self._exchange(request)
         except (h11.LocalProtocolError, UnicodeError) as error:
             return HttpFailure(error, sent=False)
         connection = self._take_idle()
@@ -99,8 +126,8 @@ class H11Backend:
                 return HttpFailure(anyio.ClosedResourceError(), sent=False, closed=True)
         self._in_use.add(connection)
         try:
-            response = await exchange.begin(connection)
-            result = await read_response(response.status_code, response.headers, exchange)
+            status, headers = await exchange.begin(connection)
+            result = await read_response(status, headers, exchange)
         except TlsMismatch as error:
             return HttpFailure(error, sent=False)
         except HeadTooLong as error:
@@ -110,33 +137,33 @@ class H11Backend:
         finally:
             self._in_use.discard(connection)
             if exchange.reusable and not self._closed:
-                connection.expires_at = anyio.current_time() + self._keepalive
+                connection.expires_at = self._now() + self._keepalive
                 self._idle.append(connection)
             else:
                 connection.close()
         return HttpResult(result, request.headers)
 
-    def _head(self, request: HttpRequest) -> h11.Request:
-        """Return the head of a request. Raise `h11.LocalProtocolError` or `UnicodeError`.
-
-        The polls of a source have equal headers, which are checked once: that is a tenth of a request's CPU.
-        """
-        parts = urlsplit(request.url)
+    def _exchange(self, request: HttpRequest) -> _Exchange:
+        """Return a request, ready to be sent. Raise `h11.LocalProtocolError` or `UnicodeError`."""
+        url, content, last = request.url, request.content or b"", self._last
+        if last is not None and last.differs_in_target(request) and url.startswith(self._origin):
+            plain = _PLAIN_TARGET.fullmatch(url, len(self._origin))
+            if plain is not None:
+                return _Exchange(f"{request.method} {plain[0]}".encode() + last.rest, last.event)
+        parts = urlsplit(url)
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-        if request.content or request.method in _WITH_BODY:
-            length = str(len(request.content or b""))
-            headers = [("Host", self._authority), *request.headers.items(), ("Content-Length", length)]
-            return h11.Request(method=request.method, target=target, headers=headers)
-        if self._last is not None and self._last[0] == request.headers:
-            return h11.Request(method=request.method, target=target, headers=self._last[1].headers)
         headers = [("Host", self._authority), *request.headers.items()]
-        head = h11.Request(method=request.method, target=target, headers=headers)
-        self._last = request.headers, head
-        return head
+        if has_body := bool(content) or request.method in _WITH_BODY:
+            headers.append(("Content-Length", str(len(content))))
+        event = h11.Request(method=request.method, target=target, headers=headers)
+        head = h11.Connection(h11.CLIENT).send(event) or b""
+        if not has_body:
+            self._last = _Head(request.method, request.headers, head[head.index(_VERSION) :], event)
+        return _Exchange(head + content, event, content)
 
     def _take_idle(self) -> Connection | None:
         """Return the connection that was used last, if it can be used again; close those that cannot."""
-        now = anyio.current_time()
+        now = self._now()
         while self._idle and self._idle[0].expires_at <= now:  # the first was used least recently
             self._idle.pop(0).close()
         while self._idle:
@@ -150,37 +177,54 @@ class H11Backend:
 class _Exchange:
     """One request and its response on one connection; iterating gives the body, in parts.
 
-    It has an h11 connection of its own, so that nothing is carried from one response to the next. Raise
-    `h11.LocalProtocolError` or `UnicodeError` for a request that cannot be sent.
+    ``data`` are the bytes of the request. ``event`` and ``content`` are what h11 must know of it to read the
+    response, where that is not an ordinary one (see `common.http.plain_response`). It has a connection of its
+    own here, so that nothing is carried from one response to the next.
     """
 
-    def __init__(self, content: bytes, head: h11.Request) -> None:
-        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        sent = self._protocol.send(head)
-        if content:
-            self._protocol.send(h11.Data(data=content))  # which h11 would return as it is
-        self._protocol.send(h11.EndOfMessage())
-        self._data = (sent or b"") + content
+    def __init__(self, data: bytes, event: h11.Request, content: bytes = b"") -> None:
+        self._data = data
+        self._event = event
+        self._content = content
+        self._protocol: h11.Connection | None = None
         self._connection: Connection | None = None
         self._budget = StepBudget()
+        self._received = b""
+        """What has come, and was not read yet."""
+        self._left = 0
+        """Bytes of an ordinary body that were not read yet."""
         self._head: HeadLimit | None = HeadLimit()
-        self._began = False
+        """Limits the head that h11 reads."""
         self._length_disputed = False
         self.reusable = False
         """Whether the response was complete, with nothing behind it, on a connection that stays open."""
 
-    async def begin(self, connection: Connection) -> h11.Response:
-        """Send the request and return the head of its response. Raise `OSError` or `RemoteProtocolError`."""
+    async def begin(self, connection: Connection) -> tuple[int, tuple[tuple[str, str], ...]]:
+        """Send the request and return the status and headers of its response.
+
+        Raise `OSError` or `RemoteProtocolError`.
+        """
         self._connection = connection
         if not connection.is_clean():
             raise h11.RemoteProtocolError("the server sent data before the request")
         await connection.send(self._data)
+        data = await self._receive(CHUNK)
+        if not data:
+            raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection unanswered")
+        if data[0] in TLS_RECORDS:
+            raise TlsMismatch("the response is a TLS record")
+        head = read_head(data) if self._event.method != b"HEAD" else None
+        if head is not None:
+            self._received, self._left = data[head.size :], head.length
+            return head.status, head.headers
+        self._received = data
+        self._protocol = protocol = _begun(self._event, self._content)
         while True:
-            event = await self._next_event()
+            event = await self._next_event(protocol)
             if isinstance(event, h11.Response):
                 self._head = None
                 self._length_disputed = length_disputed(event.headers)
-                return event
+                return event.status_code, header_texts(event.headers)
             if not isinstance(event, h11.InformationalResponse):
                 raise h11.RemoteProtocolError("the server closed the connection without a response")
 
@@ -188,34 +232,59 @@ class _Exchange:
         return self
 
     async def __anext__(self) -> bytes:
-        event = await self._next_event()
+        protocol = self._protocol
+        if protocol is None:
+            return await self._next_part()
+        event = await self._next_event(protocol)
         if isinstance(event, h11.Data):
             return bytes(event.data)
-        protocol = self._protocol
         done = protocol.our_state is h11.DONE and protocol.their_state is h11.DONE
-        self.reusable = done and protocol.trailing_data == (b"", False) and not self._length_disputed
+        rest = self._received or protocol.trailing_data != (b"", False)
+        self.reusable = done and not rest and not self._length_disputed
         raise StopAsyncIteration
 
-    async def _next_event(self) -> object:
+    async def _next_part(self) -> bytes:
+        if not self._left:
+            self.reusable = not self._received
+            raise StopAsyncIteration
+        data = await self._receive(self._left)
+        if not data:
+            raise h11.RemoteProtocolError("the server closed the connection before the end of the body")
+        self._left -= len(data)
+        return data
+
+    async def _next_event(self, protocol: h11.Connection) -> object:
         if self._budget.spend(0):
             await anyio.lowlevel.checkpoint()
-        while (event := self._protocol.next_event()) is h11.NEED_DATA:
-            if self._connection is None:
-                raise AssertionError("an exchange was read before it began")
-            data = await self._connection.receive(HEAD_PART if self._head else CHUNK)
-            if not self._began and not data:
-                raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection unanswered")
-            if not self._began and data[0] in TLS_RECORDS:
-                raise TlsMismatch("the response is a TLS record")
-            self._began = True
+        while (event := protocol.next_event()) is h11.NEED_DATA:
+            data = await self._receive(HEAD_PART if self._head else CHUNK)
             if self._head:
                 self._head.feed(data)
-            elif len(self._protocol.trailing_data[0]) > HEAD_PART:
+            elif len(protocol.trailing_data[0]) > HEAD_PART:
                 raise h11.RemoteProtocolError("a chunk's size, or what follows the last one, has no end")
-            if self._budget.spend(len(data)):
-                await anyio.lowlevel.checkpoint()
-            self._protocol.receive_data(data)
+            protocol.receive_data(data)
         return event
+
+    async def _receive(self, size: int) -> bytes:
+        """Return up to ``size`` bytes of what comes, none at its end."""
+        if self._connection is None:
+            raise AssertionError("an exchange was read before it began")
+        data = self._received or await self._connection.receive()
+        if len(data) > size:
+            data, self._received = data[:size], data[size:]
+        else:
+            self._received = b""
+        if self._budget.spend(len(data)):
+            await anyio.lowlevel.checkpoint()
+        return data
+
+
+def _begun(event: h11.Request, content: bytes) -> h11.Connection:
+    """Return an h11 connection that waits for the response to a request."""
+    protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+    for sent in (event, h11.Data(data=content), h11.EndOfMessage()):
+        protocol.send(sent)
+    return protocol
 
 
 def _close_all(connections: Collection[Connection]) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import anyio
 import attrs
-from anyio.lowlevel import current_token
 
+from common.concurrency import running_loop
 from common.model.errors import RateLimited, SourceError
 
 BUDGET_SHARE = 0.5
@@ -128,7 +128,7 @@ class LoopThrottle:
 
     def current(self) -> Throttle:
         """Return the throttle of the running event loop."""
-        running = current_token().native_token
+        running = running_loop()
         loop, throttle = self._current  # read and written at once: another loop's thread may be doing it too
         if loop is not running:
             if loop is not None:

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
-from anyio.lowlevel import current_token
 from sniffio import current_async_library
 
+from common.concurrency import running_loop
 from common.http.backend import (
     HttpFailure,
     HttpRequest,
@@ -69,7 +69,7 @@ class HttpxBackend:
         self._client = client
         self._owned = owned
         self._auth = auth
-        self._loop = current_token().native_token
+        self._loop = running_loop()
         self._may_name_target = False
         # A native cancellation (``task.cancel()``, ``asyncio.timeout``) in httpcore 1.0 leaves a place of its
         # pool occupied for good, since it breaks a shielded checkpoint of httpcore's lock. In a child task
@@ -100,7 +100,7 @@ class HttpxBackend:
     @property
     def on_current_loop(self) -> bool:
         """Whether it belongs to the running event loop."""
-        return current_token().native_token is self._loop
+        return running_loop() is self._loop
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the caller's."""
@@ -243,7 +243,7 @@ async def _read_in_memory(response: Any) -> HttpResponse:
     if response.is_stream_consumed:  # a mock transport's response, read and inflated when it was made
         return _buffered_response(response, await response.aread())
     async with aclosing(aiter(response.stream)) as chunks:
-        result = await read_response(response.status_code, response.headers.raw, chunks)
+        result = await read_response(response.status_code, header_texts(response.headers.raw), chunks)
     end_if_leftovers(response)  # of a transport that hands on what another one received
     return result
 
@@ -254,7 +254,7 @@ async def read_streamed(response: Any) -> HttpResponse:
         return _buffered_response(response, await response.aread())
     chunks = _Chunks(response.stream)
     try:
-        result = await read_response(response.status_code, response.headers.raw, chunks)
+        result = await read_response(response.status_code, header_texts(response.headers.raw), chunks)
         if chunks.complete:
             end_if_leftovers(response)
         return result
