@@ -11,6 +11,7 @@ from typing import Any
 
 from common.model.errors import DecodeError, JobNotFound, JobsError, RateLimited, SourceError, UnexpectedState
 from common.model.job import Job
+from common.model.refs import JobRef
 from common.model.states import TERMINAL
 from common.polling.pollable import BatchReading, BatchRefused, Pollable, Reading
 from common.polling.throttle import Throttle
@@ -102,7 +103,7 @@ class PollExecutor:
 
     async def _read_batch(self, request: PollRequest) -> None:
         try:
-            last = {job.ref.id.lower(): job.reading.body for job in request.jobs if job.reading is not None}
+            last = {job.batch_id: job.reading.body for job in request.jobs if job.reading is not None}
             batch = await self._pollable.read_batch([job.ref for job in request.jobs], last)
         except (SourceError, BatchRefused) as error:
             batch = BatchReading({}, failure=error)
@@ -127,30 +128,32 @@ class PollExecutor:
         absent: list[PolledJob] = []
         records, date, spacing = batch.records, batch.date, self._spacing(request)
         for polled in request.jobs:
-            ref, last = polled.ref, polled.reading
-            record = records.get(ref.id.lower())
+            ref, last, record = polled.ref, polled.reading, records.get(polled.batch_id)
             if record is None:
                 absent.append(polled)
-            elif last is None or last.job.ref.hints != ref.hints or not _same(record, last.body):
-                self._decode(request, polled, record, date)
+            elif last is None or not (record is last.body or record == last.body) or _other_hints(last, ref):
+                self._decode(request, polled, record, date, spacing)
             elif ref.hints and self._has_unread_results(polled, last.job):
                 polled.single_until = math.inf
             else:
                 self._deliver(request, polled, last.job, date, now, spacing)
         return absent
 
-    def _decode(self, request: PollRequest, polled: PolledJob, record: Any, date: datetime | None) -> None:
+    def _decode(
+        self, request: PollRequest, polled: PolledJob, record: Any, date: datetime | None, spacing: float
+    ) -> None:
         try:
             job = self._pollable.decode_batch_record(polled.ref, record)
         except DecodeError:
             polled.single_until = math.inf
             return
         polled.reading = Reading(job, date, record)
-        polled.keep_hints_of(job)
-        if self._has_unread_results(polled, job):
+        if job.ref is not polled.ref:
+            polled.keep_hints_of(job)
+        if job.ref.hints and self._has_unread_results(polled, job):
             polled.single_until = math.inf  # it is still due: its results are asked for alone
         else:
-            self._deliver(request, polled, job, date, None, self._spacing(request))
+            self._deliver(request, polled, job, date, None, spacing)
 
     # Telling the waiters. Each method skips those who have been told, and those who came after the request
     # was sent.
@@ -295,5 +298,5 @@ def _ask_alone_at_last(job: PolledJob) -> None:
         job.single_until = math.inf
 
 
-def _same(record: object, last: object) -> bool:
-    return record is last or record == last
+def _other_hints(last: Reading, ref: JobRef) -> bool:
+    return last.job.ref is not ref and last.job.ref.hints != ref.hints

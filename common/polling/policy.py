@@ -65,7 +65,10 @@ class PollPolicy:
 
 def healthy_delay(policy: PollPolicy, run_time: float) -> float:
     """Seconds from one good poll to the next. Without jitter, so that waits fall due together."""
-    return min(policy.maximum, max(policy.initial, run_time * policy.fraction))
+    delay = run_time * policy.fraction
+    if delay <= policy.initial:
+        return policy.initial
+    return min(policy.maximum, delay)
 
 
 def backoff(policy: PollPolicy, outage: float, jitter: float) -> float:

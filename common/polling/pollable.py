@@ -14,7 +14,7 @@ from common.model.job import Job
 from common.model.refs import JobRef
 
 
-@attrs.frozen
+@attrs.define(weakref_slot=False)
 class Reading:
     """A good reply about one job, with the server's own time if it told it."""
 

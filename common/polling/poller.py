@@ -286,13 +286,13 @@ class Poller:
                 self._assign([job], now)
 
     def _assign(self, jobs: list[PolledJob], now: float) -> None:
-        leader: Waiter | None = None
+        leader, latest = None, now
         for job in jobs:
             job.due = job.first_due = math.inf
-            for each in job.waiters:
-                if each.active and not each.notified and (leader is None or each.deadline > leader.deadline):
-                    leader = each
-        if leader is None or leader.deadline <= now:
+            for each in job.waiters if latest < math.inf else ():
+                if each.deadline > latest and each.active and not each.notified:
+                    leader, latest = each, each.deadline
+        if leader is None:
             return  # nobody is left who could wait for the reply
         self._in_flight += 1
         number, self._next_request = self._next_request, self._next_request + 1

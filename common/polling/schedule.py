@@ -134,23 +134,38 @@ class PollQueue:
         self.gathering_until = now + NEWCOMER_WINDOW
         limit, batch = limit - first.batch_cost, [first]
         skipped: list[tuple[PolledJob, float]] = []
-        while len(skipped) < MAX_SKIPPED and (job := self._first()) is not None:
-            due, cost = job.due, job.batch_cost
+        while limit >= 0 and self._first() is not None:
+            limit = self._fill(batch, limit, now, skipped)
+        for job, due in skipped:
+            self.put(job, due)
+        return batch
+
+    def _fill(
+        self, batch: list[PolledJob], limit: int, now: float, skipped: list[tuple[PolledJob, float]]
+    ) -> int:
+        """Move jobs of the first group into a request. Return the room that is left, -1 once nothing goes."""
+        due, _, _, group = self.heap[0]
+        near = due <= now + COALESCE_WINDOW
+        while group:
+            job = group[-1]
+            if job.due != due or job.in_flight:
+                break  # a stale place, which `_first` drops
+            cost = job.batch_cost
             if cost > limit:
-                break
-            if due > now + COALESCE_WINDOW:
-                window = EARLY_FRACTION * job.delay if job.delay else NEWCOMER_WINDOW
-                if due > now + window:
-                    break
-            self._pop()
+                return -1
+            if not near and due > now + (EARLY_FRACTION * job.delay if job.delay else NEWCOMER_WINDOW):
+                return -1
+            group.pop()
+            self._size -= 1
+            job.due = math.inf
             if cost and now >= job.single_until:
                 limit -= cost
                 batch.append(job)
             else:
                 skipped.append((job, due))
-        for job, due in skipped:
-            self.put(job, due)
-        return batch
+                if len(skipped) == MAX_SKIPPED:
+                    return -1
+        return limit
 
     def prune(self, live: int) -> None:
         """Drop stale places if they outnumber the ``live`` jobs."""

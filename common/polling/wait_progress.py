@@ -95,11 +95,12 @@ class WaitProgress:
         for too long.
         """
         self._trouble = None
-        last, rules = self.last, self.rules
-        news = not self._told or (job is not last and (last is None or job.differs(last)))
-        self.last, self._last_seen, self._told, self._seen_at = job, sent_at, True, at
-        wanted = rules.until is not None and job.state in rules.until
-        if job.state in TERMINAL or (wanted and sent_at >= self.began):
+        last, rules, state, news = self.last, self.rules, job.state, False
+        self._last_seen, self._seen_at = sent_at, at
+        if job is not last or not self._told:  # most replies tell nothing new
+            news = not self._told or last is None or job.differs(last)
+            self.last, self._told = job, True
+        if state in TERMINAL or (rules.until and state in rules.until and sent_at >= self.began):
             self.ended = True
             return True
         waited = self._head_start + sent_at - self.began
@@ -107,7 +108,7 @@ class WaitProgress:
         if spacing > delay:
             delay = max(delay, min(spacing, rules.policy.maximum))
         self.due = sent_at + delay
-        if job.state is JobState.UNKNOWN:
+        if state is JobState.UNKNOWN:
             self._bound_unknown(job, sent_at)
         else:
             self._unknown_since = None

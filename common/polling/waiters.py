@@ -89,6 +89,8 @@ class PolledJob:
     """A list where there is more than one: a tuple takes less, and a hundred thousand jobs have one each."""
     batch_cost: int
     """How many bytes it takes in a batch request; 0 if it must be asked for alone."""
+    batch_id: str = attrs.field(init=False)
+    """Its id in lower case, as the replies to batch requests have it."""
     due: float = math.inf
     """When to ask next; infinity while it is not in the queue."""
     first_due: float = math.inf
@@ -103,6 +105,11 @@ class PolledJob:
     """The last reply, or what a batch had of it: what has not changed is not decoded again."""
     unread: Job | None = None
     """The job that has ended, where its results are still to be read."""
+
+    @batch_id.default
+    def _lower_id(self) -> str:
+        lower = self.ref.id.lower()
+        return self.ref.id if lower == self.ref.id else lower  # a text that is there takes no more memory
 
     def next_due(self) -> float:
         """Return when to ask next for anybody who is to be told; infinity for nobody."""

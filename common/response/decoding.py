@@ -20,6 +20,8 @@ from common.response.large_json import LARGE, loads_large
 from common.response.repair import REPLACEMENT, Repaired, read_repaired
 
 Object = Mapping[str, Any]
+Loads = Callable[[bytes | str], Any]
+"""A function that returns the value of JSON."""
 REPAIRED = "the server sent characters that cannot be read; each of them is shown as U+FFFD"
 """The warning of a job with such characters."""
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -41,11 +43,11 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
     if not data.strip():
         problem = "not JSON (an empty response)"
     large = len(data) > LARGE
-    fast_loads = None if large else _fast_loads()
-    if fast_loads is not None:
+    loads = None if large else fast_loads()
+    if loads is not None:
         # What msgspec refuses (NaN, lone surrogates, UTF-16) is left to json, which reads it or says why not.
         with suppress(Exception):
-            return fast_loads(data)
+            return loads(data)
     try:
         # Decoded strictly: json itself would let halves of surrogate pairs pass, which are no UTF-8.
         string = data.decode(json.detect_encoding(data)) if isinstance(data, bytes) else data
@@ -61,7 +63,7 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
 
 
 @functools.cache
-def _fast_loads() -> Callable[[bytes | str], Any] | None:
+def fast_loads() -> Loads | None:
     """Return msgspec's reader where it is installed (the extra ``fast``): its results are those of ``json``.
 
     Those of orjson are not: it turns integers beyond 64 bits into floats, and accepts deeper nesting.

@@ -33,7 +33,8 @@ from typing import Any
 
 import attrs
 
-from common.response.decoding import Object
+from common.response import decoding
+from common.response.decoding import Loads, Object
 from common.response.large_json import LARGE
 from ontapjobs.records.job_record import read_links
 
@@ -45,7 +46,7 @@ _ID_LENGTH = 36
 _scan = json.JSONDecoder().raw_decode
 
 
-@attrs.define
+@attrs.define(weakref_slot=False)
 class RecordText:
     """A record as the server wrote it. Two are equal if their texts are."""
 
@@ -86,13 +87,14 @@ def _read(page: str, last: Mapping[str, Any]) -> BatchPage | None:
         return None
     at, to_id, separator = head.end(), opening.end() - opening.start(), ""
     records: dict[str, RecordText] = {}
+    loads = decoding.fast_loads()
     while True:
         id = page[at + to_id : at + to_id + _ID_LENGTH].lower()
         record = last.get(id)
         if type(record) is RecordText and page.startswith(record.text, at):
             end = at + len(record.text)
         else:
-            fields, end = _scan(page, at)
+            fields, end = _decode(page, at, separator and separator + opening[0], loads)
             uuid = fields.get("uuid") if type(fields) is dict else None
             if type(uuid) is not str or uuid.lower() != id:
                 return None
@@ -110,6 +112,21 @@ def _read(page: str, last: Mapping[str, Any]) -> BatchPage | None:
     if type(rest) is not dict or rest.get("records") != []:
         return None
     return BatchPage(records, read_links(rest.get("_links"))[0].get("next"))
+
+
+def _decode(page: str, at: int, following: str, loads: Loads | None) -> tuple[Any, int]:
+    """Return the value that begins at this place, and where it ends.
+
+    Where msgspec is installed, it is handed what stands before ``following``, the beginning of another
+    record. That is a guess: what msgspec does not read is not a record, or not the whole of one.
+    """
+    end = page.find(following, at) if following and loads is not None else -1
+    if loads is not None and end > 0:
+        try:
+            return loads(page[at:end]), end
+        except Exception:  # its own, which json may not share
+            return _scan(page, at)
+    return _scan(page, at)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

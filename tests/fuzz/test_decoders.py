@@ -358,7 +358,7 @@ class reading:  # noqa: N801  # reads as a statement
 
     def __enter__(self) -> None:
         if not self._quick:
-            self._patch.setattr(decoding, "_fast_loads", lambda: None)
+            self._patch.setattr(decoding, "fast_loads", lambda: None)
 
     def __exit__(self, *_: object) -> None:
         self._patch.undo()

@@ -116,10 +116,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._now = 0.0
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
         # Made now: whatever is wrong with the call is raised before anything begins.
-        self._first: deque[tuple[Watch, Resumed | None]] = deque(
-            (self._watch(each.job, each.remaining, None), each) for each in resumed
-        )
-        self._first.extend((self._watch(job, timeout, deadline), None) for job in jobs)
+        self._resumed = {self._watch(each.job, each.remaining, None): each for each in resumed}
+        self._first = deque(self._resumed)
+        self._first.extend(self._watch(job, timeout, deadline) for job in jobs)
 
     def add(self, job: JobLike, *, timeout: float | None = None, deadline: datetime | None = None) -> JobRef:
         """Add a wait for one job, from any task of the event loop, and return the job's complete ref.
@@ -211,8 +210,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         # They begin at the same moment, so that thousands of them share one number, and a place in the queue.
         now = anyio.current_time()
         while self._first:
-            watch, resumed = self._first.popleft()
-            wait = self._new(watch, now, resumed)
+            watch = self._first.popleft()
+            wait = self._new(watch, now, self._resumed.pop(watch, None))
             try:
                 self._begin(wait)
             except UsageError as error:  # its source is closed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -174,8 +174,8 @@ class Completed(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Outcome:
-        return await anext(self._waits)
+    def __anext__(self) -> Awaitable[Outcome]:
+        return anext(self._waits)
 
     async def __aenter__(self) -> Self:
         await self._waits.__aenter__()
@@ -192,7 +192,7 @@ class _NumberedSet(JobSet):
 
     def __init__(self, source: Member, jobs: Iterable[JobLike], **options: Any) -> None:
         super().__init__(source, jobs, **options)
-        self.refs: list[JobRef] = [watch.ref for watch, _ in self._first]
+        self.refs: list[JobRef] = [watch.ref for watch in self._first]
         self.outcomes: list[Outcome | None] = [None] * len(self._first)
         self._numbers: dict[Wait, int] = {}
         self.close()

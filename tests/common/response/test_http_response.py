@@ -234,7 +234,7 @@ def described(data: bytes | str) -> str:
 
 def without_msgspec(data: bytes | str) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "_fast_loads", lambda: None)
+        patch.setattr(decoding, "fast_loads", lambda: None)
         return described(data)
 
 
@@ -291,7 +291,7 @@ def test_damaged_json_reads_the_same_with_and_without_the_extra(text: str, at: i
 
 def test_json_is_read_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "msgspec.json", None)
-    assert decoding._fast_loads.__wrapped__() is None
+    assert decoding.fast_loads.__wrapped__() is None
 
 
 # --- links
