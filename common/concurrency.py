@@ -7,9 +7,10 @@ Thousands of waits are suspended this way, so it is a future on asyncio and a su
 
 from __future__ import annotations
 
-import contextvars
 import math
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -134,6 +135,30 @@ def running_loop() -> object:
     return asyncio.get_running_loop()
 
 
+_own_task: ContextVar[Callable[[], object]] = ContextVar("jobsource_own_task", default=lambda: None)
+"""A weak reference to a task, in its own context; those of the tasks that it starts inherit it."""
+
+
+def begin_own_task() -> None:
+    """Note that the running task is of a task group of ours: nobody else has it, so only anyio cancels it."""
+    if sniffio.thread_local.name is None:
+        import asyncio
+
+        task = asyncio.current_task()
+        if task is not None:
+            _own_task.set(weakref.ref(task))
+
+
+def runs_in_own_task() -> bool:
+    """Whether the running task of asyncio has called `begin_own_task`."""
+    task = _own_task.get()()
+    if task is None:
+        return False
+    import asyncio
+
+    return task is asyncio.current_task()
+
+
 _T = TypeVar("_T")
 
 _tasks: set[object] = set()
@@ -170,7 +195,7 @@ class Carried(Generic[_T]):
         if sniffio.current_async_library() == "trio":
             import trio
 
-            trio.lowlevel.spawn_system_task(self._run, work, context=contextvars.copy_context())
+            trio.lowlevel.spawn_system_task(self._run, work, context=copy_context())
             return
         import asyncio
 

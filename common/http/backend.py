@@ -21,7 +21,7 @@ MAX_HEAD_LINES = 1000
 """Lines of a response's head, and of the 1xx responses before it."""
 
 
-@attrs.frozen(repr=False)
+@attrs.define(repr=False, eq=False)
 class HttpRequest:
     """One request as it is sent. ``url`` is percent-encoded already."""
 

@@ -9,6 +9,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from common.concurrency import begin_own_task
 from common.model.errors import JobsError, UsageError
 from common.model.refs import JobRef
 from common.polling.poller import Poller
@@ -69,6 +70,7 @@ class WaiterGroup:
 
     async def _send(self, request: PollRequest) -> None:
         leader = request.leader
+        begin_own_task()
         try:
             if request.needed:
                 with anyio.CancelScope(deadline=leader.deadline) as scope:

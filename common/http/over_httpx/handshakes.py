@@ -37,6 +37,8 @@ class ConnectionTrace:
         Raise `RuntimeError`, as the client does, where that was closed while a connection was made.
         """
         follow_head(event)
+        if event.startswith("http11.") and not self._scope.shield:
+            return  # ten of these come with each request
         step, _, outcome = event.rpartition(".")
         made = outcome == "complete" and step.endswith((".connect_tcp", ".start_tls"))
         if made:

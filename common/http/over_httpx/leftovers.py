@@ -62,7 +62,10 @@ def _has_unread(network: Any) -> bool:
     """Whether data, or its end, was read from the socket that nobody has asked for."""
     import ssl  # lazily: needed where a connection exists, which has imported it
 
-    tls = network.get_extra_info("ssl_object")
+    stream = getattr(network, "_stream", None)
+    # anyio and trio both have it by this name. `get_extra_info` asks the socket for its addresses too, which
+    # takes 50 µs.
+    tls = getattr(stream, "_ssl_object", None)
     if tls is not None:
         try:
             tls.read(1)
@@ -72,6 +75,5 @@ def _has_unread(network: Any) -> bool:
             return True
         else:
             return True  # data, or nothing where TLS has ended (close_notify)
-    stream = getattr(network, "_stream", None)
     stream = getattr(stream, "transport_stream", stream)  # of anyio's TLSStream
     return bool(getattr(getattr(stream, "_protocol", None), "read_queue", None))
