@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
-from functools import partial
+from functools import cache, partial
 from types import ModuleType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -224,7 +225,7 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
             transport=options.transport, cookies=NoCookies(), trust_env=False, verify=False
         )
     else:
-        verify: Any = options.proxy is not None
+        verify: Any = options.proxy is not None or _trusts_nobody()
         if endpoint.startswith("https:"):
             verify = tls_context(options.verify, options.cert, trust_env=options.trust_env)
         client = library.AsyncClient(
@@ -241,6 +242,12 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
     limit_heads(client)
     take_no_cookies(client)
     return client
+
+
+@cache
+def _trusts_nobody() -> ssl.SSLContext:
+    """Return what a client has that is for plain http: httpx would make a context for each, in 0.3 ms."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def _read_in_memory(response: Any) -> HttpResponse:

@@ -130,9 +130,8 @@ class SystemUnderTest:
         """Whether a rejected token is replaced by a new one."""
         return self.auth_method != "token"
 
-    @asynccontextmanager
-    async def source(self, **options: Any) -> AsyncGenerator[HttpSource, None]:
-        """Connect a source, as an application would when it starts; it is closed on exit."""
+    def connect(self, endpoint: str = "", **options: Any) -> HttpSource:
+        """Return a source, as an application would make one when it starts."""
         auth = AUTH_METHODS[self.system.name][self.auth_method](self.refresh_token, self._store_refresh_token)
         options = {
             "transport": self.transport,
@@ -142,15 +141,20 @@ class SystemUnderTest:
         }
         if self.can_reauthenticate:
             vars(auth)["_random"].seed(self.seed)  # backoff and jitter are the same in each run of a seed
-        source: HttpSource
         match self.system.name:
             case "ontap":
-                source = OntapJobs("cluster1.example.com", auth=auth, **options)
+                return OntapJobs(endpoint or "cluster1.example.com", auth=auth, **options)
             case "bluexp":
-                source = BlueXPJobs(account="account-sim", agent="agent-sim", auth=auth, **options)
+                if endpoint:
+                    options["endpoint"] = endpoint
+                return BlueXPJobs(account="account-sim", agent="agent-sim", auth=auth, **options)
             case _:
-                source = CFJobs("https://api.example.org", auth=auth, **options)
-        async with source:
+                return CFJobs(endpoint or "https://api.example.org", auth=auth, **options)
+
+    @asynccontextmanager
+    async def source(self, **options: Any) -> AsyncGenerator[HttpSource, None]:
+        """Connect a source; it is closed on exit."""
+        async with self.connect(**options) as source:
             source._current_poller().executor._random.seed(self.seed)
             yield source
 
