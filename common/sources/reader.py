@@ -93,7 +93,8 @@ class HttpReader(Pollable):
     @without_frames
     def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
         """Return the job in one record of a batch, as the driver reads it."""
-        return _with_hints(self._driver.decode_batch_record(ref, record))
+        job = self._driver.decode_batch_record(ref, record)
+        return _with_hints(job) if job.ref.hints else job
 
     @without_frames
     async def read_resource(self, path: str) -> bytes | None:
