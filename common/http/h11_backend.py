@@ -269,7 +269,7 @@ class _Exchange:
         """Return up to ``size`` bytes of what comes, none at its end."""
         if self._connection is None:
             raise AssertionError("an exchange was read before it began")
-        data = self._received or await self._connection.receive()
+        data = self._received or await self._connection.receive(CHUNK)
         if len(data) > size:
             data, self._received = data[:size], data[size:]
         else:

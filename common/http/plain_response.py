@@ -4,9 +4,9 @@ Nearly all responses are ordinary, and h11 spends most of its time on what they 
 for one of them, this takes 10. So the rule is the one of every fast path here: understand everything, or
 nothing. Whatever is unusual is no ordinary head: another version than HTTP/1.1, a status that has no body, a
 body in chunks or to the end of the connection, two lengths, more than 4 KiB of head, a line that ends
-otherwise than in CRLF, a byte that is not printable ASCII, a connection that is to be closed. h11 then reads the response from its first
-byte, and decides what of all that is an error. So both ways tell the same of the same bytes
-(``test_an_ordinary_response_is_the_one_that_h11_reads``).
+otherwise than in CRLF, a byte that is not printable ASCII, a connection that is to be closed. h11 then reads
+the response from its first byte, and decides what of all that is an error. So both ways tell the same of the
+same bytes (``test_an_ordinary_response_is_the_one_that_h11_reads``).
 """
 
 from __future__ import annotations

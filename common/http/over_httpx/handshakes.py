@@ -18,7 +18,6 @@ import anyio
 
 from common.http.over_httpx.heads import follow_head
 from common.http.over_httpx.pools import connections, stream_below
-from common.http.over_httpx.readable import answer_quickly
 
 CLOSE_GRACE = 1.0
 """Seconds that closing a connection may take. It waits for nothing, unless a proxy no longer reads."""
@@ -47,7 +46,6 @@ class ConnectionTrace:
             if self._client.is_closed:
                 await self._close(self._stream)
                 raise RuntimeError("Cannot send a request, as the client has been closed.")
-            answer_quickly(self._stream)
         # From here to the next event it waits for nothing but a lock.
         self._scope.shield = made
         if outcome == "failed" and step.endswith((".start_tls", ".setup_socks5_connection")):

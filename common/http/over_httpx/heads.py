@@ -6,10 +6,15 @@ interface for what reads and writes (https://www.encode.io/httpcore/network-back
 ``trace`` extension when a head is read. Only how httpx hands it such an interface is not public: where that
 is missing, heads are read as httpcore does it; `tests/sockets` has a test for each version that can be
 installed.
+
+The same interface is asked, with each request, of every connection of a pool, whether anything has come on
+it: its end, on an idle one. Over anyio the answer takes 50 µs, since the socket is looked up with its
+addresses: with eight connections a fifth of what a request costs. Here the socket is looked up once.
 """
 
 from __future__ import annotations
 
+import select
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,9 +36,8 @@ def limit_heads(client: Any) -> None:
 
 def follow_head(event: str) -> None:
     """Called with each event of the ``trace`` extension, in the task of the request."""
-    step, _, outcome = event.rpartition(".")
-    if step.endswith(".receive_response_headers"):
-        _head.set(HeadLimit() if outcome == "started" else None)
+    if ".receive_response_headers." in event:
+        _head.set(HeadLimit() if event.endswith(".started") else None)
 
 
 class _Backend:
@@ -54,6 +58,19 @@ class _Stream:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self._socket: Any = None
+
+    def get_extra_info(self, info: str) -> Any:
+        if info != "is_readable" or not hasattr(select, "poll"):  # which Windows has not
+            return self._inner.get_extra_info(info)
+        if self._socket is None:
+            self._socket = self._inner.get_extra_info("socket")
+        number = self._socket.fileno()
+        if number < 0:
+            return True  # it is closed, as the next read will tell
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        return bool(poll.poll(0))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         head = _head.get()
