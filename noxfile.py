@@ -30,6 +30,15 @@ FUZZED = (
     "tests/common/model/test_serialize.py",
 )
 """Where the property tests are that read what others wrote."""
+AIRFLOW = "tests/integrations/airflow"
+ORCHESTRATORS = (
+    "tests/integrations/temporal",
+    f"{AIRFLOW}/test_provider.py::test_the_metadata_fits_airflows_schema",
+    f"{AIRFLOW}/test_provider.py::test_what_the_metadata_names_exists",
+    f"{AIRFLOW}/test_paths.py::test_a_job_that_succeeds_is_the_xcom",
+    f"{AIRFLOW}/test_paths.py::test_a_write_is_sent_once_and_its_job_is_the_xcom",
+)
+"""What tells within half a minute whether the integrations work at all."""
 STRESS = ("tests/common/polling/test_poller_stress.py", "tests/common/sources/test_fleet_stress.py")
 """Tests of random courses of events."""
 ORCHESTRATORS = {"airflow", "dagster", "prefect", "temporal"}
@@ -184,6 +193,15 @@ def check_types(session: nox.Session, name: str, **env: str) -> None:
     for folder in ("common/integrations", "tests/integrations", "docs/examples"):
         modules += Path(folder).glob(f"{name}*/**/*.py")
     session.run("mypy", "--python-version", str(session.python), *map(str, modules), env=env)
+
+
+@nox.session(python="3.12")
+def orchestrators(session: nox.Session) -> None:
+    """Run what is quick of the tests with Airflow and Temporal: no server, no processes of Airflow's own."""
+    session.install("uv")  # pip takes a minute for Airflow
+    packages = ("-e", ".[airflow,temporal,fast,simulator]")
+    session.run("uv", "pip", "install", *packages, *group("test"), silent=True)
+    session.run("pytest", "-m", "not slow", *ORCHESTRATORS, *session.posargs)
 
 
 @nox.session(python="3.12")
