@@ -9,8 +9,9 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseOperator
 from airflow.triggers.base import StartTriggerArgs
 
+from common.integrations.airflow.jobs import JobArgument
 from common.integrations.airflow.links import JobLink
-from common.integrations.airflow.task import Job, JobTask, Seconds, deadline_in, seconds
+from common.integrations.airflow.task import JobTask, Seconds, deadline_in, seconds
 from common.integrations.outcomes import is_settled
 from common.integrations.writes import start_jobs
 from common.model.errors import JobsError
@@ -27,8 +28,9 @@ STARTED = "started_jobs"
 class WaitForJobOperator(JobTask, BaseOperator):
     """Wait until a job has ended. The XCom is its outcome, as `from_dict` reads it.
 
-    ``job`` is a ref, an id, or a list of them. ``timeout`` is in seconds, or a ``timedelta``, from when the
-    try begins. ``deferrable`` frees the worker; its default is Airflow's ``[operators] default_deferrable``.
+    ``job`` is a ref, an id, the XCom of a task that waited for a job, or a list of them; for a list, also of
+    one, the XCom is a list. ``timeout`` is in seconds, or a ``timedelta``, from when the try begins.
+    ``deferrable`` frees the worker; its default is Airflow's ``[operators] default_deferrable``.
     ``cancel_on_kill`` asks the server to cancel the job if a person ends the task. With
     ``start_from_trigger`` (Airflow 3.3) the task needs no worker at all, unless its job fails; ``job`` must
     then be text or a template, and ``execution_timeout`` takes the place of ``timeout``.
@@ -40,7 +42,7 @@ class WaitForJobOperator(JobTask, BaseOperator):
     def __init__(
         self,
         *,
-        job: Job,
+        job: JobArgument,
         conn_id: str,
         timeout: Seconds | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -73,7 +75,7 @@ class WaitForJobOperator(JobTask, BaseOperator):
         """Wait here, or defer the task."""
         deadline = deadline_in(self.timeout)
         if self.deferrable or self.start_from_trigger:
-            self.defer(trigger=self.trigger(self.job, deadline), method_name="execute_complete")
+            return self.wait_deferred(context, self.job, deadline=deadline)
         return self.wait_in_worker(context, self.job, deadline=deadline)
 
 
@@ -128,7 +130,7 @@ class StartJobOperator(JobTask, BaseOperator):
             return refs
         deadline = deadline_in(self.timeout)
         if self.deferrable:
-            self.defer(trigger=self.trigger(refs, deadline), method_name="execute_complete")
+            return self.wait_deferred(context, refs, deadline=deadline)
         return self.wait_in_worker(context, refs, deadline=deadline)
 
     def finish(self, context: Context, outcomes: Sequence[Outcome]) -> Any:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from common.integrations.airflow.jobs import JobArgument, named_jobs
 from common.integrations.airflow.links import JobLink
-from common.integrations.airflow.task import Job, JobTask, deadline_in, listed
+from common.integrations.airflow.task import JobTask, deadline_in
 from common.integrations.airflow.waiting import look_at
 from common.integrations.outcomes import is_settled
 from common.model.errors import JobsError, SourceError, WaitTimeout
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class WaitForJobSensor(JobTask, BaseSensorOperator):
     """Succeed once a job has, as a sensor: ``mode="poke"``, ``mode="reschedule"`` or ``deferrable=True``.
 
-    ``job`` is a ref, an id, or a list of them. ``poke_interval``, ``timeout``, ``soft_fail`` and so on are
+    ``job`` is that of `WaitForJobOperator`. ``poke_interval``, ``timeout``, ``soft_fail`` and so on are
     those of every sensor. The XCom is the job's outcome. A sensor never cancels a job.
     """
 
@@ -34,7 +35,7 @@ class WaitForJobSensor(JobTask, BaseSensorOperator):
     def __init__(
         self,
         *,
-        job: Job,
+        job: JobArgument,
         conn_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
@@ -47,14 +48,13 @@ class WaitForJobSensor(JobTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Poke until the job has ended, or defer the task."""
         if self.deferrable:
-            trigger = self.trigger(self.job, deadline_in(self.timeout))
-            self.defer(trigger=trigger, method_name="execute_complete")
+            return self.wait_deferred(context, self.job, deadline=deadline_in(self.timeout))
         return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once, with one request where the system answers for many. Passing trouble is no end."""
         try:
-            outcomes = self.run(partial(look_at, jobs=listed(self.job)))
+            outcomes = self.run(partial(look_at, jobs=named_jobs(self.job)))
         except JobsError as error:
             outcomes = [error]
         for outcome in outcomes:

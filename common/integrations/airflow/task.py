@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from common.hosts.portal import portal
+from common.integrations.airflow.jobs import JobArgument, is_list, named_jobs
 from common.integrations.airflow.on_kill import ended_by_person
 from common.integrations.airflow.trigger import JobTrigger
 from common.integrations.airflow.waiting import cancel_jobs, wait_for
 from common.integrations.outcomes import failures_of
-from common.model.errors import JobsError
+from common.model.errors import JobsError, UsageError
 from common.model.serialize import from_dict, to_dict
 from common.sources.batch_look import Outcome
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from common.integrations.systems import System
 
-Job = str | Sequence[str]
-"""A job's ref or id, or a list of them."""
 Seconds = float | timedelta
 Work = Callable[[Any], Awaitable[Any]]
 """An async function of the source."""
@@ -37,6 +36,8 @@ class JobTask:
     trigger_class: ClassVar[type[JobTrigger]]
     """The provider's own."""
     log: Any
+    defer: Any
+    job: JobArgument = ""
     conn_id: str
     cancel_on_kill: bool
     job_url: str = ""
@@ -48,19 +49,25 @@ class JobTask:
         """Return the system of the connection. Raise `UsageError`."""
         return self.trigger_class.hook_class(self.conn_id).system()
 
-    def trigger(self, job: Job, deadline: datetime | None) -> JobTrigger:
-        """Return the trigger that waits in this task's place."""
-        return self.trigger_class(
-            job=job,
+    def wait_deferred(self, context: Context, job: JobArgument, *, deadline: datetime | None) -> Any:
+        """Let a trigger wait in this task's place: `execute_complete` goes on."""
+        try:
+            jobs = named_jobs(job)
+        except UsageError as error:
+            return self.finish(context, [error])
+        trigger = self.trigger_class(
+            job=jobs if is_list(job) else jobs[0],
             conn_id=self.conn_id,
             deadline=None if deadline is None else deadline.isoformat(),
             cancel_on_kill=self.cancel_on_kill,
         )
+        return self.defer(trigger=trigger, method_name="execute_complete")
 
-    def wait_in_worker(self, context: Context, job: Job, *, deadline: datetime | None) -> Any:
+    def wait_in_worker(self, context: Context, job: JobArgument, *, deadline: datetime | None) -> Any:
         """Wait here, as a trigger would, and `finish`."""
-        jobs = listed(job)
+        jobs: list[str] = []
         try:
+            jobs = named_jobs(job)
             outcomes = self.run(partial(wait_for, jobs=jobs, deadline=deadline, log=self.log.info))
         except CancelledError:
             self._cancel_if_ended(context, jobs)
@@ -98,13 +105,13 @@ class JobTask:
         return self.finish(context, [from_dict(each) for each in event["outcomes"]])
 
     def finish(self, context: Context, outcomes: Sequence[Outcome]) -> Any:
-        """Return the outcomes as XCom: the job's as plain data, or a list of them.
+        """Return the outcomes as XCom: the job's as plain data, or a list of them for a list of jobs.
 
         Where jobs did not succeed, the same is pushed as ``return_value``, and the task fails: without
         another try where that would end in the same way.
         """
         data = [to_dict(outcome) for outcome in outcomes]
-        value = data[0] if len(data) == 1 else data
+        value = data if len(data) != 1 or is_list(self.job) else data[0]
         self.job_url = self.trigger_class.hook_class.first_url(outcomes)
         text, retryable = failures_of(outcomes)
         if text:
@@ -129,11 +136,6 @@ class JobTask:
                 self.run(partial(cancel_jobs, jobs=jobs, log=self.log.info), killable=False)
         except Exception:  # whatever it is: it is not known that a person ended the task
             self.log.exception("the jobs of a killed task are left alone")
-
-
-def listed(job: Job) -> list[str]:
-    """Return the jobs of an argument that names one or several."""
-    return [job] if isinstance(job, str) else list(job)
 
 
 def seconds(timeout: Seconds | None) -> float | None:

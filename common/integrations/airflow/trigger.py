@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from common.integrations.airflow.hook import JobsHook
+from common.integrations.airflow.jobs import is_list, named_jobs
 from common.integrations.airflow.links import JobLink
 from common.integrations.airflow.on_kill import ended_by_person, outlive
 from common.integrations.airflow.waiting import cancel_jobs, wait_for
@@ -67,7 +68,7 @@ class JobTrigger(BaseTrigger):
         outcomes = await self._outcomes()
         data = [to_dict(outcome) for outcome in outcomes]
         if self.end_task and not failures_of(outcomes)[0]:
-            value: Any = data[0] if len(data) == 1 else data
+            value: Any = data if is_list(self.job) else data[0]
             link = self.hook_class.first_url(outcomes)
             yield TaskSuccessEvent(xcoms={"return_value": value, JobLink().xcom_key: link})
         else:
@@ -78,16 +79,12 @@ class JobTrigger(BaseTrigger):
         if self.cancel_on_kill:
             await outlive(self._cancel())
 
-    @property
-    def _jobs(self) -> list[str]:
-        return [self.job] if isinstance(self.job, str) else list(self.job)
-
     async def _outcomes(self) -> list[Outcome]:
         try:
             deadline = datetime.fromisoformat(self.deadline) if self.deadline else None
             async with self.hook_class(self.conn_id).source() as source:
                 await start_together()
-                return await wait_for(source, self._jobs, deadline=deadline, log=self.log.info)
+                return await wait_for(source, named_jobs(self.job), deadline=deadline, log=self.log.info)
         except JobsError as error:
             return [error]
         except Exception as error:  # else the task would only be told that its trigger failed
@@ -101,6 +98,6 @@ class JobTrigger(BaseTrigger):
                 self.log.info("nobody ended the task: its jobs are left alone")
                 return
             async with self.hook_class(self.conn_id).source() as source:
-                await cancel_jobs(source, self._jobs, log=self.log.info)
+                await cancel_jobs(source, named_jobs(self.job), log=self.log.info)
         except Exception:  # whatever it is: it is not known that a person ended the task
             self.log.exception("the jobs of a killed task are left alone")

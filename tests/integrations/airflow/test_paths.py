@@ -140,8 +140,24 @@ def test_started_jobs_can_be_waited_for_by_another_task(ontap: OntapSimulator) -
     ontap.on_write = NewJob(ENDS)
     ended = run(paths.start_then_wait, name="vol1")
     assert ended.state == "success"
-    assert ended.outcome.state is JobState.SUCCEEDED
+    assert [from_dict(each).state for each in ended.xcom] == [JobState.SUCCEEDED]
     assert writes(ontap) == ["POST"]
+
+
+@by_id(paths.wait_for_outcome, paths.wait_for_outcome_deferred)
+def test_the_xcom_of_a_task_that_waited_names_its_job(dag: DAG, ontap: OntapSimulator) -> None:
+    ontap.on_write = NewJob(ENDS)
+    ended = run(dag, name="vol1")
+    assert ended.state == "success"
+    assert ended.outcome.ref.id in ontap.jobs
+
+
+@by_id(paths.wait_for_nothing, paths.wait_for_nothing_deferred, paths.sense_nothing)
+def test_what_is_no_job_fails_the_task_at_once(dag: DAG, ontap: OntapSimulator) -> None:
+    ended = run(dag)
+    assert (ended.state, ended.tries) == ("failed", 1)
+    assert "not int" in str(from_dict(ended.xcom[0]))
+    assert ontap.journal == []
 
 
 def test_a_write_that_is_refused_fails_the_task(ontap: OntapSimulator) -> None:

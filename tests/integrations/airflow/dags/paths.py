@@ -10,6 +10,7 @@ from airflow.sdk import DAG, BaseOperator
 from ontapjobs.airflow import StartJobOperator, WaitForJobOperator, WaitForJobSensor
 
 JOB = "{{ dag_run.conf['job'] }}"
+NOTHING: Any = 7
 RETRIES: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(0)}
 
 
@@ -58,6 +59,18 @@ start = dag("start", StartJobOperator, **VOLUME, deferrable=False)
 start_deferred = dag("start_deferred", StartJobOperator, **VOLUME, deferrable=True)
 start_only = dag("start_only", StartJobOperator, **VOLUME, wait=False)
 start_two_seconds = dag("start_two_seconds", StartJobOperator, **VOLUME, deferrable=False, timeout=2)
+
+with DAG("wait_for_outcome", schedule=None) as wait_for_outcome:
+    ended = StartJobOperator(task_id="start", **VOLUME)
+    WaitForJobOperator(task_id="task", job=ended.output, deferrable=False)
+
+with DAG("wait_for_outcome_deferred", schedule=None) as wait_for_outcome_deferred:
+    ended = StartJobOperator(task_id="start", **VOLUME)
+    WaitForJobOperator(task_id="task", job=ended.output, deferrable=True)
+
+wait_for_nothing = dag("wait_for_nothing", WaitForJobOperator, job=NOTHING, deferrable=False)
+wait_for_nothing_deferred = dag("wait_for_nothing_deferred", WaitForJobOperator, job=NOTHING, deferrable=True)
+sense_nothing = dag("sense_nothing", WaitForJobSensor, job=NOTHING, deferrable=False)
 
 with DAG("start_then_wait", schedule=None) as start_then_wait:
     started = StartJobOperator(task_id="start", **VOLUME, wait=False)
