@@ -107,6 +107,10 @@ class Looks:
 
 def texts(value: object, depth: int = MAX_DEPTH) -> Iterator[str]:
     """Iterate over what is shown of a value: containers are looked into, of anything else it is its repr."""
+    try:
+        _ = value.__class__
+    except Exception:  # a proxy of what cannot be made now
+        return
     if isinstance(value, str):
         yield value[:MAX_TEXT]
     elif isinstance(value, bytes | bytearray):

@@ -16,6 +16,7 @@ from common.integrations.systems import System
 class Connection:
     """What an Airflow connection holds."""
 
+    conn_type: str
     conn_id: str = "one"
     host: str | None = None
     schema: str | None = None
@@ -26,7 +27,7 @@ class Connection:
 
 
 def system(provider: str = "ontap", **fields: Any) -> System:
-    return system_of(Connection(**fields), provider)
+    return system_of(Connection(provider, **fields), provider)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,11 @@ def test_an_extra_that_cannot_be_read_is_refused_without_a_word_of_it(extra: str
     with pytest.raises(UsageError, match="connection 'one'") as caught:
         system(extra=extra)
     assert "secret" not in str(caught.value)
+
+
+def test_a_connection_to_another_kind_of_system_is_refused() -> None:
+    with pytest.raises(UsageError, match="connection 'one' is of type 'cf': name one of type 'ontap'"):
+        system_of(Connection("cf", host="api.example.org", password="secret"), "ontap")
 
 
 def test_no_setting_is_in_the_repr() -> None:
