@@ -214,7 +214,7 @@ def airflow(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def airflow_e2e(session: nox.Session) -> None:
-    """Run Airflow's own processes, crashes and restarts of them included, for some 12 minutes."""
+    """Run Airflow's own processes, crashes and restarts of them included, for some 6 minutes."""
     session.install("-e", ".[airflow,fast,simulator]", *group("test"))
     session.run("pytest", "-s", "tests/integrations/airflow_e2e", *session.posargs)
 

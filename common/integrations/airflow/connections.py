@@ -13,7 +13,7 @@ class ConnectionFields(Protocol):
     """The fields of an Airflow connection, however it was loaded."""
 
     conn_id: str
-    conn_type: str
+    conn_type: str | None
     host: str | None
     schema: str | None
     login: str | None
@@ -29,7 +29,7 @@ def system_of(connection: ConnectionFields, provider: str) -> System:
     ``http`` means plain http too. Login and password are the settings ``user`` and ``password``; each key of
     the extra is a setting of its own. Raise `UsageError`, which quotes no value.
     """
-    if connection.conn_type != provider:
+    if connection.conn_type not in (provider, None, ""):
         named = f"connection {connection.conn_id!r} is of type {connection.conn_type!r}"
         raise UsageError(f"{named}: name one of type {provider!r}")
     settings = {"user": connection.login, "password": connection.password, **_extra(connection)}

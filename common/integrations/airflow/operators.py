@@ -33,7 +33,7 @@ class WaitForJobOperator(JobTask, BaseOperator):
     ``deferrable`` frees the worker; its default is Airflow's ``[operators] default_deferrable``.
     ``cancel_on_kill`` asks the server to cancel the job if a person ends the task. With
     ``start_from_trigger`` (Airflow 3.3) the task needs no worker at all, unless its job fails; ``job`` must
-    then be text or a template, and ``execution_timeout`` takes the place of ``timeout``.
+    then be text or a template without XComs, and ``execution_timeout`` takes the place of ``timeout``.
     """
 
     template_fields: Sequence[str] = ("job", "conn_id")
@@ -60,10 +60,14 @@ class WaitForJobOperator(JobTask, BaseOperator):
         if start_from_trigger:
             if timeout is not None:
                 raise ValueError("start_from_trigger takes execution_timeout= in place of timeout=")
+            jobs = job if isinstance(job, list) else [str(job)]
+            if any("xcom_pull" in str(each) for each in jobs):
+                # The triggerer (of 3.3.2) stands still, with all that it waits for, when it renders one.
+                raise ValueError("start_from_trigger takes no XCom of another task: pass deferrable=True")
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls=self.trigger_class.classpath(),
                 trigger_kwargs={
-                    "job": job if isinstance(job, list) else str(job),  # of an XComArg this is its template
+                    "job": jobs if isinstance(job, list) else jobs[0],
                     "conn_id": conn_id,
                     "cancel_on_kill": cancel_on_kill,
                     "end_task": True,

@@ -37,6 +37,7 @@ class JobTask:
     """The provider's own."""
     log: Any
     defer: Any
+    execution_timeout: timedelta | None
     job: JobArgument = ""
     conn_id: str
     cancel_on_kill: bool
@@ -61,7 +62,9 @@ class JobTask:
             deadline=None if deadline is None else deadline.isoformat(),
             cancel_on_kill=self.cancel_on_kill,
         )
-        return self.defer(trigger=trigger, method_name="execute_complete")
+        # Airflow itself keeps to the limit of a task only while it runs.
+        limit = self.execution_timeout
+        return self.defer(trigger=trigger, method_name="execute_complete", timeout=limit)
 
     def wait_in_worker(self, context: Context, job: JobArgument, *, deadline: datetime | None) -> Any:
         """Wait here, as a trigger would, and `finish`."""

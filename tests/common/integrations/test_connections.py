@@ -16,7 +16,7 @@ from common.integrations.systems import System
 class Connection:
     """What an Airflow connection holds."""
 
-    conn_type: str
+    conn_type: str | None
     conn_id: str = "one"
     host: str | None = None
     schema: str | None = None

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.sdk import DAG
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from common import Job, UsageError, close_shared, from_dict
 from common.integrations.airflow.links import JobLink
 from common.simulator.script import Script
-from ontapjobs.airflow import JobsEndedTrigger, JobTrigger
+from ontapjobs.airflow import (
+    JobsEndedTrigger,
+    JobTrigger,
+    StartJobOperator,
+    WaitForJobOperator,
+    WaitForJobSensor,
+)
 from ontapjobs.simulator import OntapSimulator
 
 ENDS: Script = [("running", 1), ("success", None)]
@@ -75,6 +84,28 @@ def test_what_is_stored_makes_the_same_trigger_again() -> None:
     assert (path, kwargs) == ("ontapjobs.airflow.JobTrigger", stored)
     events: dict[str, Any] = {"conn_id": "one", "filters": {"svm_name": "vs1"}, "interval": 5.0}
     assert JobsEndedTrigger(**events).serialize() == ("ontapjobs.airflow.JobsEndedTrigger", events)
+
+
+def test_a_deferred_task_keeps_to_its_own_time_limit() -> None:
+    limit = timedelta(minutes=5)
+    for task in (
+        WaitForJobOperator(task_id="task", job="1", deferrable=True, execution_timeout=limit),
+        WaitForJobSensor(task_id="task", job="1", deferrable=True, execution_timeout=limit),
+    ):
+        context: Any = {}
+        with pytest.raises(TaskDeferred) as caught:
+            task.execute(context)
+        assert caught.value.timeout == limit
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_task_without_a_worker_waits_for_no_xcom(listed: bool) -> None:
+    """Airflow's triggerer would stand still."""
+    with DAG("dag", schedule=None):
+        start = StartJobOperator(task_id="start", method="POST", path="/api/x", wait=False)
+        job: Any = [start.output] if listed else start.output
+        with pytest.raises(ValueError, match="no XCom"):
+            WaitForJobOperator(task_id="task", job=job, start_from_trigger=True)
 
 
 def test_a_success_ends_the_task_of_a_trigger_that_may(ontap: OntapSimulator) -> None:
