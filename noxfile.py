@@ -243,6 +243,17 @@ def temporal(session: nox.Session) -> None:
     session.run("pytest", *WAITING, "tests/integrations/temporal", *session.posargs)
 
 
+@nox.session(python="3.12")
+def recipes(session: nox.Session) -> None:
+    """Run the recipes of the documentation, and kill processes of theirs: Celery, Dask, Ray, a service."""
+    session.install("-e", ".[fast,simulator]", *group("recipes"))
+    folders = ("docs/examples/recipes", "tests/integrations/recipes")
+    programs = [str(path) for folder in folders for path in Path(folder).glob("*.py")]
+    untyped = ("--allow-untyped-calls", "--allow-untyped-decorators", "--ignore-missing-imports")
+    session.run("mypy", "--python-version", "3.12", *untyped, *programs)
+    session.run("pytest", "-s", "tests/integrations/recipes", *session.posargs)
+
+
 @nox.session
 def mutations(session: nox.Session) -> None:
     """Mutation tests: a test must notice each small change of what decides (-- --seconds 600: a sample)."""

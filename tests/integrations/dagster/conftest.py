@@ -8,12 +8,10 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 
-from ontapjobs.simulator import OntapSimulator
+from tests.integrations.cluster import Cluster, served
 from tests.profiles import HIDDEN
 
 PASSWORD = "p4ssw0rd-of-the-resource"
@@ -30,13 +28,9 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A simulated cluster, served in a thread; variables tell the resources of examples of it."""
-    from tests.integrations.dagster.deployment import Cluster
-
-    simulator = OntapSimulator(users={"admin": PASSWORD}, journal_limit=None)
-    with start_blocking_portal() as loop, loop.wrap_async_context_manager(simulator.serve()) as url:
-        found = Cluster(simulator, f"{url.replace('http://', 'ontap+http://')}/", PASSWORD)
-        monkeypatch.setenv("CLUSTER", found.target)
-        monkeypatch.setenv("CLUSTER_PASSWORD", PASSWORD)
+    with served(PASSWORD) as found:
+        for name, value in found.environment.items():
+            monkeypatch.setenv(name, value)
         yield found

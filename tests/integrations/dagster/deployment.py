@@ -1,4 +1,4 @@
-"""The cluster that tests of Dagster have jobs on, and Dagster's daemon."""
+"""What the tests of Dagster share: the resource of a cluster, and Dagster's daemon."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from attrs import frozen
 
 from ontapjobs.dagster import OntapResource
-from ontapjobs.simulator import OntapSimulator
+from tests.integrations.cluster import Cluster
 
 PATIENCE = 300.0
 """Seconds after which something that must come has not come."""
@@ -23,37 +22,9 @@ TIMEOUTS = dict.fromkeys(("DAGSTER_GRPC_TIMEOUT_SECONDS", "DAGSTER_SENSOR_GRPC_T
 """The daemon gives up on a machine that is busy otherwise after 60 seconds."""
 
 
-@frozen
-class Cluster:
-    """A simulated cluster, where it is served, and the resource for it."""
-
-    simulator: OntapSimulator
-    target: str
-    password: str
-
-    @property
-    def resource(self) -> OntapResource:
-        """The resource that signs in to the cluster."""
-        return OntapResource(target=self.target, user="admin", password=self.password)
-
-    def add_job(self, seconds: float, end: str = "success") -> str:
-        """Add a job that runs for so long, and return its ref."""
-        return f"{self.target}{self.simulator.add_job([('running', seconds), (end, None)])}"
-
-    @property
-    def reads(self) -> list[str]:
-        """The paths that were read."""
-        return [each.path for each in self.simulator.journal if each.method == "GET"]
-
-    @property
-    def lists(self) -> list[str]:
-        """The list requests among them."""
-        return [path for path in self.reads if path == "/api/cluster/jobs"]
-
-    @property
-    def writes(self) -> list[str]:
-        """The methods of the writes that the cluster received."""
-        return [each.method for each in self.simulator.journal if each.method not in ("GET", "HEAD")]
+def resource_of(cluster: Cluster) -> OntapResource:
+    """Return the resource that signs in to a cluster."""
+    return OntapResource(target=cluster.target, user="admin", password=cluster.password)
 
 
 def until(condition: Callable[[], Any]) -> Any:

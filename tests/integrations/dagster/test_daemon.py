@@ -12,7 +12,8 @@ import dagster as dg
 import pytest
 from attrs import frozen
 
-from tests.integrations.dagster.deployment import Cluster, daemon_of, until
+from tests.integrations.cluster import Cluster
+from tests.integrations.dagster.deployment import daemon_of, until
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,8 @@ import pytest
 from common import AuthenticationError, UsageError, from_dict
 from common.simulator.faults import Status
 from ontapjobs.dagster import OntapResource, job_sensor
-from tests.integrations.dagster.deployment import Cluster
+from tests.integrations.cluster import Cluster
+from tests.integrations.dagster.deployment import resource_of
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ class Followed:
     def __init__(self, cluster: Cluster, *, resource: OntapResource | None = None, **told: Any) -> None:
         self.instance = dg.DagsterInstance.ephemeral()
         self.cursor: str | None = None
-        self.resource = resource or cluster.resource
+        self.resource = resource or resource_of(cluster)
         self.sensor = job_sensor("followed", resource="ontap", started="started", **told)
 
     def start(self, *refs: str, partition: str | None = None) -> None:
@@ -153,7 +154,7 @@ def test_a_tick_with_refused_credentials_fails_and_forgets_nothing(cluster: Clus
     followed.start(cluster.add_job(0))
     with pytest.raises(AuthenticationError):
         followed.tick()
-    followed.resource = cluster.resource
+    followed.resource = resource_of(cluster)
     assert len(followed.tick().asset_events) == 1
 
 

@@ -12,13 +12,14 @@ from common import JobState, from_dict
 from common.simulator import NewJob
 from common.simulator.faults import Status
 from ontapjobs.dagster import OntapResource, job_metadata
-from tests.integrations.dagster.deployment import Cluster
+from tests.integrations.cluster import Cluster
+from tests.integrations.dagster.deployment import resource_of
 
 pytestmark = pytest.mark.slow
 
 
 def run(cluster: Cluster, *assets: dg.AssetsDefinition, **kwargs: Any) -> dg.ExecuteInProcessResult:
-    resources = {"ontap": kwargs.pop("ontap", cluster.resource)}
+    resources = {"ontap": kwargs.pop("ontap", resource_of(cluster))}
     return dg.materialize(assets, resources=resources, raise_on_error=False, **kwargs)
 
 
@@ -65,7 +66,7 @@ def test_a_set_of_jobs_is_one_step(cluster: Cluster) -> None:
         jobs = await ontap.wait_for_jobs(refs)
         assert [str(job.ref) for job in jobs] == refs
 
-    @dg.job(resource_defs={"ontap": cluster.resource})
+    @dg.job(resource_defs={"ontap": resource_of(cluster)})
     def waiting() -> None:
         wait()
 
@@ -213,7 +214,7 @@ def test_a_step_can_be_called_in_a_test_of_its_own(cluster: Cluster) -> None:
     async def job(ontap: OntapResource) -> str:
         return str(await ontap.wait_for_job(ref))
 
-    called: Any = job(ontap=cluster.resource)
+    called: Any = job(ontap=resource_of(cluster))
     assert "SUCCEEDED" in asyncio.run(called).upper()
 
 

@@ -1,0 +1,34 @@
+"""Dask: one async task waits for a whole set of jobs, and runs again elsewhere if its worker is lost."""
+
+import os
+import sys
+from typing import Any
+
+from distributed import Client, LocalCluster
+
+from common import shared_source, to_dict, wait_all
+
+
+async def wait(refs: list[str]) -> list[dict[str, Any]]:
+    """Return how each job ended, as plain data. It runs in the event loop of a worker."""
+    settings = {"user": "admin", "password": os.environ["CLUSTER_PASSWORD"]}
+    async with shared_source(os.environ["CLUSTER"], settings=settings) as source:
+        return [to_dict(each) for each in await wait_all(source, refs, timeout=3600, check=False)]
+
+
+def main() -> None:
+    refs = sys.stdin.read().split()
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        halves = [refs[::2], refs[1::2]]
+        futures = client.map(wait, halves, pure=False)  # what is pure would not be asked about again
+        print("workers", *client.run(os.getpid).values(), flush=True)
+        outcomes = [outcome for half in client.gather(futures) for outcome in half]
+    print("states", *sorted({outcome.get("state", outcome.get("error")) for outcome in outcomes}))
+    print("ended", len(outcomes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The recipes as processes, each with a home folder of the test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "recipes"
+PATIENCE = 240.0
+"""Seconds after which something that must come has not come."""
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait until something has come about, and return it."""
+    for _ in range(round(PATIENCE / 0.1)):
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+class Programs(ExitStack):
+    """Processes that are killed when their test ends, with all that they have started."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        super().__init__()
+        self.environment = {**os.environ, **environment, "HOME": str(folder)}
+
+    def start(self, *arguments: str, stdin: str | None = None, **environment: str) -> subprocess.Popen[str]:
+        """Start Python with these arguments, beside the recipes."""
+        process = self.enter_context(
+            subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=EXAMPLES,
+                env={**self.environment, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+        self.callback(_kill, process)
+        assert process.stdin is not None
+        process.stdin.write(stdin or "")
+        process.stdin.close()
+        return process
+
+    @staticmethod
+    def line(process: subprocess.Popen[str]) -> str:
+        """Return the next line that a process prints."""
+        assert process.stdout is not None
+        return process.stdout.readline().rstrip("\n")
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
