@@ -1,14 +1,20 @@
-"""A simulated cluster that is served to other processes, and what its journal tells of them."""
+"""A simulated cluster that is served to other processes, what its journal tells of them, and patience."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from anyio.from_thread import start_blocking_portal
 from attrs import frozen
 
 from ontapjobs.simulator import OntapSimulator
+
+PATIENCE = 300.0
+"""Seconds after which something that must come has not come."""
+STEP = 0.1
 
 
 @frozen
@@ -50,3 +56,12 @@ def served(password: str) -> Iterator[Cluster]:
     simulator = OntapSimulator(users={"admin": password}, journal_limit=None)
     with start_blocking_portal() as loop, loop.wrap_async_context_manager(simulator.serve()) as url:
         yield Cluster(simulator, f"{url.replace('http://', 'ontap+http://')}/", password)
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait until something has come about, and return it."""
+    for _ in range(round(PATIENCE / STEP)):
+        if found := condition():
+            return found
+        time.sleep(STEP)
+    raise TimeoutError

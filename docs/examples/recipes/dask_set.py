@@ -17,14 +17,14 @@ async def wait(refs: list[str]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    refs = sys.stdin.read().split()
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
+        print("workers", *client.run(os.getpid).values(), flush=True)
+        refs = sys.stdin.read().split()
         halves = [refs[::2], refs[1::2]]
         futures = client.map(wait, halves, pure=False)  # what is pure would not be asked about again
-        print("workers", *client.run(os.getpid).values(), flush=True)
         outcomes = [outcome for half in client.gather(futures) for outcome in half]
     print("states", *sorted({outcome.get("state", outcome.get("error")) for outcome in outcomes}))
     print("ended", len(outcomes))

@@ -27,14 +27,12 @@ class System:
 
 
 def main() -> None:
-    refs = sys.stdin.read().split()
     ray.init(num_cpus=1, include_dashboard=False, configure_logging=False, log_to_driver=False)
     remote: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
     actors = remote(System).options(max_concurrency=10_000)
     system = actors.remote(os.environ["CLUSTER"])
-    waits = [system.wait.remote(ref) for ref in refs]
     print("actor", ray.get(system.pid.remote()), flush=True)
-    outcomes = ray.get(waits)
+    outcomes = ray.get([system.wait.remote(ref) for ref in sys.stdin.read().split()])
     print("states", *sorted({outcome.get("state", outcome.get("error")) for outcome in outcomes}))
     print("ended", len(outcomes))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -33,4 +34,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     with served(PASSWORD) as found:
         for name, value in found.environment.items():
             monkeypatch.setenv(name, value)
+        yield found
+
+
+@pytest.fixture
+def instance() -> Iterator[Any]:
+    """A Dagster instance that is in memory."""
+    from dagster import DagsterInstance
+
+    with DagsterInstance.ephemeral() as found:
         yield found

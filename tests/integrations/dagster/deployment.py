@@ -6,18 +6,14 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
 from ontapjobs.dagster import OntapResource
 from tests.integrations.cluster import Cluster
 
-PATIENCE = 300.0
-"""Seconds after which something that must come has not come."""
 TIMEOUTS = dict.fromkeys(("DAGSTER_GRPC_TIMEOUT_SECONDS", "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS"), "300")
 """The daemon gives up on a machine that is busy otherwise after 60 seconds."""
 
@@ -25,15 +21,6 @@ TIMEOUTS = dict.fromkeys(("DAGSTER_GRPC_TIMEOUT_SECONDS", "DAGSTER_SENSOR_GRPC_T
 def resource_of(cluster: Cluster) -> OntapResource:
     """Return the resource that signs in to a cluster."""
     return OntapResource(target=cluster.target, user="admin", password=cluster.password)
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Wait until something has come about, and return it."""
-    for _ in range(round(PATIENCE / 0.25)):
-        if found := condition():
-            return found
-        time.sleep(0.25)
-    raise TimeoutError
 
 
 @contextlib.contextmanager

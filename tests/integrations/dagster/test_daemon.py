@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 from attrs import frozen
 
-from tests.integrations.cluster import Cluster
-from tests.integrations.dagster.deployment import daemon_of, until
+from tests.integrations.cluster import Cluster, until
+from tests.integrations.dagster.deployment import daemon_of
 
 pytestmark = pytest.mark.slow
 

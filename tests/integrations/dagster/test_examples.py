@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 
 from common.simulator import NewJob
-from tests.integrations.cluster import Cluster
-from tests.integrations.dagster.deployment import PATIENCE, TIMEOUTS, daemon_of, until
+from tests.integrations.cluster import PATIENCE, Cluster, until
+from tests.integrations.dagster.deployment import TIMEOUTS, daemon_of
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "dagster"
 pytestmark = pytest.mark.slow

@@ -20,8 +20,15 @@ pytestmark = pytest.mark.slow
 class Followed:
     """A sensor that is evaluated tick by tick, and what its asset was told to have started."""
 
-    def __init__(self, cluster: Cluster, *, resource: OntapResource | None = None, **told: Any) -> None:
-        self.instance = dg.DagsterInstance.ephemeral()
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        cluster: Cluster,
+        *,
+        resource: OntapResource | None = None,
+        **told: Any,
+    ) -> None:
+        self.instance = instance
         self.cursor: str | None = None
         self.resource = resource or resource_of(cluster)
         self.sensor = job_sensor("followed", resource="ontap", started="started", **told)
@@ -47,8 +54,10 @@ class Followed:
         return dict(json.loads(self.cursor or "{}")["jobs"])
 
 
-def test_each_tick_is_one_list_request_and_an_end_is_told_once(cluster: Cluster) -> None:
-    followed = Followed(cluster, ended="ended")
+def test_each_tick_is_one_list_request_and_an_end_is_told_once(
+    instance: dg.DagsterInstance, cluster: Cluster
+) -> None:
+    followed = Followed(instance, cluster, ended="ended")
     refs = [cluster.add_job(3600) for _ in range(98)]
     followed.start(*refs, cluster.add_job(0))
     followed.start(cluster.add_job(0, "failure"))
@@ -62,22 +71,24 @@ def test_each_tick_is_one_list_request_and_an_end_is_told_once(cluster: Cluster)
     assert cluster.writes == []
 
 
-def test_a_tick_without_open_jobs_asks_nothing(cluster: Cluster) -> None:
-    followed = Followed(cluster, ended="ended")
+def test_a_tick_without_open_jobs_asks_nothing(instance: dg.DagsterInstance, cluster: Cluster) -> None:
+    followed = Followed(instance, cluster, ended="ended")
     assert "0 jobs" in followed.tick().skip_message
     followed.instance.report_runless_asset_event(dg.AssetMaterialization("started"))
     assert "0 jobs" in followed.tick().skip_message
     assert cluster.reads == []
 
 
-def test_an_end_belongs_to_the_partition_that_started_the_job(cluster: Cluster) -> None:
-    followed = Followed(cluster, ended="ended")
+def test_an_end_belongs_to_the_partition_that_started_the_job(
+    instance: dg.DagsterInstance, cluster: Cluster
+) -> None:
+    followed = Followed(instance, cluster, ended="ended")
     followed.start(cluster.add_job(0), partition="tenant-1")
     followed.start(cluster.add_job(0), partition="tenant-2")
     assert [each.partition for each in followed.tick().asset_events] == ["tenant-1", "tenant-2"]
 
 
-def test_all_ends_of_a_tick_are_one_run(cluster: Cluster) -> None:
+def test_all_ends_of_a_tick_are_one_run(instance: dg.DagsterInstance, cluster: Cluster) -> None:
     @dg.op(config_schema={"jobs": [str]})
     def report() -> None:
         pass
@@ -87,6 +98,7 @@ def test_all_ends_of_a_tick_are_one_run(cluster: Cluster) -> None:
         report()
 
     followed = Followed(
+        instance,
         cluster,
         job=reporting,
         run_config=lambda outcomes: {
@@ -103,14 +115,14 @@ def test_all_ends_of_a_tick_are_one_run(cluster: Cluster) -> None:
     assert followed.tick().run_requests == []
 
 
-def test_a_job_that_was_seen_and_is_forgotten_is_gone(cluster: Cluster) -> None:
+def test_a_job_that_was_seen_and_is_forgotten_is_gone(instance: dg.DagsterInstance, cluster: Cluster) -> None:
     quick = OntapResource(
         target=cluster.target,
         user="admin",
         password=cluster.password,
         extra={"policy": json.dumps({"gone_grace": 0.1, "start_grace": 0.1})},
     )
-    followed = Followed(cluster, resource=quick, ended="ended")
+    followed = Followed(instance, cluster, resource=quick, ended="ended")
     seen = cluster.add_job(3600)
     followed.start(seen)
     followed.tick()
@@ -125,8 +137,10 @@ def test_a_job_that_was_seen_and_is_forgotten_is_gone(cluster: Cluster) -> None:
     assert followed.open == {}
 
 
-def test_a_job_of_another_system_is_told_once_and_costs_no_request(cluster: Cluster) -> None:
-    followed = Followed(cluster, ended="ended")
+def test_a_job_of_another_system_is_told_once_and_costs_no_request(
+    instance: dg.DagsterInstance, cluster: Cluster
+) -> None:
+    followed = Followed(instance, cluster, ended="ended")
     foreign = "ontap://elsewhere.example.com/b5145e1d-b53b-11e8-8252-005056bbd8f5"
     followed.start(foreign)
     [told] = followed.tick().asset_events
@@ -136,8 +150,10 @@ def test_a_job_of_another_system_is_told_once_and_costs_no_request(cluster: Clus
     assert cluster.reads == []
 
 
-def test_a_system_that_does_not_answer_keeps_its_jobs_open(cluster: Cluster) -> None:
-    followed = Followed(cluster, ended="ended")
+def test_a_system_that_does_not_answer_keeps_its_jobs_open(
+    instance: dg.DagsterInstance, cluster: Cluster
+) -> None:
+    followed = Followed(instance, cluster, ended="ended")
     ref = cluster.add_job(0)
     followed.start(ref)
     cluster.simulator.inject("GET *", Status(503), times=1)
@@ -148,9 +164,11 @@ def test_a_system_that_does_not_answer_keeps_its_jobs_open(cluster: Cluster) -> 
     assert len(followed.tick().asset_events) == 1
 
 
-def test_a_tick_with_refused_credentials_fails_and_forgets_nothing(cluster: Cluster) -> None:
+def test_a_tick_with_refused_credentials_fails_and_forgets_nothing(
+    instance: dg.DagsterInstance, cluster: Cluster
+) -> None:
     wrong = OntapResource(target=cluster.target, user="admin", password="an-old-password")
-    followed = Followed(cluster, resource=wrong, ended="ended")
+    followed = Followed(instance, cluster, resource=wrong, ended="ended")
     followed.start(cluster.add_job(0))
     with pytest.raises(AuthenticationError):
         followed.tick()
@@ -165,8 +183,8 @@ def test_a_sensor_without_anybody_to_tell_is_refused() -> None:
         job_sensor("followed", resource="ontap", started="started", ended="ended", job=object())
 
 
-def test_a_cursor_of_a_later_release_is_refused(cluster: Cluster) -> None:
-    followed = Followed(cluster, ended="ended")
+def test_a_cursor_of_a_later_release_is_refused(instance: dg.DagsterInstance, cluster: Cluster) -> None:
+    followed = Followed(instance, cluster, ended="ended")
     followed.cursor = '{"version": 2}'
     with pytest.raises(UsageError, match="version 2"):
         followed.tick()

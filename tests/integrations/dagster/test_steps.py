@@ -75,14 +75,13 @@ def test_a_set_of_jobs_is_one_step(cluster: Cluster) -> None:
     assert cluster.writes == []
 
 
-def test_the_runs_log_has_each_change_of_a_job(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_runs_log_has_each_change_of_a_job(instance: dg.DagsterInstance, cluster: Cluster) -> None:
     ref = cluster.add_job(1.5)
 
     @dg.asset
     async def job(ontap: OntapResource) -> None:
         await ontap.wait_for_job(ref)
 
-    instance = dg.DagsterInstance.ephemeral()
     result = run(cluster, job, instance=instance)
     logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
     changes = [text for text in logged if text.startswith(ref)]

@@ -6,24 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "recipes"
-PATIENCE = 240.0
-"""Seconds after which something that must come has not come."""
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Wait until something has come about, and return it."""
-    for _ in range(round(PATIENCE / 0.1)):
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise TimeoutError
 
 
 class Programs(ExitStack):
@@ -33,7 +20,7 @@ class Programs(ExitStack):
         super().__init__()
         self.environment = {**os.environ, **environment, "HOME": str(folder)}
 
-    def start(self, *arguments: str, stdin: str | None = None, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start Python with these arguments, beside the recipes."""
         process = self.enter_context(
             subprocess.Popen(
@@ -47,9 +34,6 @@ class Programs(ExitStack):
             )
         )
         self.callback(_kill, process)
-        assert process.stdin is not None
-        process.stdin.write(stdin or "")
-        process.stdin.close()
         return process
 
     @staticmethod
@@ -57,6 +41,13 @@ class Programs(ExitStack):
         """Return the next line that a process prints."""
         assert process.stdout is not None
         return process.stdout.readline().rstrip("\n")
+
+    @staticmethod
+    def send(process: subprocess.Popen[str], text: str) -> None:
+        """Send a process all that it reads."""
+        assert process.stdin is not None
+        process.stdin.write(text)
+        process.stdin.close()
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

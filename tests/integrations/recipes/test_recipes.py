@@ -19,8 +19,8 @@ import pytest
 
 from common import from_dict
 from common.simulator import NewJob
-from tests.integrations.cluster import Cluster
-from tests.integrations.recipes.programs import EXAMPLES, PATIENCE, Programs, until
+from tests.integrations.cluster import PATIENCE, Cluster, until
+from tests.integrations.recipes.programs import EXAMPLES, Programs
 
 pytestmark = pytest.mark.slow
 
@@ -68,9 +68,9 @@ def test_celery_goes_on_with_another_worker(cluster: Cluster, programs: Programs
 
 
 def test_dask_goes_on_without_a_worker_that_was_killed(cluster: Cluster, programs: Programs) -> None:
-    refs = [cluster.add_job(10) for _ in range(1000)]
-    program = programs.start("dask_set.py", stdin="\n".join(refs))
+    program = programs.start("dask_set.py")
     _, *workers = programs.line(program).split()
+    programs.send(program, "\n".join(cluster.add_job(10) for _ in range(1000)))
     until(lambda: len(cluster.reads) >= 14)  # both have asked for their half
     os.kill(int(workers[0]), signal.SIGKILL)
     assert programs.line(program) == "states succeeded"
