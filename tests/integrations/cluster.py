@@ -15,6 +15,8 @@ from ontapjobs.simulator import OntapSimulator
 PATIENCE = 300.0
 """Seconds after which something that must come has not come."""
 STEP = 0.1
+FASTER = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Processes start many times faster if what they import is not compiled again each time."""
 
 
 @frozen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from common.simulator import NewJob
 from tests.integrations.cluster import PATIENCE, Cluster, until
-from tests.integrations.dagster.deployment import TIMEOUTS, daemon_of
+from tests.integrations.dagster.deployment import daemon_of, environment_in
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "dagster"
 pytestmark = pytest.mark.slow
@@ -30,9 +29,8 @@ def materialize(example: Path, assets: str, home: Path) -> None:
         "-f",
         str(example),
     ]
-    environment = {**os.environ, "DAGSTER_HOME": str(home), "HOME": str(home), **TIMEOUTS}
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+        command, env=environment_in(home), capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
 

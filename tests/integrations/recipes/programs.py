@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from tests.integrations.cluster import FASTER
+
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "recipes"
 
 
@@ -18,7 +20,7 @@ class Programs(ExitStack):
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         super().__init__()
-        self.environment = {**os.environ, **environment, "HOME": str(folder)}
+        self.environment = {**os.environ, **FASTER, **environment, "HOME": str(folder)}
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start Python with these arguments, beside the recipes."""
@@ -41,6 +43,12 @@ class Programs(ExitStack):
         """Return the next line that a process prints."""
         assert process.stdout is not None
         return process.stdout.readline().rstrip("\n")
+
+    @staticmethod
+    def rest(process: subprocess.Popen[str]) -> list[str]:
+        """Return the lines that a process prints until its end."""
+        assert process.stdout is not None
+        return process.stdout.read().splitlines()
 
     @staticmethod
     def send(process: subprocess.Popen[str], text: str) -> None:
