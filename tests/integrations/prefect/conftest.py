@@ -6,7 +6,6 @@ import importlib.util
 import os
 import socket
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,11 @@ if INSTALLED:
     }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Prefect drops connections to its server, and leaves them to the garbage collector."""
+    config.addinivalue_line("filterwarnings", f"ignore:unclosed .*'127.0.0.1', {PORT}:ResourceWarning")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Prefect is of asyncio."""
@@ -48,8 +52,6 @@ def _hermetic(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(HIDDEN) and name != "JOBSOURCE_CONFIG":
             monkeypatch.delenv(name)
-    # Prefect drops connections to its server, and leaves them to the garbage collector.
-    warnings.filterwarnings("ignore", rf"unclosed .*raddr=\('127.0.0.1', {PORT}\)", ResourceWarning)
 
 
 @pytest.fixture(scope="session")
