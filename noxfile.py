@@ -145,6 +145,49 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """Build the wheel and the sdist into dist/, check both, and run the quick tests on the wheel."""
+    dist = Path("dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
+    session.install(*group("release"))
+    session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    session.run("check-wheel-contents", str(wheel))
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.install(str(sdist))
+    session.run("jobsource", "--version")
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}[all]", *group("test"))
+    # Beside the checkout: there, its packages would be imported instead.
+    beside = Path(session.create_tmp(), "beside")
+    shutil.rmtree(beside, ignore_errors=True)
+    for name in ("tests", "docs"):
+        shutil.copytree(name, beside / name, ignore=shutil.ignore_patterns("__pycache__", "_build"))
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "noxfile.py"):
+        shutil.copy(name, beside)
+    session.chdir(beside)
+    session.run("python", "-c", f"import common; assert not common.__file__.startswith({str(beside)!r})")
+    session.run("pytest", *PARALLEL, "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def vendoring(session: nox.Session) -> None:
+    """Embed the packages in another SDK by the tool `vendoring`, check that SDK's types, and let it wait."""
+    sdk = Path(session.create_tmp(), "acme").resolve()
+    shutil.rmtree(sdk, ignore_errors=True)
+    shutil.copytree("tests/vendoring/acme", sdk, ignore=shutil.ignore_patterns("__pycache__"))
+    session.install(*group("vendoring"))
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(sdk), silent=True)
+    (wheel,) = sdk.glob("*.whl")
+    Path(sdk, "src", "acme", "_vendor", "vendor.txt").write_text(f"{wheel}\n", "utf-8")
+    session.install(*PYPROJECT["project"]["dependencies"])  # nothing that is optional, and not the packages
+    session.chdir(sdk)
+    session.run("vendoring", "sync")
+    session.run("mypy", "--strict")
+    session.run("python", "-W", "error", "-m", "acme.program", env={"PYTHONPATH": "src"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure against the peers: a quick look at everything by default, --help tells of more."""
     session.install("-e", ".[all]", *group("bench"))

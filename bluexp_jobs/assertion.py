@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from common.model.distribution import install_hint
 from common.model.errors import UsageError
 
 PrivateKey: TypeAlias = "str | bytes | os.PathLike[str]"
@@ -56,7 +57,7 @@ def _import_extra(module: str) -> Any:
         return import_module(module)
     except ImportError:
         pass
-    raise UsageError("private_key= needs other packages: pip install 'jobsource[jwt]'")
+    raise UsageError(f"private_key= needs other packages: {install_hint('jwt')}")
 
 
 def _read_pem(private_key: object) -> bytes:

@@ -14,10 +14,9 @@ from common.auth.argument import AuthLike
 from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import encode_segment
-from common.model.signatures import shows_keywords
 from common.model.states import JobState
 from common.model.tracebacks import without_frames
-from common.options import SourceOptions
+from common.options import SourceOptions, shows_keywords
 from common.set_module import set_module
 from common.sources.large_responses import decode
 from common.sources.no_actions import SourceWithoutActions

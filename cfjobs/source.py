@@ -10,9 +10,8 @@ from cfjobs.last_operation import LastOperation, OperationType
 from cfjobs.wire import PROVIDER
 from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
-from common.model.signatures import shows_keywords
 from common.model.tracebacks import without_frames
-from common.options import SourceOptions
+from common.options import SourceOptions, shows_keywords
 from common.polling.wait import Probe
 from common.set_module import set_module
 from common.sources.no_actions import SourceWithoutActions

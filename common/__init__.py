@@ -26,6 +26,8 @@ if _TYPE_CHECKING:
     from common.polling.watch import Watch
     from common.sources.protocol import JobSource
     from common.telemetry.events import Observer
+
+    __version__: str
 else:
     _exports = _LazyExports(
         globals(),
@@ -41,7 +43,14 @@ else:
         },
         _api.MODULES,
     )
-    __getattr__, __dir__ = _exports.get, _exports.names
+    __dir__ = _exports.names
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":  # the distribution's metadata are read when somebody asks: that takes a while
+            from common.model.distribution import version
+
+            return version()
+        return _exports.get(name)
 
 __all__ = [
     "Fleet",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard, TypeVar, cast
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import attrs
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     import httpx
 
     from common.telemetry.events import Observer
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
 """True, False (by name only), a CA file or folder, or a context of the caller's own."""
@@ -82,6 +86,34 @@ class SourceOptions(TypedDict, total=False):
     states: Mapping[str, JobState]
     policy: PollPolicy | None
     observer: Observer | None
+
+
+def shows_keywords(options: type, *, and_others: bool = False) -> Callable[[_F], _F]:
+    """Return a decorator of a function whose ``**`` argument takes the keywords of a TypedDict.
+
+    Type checkers read ``Unpack[…]``, of which ``help()`` and editors at run time show no more than the name.
+    So the signature gets each keyword, with the default None, which is as if it were left out; with
+    ``and_others`` the function takes more than these, and shows its ``**`` argument too.
+    """
+
+    def show(function: _F) -> _F:
+        signature = inspect.signature(function)
+        *own, others = signature.parameters.values()
+        keywords = [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=getattr(hint, "__forward_arg__", hint),  # as it was written
+            )
+            for name, hint in options.__annotations__.items()
+            if name not in signature.parameters
+        ]
+        parameters = [*own, *keywords, *([others] if and_others else [])]
+        cast("Any", function).__signature__ = signature.replace(parameters=parameters)
+        return function
+
+    return show
 
 
 def read_aliases(aliases: Iterable[str]) -> frozenset[str]:

@@ -13,10 +13,9 @@ from common.http.user_agent import user_agent
 from common.model.errors import DecodeError, JobNotFound, SourceError, Unsupported
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
-from common.model.signatures import shows_keywords
 from common.model.states import Action, JobState
 from common.model.tracebacks import without_frames
-from common.options import SourceOptions, read_action
+from common.options import SourceOptions, read_action, shows_keywords
 from common.set_module import set_module
 from common.sources.http import HttpSource
 from ontapjobs.actions.bulk import HELD, BulkResult, act_on_all, bulk_path

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bluexp_jobs.auth import ASSERTION_TYPE, AUDIENCE, assertion_audience
+from common.model.distribution import install_hint
 from common.simulator.messages import Request
 from common.simulator.tokens import Fields, TokenIssuer, TokenRefused
 
@@ -91,7 +92,7 @@ class BlueXPTokenDesk(TokenIssuer):
         try:
             jwt = import_module("jwt")
         except ImportError:
-            raise ImportError('checking a client\'s JWT needs PyJWT: pip install "jobsource[jwt]"') from None
+            raise ImportError(f"checking a client's JWT needs PyJWT: {install_hint('jwt')}") from None
         if fields.get("client_assertion_type") != ASSERTION_TYPE:
             raise TokenRefused(400, "invalid_request", "Unknown client_assertion_type")
         assertion = fields["client_assertion"]

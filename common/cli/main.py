@@ -15,6 +15,7 @@ from common.cli.errors import did_you_mean
 from common.cli.exit_status import ExitStatus, status_of
 from common.cli.parsing.read_words import read_words
 from common.cli.table import COMMANDS, Command
+from common.model.distribution import NAME, install_hint, version
 from common.model.errors import JobsError
 
 HELP = ("-h", "--help", "help")
@@ -49,9 +50,7 @@ def _run(words: list[str]) -> int:
         write_line(overview().rstrip())
         return ExitStatus.OK
     if words[0] == "--version":
-        from importlib import metadata
-
-        write_line(f"jobsource {metadata.version('jobsource')}")
+        write_line(f"{NAME} {version()}")
         return ExitStatus.OK
     if (unreadable := next((word for word in words if not _is_text(word)), None)) is not None:
         complain(f"{unreadable[:40]!a}: no text in the encoding of this system")
@@ -73,7 +72,7 @@ def _run(words: list[str]) -> int:
         if debug:
             traceback.print_exc()
         if isinstance(error, ImportError) and error.name in EXTRA:
-            complain(f'the command needs {error.name}: pip install "jobsource[cli]"')
+            complain(f"the command needs {error.name}: {install_hint('cli')}")
             return ExitStatus.USAGE
         complain(error if not isinstance(error, OSError) or error.strerror is None else error.strerror)
         return status_of(error) if isinstance(error, JobsError) else ExitStatus.FAILED

@@ -19,9 +19,8 @@ from common.config.settings import Settings
 from common.config.targets import SystemAddress, read_address
 from common.model.errors import UsageError
 from common.model.refs import JobRef, Scope
-from common.model.signatures import shows_keywords
 from common.model.tracebacks import without_frames
-from common.options import SourceOptions, read_aliases
+from common.options import SourceOptions, read_aliases, shows_keywords
 from common.providers import Provider, get_provider, installed_providers
 from common.sources.base import BaseSource
 

@@ -10,9 +10,8 @@ from common.config.targets import SystemAddress, read_address
 from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.model.signatures import shows_keywords
 from common.model.tracebacks import without_frames
-from common.options import SourceOptions
+from common.options import SourceOptions, shows_keywords
 from common.set_module import set_module
 from common.sources.base import BaseSource
 from common.sources.fleet import BaseFleet

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from common.config.secrets import named_file
+from common.model.distribution import install_hint
 from common.model.endpoints import endpoint_url
 from common.model.errors import UsageError
 from common.options import read_aliases
@@ -25,7 +26,7 @@ OWN_KEYS: tuple[str, ...] = ("aliases", "endpoint", "provider")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*")
 _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
-_NO_FILE = f'set {CONFIG} to its path, or pip install "jobsource[profiles]" for the platform\'s own folder'
+_NO_FILE = f"set {CONFIG} to its path, or, for the platform's own folder, {install_hint('profiles')}"
 
 
 @attrs.frozen(repr=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common.auth.credentials import read_bearer_token
+from common.model.distribution import install_hint
 from common.model.errors import UsageError
 from common.response.redaction import Unpicklable
 
@@ -104,7 +105,7 @@ def _from_keyring(label: str, service: str, user: str) -> str:
         keyring: Any = importlib.import_module("keyring")
     except ImportError:
         raise UsageError(
-            f'{label} is in the keyring, which needs another package: pip install "jobsource[keyring]"'
+            f"{label} is in the keyring, which needs another package: {install_hint('keyring')}"
         ) from None
     try:
         password = keyring.get_password(service, user)

@@ -26,9 +26,8 @@ from common.hosts.comparison import SettingsKey, settings_key
 from common.model.async_only import AsyncContext
 from common.model.errors import UsageError
 from common.model.refs import JobRef
-from common.model.signatures import shows_keywords
 from common.model.tracebacks import without_frames
-from common.options import SourceOptions
+from common.options import SourceOptions, shows_keywords
 from common.sources.base import BaseSource
 from common.telemetry.events import logger
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from common.model.distribution import NAME, UNKNOWN, version
+
 
 def user_agent(product: str | None) -> str:
     """Return ``jobsource/<version>``, with the caller's product before it."""
@@ -12,13 +14,5 @@ def user_agent(product: str | None) -> str:
 
 @cache
 def own_product() -> str:
-    """Return ``jobsource/<version>``, without the version where the package is vendored.
-
-    To look it up takes a millisecond, several times what it takes to make a source.
-    """
-    from importlib import metadata  # lazily: it imports the package email
-
-    try:
-        return f"jobsource/{metadata.version('jobsource')}"
-    except metadata.PackageNotFoundError:
-        return "jobsource"
+    """Return ``jobsource/<version>``, without the version where the package is vendored."""
+    return NAME if version() == UNKNOWN else f"{NAME}/{version()}"

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from common.model.distribution import install_hint
 from common.model.errors import ApiError, JobsError, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
@@ -165,9 +166,7 @@ def _api(name: str) -> Any:
     try:
         return import_module(f"opentelemetry.{name}")
     except ImportError:
-        raise UsageError(
-            'OpenTelemetryObserver needs another package: pip install "jobsource[otel]"'
-        ) from None
+        raise UsageError(f"OpenTelemetryObserver needs another package: {install_hint('otel')}") from None
 
 
 @lru_cache(maxsize=1024)

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
+import common
+
 pytestmark = pytest.mark.slow
 """Each starts interpreters of its own."""
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(str(common.__file__)).parents[1]
+"""Where the packages are: a checkout, or what a wheel was installed into."""
 PROVIDERS = ("bluexp_jobs", "cfjobs", "ontapjobs")
 PACKAGES = ("common", *PROVIDERS)
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -31,7 +31,8 @@ class LiveView(View):
 
     def __init__(self, *, keep: bool = False) -> None:
         super().__init__()
-        self._console = Console(file=sys.stderr, highlight=False)
+        # What the command writes meanwhile goes through it too, and must not be broken into several lines.
+        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=not keep)
 
     def say(self, text: str) -> None:

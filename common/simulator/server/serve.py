@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from common.model.distribution import install_hint
 from common.simulator.server.asgi import Handle
 from common.simulator.server.drain import Drain
 
@@ -155,6 +156,6 @@ def _check_uvicorn() -> None:
         import uvicorn
     except ImportError:
         raise ImportError(
-            'serving a simulator on a socket needs uvicorn: pip install "jobsource[simulator]"'
+            f"serving a simulator on a socket needs uvicorn: {install_hint('simulator')}"
         ) from None
     del uvicorn

@@ -1,0 +1,1 @@
+"""An SDK that waits for jobs by a copy of jobsource in its own tree."""

@@ -1,0 +1,1 @@
+"""Copies of other packages, made by `vendoring sync`."""

@@ -1,0 +1,3 @@
+"""The SDK's own package of this name."""
+
+NAME = "acme"

@@ -1,0 +1,3 @@
+"""The host's own package of this name."""
+
+HELP: int = 42
