@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import attrs
+
 from tests.benchmarks.clients import CLIENTS
 from tests.benchmarks.clusters import clusters
 from tests.benchmarks.decoding import decoding
@@ -15,6 +17,9 @@ from tests.benchmarks.fleet import fleets
 from tests.benchmarks.harness import Report, Server
 from tests.benchmarks.idle import idle
 from tests.benchmarks.imports import imports
+from tests.benchmarks.million.process import Order
+from tests.benchmarks.million.report import SMALL, SMALL_SIZE, million
+from tests.benchmarks.million.simulation import Size
 from tests.benchmarks.sets import set_members, sets
 from tests.benchmarks.single import gets, sources
 from tests.benchmarks.trickling import tricklings
@@ -37,6 +42,7 @@ BENCHMARKS = (
     "fleet",
     "trickling",
     "clusters",
+    "million",
 )
 OWN = ("jobsource", "jobsource+extras")
 QUICK = {
@@ -128,6 +134,9 @@ def main() -> None:
                 fleets(report, repeat=repeat, limit=given.limit)
             elif name == "clusters":
                 clusters(server, report, repeat=repeat, limit=given.limit)
+            elif name == "million":
+                order = Order(url=server.url, **({} if whole else SMALL))
+                million(report, order, attrs.evolve(Size() if whole else SMALL_SIZE, seed=given.seed))
             elif name == "trickling":
                 tricklings(report)
             elif name == "source":

@@ -2,6 +2,8 @@
 
 It answers one ONTAP job, many (``uuid=a|b|…``) and one Cloud Foundry job, each from a table of end times, and
 counts the requests. ``/bench/…`` sets a run up and tells what it cost here; that is not counted.
+With ``age=`` the jobs have run for so many seconds, and go on doing so, since the server's date stands still;
+with ``mean_age=`` each for as many as an exponential distribution gives it.
 """
 
 from __future__ import annotations
@@ -11,14 +13,19 @@ import gc
 import json
 import resource
 import socket
+import ssl
 import sys
+import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.benchmarks.jobs import drawn
+from tests.loopback import CERTIFICATE, KEY, server_tls, write_pem
 
 ONTAP = "/api/cluster/jobs"
 CF = "/v3/jobs"
@@ -76,7 +83,8 @@ class Table:
         self.cpu = 0.0
         self.since = 0.0
         self._date = (0, b"")
-        self._ports: dict[int, asyncio.Task[asyncio.Server]] = {}
+        self._stopped_at: float | None = None
+        self._ports: dict[bool, dict[int, asyncio.Task[asyncio.Server]]] = {False: {}, True: {}}
 
     def start(self, query: dict[str, list[str]]) -> dict[str, Any]:
         n, seed, window = int(query["n"][0]), int(query["seed"][0]), float(query["window"][0])
@@ -85,11 +93,14 @@ class Table:
             if query["kind"][0] == "ontap"
             else (cf_record, ("PROCESSING", "COMPLETE"))
         )
-        since = datetime.now(UTC)
-        jobs = drawn(n, seed, 0.0, window)
+        now, jobs = datetime.now(UTC), drawn(n, seed, 0.0, window)
+        ages = self._ages(query, n, seed)
         bodies = [
-            [json.dumps(record(id, word, since), separators=(",", ":")).encode() for word in words]
-            for id in jobs.ids
+            [
+                json.dumps(record(id, word, now - timedelta(seconds=age)), separators=(",", ":")).encode()
+                for word in words
+            ]
+            for id, age in zip(jobs.ids, ages, strict=True)
         ]
         gc.collect()
         gc.freeze()
@@ -101,6 +112,13 @@ class Table:
         self.requests = self.connections = 0
         self.cpu, self.since = time.process_time(), time.monotonic()
         return {"start": start}
+
+    def _ages(self, query: dict[str, list[str]], n: int, seed: int) -> list[float]:
+        self._stopped_at = time.time() if {"age", "mean_age"} & query.keys() else None
+        if "mean_age" not in query:
+            return [float(query.get("age", ["0"])[0])] * n
+        random, mean = Random(f"{seed}/ages"), float(query["mean_age"][0])
+        return [random.expovariate(1 / mean) for _ in range(n)]
 
     def stats(self) -> dict[str, Any]:
         return {
@@ -122,7 +140,7 @@ class Table:
         return b'{"records":[%b],"num_records":%d}' % (records, len(found))
 
     def date(self) -> bytes:
-        second = int(time.time())
+        second = int(self._stopped_at or time.time())
         if second != self._date[0]:
             self._date = (second, formatdate(second, usegmt=True).encode())
         return self._date[1]
@@ -151,7 +169,9 @@ class Table:
         if parts.path == "/bench/start":
             return 200, json.dumps(self.start(parse_qs(parts.query))).encode()
         if parts.path == "/bench/ports":
-            return 200, json.dumps({"ports": self.open_ports(int(parse_qs(parts.query)["n"][0]))}).encode()
+            wanted = parse_qs(parts.query)
+            ports = self.open_ports(int(wanted["n"][0]), tls="tls" in wanted)
+            return 200, json.dumps({"ports": ports}).encode()
         if parts.path == "/bench/stats":
             return 200, json.dumps(self.stats()).encode()
         if parts.path == "/oauth/token":
@@ -165,14 +185,20 @@ class Table:
 
     port = 0
 
-    def open_ports(self, n: int) -> list[int]:
+    def open_ports(self, n: int, *, tls: bool) -> list[int]:
         """Listen on this many ports, all with the same jobs, and return them."""
-        loop = asyncio.get_running_loop()
-        while len(self._ports) < n:
+        loop, ports = asyncio.get_running_loop(), self._ports[tls]
+        context = self._tls() if tls else None
+        while len(ports) < n:
             listening = socket.create_server(("127.0.0.1", 0), backlog=64)
-            serving = loop.create_task(loop.create_server(lambda: Line(self), sock=listening))
-            self._ports[listening.getsockname()[1]] = serving
-        return list(self._ports)[:n]
+            serving = loop.create_task(loop.create_server(lambda: Line(self), sock=listening, ssl=context))
+            ports[listening.getsockname()[1]] = serving
+        return list(ports)[:n]
+
+    def _tls(self) -> ssl.SSLContext:
+        with tempfile.TemporaryDirectory() as folder:
+            certificate = write_pem(Path(folder), "CERTIFICATE", CERTIFICATE)
+            return server_tls(certificate, write_pem(Path(folder), "PRIVATE KEY", KEY))
 
 
 class Line(asyncio.Protocol):
