@@ -28,8 +28,8 @@ LEASE = 30.0
 """Seconds after which a worker that was not heard of counts as lost."""
 DOWN = 5 * MINUTE
 """Mean seconds, beyond the lease, for which a lost worker stays away."""
-CHECKPOINT_EVERY = 10.0
-BETWEEN_LOSSES = 2 * 3600.0
+CHECKPOINT_EVERY = MINUTE
+BETWEEN_LOSSES = 3600.0
 """Mean seconds from one loss of a worker to its next."""
 BETWEEN_OUTAGES = 3600.0
 """Mean seconds from one outage of a cluster to its next."""
