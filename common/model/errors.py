@@ -209,9 +209,8 @@ class DecodeError(SourceError):
         ref: JobRef | None = None,
         job: Job | None = None,
     ) -> None:
-        super().__init__(
-            message if message.startswith(f"{path}: ") else f"{path}: {message}", ref=ref, job=job
-        )
+        text = message if message.startswith(f"{path}: ") else f"{path}: {message}"
+        super().__init__(text, ref=ref, job=job)
         self.path = path
         self.transient = transient
 
@@ -319,8 +318,7 @@ class JobsFailed(ExceptionGroup[JobsError]):
         """Return the group of the errors among all outcomes. If a job was named twice, an error counts."""
         pairs = list(outcomes)
         errors = [outcome for _, outcome in pairs if isinstance(outcome, JobsError)]
-        kinds = Counter(_kind(error) for error in errors)
-        counts = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        counts = ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(map(_kind, errors)).items()))
         group = cls(f"{len(errors)} of {len(pairs)} jobs: {counts}", errors)
         group.outcomes = dict(pairs)
         group.outcomes.update((ref, outcome) for ref, outcome in pairs if isinstance(outcome, JobsError))
@@ -340,8 +338,8 @@ def _kind(error: JobsError) -> str:
     """Return the state of a job that ended without success, else the exception's name and the last state."""
     if isinstance(error, JobFailed):
         return state_words(error.job)
-    name = type(error).__name__
-    return name if error.job is None else f"{name} (last seen {state_words(error.job)})"
+    seen = "" if error.job is None else f" (last seen {state_words(error.job)})"
+    return f"{type(error).__name__}{seen}"
 
 
 def job_failure(job: Job) -> JobFailed:
@@ -349,5 +347,4 @@ def job_failure(job: Job) -> JobFailed:
     return JobPartiallyFailed(job) if job.state.value == "partial" else JobFailed(job)
 
 
-_KINDS = [kind for kind in vars().values() if isinstance(kind, type) and issubclass(kind, Exception)]
-set_module(*(kind for kind in _KINDS if kind.__module__ == __name__))
+set_module(*[each for each in vars().values() if isinstance(each, type) and each.__module__ == __name__])
