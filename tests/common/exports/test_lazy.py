@@ -125,3 +125,15 @@ job = ontapjobs.parse_job({"uuid": "1", "state": "success", "_links": {"self": {
 print(pickle.loads(pickle.dumps(job)) == job, type(job).__module__, ontapjobs.JobsFailed.__name__)
 """
     assert printed(code, tmp_path, ROOT) == "True common.model.job JobsFailed"
+
+
+@pytest.mark.slow
+def test_after_preload_nothing_is_looked_for_any_more() -> None:
+    code = f"""
+import importlib, common
+common.preload()
+for name in {PACKAGES!r}:
+    package = importlib.import_module(name)
+    print(*(set(package.__all__) - set(vars(package))))
+"""
+    assert printed(code, ROOT) == ""
