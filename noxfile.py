@@ -31,7 +31,7 @@ FUZZED = (
 )
 """Where the property tests are that read what others wrote."""
 AIRFLOW = "tests/integrations/airflow"
-ORCHESTRATORS = (
+QUICK_ORCHESTRATORS = (
     "tests/integrations/temporal",
     f"{AIRFLOW}/test_provider.py::test_the_metadata_fits_airflows_schema",
     f"{AIRFLOW}/test_provider.py::test_what_the_metadata_names_exists",
@@ -244,7 +244,7 @@ def orchestrators(session: nox.Session) -> None:
     session.install("uv")  # pip takes a minute for Airflow
     packages = ("-e", ".[airflow,temporal,fast,simulator]")
     session.run("uv", "pip", "install", *packages, *group("test"), silent=True)
-    session.run("pytest", "-m", "not slow", *ORCHESTRATORS, *session.posargs)
+    session.run("pytest", "-m", "not slow", *QUICK_ORCHESTRATORS, *session.posargs)
 
 
 @nox.session(python="3.12")

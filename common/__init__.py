@@ -46,11 +46,12 @@ else:
     __dir__ = _exports.names
 
     def __getattr__(name: str) -> object:
-        if name == "__version__":  # the distribution's metadata are read when somebody asks: that takes a while
+        if name == "__version__":  # read when somebody asks: that takes a while
             from common.model.distribution import version
 
             return version()
         return _exports.get(name)
+
 
 __all__ = [
     "Fleet",

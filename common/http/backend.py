@@ -123,7 +123,7 @@ class TlsMismatch(ConnectionError):
 class HttpBackend(Protocol):
     """An HTTP library's client and its connections, which belong to one event loop.
 
-    There are two implementations; `common.http.h11_backend` says why.
+    There are two implementations; `common.http.direct.h11_backend` says why.
     """
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from common.http.backend import HttpBackend
-from common.http.h11_backend import H11Backend
+from common.http.direct.h11_backend import H11Backend
 from common.http.selection import needs_httpx
 from common.http.tls import tls_context
 from common.options import Options

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
+from typing import Any
 
 import attrs
 import pytest
@@ -39,7 +40,7 @@ class Simulated:
     def of(cls, number: int, random: Random) -> Simulated:
         """Return one of the systems in turn, with jobs that run for up to a minute."""
         system = SOURCES[number % len(SOURCES)]
-        options = (
+        options: dict[str, Any] = (
             {"page_size": random.choice([3, 10_000]), "retention": 1e6} if system.name == "ontap" else {}
         )
         sut = SystemUnderTest.create(system, number, concurrency=random.choice([1, 8]), **options)

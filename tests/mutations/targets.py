@@ -61,12 +61,12 @@ TARGETS = (
     ),
     Target(
         "connection",
-        ("common/http/connection.py", "common/http/tls_records.py"),
+        ("common/http/direct/connection.py", "common/http/direct/tls_records.py"),
         ("tests/common/http/test_connection.py", "tests/common/http/test_tls_records.py"),
     ),
     Target(
         "h11",
-        ("common/http/h11_backend.py",),
+        ("common/http/direct/h11_backend.py",),
         ("tests/common/http/test_h11_exchanges.py",),
     ),
     Target("concurrency", ("common/concurrency.py",), ("tests/common/test_concurrency.py",)),

@@ -105,14 +105,13 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._resolve_gone = resolve_gone
         self._policy = policy
         self._closed = self._left = self._failed = False
-        self._size = 0
+        self._size = self._told = 0
         self._tasks: anyio.abc.TaskGroup | None = None
         self._groups: dict[Poller, WaiterGroup] = {}
         self._untold = Untold()
         self._asking: dict[Wait, anyio.CancelScope] = {}
         self._discarded: set[Wait] = set()
         self._abandoned: list[Wait] = []
-        self._told = 0
         self._now = 0.0
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
         # Made now: whatever is wrong with the call is raised before anything begins.
@@ -216,7 +215,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
                 self._begin(wait)
             except UsageError as error:  # its source is closed
                 self._size += 1
-                self._untold.put(wait, error)
+                self._tell(wait, error)
         return self
 
     async def __aexit__(
@@ -262,8 +261,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         )
 
     def _group(self, poller: Poller) -> WaiterGroup:
-        group = self._groups.get(poller)
-        if group is None:
+        if (group := self._groups.get(poller)) is None:
             if self._tasks is None:
                 raise UsageError(f"nothing can be added before 'async with {self._words()} as …:'")
             group = self._groups[poller] = WaiterGroup(poller, self._tasks, self._settle)
@@ -298,7 +296,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         elif not (wait.ended or wait.expired or wait.error is not None):
             wait.poller.rearm(wait)
             if self._changes:
-                self._untold.put(wait, None)
+                self._tell(wait, None)
             if wait.last is not None:
                 tell_update(self._on_update, wait.last)  # which may use this set
         else:
@@ -325,9 +323,12 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def _end(self, wait: Wait) -> None:
         if (outcome := wait.take_failure() or wait.last) is None:
             raise AssertionError("a wait ended with nothing to tell")
-        self._untold.put(wait, outcome)
+        self._tell(wait, outcome)
         if isinstance(outcome, Job):
             tell_update(self._on_update, outcome)
+
+    def _tell(self, wait: Wait, outcome: Outcome | None) -> None:
+        self._untold.put(wait, outcome)
 
     def _find(self, watch: Watch) -> Wait | None:
         """Return the last member for a job whose outcome has not been told."""

@@ -14,9 +14,9 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from common.http import connection as connections
 from common.http.backend import TlsMismatch
-from common.http.connection import Connection
+from common.http.direct import connection as connections
+from common.http.direct.connection import Connection
 from tests.loopback import server_tls
 
 pytestmark = pytest.mark.anyio

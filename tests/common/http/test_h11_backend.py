@@ -24,7 +24,7 @@ from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import CFJobs
 from cfjobs.simulator import CFSimulator
 from common import PollPolicy
-from common.http.h11_backend import H11Backend
+from common.http.direct.h11_backend import H11Backend
 from common.http.over_httpx.httpx_backend import HttpxBackend
 from common.http.selection import BACKEND_VARIABLE, MOCK_LIBRARIES
 from common.model.errors import ActionUncertain, ApiError, DecodeError, TransportError, UsageError

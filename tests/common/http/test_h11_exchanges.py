@@ -14,10 +14,10 @@ import anyio.lowlevel
 import h11
 import pytest
 
-from common.http import connection as connections
 from common.http.backend import STEP, HttpFailure, HttpRequest, HttpResult, TlsMismatch
-from common.http.connection import Connection
-from common.http.h11_backend import MAX_HEAD, H11Backend
+from common.http.direct import connection as connections
+from common.http.direct.connection import Connection
+from common.http.direct.h11_backend import MAX_HEAD, H11Backend
 from common.options import Options
 from tests.loopback import Loopback, raw, server_tls
 from tests.turns import counted

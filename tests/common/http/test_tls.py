@@ -12,7 +12,7 @@ import pytest
 
 from bluexp_jobs import BlueXPJobs
 from cfjobs import CFJobs
-from common.http.connection import Connection
+from common.http.direct.connection import Connection
 from common.http.tls import tls_context
 from common.model.errors import TransportError, UsageError
 from common.options import InsecureConnectionWarning

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.http.tls_records import RecordBoundary
+from common.http.direct.tls_records import RecordBoundary
 
 
 def record(length: int) -> bytes:

@@ -22,7 +22,7 @@ from typing import Any
 import anyio
 
 from common.http.backend import TlsMismatch
-from common.http.tls_records import RecordBoundary
+from common.http.direct.tls_records import RecordBoundary
 
 CHUNK = 64 * 1024
 """Bytes that are read at a time."""

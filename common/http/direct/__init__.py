@@ -1,0 +1,1 @@
+"""Requests over connections of our own, read by h11."""
