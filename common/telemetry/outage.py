@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 
+import attrs
+
 from common.telemetry.events import Event
 
 
+@attrs.define(eq=False)
 class OutageLog:
     """Logs an outage of one source: a WARNING when it begins, and INFO when it is over.
 
@@ -15,14 +18,13 @@ class OutageLog:
     another kind (the exception's class) is one more WARNING, once an outage.
     """
 
-    def __init__(self, log: logging.Logger) -> None:
-        self.failing: set[object] = set()
-        """The waits whose last poll failed."""
-        self.kinds: set[str] = set()
-        """The kinds of failures since the outage began; empty while there is none."""
-        self._log = log
-        self._began = 0.0
-        self._failures = 0
+    _log: logging.Logger
+    failing: set[object] = attrs.field(factory=set)
+    """The waits whose last poll failed."""
+    kinds: set[str] = attrs.field(factory=set)
+    """The kinds of failures since the outage began; empty while there is none."""
+    _began: float = 0.0
+    _failures: int = 0
 
     def failed(self, wait: object, event: Event, *, jobs: int, now: float) -> None:
         """Note that a poll of a wait failed, as its event tells. The source is asked about so many jobs."""

@@ -36,7 +36,7 @@ async def main() -> None:
             print("   ", event.name, attributes.get("error.type") or attributes["jobsource.job.state"])
     data = reader.get_metrics_data()
     for resource in data.resource_metrics if data else ():
-        print(sorted(metric.name for scope in resource.scope_metrics for metric in scope.metrics))
+        print(*sorted(metric.name for scope in resource.scope_metrics for metric in scope.metrics), sep="\n")
 
 
 asyncio.run(main())
@@ -46,4 +46,8 @@ asyncio.run(main())
 #     jobsource.changed running
 #     jobsource.changed succeeded
 # make a volume (the root)
-# ['jobsource.wait.active', 'jobsource.wait.duration', 'jobsource.wait.lag', 'jobsource.wait.polls']
+# http.client.request.duration
+# jobsource.wait.active
+# jobsource.wait.duration
+# jobsource.wait.lag
+# jobsource.wait.polls

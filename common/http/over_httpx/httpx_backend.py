@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
+from anyio.lowlevel import current_token
 from sniffio import current_async_library
 
 from common.concurrency import running_loop, runs_in_own_task
@@ -28,7 +29,7 @@ from common.http.over_httpx.handshakes import CLOSE_GRACE, ConnectionTrace
 from common.http.over_httpx.heads import limit_heads
 from common.http.over_httpx.leftovers import drop_unread, end_if_leftovers
 from common.http.over_httpx.loop_end import ClosedWithLoop
-from common.http.over_httpx.pools import pools, release_places
+from common.http.over_httpx.pools import release_places
 from common.http.over_httpx.request_body import request_body
 from common.http.selection import is_mocked, may_use_proxy
 from common.http.tls import tls_context
@@ -70,7 +71,7 @@ class HttpxBackend:
         self._client = client
         self._owned = owned
         self._auth = auth
-        self._loop = running_loop()
+        self._loop = current_token().native_token
         self._may_name_target = False
         self._parsed: tuple[str, Any] = "", None
         """The last URL, and what httpx has read of it in 90 µs: who waits for one job asks for it again."""
@@ -93,7 +94,7 @@ class HttpxBackend:
         if options.http is not None:
             return cls(library, options.http, owned=False, auth=auth, in_memory=False)
         client = _create_client(library, options, endpoint, keepalive)
-        in_memory = options.transport is not None and not pools(client)  # it may be httpx's own
+        in_memory = not _has_connections(options)
         made = cls(library, client, owned=True, auth=auth, in_memory=in_memory)
         made._may_name_target = not (
             options.transport or auth.get("auth") or options.proxy or may_use_proxy(endpoint) or is_mocked()
@@ -239,9 +240,15 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
             cookies=NoCookies(),
             trust_env=options.trust_env and may_use_proxy(endpoint),  # only then was the environment checked
         )
-    limit_heads(client)
+    if _has_connections(options):
+        limit_heads(client)
     take_no_cookies(client)
     return client
+
+
+def _has_connections(options: Options) -> bool:
+    """Whether a client has connections that can be looked at: the caller's transport may be httpx's own."""
+    return options.transport is None or hasattr(options.transport, "_pool")
 
 
 @cache
@@ -255,7 +262,8 @@ async def _read_in_memory(response: Any) -> HttpResponse:
         return _buffered_response(response, await response.aread())
     async with aclosing(aiter(response.stream)) as chunks:
         result = await read_response(response.status_code, header_texts(response.headers.raw), chunks)
-    end_if_leftovers(response)  # of a transport that hands on what another one received
+    if "network_stream" in response.extensions:  # of a transport that hands on what another one received
+        end_if_leftovers(response)
     return result
 
 

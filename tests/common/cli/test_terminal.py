@@ -47,7 +47,7 @@ def test_a_live_table(
 
 
 def test_without_colour(shell: Shell, ontap: Served[OntapSimulator]) -> None:
-    words = ["wait", ontap.ref(("running", None)), "--timeout", "2s"]
+    words = ["wait", ontap.ref(("running", None)), "--timeout", "4s"]
     assert "\x1b[36m" in at_terminal(80, words).err
     assert "\x1b[36m" not in at_terminal(80, words, environment={"NO_COLOR": "1"}).err
     assert "\x1b" not in at_terminal(80, words, environment={"TERM": "dumb"}).err
