@@ -69,7 +69,17 @@ class AsyncioParking:
         By a timer, and not by a cancel scope: a ``task.cancel("why")`` in the same turn of the loop as the
         scope's own cancellation would lose its message.
         """
-        timer = self._call_at(when, self.unpark, place) if when < math.inf else None
+        timer: asyncio.TimerHandle | None = None
+
+        def wake() -> None:
+            nonlocal timer
+            if self.now() < when:  # asyncio runs a timer up to a tick of its clock before its time
+                timer = self._call_at(when, wake)
+            else:
+                self.unpark(place)
+
+        if when < math.inf:
+            timer = self._call_at(when, wake)
         try:
             await self.park(place)
         finally:

@@ -80,6 +80,11 @@ class WaiterTasks(Protocol):
         ...
 
 
+def _lower_id(job: PolledJob) -> str:
+    lower = job.ref.id.lower()
+    return job.ref.id if lower == job.ref.id else lower  # a text that is there already takes no memory
+
+
 @attrs.define(eq=False, weakref_slot=False)
 class PolledJob:
     """One job that is asked about, for all its waiters at once."""

@@ -15,7 +15,16 @@ import pytest
 import sniffio
 
 from common import concurrency
-from common.concurrency import Carried, Parking, finish, parking, running_loop, was_cancelled
+from common.concurrency import (
+    Carried,
+    Parking,
+    begin_own_task,
+    finish,
+    parking,
+    running_loop,
+    runs_in_own_task,
+    was_cancelled,
+)
 from tests.common.virtual import Footprint
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
@@ -328,3 +337,33 @@ async def test_a_task_knows_its_own_cancellation_from_that_of_what_it_awaits() -
         finally:
             assert was_cancelled()
     assert not was_cancelled()
+
+
+async def test_a_timer_that_comes_a_tick_early_resumes_nobody() -> None:
+    """asyncio runs timers up to a tick of its clock early: a poller would look again and again until then."""
+
+    found, when = parking(), anyio.current_time() + 0.3
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep_until, when - 1e-10)
+        await found.park_until(Place(), when)
+        assert found.now() >= when
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_task_of_ours_is_known_in_itself_alone() -> None:
+    found: list[bool] = []
+
+    async def look() -> None:
+        found.append(runs_in_own_task())
+        await anyio.lowlevel.checkpoint()
+
+    async def ours() -> None:
+        begin_own_task()
+        await look()
+        async with anyio.create_task_group() as group:
+            group.start_soon(look)  # which inherits its context
+
+    await look()
+    async with anyio.create_task_group() as group:
+        group.start_soon(ours)
+    assert found == [False, True, False]

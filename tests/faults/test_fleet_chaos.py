@@ -40,9 +40,9 @@ class Simulated:
     def of(cls, number: int, random: Random) -> Simulated:
         """Return one of the systems in turn, with jobs that run for up to a minute."""
         system = SOURCES[number % len(SOURCES)]
-        options: dict[str, Any] = (
-            {"page_size": random.choice([3, 10_000]), "retention": 1e6} if system.name == "ontap" else {}
-        )
+        options: dict[str, Any] = {}
+        if system.name == "ontap":
+            options = {"page_size": random.choice([3, 10_000]), "retention": 1e6}
         sut = SystemUnderTest.create(system, number, concurrency=random.choice([1, 8]), **options)
         sut.transport.latency = lambda: random.choice([0.0, 0.05, 1.0])
         source = sut.connect(f"https://host-{number}.example.com", policy=POLICY)

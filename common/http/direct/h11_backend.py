@@ -41,9 +41,9 @@ from common.http.backend import (
     read_response,
 )
 from common.http.direct.connection import CHUNK, TLS_RECORDS, Connection
-from common.http.direct.plain_response import read_head
 from common.http.tls import tls_context
 from common.options import Options
+from common.response.plain_head import read_head
 
 MAX_HEAD = 128 * 1024
 """Bytes of a response's head: the warnings of a Cloud Foundry job are in a header."""
@@ -178,8 +178,8 @@ class _Exchange:
     """One request and its response on one connection; iterating gives the body, in parts.
 
     ``data`` are the bytes of the request. ``event`` and ``content`` are what h11 must know of it to read the
-    response, where that is not an ordinary one (see `common.http.direct.plain_response`). It has a connection
-    of its own here, so that nothing is carried from one response to the next.
+    response, where that is not an ordinary one (see `common.response.plain_head`). It has a connection of its
+    own here, so that nothing is carried from one response to the next.
     """
 
     def __init__(self, data: bytes, event: h11.Request, content: bytes = b"") -> None:

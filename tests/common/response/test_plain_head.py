@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.http.backend import header_texts
-from common.http.direct.plain_response import read_head
+from common.response.plain_head import read_head
 
 ORDINARY = (
     b"HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 16:12:15 GMT\r\nContent-Type: application/hal+json\r\n"

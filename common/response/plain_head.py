@@ -15,14 +15,14 @@ import re
 
 import attrs
 
-from common.http.backend import HEAD_PART
-
 _STATUS_LINE = re.compile(r"HTTP/1\.1 ([2-5][0-9]{2})( .*)?")
 _NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 """A token (RFC 9110, section 5.6.2)."""
 _WITHOUT_BODY = frozenset({204, 304})
 _OTHER_FRAMING = frozenset({"transfer-encoding", "upgrade"})
 _MAX_DIGITS = 15
+LONGEST = 4096
+"""Bytes of a head that is read here, at a stretch."""
 
 
 @attrs.frozen
@@ -39,7 +39,7 @@ class PlainHead:
 
 def read_head(data: bytes) -> PlainHead | None:
     """Return the head with which the data begins, None where it is not complete, or not an ordinary one."""
-    end = data.find(b"\r\n\r\n", 0, HEAD_PART)
+    end = data.find(b"\r\n\r\n", 0, LONGEST)
     if end < 0:
         return None
     try:
