@@ -197,7 +197,9 @@ class PollExecutor:
                 waiter.notified = True
             if not waiter.ended and waiter.error is None and waiter.due - sent_at < delay:
                 delay = waiter.due - sent_at
-            if waiter.notified or waiter.single_read:
+            if waiter.notified:
+                self._wake(waiter)
+            elif waiter.single_read:
                 self._wake_if_done(waiter)
         if delay < math.inf:
             polled.delay = delay

@@ -137,7 +137,8 @@ class Poller:
         key = _key(waiter.ref)
         job = self._jobs.get(key)
         if job is None:
-            job = PolledJob(waiter.ref, (waiter,), self._pollable.batch_cost(waiter.ref))
+            id, cost = waiter.ref.id, self._pollable.batch_cost(waiter.ref)
+            job = PolledJob(waiter.ref, (waiter,), cost, id if id.islower() else id.lower())
             self._jobs[key] = job
         elif isinstance(job.waiters, list):
             job.waiters.append(waiter)

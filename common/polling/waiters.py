@@ -80,11 +80,6 @@ class WaiterTasks(Protocol):
         ...
 
 
-def _lower_id(job: PolledJob) -> str:
-    lower = job.ref.id.lower()
-    return job.ref.id if lower == job.ref.id else lower  # a text that is there already takes no memory
-
-
 @attrs.define(eq=False, weakref_slot=False)
 class PolledJob:
     """One job that is asked about, for all its waiters at once."""
@@ -94,6 +89,8 @@ class PolledJob:
     """A list where there is more than one: a tuple takes less, and a hundred thousand jobs have one each."""
     batch_cost: int
     """How many bytes it takes in a batch request; 0 if it must be asked for alone."""
+    batch_id: str = ""
+    """Its id in lower case, as the replies to batch requests have it."""
     due: float = math.inf
     """When to ask next; infinity while it is not in the queue."""
     first_due: float = math.inf
@@ -108,15 +105,6 @@ class PolledJob:
     """The last reply, or what a batch had of it: what has not changed is not decoded again."""
     unread: Job | None = None
     """The job that has ended, where its results are still to be read."""
-    _batch_id: str = ""
-
-    @property
-    def batch_id(self) -> str:
-        """Its id in lower case, as the replies to batch requests have it."""
-        if not self._batch_id:
-            lower = self.ref.id.lower()
-            self._batch_id = self.ref.id if lower == self.ref.id else lower  # of equal texts, one is kept
-        return self._batch_id
 
     def next_due(self) -> float:
         """Return when to ask next for anybody who is to be told; infinity for nobody."""
