@@ -94,7 +94,9 @@ class HttpxBackend:
         if options.http is not None:
             return cls(library, options.http, owned=False, auth=auth, in_memory=False)
         client = _create_client(library, options, endpoint, keepalive)
-        in_memory = not _has_connections(options)
+        in_memory = options.transport is not None and _is_in_memory(library, options.transport)
+        if not in_memory:
+            limit_heads(client)
         made = cls(library, client, owned=True, auth=auth, in_memory=in_memory)
         made._may_name_target = not (
             options.transport or auth.get("auth") or options.proxy or may_use_proxy(endpoint) or is_mocked()
@@ -240,15 +242,14 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
             cookies=NoCookies(),
             trust_env=options.trust_env and may_use_proxy(endpoint),  # only then was the environment checked
         )
-    if _has_connections(options):
-        limit_heads(client)
     take_no_cookies(client)
     return client
 
 
-def _has_connections(options: Options) -> bool:
-    """Whether a client has connections that can be looked at: the caller's transport may be httpx's own."""
-    return options.transport is None or hasattr(options.transport, "_pool")
+def _is_in_memory(library: ModuleType, transport: Any) -> bool:
+    """Whether a transport has no connections: one that is unknown may have some, its own or another's."""
+    known = (library.MockTransport, library.ASGITransport)
+    return isinstance(transport, known) or getattr(transport, "in_memory", False) is True
 
 
 @cache
@@ -261,10 +262,7 @@ async def _read_in_memory(response: Any) -> HttpResponse:
     if response.is_stream_consumed:  # a mock transport's response, read and inflated when it was made
         return _buffered_response(response, await response.aread())
     async with aclosing(aiter(response.stream)) as chunks:
-        result = await read_response(response.status_code, header_texts(response.headers.raw), chunks)
-    if "network_stream" in response.extensions:  # of a transport that hands on what another one received
-        end_if_leftovers(response)
-    return result
+        return await read_response(response.status_code, header_texts(response.headers.raw), chunks)
 
 
 async def read_streamed(response: Any) -> HttpResponse:

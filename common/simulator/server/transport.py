@@ -29,6 +29,9 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
     `httpx.ReadTimeout`.
     """
 
+    in_memory = True
+    """There are no connections below it, which a source would have to look after."""
+
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
 
