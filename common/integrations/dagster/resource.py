@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
 import dagster as dg
@@ -14,12 +15,11 @@ from common.config.targets import read_address
 from common.hosts.shared import SharedSource, close_shared, shared_source
 from common.integrations.dagster.failures import count_states, failure
 from common.integrations.outcomes import failure_of
+from common.integrations.writes import start_jobs
 from common.model.errors import JobsError, UsageError
 from common.model.job import Job, JobLike
-from common.model.refs import JobRef
 from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
-from common.sources.http import HttpSource
 from common.sources.sets.wait_all import wait_all
 from common.telemetry.callbacks import OnUpdate
 
@@ -44,7 +44,7 @@ class JobsResource(dg.ConfigurableResource[Any]):
     run in one process share one source, and so their requests.
 
     What goes wrong in the methods is a ``dagster.Failure`` with the outcomes as metadata. It allows retries
-    only where another try may end otherwise, and never in a step that has sent a write.
+    only where another try may end otherwise, and never in a step that starts a job.
     """
 
     provider: ClassVar[str]
@@ -61,7 +61,7 @@ class JobsResource(dg.ConfigurableResource[Any]):
 
     _context: dg.InitResourceContext | None = PrivateAttr(default=None)
     _loop: asyncio.AbstractEventLoop | None = PrivateAttr(default=None)
-    _wrote: set[str | None] = PrivateAttr(default_factory=set)
+    _writers: set[str | None] = PrivateAttr(default_factory=set)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Any]:
@@ -97,17 +97,8 @@ class JobsResource(dg.ConfigurableResource[Any]):
 
         It belongs into a step of its own, whose output Dagster keeps: a step that runs again sends it again.
         """
-
-        async def start(source: BaseSource) -> list[str]:
-            if not isinstance(source, HttpSource):
-                raise UsageError(f"{source.provider} takes no writes")
-            adopted = await source.start(method, path, json=body)
-            self._wrote.add(_current_step())
-            for each in (*adopted.warnings, *adopted.errors):
-                _log(f"{method} {path}: {each}")
-            return [str(job if isinstance(job, JobRef) else job.ref) for job in adopted.waitable]
-
-        return await self._mapped(start)
+        self._writers.add(_current_step())
+        return await self._mapped(partial(start_jobs, method=method, path=path, body=body, warn=_log))
 
     async def wait_for_job(
         self, job: JobLike, *, timeout: float | None = None, cancel_job: bool = False
@@ -136,9 +127,9 @@ class JobsResource(dg.ConfigurableResource[Any]):
         jobs: Iterable[JobLike],
         *,
         timeout: float | None = None,
-        check: bool,
+        check: Literal[False],
         cancel_jobs: bool = False,
-    ) -> list[Job] | list[Outcome]: ...
+    ) -> list[Outcome]: ...
     async def wait_for_jobs(
         self,
         jobs: Iterable[JobLike],
@@ -190,7 +181,7 @@ class JobsResource(dg.ConfigurableResource[Any]):
             raise self._failure(outcomes)
 
     def _failure(self, outcomes: Sequence[Outcome]) -> dg.Failure:
-        return failure(outcomes, retryable=_current_step() not in self._wrote)
+        return failure(outcomes, retryable=_current_step() not in self._writers)
 
     def _is_terminated(self) -> bool:
         """Whether somebody ended the run: a process that is stopped or replaced interrupts it too."""

@@ -196,14 +196,18 @@ def test_a_wait_in_a_step_of_its_own_is_tried_again_without_the_write(cluster: C
     assert cluster.writes == ["POST"]
 
 
-def test_a_refused_write_fails_its_step(cluster: Cluster) -> None:
-    cluster.simulator.inject("POST *", Status(400), times=1)
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_write_that_failed_is_not_sent_again(cluster: Cluster, status: int) -> None:
+    cluster.simulator.inject("POST *", Status(status), times=1)
 
-    @dg.asset
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=2))
     async def started(ontap: OntapResource) -> list[str]:
         return await ontap.start_job("POST", "/api/storage/volumes")
 
-    assert "400" in failure_of(run(cluster, started), "started").description
+    result = run(cluster, started)
+    assert str(status) in failure_of(result, "started").description
+    assert tries(result, "started") == 1
+    assert cluster.writes == ["POST"]
 
 
 def test_a_step_can_be_called_in_a_test_of_its_own(cluster: Cluster) -> None:
