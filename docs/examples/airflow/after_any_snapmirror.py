@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from ontapjobs.airflow import JobsEndedTrigger
@@ -12,7 +14,7 @@ mirrored = Asset("snapmirror_jobs", watchers=[AssetWatcher(name="ended", trigger
 with DAG("after_any_snapmirror", schedule=[mirrored]) as dag:
 
     @task
-    def report(triggering_asset_events: dict[Asset, list[object]]) -> int:
+    def report(triggering_asset_events: Any = None) -> int:
         """Count the jobs that ended since the last run."""
         return sum(map(len, triggering_asset_events.values()))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, task
 
 from common import Job, from_dict
@@ -16,7 +18,7 @@ with DAG("wait_for_a_job", schedule=None) as dag:
     )
 
     @task
-    def report(outcome: dict[str, object]) -> str:
+    def report(outcome: Any) -> str:
         """Say how it ended."""
         job: Job = from_dict(outcome)
         return f"{job.operation}: {job.state}"
