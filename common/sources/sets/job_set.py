@@ -30,7 +30,6 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
 import anyio.abc
 import anyio.lowlevel
 
@@ -70,8 +69,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     observation and its changes, also while nobody iterates. If the task that entered the set is cancelled,
     ``on_cancel="cancel"`` asks the servers to cancel the jobs; a function is called once for all of them.
     ``resolve_gone`` and ``policy`` are those of ``wait``. ``checkpoint`` is what `checkpoint` returned,
-    perhaps in another process: its waits go on. Leaving the block ends the waits that are left, and leaves
-    their jobs alone.
+    perhaps in another process: its waits go on. Leaving the block ends the waits, and none of the jobs.
 
     Raise `UsageError` or `WrongSource` for any of the jobs before the first request. An exception that is no
     `JobsError`, such as one of ``resolve_gone``, ends the set, and comes out of the block in a group.
@@ -334,16 +332,16 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         """Return the last member for a job whose outcome has not been told."""
         group, ref = self._groups.get(poller_of(watch)), watch.ref
         waiting = group.waits(ref) if group is not None else []
-        asking = (wait for wait in reversed(self._asking) if wait.ref == ref)
-        ended = (wait for wait, _ in reversed(self._untold.outcomes()) if wait.ref == ref)
-        members = chain((wait for wait in reversed(waiting) if wait not in self._discarded), asking, ended)
-        return next(members, None)
+        going_on = (wait for wait in reversed(waiting) if wait not in self._discarded)
+        ended = (wait for wait, _ in reversed(self._untold.outcomes()))
+        others = (wait for wait in chain(reversed(self._asking), ended) if wait.ref == ref)
+        return next(chain(going_on, others), None)
 
     def _unended(self) -> list[Wait]:
         """Return the members that have not ended; after the block was left, those that had not then."""
         if self._left:
             return self._abandoned
-        waiting = [wait for group in self._groups.values() for wait in group.waits()]
+        waiting = (wait for group in self._groups.values() for wait in group.waits())
         return [*(wait for wait in waiting if wait not in self._discarded), *self._asking]
 
 
