@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar, copy_context
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import anyio
@@ -97,35 +98,30 @@ class TrioParking:
     """Parks a task by trio's own suspension."""
 
     def __init__(self) -> None:
-        import trio
-
-        self.now: Callable[[], float] = trio.current_time
+        self._trio: Any = import_module("trio")
+        self.now: Callable[[], float] = self._trio.current_time
 
     async def park(self, place: Parkable) -> None:
         """See `Parking`."""
-        import trio
+        lowlevel = self._trio.lowlevel
 
-        def abort(_: object) -> trio.lowlevel.Abort:
+        def abort(_: object) -> Any:
             place.handle = None
-            return trio.lowlevel.Abort.SUCCEEDED
+            return lowlevel.Abort.SUCCEEDED
 
-        place.handle = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        place.handle = lowlevel.current_task()
+        await lowlevel.wait_task_rescheduled(abort)
 
     async def park_until(self, place: Parkable, when: float) -> None:
         """See `Parking`."""
-        import trio
-
-        with trio.move_on_at(when):
+        with self._trio.move_on_at(when):
             await self.park(place)
 
     def unpark(self, place: Parkable) -> None:
         """See `Parking`."""
-        import trio
-
         task, place.handle = place.handle, None
         if task is not None:
-            trio.lowlevel.reschedule(task)
+            self._trio.lowlevel.reschedule(task)
 
 
 def parking() -> Parking:
@@ -203,9 +199,8 @@ class Carried(Generic[_T]):
     def start(self, work: Callable[[], Awaitable[_T]]) -> None:
         """Begin the work, in a copy of the caller's context."""
         if sniffio.current_async_library() == "trio":
-            import trio
-
-            trio.lowlevel.spawn_system_task(self._run, work, context=copy_context())
+            lowlevel: Any = import_module("trio.lowlevel")
+            lowlevel.spawn_system_task(self._run, work, context=copy_context())
             return
         import asyncio
 
@@ -293,9 +288,8 @@ async def run_together(works: Iterable[Callable[[], Awaitable[None]]]) -> None:
 def was_cancelled() -> bool:
     """Whether a cancellation just caught is of the running task, rather than of something that it awaits."""
     if sniffio.current_async_library() == "trio":
-        import trio
-
-        return trio.current_effective_deadline() == -math.inf
+        deadline: float = import_module("trio").current_effective_deadline()
+        return deadline == -math.inf
     import asyncio
 
     task = asyncio.current_task()

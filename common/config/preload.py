@@ -27,10 +27,12 @@ LATER = (
     "keyring",
     "msgspec.json",
     "opentelemetry.metrics",
+    "opentelemetry.propagate",
     "opentelemetry.trace",
     "platformdirs",
     "ssl",
     "tomllib",
+    "trio.lowlevel",
     "urllib.request",
     "uuid",
 )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
+from importlib import import_module
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,9 +92,7 @@ class PortalFuture(Future[_T]):
         event = anyio.Event()
         schedule: Callable[[Callable[[], object]], object]
         if sniffio.current_async_library() == "trio":
-            import trio
-
-            schedule = trio.lowlevel.current_trio_token().run_sync_soon
+            schedule = import_module("trio.lowlevel").current_trio_token().run_sync_soon
         else:
             import asyncio
 

@@ -1,19 +1,23 @@
-"""Hold idle shared sources for as long as a run of trio lasts; imported only within one."""
+"""Hold idle shared sources for as long as a run of trio lasts."""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from typing import Any
 
-from trio.lowlevel import RunVar
 
-_idle: RunVar[set[Any]] = RunVar("idle shared sources")
+@cache
+def _variable() -> Any:
+    return import_module("trio.lowlevel").RunVar("idle shared sources")
 
 
 def idle_entries() -> set[Any]:
     """Return the set of the running run, which ends with it. anyio's variables would outlive it."""
+    variable = _variable()
     try:
-        return _idle.get()
+        entries: set[Any] = variable.get()
     except LookupError:
-        entries = set[Any]()
-        _idle.set(entries)
-        return entries
+        entries = set()
+        variable.set(entries)
+    return entries

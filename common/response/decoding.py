@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from common.model.errors import DecodeError
@@ -69,7 +70,7 @@ def fast_loads() -> Loads | None:
     Those of orjson are not: it turns integers beyond 64 bits into floats, and accepts deeper nesting.
     """
     try:
-        from msgspec.json import decode  # lazily: the import takes 10 ms
+        decode: Callable[[bytes | str], Any] = import_module("msgspec.json").decode  # it takes 10 ms
     except ImportError:
         return None
     return decode

@@ -164,6 +164,60 @@ def test_a_folder_that_comes_onto_the_path_later_brings_its_helpers(
     assert printed(code, ROOT) == "42 Job"
 
 
+AFTER_OURS = {
+    "a plain package": {"common/__init__.py": "raise RuntimeError('not this one')"},
+    "a single module": {"common.py": "raise RuntimeError('not this one')"},
+    "a namespace package": {"common/helpers.py": "HELP = 1"},
+    "a package with modules named as ours": {"common/__init__.py": "", "common/providers.py": "1 / 0"},
+}
+
+
+@pytest.mark.parametrize("files", AFTER_OURS.values(), ids=AFTER_OURS)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_foreign_common_behind_ours_is_no_trouble(
+    provider: str, files: dict[str, str], tmp_path: Path
+) -> None:
+    code = f"import {provider}, common; print(common.__file__)"
+    assert printed(code, ROOT, write(tmp_path, files)) == str(ROOT / "common" / "__init__.py")
+
+
+# --- what other programs load when they start, in a host whose own common stands before ours
+
+PYTEST = """
+import sys, pytest
+sys.exit(pytest.main(["-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "--rootdir", {root!r}, {root!r}]))
+"""
+
+
+@pytest.mark.parametrize("files", FOREIGN.values(), ids=FOREIGN)
+def test_pytest_starts_and_runs_the_hosts_tests(files: dict[str, str], tmp_path: Path) -> None:
+    host = write(
+        tmp_path, {**files, "test_host.py": "import common\n\ndef test_it(): assert common.__file__"}
+    )
+    assert "1 passed" in printed(PYTEST.format(root=str(host)), host, ROOT)
+
+
+@pytest.mark.parametrize("files", FOREIGN.values(), ids=FOREIGN)
+def test_a_test_of_the_host_that_imports_a_provider_is_told_what_is_wrong(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    host = write(tmp_path, {**files, "test_host.py": "import ontapjobs"})
+    done = run(PYTEST.format(root=str(host)), host, ROOT)
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "ImportError: ontapjobs needs the package 'common' of jobsource, but " in done.stdout
+
+
+@pytest.mark.parametrize("files", FOREIGN.values(), ids=FOREIGN)
+def test_what_airflow_loads_when_it_starts_needs_no_common(files: dict[str, str], tmp_path: Path) -> None:
+    code = """
+from importlib.metadata import entry_points
+points = entry_points(group="apache_airflow_provider")
+(point,) = [each for each in points if each.value.startswith("jobsource.")]
+print(point.load()()["package-name"])
+"""
+    assert printed(code, write(tmp_path, files), ROOT) == "jobsource"
+
+
 def test_a_folder_that_leaves_the_path_leaves_the_packages_path_too(tmp_path: Path) -> None:
     folder = write(tmp_path, {"common/helpers.py": "HELP = 42"})
     code = f"""

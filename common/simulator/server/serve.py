@@ -8,7 +8,8 @@ import logging
 import socket
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -25,7 +26,7 @@ LOOPBACK = "127.0.0.1"
 @asynccontextmanager
 async def serving(handle: Handle, port: int, host: str = LOOPBACK) -> AsyncGenerator[str, None]:
     """Serve ``handle`` and give the URL. Raises `ImportError` without uvicorn, `OSError` for a port taken."""
-    _check_uvicorn()
+    _uvicorn()
     drain = Drain(handle)
     with _listening(host, port) as listener, _quiet():
         url = f"http://{host}:{listener.getsockname()[1]}"
@@ -35,7 +36,7 @@ async def serving(handle: Handle, port: int, host: str = LOOPBACK) -> AsyncGener
 
 @asynccontextmanager
 async def _same_loop(drain: Drain, listener: socket.socket) -> AsyncGenerator[None, None]:
-    async with _uvicorn(drain, listener):
+    async with _uvicorn().running(drain, listener):
         try:
             yield
         finally:
@@ -50,7 +51,7 @@ async def _other_thread(drain: Drain, listener: socket.socket) -> AsyncGenerator
     failure: BaseException | None = None
     async with anyio.create_task_group() as group:
         server = ThreadedServer(drain, group)
-        group.start_soon(server.run, partial(_uvicorn, listener=listener))
+        group.start_soon(server.run, partial(_uvicorn().running, listener=listener))
         try:
             await server.ready.wait()
             yield
@@ -68,45 +69,11 @@ async def _other_thread(drain: Drain, listener: socket.socket) -> AsyncGenerator
             del failure  # it refers to this frame
 
 
-@asynccontextmanager
-async def _uvicorn(handle: Handle, listener: socket.socket) -> AsyncGenerator[None, None]:
-    """Run uvicorn on this asyncio loop: no signal handlers, no timer, no headers of its own."""
-    import uvicorn
-
-    from common.simulator.server.uvicorn import ConnectionFaults, FaultyProtocol
-
-    application = ConnectionFaults(handle, listener)
-    config = uvicorn.Config(
-        application,
-        http=FaultyProtocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    application.attach(server)
-    try:
-        yield
-    finally:
-        with anyio.CancelScope(shield=True):
-            await application.aclose()
-            await server.shutdown(sockets=[listener])
-
-
 @contextmanager
 def _listening(host: str, port: int) -> Generator[socket.socket, None, None]:
-    from common.simulator.server.uvicorn import bound
-
     try:
-        listener = bound((host, port))  # bound here because uvicorn exits the process for a port taken
+        # Bound here, because uvicorn exits the process for a port that is taken.
+        listener: socket.socket = _uvicorn().bound((host, port))
     except (OSError, OverflowError) as error:
         number = errno.EINVAL if isinstance(error, OverflowError) else error.errno
         raise OSError(number, _why_not_bound(error, host, port)) from None
@@ -151,11 +118,14 @@ def _runs_asyncio() -> bool:
     return True
 
 
-def _check_uvicorn() -> None:
+def _uvicorn() -> Any:
+    """Return the module that needs uvicorn. Raise `ImportError` without that.
+
+    It is imported by a name that no type checker follows: who embeds these packages may not have uvicorn.
+    """
     try:
-        import uvicorn
+        return import_module(f"{__package__}.uvicorn")
     except ImportError:
         raise ImportError(
             f"serving a simulator on a socket needs uvicorn: {install_hint('simulator')}"
         ) from None
-    del uvicorn

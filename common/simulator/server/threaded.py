@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-import trio.lowlevel
 
 from common.simulator.messages import HttpScope, Response
 from common.simulator.server.asgi import Handle
@@ -33,7 +33,7 @@ class ThreadedServer:
         self.ready: anyio.Event = anyio.Event()
         self._handle = handle
         self._group = group
-        self._trio = trio.lowlevel.current_trio_token()
+        self._trio: Any = import_module("trio.lowlevel").current_trio_token()
         self._server_loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         self._stopped = False

@@ -6,10 +6,12 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
 
+import anyio
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -109,6 +111,35 @@ class ConnectionFaults:
         loop, backlog = asyncio.get_running_loop(), server.config.backlog
         server.servers = [await loop.create_server(protocol, sock=held, backlog=backlog)]
         self._held = None
+
+
+@asynccontextmanager
+async def running(handle: Handle, listener: socket.socket) -> AsyncGenerator[None, None]:
+    """Run uvicorn on this asyncio loop: no signal handlers, no timer, no headers of its own."""
+    application = ConnectionFaults(handle, listener)
+    config = uvicorn.Config(
+        application,
+        http=FaultyProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    application.attach(server)
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await application.aclose()
+            await server.shutdown(sockets=[listener])
 
 
 class _Timer:

@@ -118,3 +118,21 @@ ours = [name.split(".") for name in sys.modules if name.split(".")[0] in {PACKAG
 print([name for name in ours if set(name) & {set(APART)!r}])
 """
     assert printed(code, ROOT).splitlines() == ["[]", "[]"]
+
+
+@pytest.mark.slow
+def test_it_does_without_what_is_optional() -> None:
+    optional = (
+        "cryptography",
+        "jwt",
+        "keyring",
+        "msgspec",
+        "opentelemetry",
+        "platformdirs",
+        "trio",
+        "uvicorn",
+    )
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({optional!r})); from common import preload; preload()"
+    )
+    assert printed(code, ROOT) == ""

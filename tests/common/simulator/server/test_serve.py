@@ -159,6 +159,7 @@ async def test_an_error_in_the_simulator_is_logged_and_answered_with_500(
 
 
 async def test_without_uvicorn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "common.simulator.server.uvicorn", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(ImportError, match=r'pip install "jobsource\[simulator\]"'):
         async with Echo().serve():

@@ -15,7 +15,7 @@ from common import HELP
 
 
 async def finished(source: JobSource, refs: list[JobRef]) -> list[Job]:
-    return await wait_all(source, refs, timeout=60)
+    return [await source.wait(ref, timeout=60) for ref in refs]
 
 
 async def main() -> None:
@@ -24,6 +24,7 @@ async def main() -> None:
     uuid = simulator.add_job([("running", 0.1), ("success", None)])
     async with OntapJobs("cluster1", auth=("admin", "x"), transport=simulator.transport()) as source:
         (job,) = await finished(source, [source.ref(uuid)])
+        assert await wait_all(source, [job], check=False) == [job]
     state: JobState = job.state
     record: ontapjobs.JobRecord = ontapjobs.record(job)
     assert state is JobState.SUCCEEDED
