@@ -91,7 +91,6 @@ async def test_a_cancelled_workflow_takes_its_jobs_out_of_a_shared_set(
     await until(lambda: alone.removeprefix(temporal.target) not in asked_about(temporal))
     assert await other.result() == ["WaitTimeout"] * 2  # the deadline of its own
     await temporal.set_of().result()  # it is empty
-    assert single_reads(temporal) == []
     assert temporal.writes == []
 
 
@@ -161,7 +160,7 @@ async def test_jobs_beyond_the_limit_of_a_set_are_spread_over_two(temporal: Depl
 async def test_five_thousand_jobs_survive_a_killed_worker_and_new_histories(temporal: Deployment) -> None:
     await temporal.start_worker()
     refs = [temporal.add_job(20 + number % 20) for number in range(5000)]
-    workflow = await temporal.start(WaitForMany.run, refs, None, 60, 1)
+    workflow = await temporal.start(WaitForMany.run, refs, None, 25, 1)
     await until(lambda: len(temporal.reads) >= 3 * 34)
     await temporal.end_worker(signal.SIGKILL)
     await temporal.start_worker()
