@@ -264,7 +264,7 @@ def airflow_e2e(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def dagster(session: nox.Session) -> None:
-    """Check the types of what needs Dagster, and run it, by Dagster's own daemon too, for two minutes."""
+    """Check the types of what needs Dagster, and run it, by Dagster's own daemon too, for four minutes."""
     session.install("-e", ".[dagster,fast,simulator]", *group("types"))
     check_types(session, "dagster")
     session.run("pytest", "tests/integrations/dagster", *session.posargs)
