@@ -43,7 +43,6 @@ else:
         },
         _api.MODULES,
     )
-    __dir__ = _exports.names
 
     def __getattr__(name: str) -> object:
         if name == "__version__":  # read when somebody asks: that takes a while
@@ -51,6 +50,9 @@ else:
 
             return version()
         return _exports.get(name)
+
+    def __dir__() -> list[str]:
+        return _exports.names()
 
 
 __all__ = [

@@ -43,7 +43,13 @@ else:
         },
         others=_api.shared,
     )
-    __getattr__, __dir__ = _exports.get, _exports.names
+
+    def __getattr__(name: str) -> object:
+        return _exports.get(name)
+
+    def __dir__() -> list[str]:
+        return _exports.names()
+
 
 __all__ = [
     "REFUSALS",

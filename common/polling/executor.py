@@ -45,7 +45,7 @@ class PollExecutor:
         self._now = now
         self._wake = wake
         self._random = Random()
-        self.outage = OutageLog(reporter.log)
+        self.outage: OutageLog = OutageLog(reporter.log)
         self._observed = False
         self.batch_after: float = -math.inf
         """No batch request is sent before this time."""

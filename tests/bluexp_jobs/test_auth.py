@@ -429,7 +429,7 @@ def test_what_is_no_key_is_a_usage_error_that_does_not_quote_it(name: str) -> No
 @pytest.mark.parametrize("module", ["jwt", "cryptography.hazmat.primitives.serialization"])
 def test_a_key_without_its_extra_says_what_to_install(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UsageError, match=r"pip install 'jobsource\[jwt\]'"):
+    with pytest.raises(UsageError, match=r'pip install "jobsource\[jwt\]"'):
         ServiceAccount("c", private_key=private_pem())
     ServiceAccount("c", SECRET)
 

@@ -64,7 +64,7 @@ class CommandSignature:
     def __init__(self, function: Callable[..., int]) -> None:
         self._function = function
         self._groups: dict[str, type[Any]] = {}
-        self.parameters = tuple(self._bind())
+        self.parameters: tuple[BoundParameter, ...] = tuple(self._bind())
 
     def call(self, values: Mapping[str, Any]) -> int:
         """Call the command with these values by key; those that are left out have their defaults."""

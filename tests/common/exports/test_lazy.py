@@ -21,6 +21,8 @@ def imports_for_type_checkers(path: Path) -> Iterator[tuple[str, str]]:
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             for each in node.body:
+                if isinstance(each, ast.AnnAssign):
+                    continue  # __version__, which is computed
                 assert isinstance(each, ast.ImportFrom)
                 yield from ((alias.name, str(each.module)) for alias in each.names)
 
