@@ -177,7 +177,6 @@ def test_errors_may_be_null_empty_or_absent_also_on_a_failure(word: str, fields:
             "look at /v3/audit_events?target_guids=a-1",
         ),
         ({"self": "/v3/jobs/j", "odd": "http://["}, "audit_events"),
-        ({}, "/v3/audit_events?target_guids=…"),
         ({"service_bindings": "/v3/x/b-1"}, "the last_operation of /v3/x/b-1, "),
         (
             {"app": "/v3/apps/a-1", "service_instance": "/v3/x/si-1"},
@@ -189,6 +188,11 @@ def test_a_failure_without_errors_says_where_its_reason_may_be(links: Any, place
     assert place in (job(state="FAILED", errors=[], links=links).message or "")
     assert job(state="FAILED", errors=[{"detail": "no quota"}], links=links).message is None
     assert job(state="PROCESSING", errors=[], links=links).message is None
+
+
+def test_a_failure_without_errors_and_links_names_the_query_of_its_events() -> None:
+    said = job(state="FAILED", errors=[], links={}).message or ""
+    assert said.endswith("the last_operation of its resource, or /v3/audit_events?target_guids=…")
 
 
 def test_repeated_warnings_are_kept_once_in_their_order() -> None:
