@@ -250,6 +250,7 @@ def test_items_are_read_as_deep_as_they_can_be_written_again(levels: int, readab
         assert from_dict(to_dict(from_dict(data))) == from_dict(data)
         return
     error = to_dict(WaitTimeout("not ended within 5 s", ref=from_dict(STORED).ref))
+    assert error["version"] == to_dict(from_dict(STORED))["version"]
     for stored in (data, {**error, "job": data}):
         with pytest.raises(DecodeError, match=r"^\$\.items: the items are nested too deep$"):
             from_dict(stored)
