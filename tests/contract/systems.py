@@ -39,6 +39,8 @@ class Wire(httpx.AsyncBaseTransport):
     seconds that each takes.
     """
 
+    in_memory = True
+
     def __init__(self, simulator: Simulator) -> None:
         self._inner = simulator.transport()
         self.latency: Callable[[], float] = float
