@@ -175,15 +175,17 @@ class Simulation:
 
 async def simulate(size: Size) -> list[Cluster]:
     """Run one simulation, and return its clusters, which tell what came of it."""
+    clusters: list[Cluster] = []
     async with anyio.create_task_group() as tasks:
         simulation = Simulation.of(size, tasks)
+        clusters = simulation.clusters
         simulation.begin()
         await anyio.sleep(WARM_UP)
         simulation.trouble()
         await anyio.sleep_until(size.until)
         for _ in range(TAIL):
-            if not any(cluster.overdue(size.until) for cluster in simulation.clusters):
+            if not any(cluster.overdue(size.until) for cluster in clusters):
                 break
             await anyio.sleep(MINUTE)
         tasks.cancel_scope.cancel()
-    return simulation.clusters
+    return clusters

@@ -19,6 +19,7 @@ import pytest
 from cfjobs import CFJobs
 from common.http.over_httpx.httpx_backend import HttpxBackend
 from common.http.user_agent import own_product, user_agent
+from common.model import distribution
 from common.model.errors import (
     ActionUncertain,
     ApiError,
@@ -698,6 +699,7 @@ def test_the_user_agent_has_no_version_where_the_package_is_vendored(monkeypatch
     assert user_agent(None) == f"jobsource/{metadata.version('jobsource')}"
     monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr("common.http.user_agent.own_product", own_product.__wrapped__)
+    monkeypatch.setattr("common.http.user_agent.version", distribution.version.__wrapped__)
     assert user_agent(None) == "jobsource"
     assert user_agent("acme/7") == "acme/7 jobsource"
 
