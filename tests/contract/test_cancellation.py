@@ -54,6 +54,7 @@ async def in_a_set_that_nobody_reads(source: Member, job: JobLike) -> None:
         await anyio.sleep_forever()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "work",
     [

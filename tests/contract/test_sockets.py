@@ -75,6 +75,7 @@ async def test_work_is_started_and_waited_for(system: System) -> None:
     assert [request.method for request in simulator.journal].count("GET") == len(simulator.journal) - 1
 
 
+@pytest.mark.slow
 @on_each
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.usefixtures("library")

@@ -118,6 +118,7 @@ async def test_the_wait_that_began_a_sign_in_keeps_its_deadline_and_others_get_t
 CANCEL = {"scope": by_scope, "task": by_task, "timeout": by_timeout, "wait_for": by_wait_for}
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("cancel", CANCEL.values(), ids=CANCEL)
 @pytest.mark.parametrize("after", [0.0, 1.0, SLOW / 2, 20.0])

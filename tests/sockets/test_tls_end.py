@@ -41,6 +41,7 @@ class EndsTls(LoopThread):
         await reader.read()  # until the client closes it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stack", [stack for stack in STACKS if stack.tls], ids=name_of)
 async def test_a_write_does_not_go_where_tls_has_ended(stack: Stack, ca: str, key: str) -> None:
     with EndsTls(ca, key) as server, Proxy() as proxy:

@@ -33,6 +33,7 @@ RUNS: dict[str, Callable[..., Any]] = {
 on_each_run = pytest.mark.parametrize("run", RUNS.values(), ids=list(RUNS))
 
 
+@pytest.mark.slow
 @on_each_run
 def test_a_loop_that_ends_takes_its_sources_and_their_sockets_with_it(run: Callable[..., Any]) -> None:
     found: list[weakref.ref[object]] = []

@@ -52,6 +52,7 @@ async def got(stack: Stack, ca: str, key: str, pieces: Iterable[bytes]) -> str:
             return job.state.name
 
 
+@pytest.mark.slow
 @own_stacks
 async def test_some_informational_responses_and_many_headers_are_read(
     stack: Stack, ca: str, key: str
@@ -60,18 +61,21 @@ async def test_some_informational_responses_and_many_headers_are_read(
     assert await got(stack, ca, key, [HINTS * 10, OK + lines + WHOLE.removeprefix(OK)]) == "SUCCEEDED"
 
 
+@pytest.mark.slow
 @own_stacks
 async def test_one_header_may_be_as_long_as_the_warnings_of_a_job(stack: Stack, ca: str, key: str) -> None:
     long = b"X-Cf-Warnings: %s\r\n" % (b"w" * 90_000)
     assert await got(stack, ca, key, [OK + long + WHOLE.removeprefix(OK)]) == "SUCCEEDED"
 
 
+@pytest.mark.slow
 @own_stacks
 async def test_the_lines_of_a_body_are_no_lines_of_its_head(stack: Stack, ca: str, key: str) -> None:
     [many] = raw(json.dumps(JOB).encode() + b"\n" * 100_000)
     assert await got(stack, ca, key, [many]) == "SUCCEEDED"
 
 
+@pytest.mark.slow
 @own_stacks
 @pytest.mark.parametrize(
     "piece",
@@ -92,6 +96,7 @@ async def test_trailers_without_an_end_are_no_response(ca: str, key: str) -> Non
                 await got(stack, ca, key, [CHUNKED + LINE * 8000, LINE * 8000 + b"\r\n"])
 
 
+@pytest.mark.slow
 async def test_some_trailers_are_passed_over(ca: str, key: str) -> None:
     for stack in STACKS:
         if stack.client is None:

@@ -85,6 +85,7 @@ async def test_each_retry_is_told_at_debug_with_its_attempt_and_the_next(
     ]
 
 
+@pytest.mark.slow
 async def test_an_outage_is_one_warning_and_one_line_when_it_is_over_however_many_wait(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
