@@ -68,6 +68,7 @@ async def test_a_stored_job_is_no_good_reply_of_this_source(system: System) -> N
             await rig.source.wait(from_dict(stored))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cause", [cause for cause, _ in WRONG.values()], ids=WRONG)
 async def test_after_a_good_reply_the_same_trouble_is_absorbed(system: System, cause: Exception) -> None:
     async with system.rig() as rig:
@@ -76,6 +77,7 @@ async def test_after_a_good_reply_the_same_trouble_is_absorbed(system: System, c
         assert rig.wire.reads == []
 
 
+@pytest.mark.slow
 async def test_a_get_a_write_and_a_list_are_good_replies_too(system: System) -> None:
     async def read(rig: Rig) -> object:
         return await rig.member.get(rig.job((RUNNING, None)))

@@ -130,6 +130,7 @@ async def test_a_job_that_came_along_but_has_not_ended_is_waited_for_by_its_ref(
         assert started.waitable == started.refs == (rig.member.ref(id),)
 
 
+@pytest.mark.slow
 async def test_the_time_that_the_server_may_take_is_added_to_the_requests_own() -> None:
     async with ONTAP.rig(request_timeout=5) as rig:
         rig.simulator.on_write = lasting(ONTAP, 50)
@@ -507,6 +508,7 @@ async def test_a_refusal_is_what_it_always_is(system: System, answer: Any, expec
         assert rig.wire.sent == [system.write[0]]
 
 
+@pytest.mark.slow
 @on_each
 async def test_what_a_refused_write_asks_for_holds_for_the_polls_too(system: System) -> None:
     async with system.rig() as rig:

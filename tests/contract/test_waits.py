@@ -290,6 +290,7 @@ async def test_a_job_that_had_ended_costs_no_request(system: System) -> None:
         assert rig.wire.sent == []
 
 
+@pytest.mark.slow
 async def test_a_wait_goes_on_in_another_process_from_where_it_was_stored(system: System) -> None:
     async with system.rig() as rig:
         job = rig.job((RUNNING, 1000), (SUCCEEDED, None))

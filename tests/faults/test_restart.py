@@ -159,6 +159,7 @@ async def test_a_job_that_the_server_deleted_between_two_processes_is_no_success
     assert ended.succeeded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SOURCES, ids=name_of)
 async def test_a_wait_that_resumes_from_a_job_does_not_poll_fast_again(system: System) -> None:
     sut = SystemUnderTest.create(system, 1)

@@ -65,6 +65,7 @@ def test_seconds_to_stay_away_are_those(seconds: int, space: str) -> None:
     assert retry_after(f"{space}{seconds}{space}", None) == seconds
 
 
+@pytest.mark.slow
 @given(values=st.lists(LATIN | JOINED, max_size=4).map(tuple))
 def test_warnings_of_a_write(values: tuple[str, ...]) -> None:
     found = parse_warnings(values)
@@ -90,6 +91,7 @@ def test_an_id_comes_back_from_its_link(id: str, host: str) -> None:
     assert last_segment(f"{host}/v3/jobs/{encode_segment(id)}", parent="jobs") == id
 
 
+@pytest.mark.slow
 @given(text=JOINED | st.builds("{}://{}/{}".format, st.sampled_from(["cf", "ontap+http"]), JOINED, JOINED))
 def test_a_ref(text: str) -> None:
     found = tried(lambda: JobRef.parse(text))

@@ -90,6 +90,7 @@ def test_what_is_let_out_by_hand_is_found(where: str) -> None:
         del kept
 
 
+@pytest.mark.slow
 def test_an_exception_that_nobody_has_any_more_was_examined() -> None:
     with recording() as recorder:
         recorder.add_secrets(SECRET)

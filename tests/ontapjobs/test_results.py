@@ -453,6 +453,7 @@ async def test_a_deadline_ends_the_wait_and_the_error_has_the_end_of_the_job(tim
         assert (await source.wait(ended, check=False, timeout=0)).state is JobState.PARTIAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeout", [20, 0])
 async def test_a_failure_is_told_at_the_deadline_with_what_is_known(timeout: float) -> None:
     way = cluster(DUPLICATE, end="failure")

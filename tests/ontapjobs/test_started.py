@@ -267,6 +267,7 @@ RECORD = {
 }
 
 
+@pytest.mark.slow
 async def test_a_job_is_polled_where_its_link_says_by_any_process_that_has_its_ref() -> None:
     simulator = OntapSimulator(
         on_write=NewJob([("running", 10), ("success", None)], {"path": ENGINE, "percent_complete": 5})

@@ -467,6 +467,7 @@ async def test_a_list_that_has_no_records_does_not_fail_or_hang_a_wait(body: Any
     assert not scope.cancelled_caught
 
 
+@pytest.mark.slow
 async def test_a_stale_list_costs_one_request_a_poll_and_not_two() -> None:
     simulator, way, source = cluster()
     ids = crowd(simulator, 10, ends=100)

@@ -140,6 +140,7 @@ async def test_a_life_of_up_to_thirty_years_is_believed(expires_in: float, then:
     assert await auth.token(http) == then
 
 
+@pytest.mark.slow
 async def test_one_sign_in_serves_a_thousand_requests() -> None:
     http = FakeTokenHttp(token("access"), latency=2)
     auth = PasswordAuth(http)
@@ -147,6 +148,7 @@ async def test_one_sign_in_serves_a_thousand_requests() -> None:
     assert (results, len(http.requests)) == (["access"] * 1000, 1)
 
 
+@pytest.mark.slow
 async def test_a_token_that_all_were_refused_with_is_replaced_once() -> None:
     http, auth = issuing()
     http.latency = 2
@@ -968,6 +970,7 @@ class Piece(httpx.AsyncByteStream):
         return self._left.pop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before it", "after a 401"])
 @pytest.mark.parametrize(
     "failure",

@@ -247,6 +247,7 @@ def test_completion(shell: Shell) -> None:
         assert "first-failure" in done.out
 
 
+@pytest.mark.slow
 def test_without_the_extra_it_says_what_to_install(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "common.cli.parsing.app", raising=False)
     monkeypatch.setitem(sys.modules, "cyclopts", None)

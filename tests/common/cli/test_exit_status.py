@@ -75,6 +75,7 @@ def test_mixed_outcomes(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     assert shell.run("get", good, NOBODY, running).status == 3
 
 
+@pytest.mark.slow
 def test_who_cannot_sign_in(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     job = ontap.add(("running", None))
     for status, code in ((401, 4), (403, 4)):

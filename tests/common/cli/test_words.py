@@ -144,6 +144,7 @@ def test_the_help_names_every_command(shell: Shell) -> None:
     assert shell.run("--version").out.startswith("jobsource 0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_each_help_has_examples(shell: Shell, command: Command) -> None:
     name = command.name

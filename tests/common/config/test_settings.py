@@ -425,6 +425,7 @@ def test_a_key_of_another_method_is_refused_where_it_is_as_near() -> None:
 KEYS = sorted({key for method in METHODS for key in method.keys})
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(Layer)))
 def test_any_set_of_keys_gives_one_method_or_one_error(layers: dict[str, int]) -> None:
     method = None
@@ -468,6 +469,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(
         ["text", "secret", "path", "flag", "verify", "number", "whole", "texts", "table", "proxy"]

@@ -48,6 +48,7 @@ print(*({package}.__all__ == [name for name in {package}.__all__ if name in dir(
     assert printed(code, ROOT).split() == ["True"]
 
 
+@pytest.mark.slow
 def test_everything_can_be_imported_at_once() -> None:
     code = "from common import *; print(JobSet.__module__, connect.__name__, TERMINAL == set(TERMINAL))"
     assert printed(code, ROOT) == "common connect True"
@@ -81,6 +82,7 @@ def test_what_a_test_has_put_in_the_place_of_a_name_stays(monkeypatch: pytest.Mo
     assert vars(module)["first"] == "replaced"
 
 
+@pytest.mark.slow
 def test_many_threads_find_the_same() -> None:
     code = """
 import threading, common

@@ -405,6 +405,7 @@ def open_files() -> int:
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
+@pytest.mark.slow
 def test_nothing_of_a_portal_is_left() -> None:
     before = open_files()
     loops: list[weakref.ref[object]] = []
@@ -446,6 +447,7 @@ async def test_what_is_raised_in_the_portal_is_raised_where_it_is_awaited(kept: 
         await kept.acall(fail)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_cancelled_await_returns_once_the_call_has_ended(kept: Portal) -> None:
     steps: list[str] = []

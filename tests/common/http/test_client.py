@@ -600,6 +600,7 @@ def in_several_loops(url: str) -> None:
     anyio.run(source.aclose, backend="trio")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # a dead loop's connections cannot be closed
 def test_a_source_serves_one_event_loop_after_another() -> None:
     with Loopback(dropping()) as server:

@@ -543,6 +543,7 @@ def forget(url: str) -> weakref.ref[OntapJobs]:
     return asyncio.run(main(), debug=True)
 
 
+@pytest.mark.slow
 def test_a_source_that_nobody_closes_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with answering(raw(JOB)) as server:
         left = forget(server.url)
@@ -551,6 +552,7 @@ def test_a_source_that_nobody_closes_says_nothing(caplog: pytest.LogCaptureFixtu
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_source_dropped_in_a_running_loop_hangs_up() -> None:
     with answering(raw(JOB)) as server:
@@ -562,6 +564,7 @@ async def test_a_source_dropped_in_a_running_loop_hangs_up() -> None:
         assert await anyio.to_thread.run_sync(hung_up, server)
 
 
+@pytest.mark.slow
 def test_a_source_dropped_in_another_thread_than_its_loops_closes_its_connections() -> None:
     with answering(raw(JOB)) as server, start_blocking_portal("asyncio") as portal:
         sources = [OntapJobs(server.url, auth=AUTH)]
@@ -582,6 +585,7 @@ def in_several_loops(url: str) -> None:
     anyio.run(source.aclose, backend="trio")
 
 
+@pytest.mark.slow
 def test_a_source_serves_one_event_loop_after_another(caplog: pytest.LogCaptureFixture) -> None:
     with answering(raw(JOB)) as server:
         in_several_loops(server.url)

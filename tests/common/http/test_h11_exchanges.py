@@ -436,6 +436,7 @@ async def test_closing_is_a_checkpoint() -> None:
     assert scope.cancelled_caught
 
 
+@pytest.mark.slow
 async def test_a_backend_that_nobody_closes_hangs_up_with_its_last_reference() -> None:
     with Loopback(always(EMPTY)) as server:
         backend = H11Backend(Options(), endpoint=server.url, keepalive=60)

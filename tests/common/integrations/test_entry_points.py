@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from common.entry_points.airflow_provider import get_provider_info
 
 CODE = """
@@ -64,6 +66,7 @@ sys.meta_path.insert(0, Blocks())
     ]
 
 
+@pytest.mark.slow
 def test_prefect_is_told_in_one_sentence_that_another_common_stands_in_our_place(tmp_path: Path) -> None:
     (tmp_path / "common").mkdir()
     (tmp_path / "common" / "__init__.py").touch()

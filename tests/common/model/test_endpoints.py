@@ -92,6 +92,7 @@ def test_the_form_of_an_endpoint_is_final(endpoint: str) -> None:
     assert once.partition("://")[0] == endpoint.partition("://")[0]
 
 
+@pytest.mark.slow
 @given(
     st.builds("{}{}".format, st.sampled_from(["", "https://", "http://[", "h:"]), st.text(st.characters()))
 )

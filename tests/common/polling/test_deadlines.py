@@ -55,6 +55,7 @@ async def test_no_request_is_sent_for_waits_that_are_at_their_deadline() -> None
     assert max(lab.times) < 4
 
 
+@pytest.mark.slow
 async def test_waits_without_a_deadline_go_on_while_others_expire() -> None:
     lab = Lab(*(f"job-{n}" for n in range(50)), room=1000)
     lab.end("job-49", 9)

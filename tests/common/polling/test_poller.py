@@ -529,6 +529,7 @@ async def test_retries_of_one_failed_request_go_out_together_again() -> None:
     assert [len(asked.ids) for asked in lab.asked] == [20] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [1, 8])
 async def test_a_server_that_keeps_asking_to_be_left_alone_keeps_no_job_from_its_turn(
     concurrency: int,

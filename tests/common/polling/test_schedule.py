@@ -297,6 +297,7 @@ def test_a_waiter_that_left_or_ended_has_no_deadline_any_more() -> None:
     assert [each.ref.id for each in passed(made, 5.0)] == ["c"]
 
 
+@pytest.mark.slow
 def test_a_waiter_that_left_is_let_go_of_at_once() -> None:
     made = Deadlines()
     others = [waiter(str(number), 1.0) for number in range(20)]

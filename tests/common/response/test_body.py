@@ -45,6 +45,7 @@ class Chunks:
         return part
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 @pytest.mark.parametrize(("encoding", "pack"), CODERS)
 async def test_a_body_is_read_whole_up_to_the_limit(
@@ -91,6 +92,7 @@ async def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
     assert peak < 1_000_000
 
 
+@pytest.mark.slow
 async def test_a_bomb_gives_other_tasks_their_turns_while_it_inflates() -> None:
     async with counted() as others:
         with pytest.raises(DecodeError, match="larger"):

@@ -160,6 +160,7 @@ async def test_the_journal_keeps_secrets_and_orders_are_not_in_it() -> None:
     assert sim.journal == []
 
 
+@pytest.mark.slow
 async def test_counts_tell_what_became_of_each_request_beyond_the_journal() -> None:
     sim = Echo(journal_limit=1)
     tell = near(sim)

@@ -295,6 +295,7 @@ def test_a_wrong_call_is_explained(
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     async with Echo().serve() as url:

@@ -265,6 +265,7 @@ async def test_a_server_that_wants_smaller_requests_gets_them(most: int) -> None
     assert sum(len(asked_ids(request)) for request in sent if len(asked_ids(request)) <= most) == 500
 
 
+@pytest.mark.slow
 async def test_a_server_that_refuses_the_filter_is_asked_for_each_job() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         wanted = asked_ids(request)

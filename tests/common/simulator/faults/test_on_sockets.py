@@ -55,6 +55,7 @@ async def test_a_status_without_a_body_has_none_on_the_socket(status: int) -> No
         assert (await http.get("/")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_reset_on_the_socket_is_a_reset() -> None:
     sim = Echo()
     sim.inject(None, Reset())
@@ -191,6 +192,7 @@ async def test_aiohttp_meets_what_its_own_words_are_for() -> None:
             await session.post(url)
 
 
+@pytest.mark.slow
 async def test_a_client_of_the_standard_library_drives_it_all() -> None:
     sim = Echo()
     sim.inject(Match(path="/x", nth=2), Status(418, {"X-Tea": "pot"}, "short and stout"))

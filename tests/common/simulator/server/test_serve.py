@@ -92,6 +92,7 @@ async def test_stopping_is_fast_and_cuts_what_is_outstanding() -> None:
             await http.get(url)
 
 
+@pytest.mark.slow
 async def test_an_error_inside_the_block_comes_out_as_it_is() -> None:
     with pytest.raises(KeyError, match="mine"):
         async with Echo().serve():
@@ -131,6 +132,7 @@ async def test_a_port_can_be_chosen_and_used_again_after_the_stop() -> None:
             assert (await http.get(url)).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_port_that_is_taken_is_an_os_error() -> None:
     async with Echo().serve() as url:
         with pytest.raises(OSError, match=r"[Aa]ddress"):
