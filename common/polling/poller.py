@@ -138,7 +138,7 @@ class Poller:
         job = self._jobs.get(key)
         if job is None:
             id, cost = waiter.ref.id, self._pollable.batch_cost(waiter.ref)
-            job = PolledJob(waiter.ref, (waiter,), cost, id if id.islower() else id.lower())
+            job = PolledJob(waiter.ref, (waiter,), cost, id if id == id.lower() else id.lower())
             self._jobs[key] = job
         elif isinstance(job.waiters, list):
             job.waiters.append(waiter)
