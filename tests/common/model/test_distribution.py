@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import metadata
+from operator import attrgetter
 
 import pytest
 
@@ -39,4 +40,4 @@ def test_packages_that_are_vendored_have_no_version(monkeypatch: pytest.MonkeyPa
 
 def test_what_common_does_not_have_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'common' has no attribute 'nothing'"):
-        _ = getattr(common, "nothing")  # noqa: B009
+        attrgetter("nothing")(common)
