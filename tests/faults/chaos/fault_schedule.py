@@ -120,13 +120,16 @@ def schedule_transient_faults(
     duration: float = 400.0,
     max_probability: float = 0.3,
 ) -> None:
-    """Inject ``count`` random transient faults into reads of jobs.
+    """Inject up to ``count`` random transient faults into reads of jobs.
 
     Each starts within ``duration`` seconds, and is met by some of the requests that follow, each with a
-    probability of at most ``max_probability``.
+    probability of at most ``max_probability``. Tokens expire once at most: a job's read that meets the second
+    expiry with the token that replaced the first ends its wait, so two are no transient fault.
     """
     kinds = [*transient_faults(random), *PROVIDER_FAULTS[sut.system.name]]
-    for fault in random.choices(kinds, k=count):
+    drawn = random.choices(kinds, k=count)
+    expiries = [fault for fault in drawn if isinstance(fault, faults.ExpireTokens)]
+    for fault in [fault for fault in drawn if fault not in expiries] + expiries[:1]:
         _inject(random, sut, JOB_READS, fault, duration, max_probability)
 
 
