@@ -274,7 +274,8 @@ async def test_they_list_and_count_the_jobs_that_we_do(short_pages: bool) -> Non
             simulator.add_job([(("queued", "running", "paused", "success")[number % 4], None)])
         theirs, mine = await beside(read, look)
     assert sorted(theirs[0]) == sorted(mine[0])
-    assert theirs[1] == mine[1] == 12
+    assert mine[1] == 12
+    assert theirs[1] == (0 if short_pages else 12)  # they do not follow the link to the rest of a count
 
 
 async def test_what_they_pause_resume_and_cancel_is_so_for_us() -> None:

@@ -1,11 +1,13 @@
 """Chaos over a fleet: sets that are handed on, over simulators of all systems whose responses fail.
 
-Sources join and are removed meanwhile. ``JOBSOURCE_STORM_SEEDS`` sets how many seeds there are.
+Sources join and are removed meanwhile. ``JOBSOURCE_STORM_SEEDS`` sets how many seeds there are; a seed gives
+the same run each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -17,9 +19,10 @@ from common.sources.http import HttpSource
 from tests.common.sources.fleet_course import Course, play
 from tests.contract.systems import SOURCES
 from tests.faults.chaos.fault_schedule import SEEDS, schedule_sign_in_faults, schedule_transient_faults
+from tests.faults.chaos.repeatable_loop import LOOPS, Loop, run_repeatably
 from tests.faults.chaos.system_under_test import SystemUnderTest
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 JOBS = 4
 """Jobs of each system."""
@@ -46,6 +49,7 @@ class Simulated:
         sut = SystemUnderTest.create(system, number, concurrency=random.choice([1, 8]), **options)
         sut.transport.latency = lambda: random.choice([0.0, 0.05, 1.0])
         source = sut.connect(f"https://host-{number}.example.com", policy=POLICY)
+        source._current_poller().executor._random.seed(number)
         states = sut.terminal_states()
         ends: dict[JobRef, JobState] = {}
         for _ in range(JOBS):
@@ -61,8 +65,7 @@ class Simulated:
         return self.sut.transport.in_flight > 0
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
-async def test_nothing_is_lost_or_told_twice_by_fifty_systems_whose_responses_fail(seed: int) -> None:
+async def _run(seed: int) -> list[Simulated]:
     systems: list[Simulated] = []
 
     def make(number: int, random: Random) -> Simulated:
@@ -70,4 +73,20 @@ async def test_nothing_is_lost_or_told_twice_by_fifty_systems_whose_responses_fa
         return systems[-1]
 
     await play(Course.of(seed, 50, make), sets=4, steps=12)
+    return systems
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_nothing_is_lost_or_told_twice_by_fifty_systems_whose_responses_fail(seed: int, loop: Loop) -> None:
+    systems = run_repeatably(partial(_run, seed), loop, seed)
     assert sum(len(injection.met) for each in systems for injection in each.sut.simulator.faults) > 50
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_seed_gives_the_same_run_each_time(loop: Loop) -> None:
+    first, second = (
+        [list(map(str, each.sut.transport.exchanges)) for each in run_repeatably(partial(_run, 1), loop, 1)]
+        for _ in range(2)
+    )
+    assert first == second
