@@ -19,8 +19,8 @@ pytest_plugins = ["pytester", "tests.leaks.plugin"]
 
 # The same examples each time: who changes something else must not be stopped by a new one.
 settings.register_profile("default", deadline=None, derandomize=True)
-# New examples each time, for `nox -s fuzz`: some 20 minutes rather than seconds. The variable asks for more or
-# fewer examples.
+# New examples each time, for `nox -s fuzz`: some 20 minutes rather than seconds. The variable asks for more
+# or fewer examples.
 settings.register_profile(
     "fuzz",
     deadline=None,
