@@ -43,7 +43,8 @@ async def record(jobs: JobSet, database: sqlite3.Connection) -> None:
 
 
 async def main() -> None:
-    database = sqlite3.connect(FOLDER / "jobs.db", isolation_level=None)
+    database = sqlite3.connect(FOLDER / "jobs.db", isolation_level=None, timeout=60)
+    database.execute("PRAGMA journal_mode = WAL")  # who writes does not block who reads
     database.execute("CREATE TABLE IF NOT EXISTS jobs (ref TEXT PRIMARY KEY, outcome TEXT)")
     with (FOLDER / "leader.lock").open("w") as lock:
         # Whoever holds it frees it by ending, however it does.

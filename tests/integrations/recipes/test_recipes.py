@@ -136,7 +136,9 @@ def test_the_successor_of_a_leader_that_was_killed_takes_its_jobs_over(
     successor = programs.start("leader.py")
     database = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
     refs = [cluster.add_job(6) for _ in range(100)]
+    database.execute("BEGIN")
     database.executemany("INSERT INTO jobs (ref) VALUES (?)", [(ref,) for ref in refs])
+    database.execute("COMMIT")
     until(lambda: cluster.reads)
     leader.kill()
     assert programs.line(successor) == "leader"
