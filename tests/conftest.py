@@ -1,9 +1,10 @@
-"""Every async test runs on asyncio and on trio, over httpx; hypothesis never fails for being slow."""
+"""Every async test runs on asyncio and on trio; hypothesis never fails for being slow."""
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
 import zlib
 from pathlib import Path
 
@@ -33,6 +34,10 @@ settings.load_profile("default")
 # What a user gets, though respx is loaded here, which tests of requests in memory use. JOBSOURCE_HTTP=httpx
 # runs the whole suite over httpx.
 os.environ.setdefault(BACKEND_VARIABLE, "direct")
+
+# A job that a shell runs in the background ignores SIGINT, and so would the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection() -> None:

@@ -92,7 +92,8 @@ def test_ray_starts_an_actor_anew_that_was_killed() -> None:
     told = json.loads(done.stdout.splitlines()[-1])
     print(f"Ray: {told}")
     assert told["lines"] == ["states succeeded", "ended 1000"]
-    assert told["reads"] == told["lists"] < 250
+    assert told["lists"] <= told["reads"] <= told["lists"] + 3  # a job that is due alone is read alone
+    assert told["lists"] < 250
     assert told["writes"] == []
 
 
