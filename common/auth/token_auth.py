@@ -151,6 +151,10 @@ class TokenAuth(Unpicklable, abc.ABC):
                 raise sign_in.error
             # Its source was closed, or what failed was the request that began it: this one signs in itself.
 
+    def is_current(self, token: str) -> bool:
+        """Whether this is the newest token."""
+        return self._cached is not None and self._cached.token.access == token
+
     def replaces_refused(self, token: str) -> bool:
         """Whether this is the current token, and has just replaced one that was refused."""
         cached = self._cached
@@ -296,7 +300,9 @@ class TokenSigner:
 
     def accepted(self, sent: Mapping[str, str]) -> None:
         """Called when a request with these headers has succeeded: the API accepts their token."""
-        self._accepted = sent.get("Authorization", "").removeprefix("Bearer ")
+        token = sent.get("Authorization", "").removeprefix("Bearer ")
+        if self._auth.is_current(token):  # else the response was slower than the refresh of its token
+            self._accepted = token
 
     async def aclose(self) -> None:
         """Wait for the end of a sign-in that uses the connections of this source."""

@@ -153,6 +153,15 @@ async def test_a_new_token_that_the_api_has_accepted_is_replaced_when_it_is_refu
     assert await signer.headers() == bearer("access-3")
 
 
+async def test_a_slow_response_to_the_former_token_does_not_count_against_the_new_one() -> None:
+    _, _, signer = await signed_in("access-2", "access-3")
+    await signer.refresh(bearer("access-1"))
+    signer.accepted(bearer("access-2"))
+    signer.accepted(bearer("access-1"))
+    assert await signer.refresh(bearer("access-2"))
+    assert await signer.headers() == bearer("access-3")
+
+
 async def test_a_first_token_that_is_refused_is_replaced_at_once() -> None:
     _, auth, signer = await signed_in("access-2")
     assert not auth.replaces_refused("access-1")
