@@ -1,4 +1,4 @@
-"""Jobs of several systems behind one source."""
+"""Wait for jobs of several systems through one source."""
 
 import asyncio
 

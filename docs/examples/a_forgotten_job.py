@@ -1,4 +1,4 @@
-"""A job that the server has forgotten: what it left behind tells how it ended."""
+"""A job that the server has deleted: find out how it ended from the resource."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ async def main() -> None:
     cluster = OntapSimulator()
     async with OntapJobs("cluster1", auth=("admin", "x"), transport=cluster.transport()) as jobs:
         seen = await jobs.get(cluster.add_job([("running", 5), ("success", None)]))
-        await asyncio.sleep(3600)  # our process was down for an hour: ONTAP keeps ended jobs for five minutes
+        await asyncio.sleep(3600)  # our process was down for an hour; ONTAP keeps finished jobs for 5 minutes
 
         try:
             await jobs.wait(seen)
@@ -19,7 +19,7 @@ async def main() -> None:
             print("gone:", gone.job is not None)
 
         async def look(ref: object, last: object) -> JobState:
-            return JobState.SUCCEEDED  # such as: the volume is no longer there
+            return JobState.SUCCEEDED  # for example, because the volume is no longer there
 
         job = await jobs.wait(seen, resolve_gone=look)
         print(job.state.name, "resolved" if job.resolved else "as the server said")

@@ -1,4 +1,4 @@
-"""A backup of several volumes that says it completed, while one volume failed."""
+"""A backup that reports success although one of its volumes failed."""
 
 import asyncio
 

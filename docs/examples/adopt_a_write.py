@@ -1,4 +1,4 @@
-"""Another client sends the write; the wait is for the job that its response names."""
+"""Wait for the job that another client started, named in the response to its request."""
 
 import asyncio
 

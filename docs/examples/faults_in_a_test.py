@@ -1,4 +1,4 @@
-"""What goes wrong in production, in a test of one's own: a day in milliseconds."""
+"""Test a day of waiting with outages in it; in virtual time it takes milliseconds."""
 
 import anyio
 
@@ -16,7 +16,7 @@ async def main() -> None:
 
     async with OntapJobs("cluster1", auth=("admin", "x"), transport=cluster.transport()) as jobs:
         job = await jobs.wait(uuid)
-    cluster.verify()  # each fault was met
+    cluster.verify()  # fails unless each fault was met
     print(job.state.name, "after", round(anyio.current_time() / 3600), "hours")
 
 

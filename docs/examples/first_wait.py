@@ -1,4 +1,4 @@
-"""Wait for one job, and print it each time that it changes."""
+"""Watch one job, and print each change."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Wait for many jobs, tell how many are left, and keep what went wrong."""
+"""Wait for many jobs, print how many are left, and collect those that failed."""
 
 import asyncio
 

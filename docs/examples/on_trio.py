@@ -1,4 +1,4 @@
-"""The same on trio, with a deadline for the whole block."""
+"""Wait on trio, with a deadline for the whole block."""
 
 import trio
 

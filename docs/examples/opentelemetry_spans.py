@@ -1,4 +1,4 @@
-"""A span of each wait, below the caller's own, and a metric, by OpenTelemetry's SDK."""
+"""Export a span for each wait, as a child of the current span, and metrics."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from common.telemetry.otel import OpenTelemetryObserver
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator, faults
 
-exporter = InMemorySpanExporter()  # an OTLPSpanExporter, in a service
+exporter = InMemorySpanExporter()  # in a service, use OTLPSpanExporter
 tracers = TracerProvider(shutdown_on_exit=False)
 tracers.add_span_processor(SimpleSpanProcessor(exporter))
 reader = InMemoryMetricReader()

@@ -1,4 +1,4 @@
-"""Metrics in Prometheus' text format, by an observer and without another package."""
+"""Write metrics in Prometheus' text format, with an observer and no other package."""
 
 import asyncio
 from collections import Counter
@@ -15,7 +15,7 @@ def outcome(event: Event) -> str:
 
 
 class Metrics:
-    """Counts polls that failed, and waits by how they ended."""
+    """Counts failed polls by error, and ended waits by outcome."""
 
     def __init__(self) -> None:
         self.failed_polls: Counter[str] = Counter()
@@ -28,7 +28,7 @@ class Metrics:
             self.ended[outcome(event)] += 1
 
     def text(self) -> str:
-        """Return what a scrape of /metrics is answered."""
+        """Return the body of a response to GET /metrics."""
         lines = [f'jobs_failed_polls_total{{error="{name}"}} {n}' for name, n in self.failed_polls.items()]
         lines += [f'jobs_waits_ended_total{{outcome="{name}"}} {n}' for name, n in self.ended.items()]
         return "\n".join(lines)

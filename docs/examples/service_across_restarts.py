@@ -1,4 +1,4 @@
-"""A service that keeps its open jobs in SQLite, and goes on with them after a restart."""
+"""A service that stores its open jobs in SQLite, and resumes the waits after a restart."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ database.execute("CREATE TABLE jobs (ref TEXT PRIMARY KEY, outcome TEXT, last TE
 
 
 async def follow(source: OntapJobs, stored: str | None, ref: str) -> None:
-    """Wait for one job; what was last seen of it is stored at each change."""
+    """Wait for one job, and store it at each change."""
     async for job in source.watch(from_dict(json.loads(stored)) if stored else ref):
         outcome = job.state.name if job.done else None
         row = (json.dumps(to_dict(job)), outcome, str(job.ref))
@@ -24,7 +24,7 @@ async def follow(source: OntapJobs, stored: str | None, ref: str) -> None:
 
 
 async def service(seconds: float) -> None:
-    """Run for a while, as a process does between two deployments."""
+    """Run for some seconds, as a process does between two deployments."""
     with anyio.move_on_after(seconds):
         async with (
             OntapJobs("cluster1", auth=("admin", "x"), transport=cluster.transport()) as source,

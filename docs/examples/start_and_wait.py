@@ -1,4 +1,4 @@
-"""Send a write, wait for its jobs, and cancel one that takes too long."""
+"""Send a write, wait for its jobs, and cancel a job that takes too long."""
 
 import asyncio
 
