@@ -1,4 +1,4 @@
-"""Start a job by a write, and wait for it. Who fails the task cancels the job."""
+"""Start a job with a write, and wait for it. Marking the task failed cancels the job."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ with DAG("make_a_volume", schedule=None) as dag:
         },
         timeout=timedelta(hours=1),
         deferrable=True,
-        retries=3,  # the next try waits for the job of the first: no second volume
+        retries=3,  # a retry waits for the job of the first try: no second volume
     )

@@ -1,4 +1,4 @@
-"""Wait for a job that something else has started: the run's conf names it."""
+"""Wait for a job that something else has started, and that the run's conf names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ with DAG("wait_for_a_job", schedule=None) as dag:
 
     @task
     def report(outcome: Any) -> str:
-        """Say how it ended."""
+        """Return how the job ended."""
         job: Job = from_dict(outcome)
         return f"{job.operation}: {job.state}"
 

@@ -1,4 +1,4 @@
-"""Follow jobs without a process that waits: a sensor looks at all of them at each tick."""
+"""Follow jobs without a process that waits: a sensor polls all of them at each tick."""
 
 import dagster as dg
 
@@ -11,7 +11,7 @@ async def volume_jobs(ontap: OntapResource) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata={"jobs": refs})
 
 
-# Materialized by the sensor; what depends on it runs then, by Dagster's own conditions.
+# The sensor materializes this asset; assets that depend on it then run by their automation conditions.
 volume = dg.AssetSpec("volume", deps=[volume_jobs])
 
 

@@ -1,4 +1,4 @@
-"""Make a volume, and wait for its job: one step writes, another waits, so that no retry writes again."""
+"""Create a volume, and wait for its job in a second step, so a retry does not repeat the write."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Save the credentials of a cluster as a block, once; the form of Prefect's web interface does the same."""
+"""Save the credentials of a cluster as a block, as the form in Prefect's web interface does."""
 
 import os
 

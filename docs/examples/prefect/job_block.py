@@ -1,4 +1,4 @@
-"""A write kept as a block: people change what it does in a form, and the flow stays as it is."""
+"""A write stored as a block: people edit it in a form, without a change to the flow."""
 
 import asyncio
 

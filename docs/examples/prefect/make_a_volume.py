@@ -1,4 +1,4 @@
-"""Make a volume, and wait for its job: a flow that may be killed and run again, and sends one write."""
+"""Create a volume, and wait for its job. A flow run that is killed and retried sends only one write."""
 
 import asyncio
 

@@ -1,6 +1,6 @@
-"""Celery: one task waits for a set of jobs, five seconds at a time, and is then its own successor.
+"""Celery: a task waits for a set of jobs for five seconds, and then queues itself again.
 
-No worker process is held by a quiet job, and a worker that stops finishes its five seconds first.
+So a long job does not occupy a worker process, and a worker can stop after five seconds.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ app.conf.broker_transport_options = dict.fromkeys(
 
 
 async def wait(refs: list[str], checkpoint: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the outcomes that came within some seconds, and the checkpoint of the waits that are left."""
+    """Return the outcomes of the next seconds, and a checkpoint of the remaining waits."""
     ended: dict[str, Any] = {}
     async with connect(os.environ["CLUSTER"], settings=SETTINGS) as source:
         async with JobSet(source, refs, checkpoint=checkpoint) as jobs:
@@ -38,7 +38,7 @@ async def wait(refs: list[str], checkpoint: dict[str, Any] | None) -> tuple[dict
 def wait_for_jobs(
     self: Any, refs: list[str], checkpoint: dict[str, Any] | None = None, ended: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return how each job ended, as plain data by ref."""
+    """Return the outcome of each job by ref, as plain data."""
     more, checkpoint = asyncio.run(wait(refs, checkpoint))
     ended = {**(ended or {}), **more}
     if checkpoint["waits"]:

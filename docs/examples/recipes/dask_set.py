@@ -1,4 +1,4 @@
-"""Dask: one async task waits for a whole set of jobs, and runs again elsewhere if its worker is lost."""
+"""Dask: an async task waits for a set of jobs, and runs again on another worker if its own is lost."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from common import shared_source, to_dict, wait_all
 
 
 async def wait(refs: list[str]) -> list[dict[str, Any]]:
-    """Return how each job ended, as plain data. It runs in the event loop of a worker."""
+    """Return the outcome of each job as plain data. This runs in the event loop of a worker."""
     settings = {"user": "admin", "password": os.environ["CLUSTER_PASSWORD"]}
     async with shared_source(os.environ["CLUSTER"], settings=settings) as source:
         return [to_dict(each) for each in await wait_all(source, refs, timeout=3600, check=False)]
@@ -24,7 +24,7 @@ def main() -> None:
         print("workers", *client.run(os.getpid).values(), flush=True)
         refs = sys.stdin.read().split()
         halves = [refs[::2], refs[1::2]]
-        futures = client.map(wait, halves, pure=False)  # what is pure would not be asked about again
+        futures = client.map(wait, halves, pure=False)  # the result of a pure task would be cached
         outcomes = [outcome for half in client.gather(futures) for outcome in half]
     print("states", *sorted({outcome.get("state", outcome.get("error")) for outcome in outcomes}))
     print("ended", len(outcomes))

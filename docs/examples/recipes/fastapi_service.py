@@ -1,4 +1,4 @@
-"""FastAPI and SQLite: a service that starts jobs, waits for them, and goes on after a restart."""
+"""FastAPI and SQLite: a service that starts jobs, waits for them, and resumes after a restart."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ db.execute("CREATE TABLE IF NOT EXISTS volumes (name TEXT PRIMARY KEY, ref TEXT,
 
 
 def keep(outcome: Job | JobsError, sql: str = "UPDATE volumes SET last = ? WHERE ref = ?") -> None:
-    """Keep what was seen of a job, so that another process knows that it existed."""
+    """Store the last observation of a job: the next process then knows that the job existed."""
     db.execute(sql, (json.dumps(to_dict(outcome)), str(outcome.ref)))
 
 
@@ -45,7 +45,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.put("/volumes/{name}")
 async def make(name: str) -> dict[str, Any]:
-    """Make a volume. Its name is kept before the write is sent, so that nothing sends it again."""
+    """Create a volume. Its name is stored before the write is sent, so the write is never repeated."""
     if db.execute("INSERT OR IGNORE INTO volumes (name) VALUES (?)", [name]).rowcount:
         adopted = await app.state.source.start("POST", "/api/storage/volumes", json={"name": name})
         [ref] = map(str, adopted.refs)

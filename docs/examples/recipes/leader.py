@@ -1,6 +1,6 @@
-"""A leader and its successor: several processes run this, and the one with the lock has the waits.
+"""Leader election: several processes run this program, and the one that holds the lock waits for the jobs.
 
-In Kubernetes the lock is a Lease, and the table is in a database that all pods reach.
+In Kubernetes, use a Lease as the lock, and a database that all pods can reach.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ POLL = 0.5
 
 
 async def lead(database: sqlite3.Connection) -> None:
-    """Wait for the jobs of the table, old ones and new ones, as the only process that does."""
+    """Wait for all jobs in the table that have no outcome, and for new ones."""
     added: set[str] = set()
     async with (
         connect(os.environ["CLUSTER"], settings=SETTINGS) as source,
@@ -47,7 +47,7 @@ async def main() -> None:
     database.execute("PRAGMA journal_mode = WAL")  # who writes does not block who reads
     database.execute("CREATE TABLE IF NOT EXISTS jobs (ref TEXT PRIMARY KEY, outcome TEXT)")
     with (FOLDER / "leader.lock").open("w") as lock:
-        # Whoever holds it frees it by ending, however it does.
+        # The lock is released when the process ends, however it ends.
         await anyio.to_thread.run_sync(fcntl.flock, lock, fcntl.LOCK_EX, abandon_on_cancel=True)
         print("leader", flush=True)
         await lead(database)

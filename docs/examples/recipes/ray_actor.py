@@ -1,4 +1,4 @@
-"""Ray: one async actor for each system has all of its waits, which share their requests."""
+"""Ray: an async actor for each system runs all waits on it, so they share requests."""
 
 import os
 import sys
@@ -10,19 +10,19 @@ from common import shared_source, to_dict
 
 
 class System:
-    """The waits of one system. An actor that is lost is started anew, and its calls with it."""
+    """The waits on one system. Ray restarts a lost actor and its unfinished calls."""
 
     def __init__(self, target: str) -> None:
         self.target = target
 
     async def wait(self, ref: str) -> dict[str, Any]:
-        """Return how a job ended, as plain data."""
+        """Return the outcome of a job as plain data."""
         settings = {"user": "admin", "password": os.environ["CLUSTER_PASSWORD"]}
         async with shared_source(self.target, settings=settings) as source:
             return to_dict(await source.wait(ref, timeout=3600, check=False))
 
     async def pid(self) -> int:
-        """Return the process in which it runs."""
+        """Return the process id of the actor."""
         return os.getpid()
 
 

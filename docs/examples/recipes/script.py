@@ -1,4 +1,4 @@
-"""A synchronous script: the event loop runs in a thread, and Ctrl-C ends the waits in order."""
+"""A synchronous script: the event loop runs in a thread, and Ctrl-C cancels the waits cleanly."""
 
 import os
 import sys

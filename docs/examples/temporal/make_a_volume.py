@@ -1,4 +1,4 @@
-"""Start the workflow, and say how it ended."""
+"""Start the workflow, and print how it ended."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A worker: it alone knows the password, and closes its connections when it stops."""
+"""A worker. Only it has the password; it closes its connections when it stops."""
 
 import asyncio
 import os

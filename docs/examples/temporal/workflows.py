@@ -1,4 +1,4 @@
-"""Make a volume, and wait for its job: a workflow that survives every worker."""
+"""Create a volume, and wait for its job: a workflow that survives the loss of its workers."""
 
 from temporalio import workflow
 
