@@ -30,11 +30,11 @@ def _seconds(least: float) -> Any:
 
 @attrs.frozen(kw_only=True)
 class PollPolicy:
-    """How often to ask, and how long to bear with trouble. All in seconds but ``fraction``.
+    """How often to poll, and how long to retry. All values are seconds, except ``fraction``.
 
-    The delay after a poll is ``fraction`` of the job's run time, between ``initial`` and ``maximum``: an
-    end is learnt of at most max(initial, a tenth of the run time) late, and the number of polls grows
-    with the logarithm of the run time. Raise `UsageError` for numbers that make no sense.
+    The delay after a poll is ``fraction`` of the job's run time, between ``initial`` and ``maximum``. So an
+    end is detected at most max(initial, a tenth of the run time) late, and the number of polls grows with
+    the logarithm of the run time. Raise `UsageError` for invalid numbers.
     """
 
     initial: float = attrs.field(default=1.0, validator=_seconds(0.001))
@@ -42,19 +42,19 @@ class PollPolicy:
     maximum: float = attrs.field(default=30.0, validator=_seconds(0.001))
     """The longest delay."""
     fraction: float = attrs.field(default=0.1, validator=_seconds(0.0))
-    """The delay as a part of the job's run time."""
+    """The delay as a fraction of the job's run time."""
     start_grace: float = attrs.field(default=2.0, validator=_seconds(0.0))
-    """For so long a job that was never seen may be unknown: servers lag behind their own 202."""
+    """How long a job that was never seen may be unknown: servers lag behind their own 202."""
     gone_grace: float = attrs.field(default=15.0, validator=_seconds(0.0))
-    """For so long a job that was seen must stay unknown before it counts as gone.
+    """How long a job that was seen must be unknown before it counts as gone.
 
-    That is where the server cannot have deleted it yet, for it keeps ended jobs for longer: one word of a
-    node that lags behind, or of a gateway, is no end. 0 believes the first word.
+    This applies while the server cannot have deleted the job yet, because it keeps finished jobs for longer:
+    a node that lags behind, or a gateway, can be wrong. With 0, the first response counts.
     """
     outage_limit: float = attrs.field(default=3600.0, validator=_seconds(0.0))
-    """Without a deadline, a wait gives up after so long without one good reply."""
+    """How long a wait without a deadline retries without a good response."""
     unknown_limit: float = attrs.field(default=300.0, validator=_seconds(0.0))
-    """For so long a job may stay in a state that is not understood."""
+    """How long a job may stay in an unknown state."""
 
     def __attrs_post_init__(self) -> None:
         if self.maximum < self.initial:

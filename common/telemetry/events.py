@@ -28,11 +28,11 @@ class EventKind(enum.StrEnum):
     TROUBLE = "trouble"
     """A poll failed, and the wait goes on."""
     GONE = "gone"
-    """The server has no job any more that was seen: the wait asks again before it ends with `JobGone`."""
+    """The server no longer has a job that was seen. The wait checks again before it raises `JobGone`."""
     THROTTLED = "throttled"
-    """A reply to a poll had a ``Retry-After``, or was a 429: the source sends less, or nothing for a while.
+    """A response to a poll had a ``Retry-After``, or was a 429: the source sends fewer requests, or none.
 
-    This is of the source, told once for each such reply; ``ref`` is one of the jobs that were asked about.
+    It concerns the source, and occurs once for each such response; ``ref`` is one of the polled jobs.
     """
     ENDED = "ended"
     """A wait ended: with a job, with an error, or both."""
@@ -56,9 +56,9 @@ class Event:
     elapsed: float = attrs.field(default=0.0, kw_only=True)
     """With ENDED and ABANDONED: how many seconds the wait took."""
     attempt: int = attrs.field(default=0, kw_only=True)
-    """With TROUBLE: how many polls in a row have brought no state of the job, this one too."""
+    """With TROUBLE: how many polls in a row have failed, including this one."""
     failing_for: float = attrs.field(default=0.0, kw_only=True)
-    """With TROUBLE: for how many seconds that has been so."""
+    """With TROUBLE: for how many seconds polls have failed."""
     next_in: float | None = attrs.field(default=None, kw_only=True)
     """Seconds until the next poll; None where the wait's deadline comes first.
 

@@ -28,13 +28,13 @@ from common.simulator import faults
 Rows = Iterable[tuple[str, ...]]
 
 AGAIN: dict[type[JobsError], str] = {
-    common.UsageError: "no: mend the call",
-    common.AuthenticationError: "once the credentials are right",
-    common.PermissionDenied: "once the account may",
+    common.UsageError: "no: correct the call",
+    common.AuthenticationError: "with correct credentials",
+    common.PermissionDenied: "with the permission",
     common.Unsupported: "no",
-    common.ActionRefused: "where `error.retryable`",
+    common.ActionRefused: "if `error.retryable`",
     common.AlreadyFinished: "no",
-    common.ActionUncertain: "look first: it may have been carried out",
+    common.ActionUncertain: "only after a check: it may have been carried out",
 }
 """What to do about errors that are not a wait's, or need somebody; the others follow from ``final``."""
 
@@ -46,7 +46,7 @@ def states(provider: str) -> Iterator[tuple[str, ...]]:
     for state in JobState:
         words = [f"`{word}`" for word, meaning in table.items() if meaning is state]
         if state is JobState.UNKNOWN:
-            words = ["any other word, and none"]
+            words = ["any other word, or none"]
         if words:
             yield f"`{state.name}`", ", ".join(words)
 
@@ -64,19 +64,19 @@ def retries() -> Iterator[tuple[str, ...]]:
     yield "Response", "What a wait does"
     for status, hint in FATAL.items():
         yield str(status), f"ends: {hint}"
-    yield ", ".join(map(str, sorted(TRANSIENT))) + ", 5xx", "goes on, with backoff"
+    yield ", ".join(map(str, sorted(TRANSIENT))) + ", 5xx", "retries with backoff"
     for name, title in (("ontap", "ONTAP"), ("cf", "Cloud Foundry")):
         codes = ", ".join(f"`{code}`" for code in sorted(_module(name, "wire").TRANSIENT_CODES, key=int))
-        yield f"{title}: codes {codes}", "goes on, whatever the status"
+        yield f"{title}: codes {codes}", "retries, whatever the status"
     statuses = ", ".join(map(str, sorted(_module("bluexp", "wire").TRANSIENT_STATUSES)))
-    yield f"BlueXP: {statuses}", "goes on"
+    yield f"BlueXP: {statuses}", "retries with backoff"
     gateways = " or ".join(map(str, sorted(GATEWAY_ERRORS)))
-    yield f"{gateways} to a write", "raises `ActionUncertain`: the server may have got it"
+    yield f"{gateways} to a write", "raises `ActionUncertain`: it may have been carried out"
 
 
 def errors() -> Iterator[tuple[str, ...]]:
     """Every exception: what it is, whether the job's fate is known, whether asking again makes sense."""
-    yield "Exception", "Meaning", "Is the job's fate known?", "Ask again?"
+    yield "Exception", "Meaning", "Is the outcome final?", "Retry?"
     for cls in _errors(JobsError):
         first = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
         final = cls._final
@@ -96,7 +96,7 @@ def policy() -> Iterator[tuple[str, ...]]:
 
 def settings(provider: str) -> Iterator[tuple[str, ...]]:
     """The ways to sign in that a profile or the environment can name."""
-    yield "Keys", "And, where needed"
+    yield "Keys", "Optional keys"
     for method in _module(provider, "config").AUTH_METHODS:
         yield _words(method.required), _words(method.optional)
 

@@ -13,7 +13,7 @@ from common.simulator.system import System
 
 @attrs.frozen
 class Delay(Fault):
-    """A response that comes late, by seconds on the simulator's clock; the system acts at once."""
+    """A response that is late by seconds on the simulator's clock; the request takes effect at once."""
 
     seconds: float = attrs.field(validator=not_negative)
 
@@ -26,7 +26,7 @@ class Delay(Fault):
 
 @attrs.frozen
 class Hang(Fault):
-    """No response at all, until the client gives up; with ``acts`` the system carries the request out."""
+    """No response until the client gives up; with ``acts`` the request takes effect."""
 
     acts: bool = attrs.field(default=False, validator=flag)
 
@@ -40,7 +40,7 @@ class Hang(Fault):
 
 @attrs.frozen
 class CutBody(Fault):
-    """The system's response, whose connection closes after so many bytes of the body: never all of it."""
+    """A response whose connection closes within the body, after ``after_bytes``."""
 
     after_bytes: int = attrs.field(default=0, validator=whole)
 
@@ -54,7 +54,7 @@ class CutBody(Fault):
 
 @attrs.frozen
 class Reset(Fault):
-    """A connection reset in place of a response; with ``acts`` the system carries the request out first."""
+    """A connection reset instead of a response; with ``acts`` the request takes effect first."""
 
     acts: bool = attrs.field(default=False, validator=flag)
 
@@ -67,7 +67,7 @@ class Reset(Fault):
 
 @attrs.frozen
 class Refuse(Fault):
-    """No connection to the system, from this request on, for seconds on its clock or until it is reset.
+    """No connections from this request on, for seconds on the simulator's clock or until a reset.
 
     On a real socket the request that meets this fault already has its connection: that one is reset. The
     listening socket is closed meanwhile, unless the clock is stepped by hand: then connections are reset

@@ -29,7 +29,7 @@ def _no_headers() -> Mapping[str, str]:
 class Status(Fault):
     """A status with headers and a body (text, bytes, or data that becomes JSON).
 
-    With ``acts`` the system carries the request out, and only its own response is replaced.
+    With ``acts`` the request takes effect, and only the response is replaced.
     """
 
     status: int = attrs.field(validator=status_code)
@@ -73,7 +73,7 @@ class RetryAfter(Fault):
 
 @attrs.frozen
 class Html(Fault):
-    """The error page of a proxy, in place of the system's response; ``acts`` as in `Status`."""
+    """The error page of a proxy instead of the response; ``acts`` as in `Status`."""
 
     status: int = attrs.field(default=504, validator=status_code)
     acts: bool = attrs.field(default=False, validator=flag)
@@ -90,7 +90,7 @@ class Html(Fault):
 
 @attrs.frozen
 class ContentType(Fault):
-    """The system's own response under another content type, such as JSON as ``text/plain``."""
+    """The response with another content type, such as JSON as ``text/plain``."""
 
     type: str = attrs.field(validator=text)
 
@@ -101,9 +101,9 @@ class ContentType(Fault):
 
 @attrs.frozen
 class Latin1(Fault):
-    """The system's own response as a careless program writes it: in Latin-1, where JSON must be UTF-8.
+    """The response in Latin-1, although JSON must be UTF-8.
 
-    With ``raw_lines`` the line ends in its texts are not escaped, either, which JSON forbids too.
+    With ``raw_lines``, line ends in texts are not escaped either, which JSON forbids too.
     """
 
     raw_lines: bool = attrs.field(default=False, validator=flag)

@@ -13,9 +13,9 @@ from common.simulator.system import System
 
 @attrs.frozen
 class Stale(Fault):
-    """The response that a GET would have had so many seconds ago, such as one out of a cache.
+    """The response that a GET had ``seconds`` ago, such as one from a cache.
 
-    Of a time before the job began, it is "no such job": what a node that lags behind says once.
+    For a time before the job started it is "no such job", as from a node that lags behind.
     """
 
     seconds: float = attrs.field(validator=not_negative)
@@ -31,7 +31,7 @@ class Stale(Fault):
 
 @attrs.frozen
 class ShortPage(Fault):
-    """A page of a list that ends after so many records (default: none), though more follow."""
+    """A page of a list that ends after ``records`` (default: none), although more pages follow."""
 
     records: int = attrs.field(default=0, validator=whole)
 
@@ -50,7 +50,7 @@ class ShortPage(Fault):
 
 @attrs.frozen
 class IgnoreFilter(Fault):
-    """A filter of a list that is not applied; without a name, the one that selects jobs by id."""
+    """A list filter that is ignored; without a name, the one that selects jobs by id."""
 
     name: str | None = attrs.field(default=None, validator=optional(text))
 
@@ -73,7 +73,7 @@ class IgnoreFilter(Fault):
 
 @attrs.frozen
 class ExpireTokens(Fault):
-    """Every token that was issued expires, and the one that this request carries too."""
+    """All tokens expire, including the one of this request."""
 
     def check(self, system: System) -> None:
         """Raise `ValueError` where the system has no tokens."""
@@ -87,7 +87,7 @@ class ExpireTokens(Fault):
 
 @attrs.frozen
 class Forget(Fault):
-    """A job that the system forgets before its time; without an id, each that the request is about."""
+    """A job that the system deletes too early; without an id, all jobs that the request concerns."""
 
     job: str | None = attrs.field(default=None, validator=optional(text))
 
