@@ -23,7 +23,7 @@ AGENT_SUFFIX = "clients"
 """The header carries the agent's id with this behind it."""
 RETENTION = 15 * 86_400.0
 """Seconds: the service purges jobs after 15 days (an announcement says 90)."""
-AS_A_USER = "the reference of job calls names a user's token: if a role is not missing, use RefreshToken(...)"
+AS_A_USER = "job calls are documented for user tokens only: unless a role is missing, use RefreshToken(...)"
 """What to do if a service account is refused."""
 
 
@@ -82,12 +82,10 @@ class BlueXPDriver(Driver):
             job = parse_job(body, endpoint=self.endpoint, scope=self.scope, id=ref.id, states=self.states)
         except NoJob:
             raise JobNotFound(
-                f"{ref}: the server knows no such job (it answered without one)", ref=ref
+                f"{ref}: the server has no such job (its response contains none)", ref=ref
             ) from None
         if not job.record.id:
-            raise DecodeError(
-                "a job without its id, which cannot be told from another", path="$.job", transient=True
-            )
+            raise DecodeError("the job has no id, so it cannot be identified", path="$.job", transient=True)
         return job
 
     def parse_error(self, response: HttpResponse) -> ErrorBody:
@@ -113,5 +111,5 @@ class BlueXPDriver(Driver):
         if not path.startswith("/account/"):
             return f"{self._api}{path}", held
         if unquote(path.split("/")[2].partition("?")[0]) != self._account:
-            raise UsageError("path= names another account than the source's: make a source for that one")
+            raise UsageError("path= is for another account than the source: create a source for that account")
         return path, held

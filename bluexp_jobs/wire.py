@@ -227,7 +227,7 @@ def _job(
             state = JobState.PARTIAL
         if open_items:
             names = ", ".join(f"{item.kind} {item.id}" for item in open_items)
-            warnings = (f"the job ended while {len(open_items)} of its items had not ended: {names}",)
+            warnings = (f"the job ended before {len(open_items)} of its items: {names}",)
     job_errors = (ErrorDetail(record.error),) if record.error else ()
     return Job(
         JobRef(PROVIDER, endpoint, known_id, scope),

@@ -42,7 +42,9 @@ def connect(settings: Settings) -> CFJobs:
     )
     if settings.hermetic:
         if "cf_home" in (settings.mapping or {}) or settings.keywords.get("cf_home"):
-            raise UsageError("cf_home names the cf command's login, which is not read beside settings=")
+            raise UsageError(
+                "cf_home cannot be combined with settings=: the login of the cf command is not read then"
+            )
         methods = [method for method in AUTH_METHODS if method.make is not CfCliHome]
         return CFJobs(settings.endpoint, auth=resolved.sign_in(*methods), **resolved.options)
     auth = resolved.sign_in(*AUTH_METHODS, required=False)

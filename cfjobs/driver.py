@@ -51,7 +51,7 @@ class CFDriver(Driver):
         job = parse_job(body, endpoint=self.endpoint, id=ref.id, states=self.states)
         if not job.record.guid:
             raise DecodeError(
-                "a job without its guid, which cannot be told from another", path="$.guid", transient=True
+                "the job has no guid, so it cannot be identified", path="$.guid", transient=True
             )
         return job
 

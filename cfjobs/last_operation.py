@@ -56,7 +56,7 @@ class LastOperation:
         operation = resource.get("last_operation")
         if not isinstance(operation, Mapping):
             raise DecodeError(
-                "the resource has no last_operation, as service instances and their bindings have: "
+                "the resource has no last_operation (only service instances and their bindings do): "
                 "use absent(path) or present(path)",
                 path="$.last_operation",
             )
@@ -66,7 +66,7 @@ class LastOperation:
             raise _untold(ref, last, f"the last operation of its resource is another one ({done} {word})")
         if word.casefold() not in STATES:
             raise DecodeError(
-                f"the state of the last operation is {word!r}, which is not known here",
+                f"the state of the last operation is {word!r}, which is unknown",
                 path="$.last_operation.state",
             )
         state = STATES[word.casefold()]
@@ -83,5 +83,5 @@ def _type_of(ref: JobRef, last: Job | None) -> str | None:
 
 
 def _untold(ref: JobRef, last: Job | None, why: str) -> JobsError:
-    text = f"{ref}: the server has no such job, and {why}: how it ended is not known"
+    text = f"{ref}: the server has no such job, and {why}: its outcome is unknown"
     return JobNotFound(text, ref=ref) if last is None else JobGone(text, ref=ref, job=last)

@@ -79,7 +79,7 @@ class CFJobs(SourceWithoutActions):
         """Raise `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""
         del args, filters
         raise Unsupported(
-            "Cloud Foundry jobs cannot be listed: their API has no list; keep the refs that adopt() gives"
+            "Cloud Foundry jobs cannot be listed: their API has no list; store the refs that adopt() returns"
         )
 
 

@@ -240,7 +240,7 @@ class Carried(Generic[_T]):
         except anyio.get_cancelled_exc_class():
             if was_cancelled():
                 raise
-            self.error = RuntimeError("something that it awaited was cancelled")
+            self.error = RuntimeError("the awaited operation was cancelled")
         except BaseException as error:
             # All of them: one that leaves a system task of trio's would end the program.
             self.error = error

@@ -287,7 +287,7 @@ def read_timeout(timeout: object) -> float | None:
 def read_deadline(deadline: object, timeout: object = None) -> datetime:
     """Return a wait's ``deadline=``. Raise `UsageError` for anything but an aware datetime, and for both."""
     if timeout is not None:
-        raise UsageError("deadline= and timeout= are two ways to say the same: give one of them")
+        raise UsageError("deadline= and timeout= cannot be combined: pass one of them")
     if not isinstance(deadline, datetime):
         raise UsageError("deadline= must be an aware datetime; seconds from now are timeout=")
     if deadline.utcoffset() is None:
@@ -330,7 +330,7 @@ def read_until(until: Collection[JobState] | None) -> frozenset[JobState] | None
     except (ValueError, TypeError):
         raise UsageError("until= must be a collection of JobState members") from None
     if not wanted:
-        raise UsageError("until= names no state: leave it out to wait for any end")
+        raise UsageError("until= is empty: leave it out to wait until the job ends")
     return wanted
 
 

@@ -87,7 +87,7 @@ class OntapDriver(Driver):
         """Refuse a policy under which a job could end and be forgotten between two polls."""
         if policy.maximum > LONGEST_GAP:
             raise UsageError(
-                f"PollPolicy.maximum of {policy.maximum:g} s: ONTAP forgets a finished job after "
+                f"PollPolicy.maximum of {policy.maximum:g} s: ONTAP deletes a finished job after "
                 f"{RETENTION:g} s, so at most {LONGEST_GAP:g} s may pass between two polls"
             )
         return policy
@@ -101,11 +101,13 @@ class OntapDriver(Driver):
         """Refuse a ref whose parts are not what a write told. Raise `UsageError`."""
         path, done, results = dict(ref.scope).get(PATH), ref.hint(DONE), ref.hint(RESULTS)
         if path is not None and not is_jobs_path(path):
-            raise UsageError("the ref's path is no place of jobs: pass the ref as adopt() or start() gave it")
+            raise UsageError(
+                "the ref's path is not one of jobs: pass the ref that adopt() or start() returned"
+            )
         if done is not None and (not done.isdecimal() or int(done) not in DONE_STATUSES):
-            raise UsageError("the ref's hint 'done' is no status that says so, such as 200")
+            raise UsageError("the ref's hint 'done' must be a success status, such as 200")
         if results is not None and results_target(results, ref.id) is None:
-            raise UsageError("the ref's hint 'results' is no path of the API, such as /api/storage/luns")
+            raise UsageError("the ref's hint 'results' must be a path of the API, such as /api/storage/luns")
 
     def job_path(self, ref: JobRef) -> str:
         """Ask for all common fields: the names of later releases would be an error on earlier ones."""

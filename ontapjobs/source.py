@@ -89,7 +89,7 @@ class OntapJobs(HttpSource):
             count = await count_records(self._reader, path, endpoint=self.endpoint, has_records=has_records)
             if count is not None:
                 return count
-        raise DecodeError("no list of jobs: neither records nor num_records", transient=True)
+        raise DecodeError("not a list of jobs: it has neither records nor num_records", transient=True)
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, then read it again.
@@ -114,7 +114,7 @@ class OntapJobs(HttpSource):
 
     def _check_action(self, ref: JobRef) -> None:
         if ref.scope:
-            raise Unsupported(f"{ref}: only the cluster's own jobs can be acted on, others are read alone")
+            raise Unsupported(f"{ref}: only jobs of /api/cluster/jobs can be paused, resumed or cancelled")
 
     @shows_keywords(Filters)
     async def cancel_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:

@@ -159,7 +159,7 @@ def parse_page(
     if "records" in root and records is not None and not isinstance(records, list | Mapping):
         raise DecodeError("records must be an array", path="$.records", transient=True)
     if records is None and count is None:
-        raise DecodeError("no list of jobs: neither records nor num_records", transient=True)
+        raise DecodeError("not a list of jobs: it has neither records nor num_records", transient=True)
     members = [records] if isinstance(records, Mapping) else records or []  # some references print one object
     # Data that the caller decoded may be changed by the caller later: it is read at once, on the general
     # path.
@@ -249,7 +249,7 @@ def build_job(
     if not known_id:
         raise DecodeError("the job has no uuid, and the request named none", path=f"{path}.uuid")
     if data.get("uuid") and readable_id(data, "uuid") is None:
-        raise DecodeError("the uuid is there, and cannot be read", path=f"{path}.uuid", transient=True)
+        raise DecodeError("the uuid has characters that cannot be read", path=f"{path}.uuid", transient=True)
     table = _table(scope)
     state = read_state(record.state, table, states)
     items = sub_job_items(record, table, states)

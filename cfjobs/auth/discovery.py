@@ -81,7 +81,7 @@ def trusted_token_url(link: str, endpoint: str) -> str:
         )
     if not plain:
         refuse_sign_in(
-            f"{endpoint} names a login server at {host}, but not by a plain path: nothing was sent there"
+            f"{endpoint} names a login server at {host}, but its path is not plain: nothing was sent there"
         )
     if endpoint.startswith("https:"):
         trusted = host.startswith("https:")
@@ -91,7 +91,7 @@ def trusted_token_url(link: str, endpoint: str) -> str:
         refuse_sign_in(
             f"{endpoint} names {host} as its login server, which is not trusted from "
             f"{'an https' if endpoint.startswith('https:') else 'a plain-http'} endpoint: nothing was sent "
-            "there; if it is the right one, pass it as login_url="
+            "there; if it is the right server, pass it as login_url="
         )
     return token_url_below(host + parts.path)
 

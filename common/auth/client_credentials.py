@@ -93,7 +93,7 @@ def read_token_url(url: object, *, callers: int = 3) -> str:
     if not host or parts.fragment or any(not 32 < ord(c) < 127 for c in text):
         raise UsageError("the token URL must be one such as 'https://login.example.com/oauth/token'")
     if parts.scheme == "http" and not is_loopback(host):
-        message = f"{host} is plain http: credentials travel to the token endpoint in the clear"
+        message = f"{host} is plain http: credentials are sent to the token endpoint unencrypted"
         warnings.warn(message, InsecureConnectionWarning, stacklevel=stacklevel(callers))
     return text
 

@@ -110,7 +110,7 @@ def read_token(response: HttpResponse, what: str) -> Token:
     try:
         access = read_bearer_token(fields.get("access_token"))
     except UsageError:
-        sign_in_failed(f"{what} returned no token: the response has no access_token that a header can carry")
+        sign_in_failed(f"{what} returned no token: the response has no valid access_token")
     token_type = fields.get("token_type")
     if isinstance(token_type, str) and token_type.lower() != "bearer":
         # Not quoted: a server may repeat in any field what it was sent.
@@ -135,7 +135,9 @@ def sign_in_failed(text: str) -> NoReturn:
 
 def _fields(response: HttpResponse) -> dict[str, Any]:
     if len(response.body) > LARGE:
-        raise DecodeError(f"{len(response.body)} bytes are no response to a sign-in", transient=True)
+        raise DecodeError(
+            f"{len(response.body)} bytes are too many for the response to a sign-in", transient=True
+        )
     body = read_json(response.body)
     return body if isinstance(body, dict) else {}
 

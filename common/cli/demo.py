@@ -33,7 +33,7 @@ RESTART_AT, RESTART_TAKES = 5.5, 1.0
 
 async def run_demo(view: View, *, calm: bool = False) -> ExitStatus:
     """Run the demo in some ten seconds, and return OK once every wait has ended one way or the other."""
-    view.say("Simulated systems are started on this machine: no other system is asked or changed.")
+    view.say("Simulated systems run on this machine; no other system is contacted.")
     async with AsyncExitStack() as stack:
         systems = [await stack.enter_async_context(scenario()) for scenario in _scenarios()]
         demo = Demo(systems, view)
@@ -85,13 +85,13 @@ class Demo:
                 with anyio.move_on_at(self._started_at + RESTART_AT):
                     await self._take(jobs)
                 stored = json.dumps(jobs.checkpoint())
-            self._say(f"the process that waits is restarted: {len(stored)} bytes hold all of its waits")
+            self._say(f"the waiting process is restarted, with a checkpoint of {len(stored)} bytes")
             await anyio.sleep(RESTART_TAKES)
             async with (
                 self._connected() as self.fleet,
                 JobSet(self.fleet, changes=True, checkpoint=json.loads(stored)) as jobs,
             ):
-                self._say(f"it goes on with the {len(jobs)} waits that had not ended")
+                self._say(f"it goes on with the {len(jobs)} unfinished waits")
                 await self._take(jobs)
             group.cancel_scope.cancel()
 
@@ -131,16 +131,16 @@ class Demo:
         """Let go wrong what goes wrong in production, one thing after another."""
         busy, cut = self.systems[1], self.systems[0]
         await anyio.sleep(1.2)
-        self._say(f"{_name(busy)} answers 503, Retry-After: {RETRY_AFTER}: it is left alone for so long")
+        self._say(f"{_name(busy)} answers 503, Retry-After: {RETRY_AFTER}; it gets no requests for this time")
         busy.simulator.inject(None, RetryAfter(RETRY_AFTER, status=503))
         await anyio.sleep(1.3)
-        self._say(f"{_name(cut)} resets the next two connections: its jobs are asked about again")
+        self._say(f"{_name(cut)} resets the next two connections; its jobs are polled again")
         cut.simulator.inject(None, Reset(), times=2)
         for system in self.systems:
             for job in system.jobs:
                 if job.forget_after is not None:
                     await anyio.sleep_until(self._started_at + job.forget_after)
-                    self._say(f'{_name(system)} forgets "{job.title}": no end is made up for it')
+                    self._say(f'{_name(system)} forgets "{job.title}"; its outcome is reported as unknown')
                     system.simulator.jobs.pop(job.ref.id, None)
 
     def _start_cancellations(self, group: anyio.abc.TaskGroup) -> None:

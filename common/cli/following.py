@@ -131,7 +131,7 @@ class Following:
                 yield ref
         repeated = problems.total() - len(problems)
         if repeated:
-            complain(f"standard input: the same is wrong with {repeated} more lines")
+            complain(f"standard input: {repeated} more lines have the same error")
 
     def _ref(self, name: str) -> JobRef:
         ref = self.systems.ref(name)
@@ -192,12 +192,12 @@ class Following:
             with anyio.move_on_after(CANCEL_TIMEOUT) as scope:
                 await run_together([partial(self._cancel, ref) for ref in self._waiting])
             if scope.cancelled_caught:
-                complain("not every cancellation was answered in time: look at the jobs")
+                complain("some cancellations were not answered in time: check these jobs")
             return
         words = [*self.resume, *map(str, self._waiting)]
         if self.deadline is not None:
             words += ["--deadline", self.deadline.isoformat(timespec="seconds")]
-        note("the jobs go on; to wait for them again:")
+        note("the jobs keep running; to resume waiting:")
         note(f"  {shlex.join(words)}")
 
     async def _cancel(self, ref: JobRef) -> None:
@@ -231,4 +231,4 @@ def deadline_of(options: WaitOptions) -> datetime | None:
     try:
         return datetime.now(UTC) + timedelta(seconds=read_duration(options.timeout))
     except OverflowError:
-        raise UsageError("--timeout is longer than any job lives") from None
+        raise UsageError("--timeout is too long") from None

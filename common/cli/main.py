@@ -53,7 +53,7 @@ def _run(words: list[str]) -> int:
         write_line(f"{NAME} {version()}")
         return ExitStatus.OK
     if (unreadable := next((word for word in words if not _is_text(word)), None)) is not None:
-        complain(f"{unreadable[:40]!a}: no text in the encoding of this system")
+        complain(f"{unreadable[:40]!a}: not valid in this system's encoding")
         return ExitStatus.USAGE
     command = next((command for command in COMMANDS if command.name == words[0]), None)
     if command is None:

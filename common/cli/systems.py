@@ -55,7 +55,7 @@ class Systems:
         if not is_ref(text):
             if "://" in text:
                 JobRef.parse(text)  # what it lacks to be a ref is said in its own words
-                raise UsageError(f"{text}: no installed provider has refs that begin so")
+                raise UsageError(f"{text}: no installed provider has refs with this scheme")
             return self.default().ref(text)
         ref = JobRef.parse(text)
         for source in self._sources():

@@ -123,7 +123,7 @@ def _hermetic(
     if not isinstance(settings, Mapping) or not all(isinstance(key, str) for key in settings):
         raise UsageError("settings= must be a mapping of keys to plain values, such as {'user': 'admin'}")
     if profile is not None:
-        raise UsageError("profile= cannot be combined with settings=, beside which no profile is read")
+        raise UsageError("profile= and settings= cannot be combined: with settings=, no profile is read")
     if address is None:
         raise UsageError("settings= needs a target: pass a URL such as 'ontap://host', or a job's reference")
     if not address.provider:

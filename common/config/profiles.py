@@ -59,7 +59,7 @@ class Profiles:
                 "underscores"
             )
         if self.file is None:
-            raise UsageError(f"{prefix}profile {name!r}: no file of profiles is known: {_NO_FILE}")
+            raise UsageError(f"{prefix}profile {name!r}: there is no profiles file: {_NO_FILE}")
         if name not in self.by_name:
             there = ", ".join(sorted(self.by_name)) or "none"
             raise UsageError(f"{prefix}there is no profile {name!r} in {self.file}; there are: {there}")

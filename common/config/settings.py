@@ -103,7 +103,7 @@ class Settings:
         """Return the provider's source. Raise `UsageError` where that is not for the target."""
         if self.provider.connect is None:
             raise UsageError(
-                f"{self.provider.name} supports neither profiles nor URLs: make its source by its class"
+                f"{self.provider.name} supports neither profiles nor URLs: create its source class directly"
             )
         source: BaseSource = self.provider.connect(self)
         if self.target is not None:
@@ -167,8 +167,8 @@ class Settings:
         if self.target is not None and not dict(self.target.scope).keys() <= scope:
             has = f"only {join_words(sorted(scope))}" if scope else "none"
             raise UsageError(
-                f"the target has a scope that is not one of {self.provider.name}, which has {has}; the path "
-                "of an endpoint ends in two slashes: 'ontap://host/path//'"
+                f"the target has a scope that {self.provider.name} does not have (it has {has}); if this is "
+                "the path of an endpoint, end it with two slashes: 'ontap://host/path//'"
             )
         for name in self.mapping or ():
             if name not in kinds:

@@ -39,7 +39,7 @@ def _main() -> int:
         from common.cli import main as ours
 
         if os.path.dirname(os.path.abspath(ours.__file__)) != os.path.join(_installed_in(), "common", "cli"):
-            raise ImportError(f"{ours.__file__} stands in the place of the module of jobsource")
+            raise ImportError(f"{ours.__file__} was imported instead of the module of jobsource")
     except ImportError as error:
         sys.stderr.write(f"jobsource: {_explained(error)}\n")
         return 2

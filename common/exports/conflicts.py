@@ -31,7 +31,7 @@ def explain(provider: str, error: Exception) -> None:
     other = overwriting_distribution() or _foreign_package(common, error)
     if other is not None:
         raise ImportError(
-            f"{provider} needs the package '{COMMON.name}' of jobsource, but {other} stands in its place: "
+            f"{provider} needs the package '{COMMON.name}' of jobsource, but {other} was imported instead: "
             f"{ADVICE}",
             name=provider,
         ) from error

@@ -62,9 +62,9 @@ def _encoded(label: str, value: Any, objects: list[Hashable]) -> bytes:
         return _joined(type(value).__name__.encode(), [_encoded(label, credentials, objects)])
     if not _has_value(value):
         raise UsageError(
-            f"{label} has no value to compare by, for a {type(value).__name__} equals itself alone: a shared "
-            "source is found by plain values (of auth=, a pair or a token; keys such as client_id= sign in "
-            "too); or make a source of your own with connect()"
+            f"{label} cannot be compared by value, because a {type(value).__name__} equals only itself: pass "
+            "plain values (for auth=, a pair or a token, or keys such as client_id=), or create a source of "
+            "your own with connect()"
         )
     objects.append(value)
     return _joined(b"object", [str(len(objects)).encode()])

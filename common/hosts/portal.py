@@ -117,7 +117,7 @@ class Portal:
             self._thread.start(future)
         except RuntimeError:
             future.end()
-            raise UsageError("the portal was left: call within its with-block") from None
+            raise UsageError("the portal is closed: call it inside its 'with' block") from None
 
     @property
     def is_of_this_process(self) -> bool:
@@ -126,7 +126,7 @@ class Portal:
 
     def _check_process(self) -> None:
         if not self.is_of_this_process:
-            raise UsageError("the portal is of the process that this one was forked from: call portal() here")
+            raise UsageError("the portal belongs to the parent process: call portal() in this process")
 
 
 class _SharedThread:

@@ -172,7 +172,7 @@ class SharedSource(AsyncContext):
     async def __aenter__(self) -> BaseSource:
         settings, self._settings = self._settings, None
         if settings is None:
-            raise UsageError("a shared source is entered once: call shared_source() for each use")
+            raise UsageError("a shared source can be entered only once: call shared_source() for each use")
         entries = _entries()
         for other in list(entries.values()):
             if other.expired or other.source.is_closed:

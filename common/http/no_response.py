@@ -48,7 +48,7 @@ def transport_error(failure: HttpFailure, method: str, url: str, *, redact: Reda
     if failure.closed:
         detail = redact(str(failure.error), MAX_DETAIL)
         reason = f" ({detail})" if detail else ""
-        return TransportError(f"{method} {url}: the client was closed in the meantime{reason}")
+        return TransportError(f"{method} {url}: the client was closed during the request{reason}")
     chain: list[BaseException] = []
     cause: BaseException | None = failure.error
     while cause is not None and len(chain) < MAX_CHAIN:
@@ -97,8 +97,8 @@ def _advice(cause: BaseException, url: str, *, sent: bool) -> str | None:
     no_tls = isinstance(cause, ssl.SSLError) and getattr(cause, "reason", "") in NOT_TLS and not sent
     if isinstance(cause, TlsMismatch) or no_tls:
         return (
-            f"the server does not speak TLS there: use {_origin(url, 'http')} if it is to be asked without "
-            "encryption, or the port that has TLS"
+            f"the server does not use TLS on this port: use {_origin(url, 'http')} for requests without "
+            "encryption, or the server's TLS port"
         )
     return None
 
@@ -108,25 +108,25 @@ def _is_binary(error: BaseException) -> bool:
     return str(error).startswith(_BINARY) and not isinstance(error, h11.RemoteProtocolError)
 
 
-_NO_HOST = "no such host exists: check the spelling of the name, and the DNS that is asked here"
+_NO_HOST = "the host does not exist: check the spelling of its name, and the DNS server of this machine"
 
 
 def _about_certificate(verify_code: int) -> str:
     if verify_code in (OTHER_HOST, OTHER_ADDRESS):
         return (
-            "the certificate is for other names: use one of those, or pass verify= an ssl.SSLContext whose "
-            "check_hostname is off"
+            "the certificate is for other names: use one of those, or pass verify= an ssl.SSLContext with "
+            "check_hostname off"
         )
     if verify_code in (EXPIRED, NOT_YET_VALID):
         return (
-            "the certificate must be replaced on the server, unless this machine's clock is wrong; only "
-            "verify=False would accept it"
+            "replace the certificate on the server, or correct this machine's clock if it is wrong; only "
+            "verify=False would accept the certificate"
         )
     return "pass verify='ca.pem', the certificate of the server's CA"
 
 
 def _expects_tls(url: str) -> str:
-    return f"the server expects TLS there: use {_origin(url, 'https')}"
+    return f"the server expects TLS on this port: use {_origin(url, 'https')}"
 
 
 def _origin(url: str, scheme: str) -> str:

@@ -32,7 +32,9 @@ def tls_context(
     """
     if isinstance(verify, ssl.SSLContext):
         if cert is not None:
-            raise UsageError("cert= beside an ssl.SSLContext: load the certificate into the context instead")
+            raise UsageError(
+                "cert= and an ssl.SSLContext cannot be combined: load the certificate into the context"
+            )
         return verify
     if not isinstance(verify, bool | str | os.PathLike) or verify == "":
         raise UsageError("verify= must be True, False, the path of a CA file, or an ssl.SSLContext")

@@ -67,7 +67,9 @@ class RenewedContext(ssl.SSLContext):
                 self._failures = self._failures + 1 if stamps == self._failed else 1
                 self._failed = stamps
                 if self._failures == 2:  # it is not just being written
-                    logger.warning("%s; it has changed on disk, and what was read before is used", error)
+                    logger.warning(
+                        "%s; the file changed on disk, and its previous content stays in use", error
+                    )
                 return
             if self._alpn is not None:
                 context.set_alpn_protocols(self._alpn)

@@ -21,10 +21,10 @@ class AsyncIteration:
     if not TYPE_CHECKING:  # a type checker says it by itself, and must not take this for an awaitable
 
         def __iter__(self) -> NoReturn:
-            raise UsageError(f"this is iterated over asynchronously: {self._usage}")
+            raise UsageError(f"use 'async for' in place of 'for': {self._usage}")
 
         def __await__(self) -> NoReturn:
-            raise UsageError(f"this is not awaited but iterated over: {self._usage}")
+            raise UsageError(f"use 'async for' in place of 'await': {self._usage}")
 
 
 class AsyncContext:
@@ -37,13 +37,13 @@ class AsyncContext:
     if not TYPE_CHECKING:
 
         def __enter__(self) -> NoReturn:
-            raise UsageError("this is entered asynchronously: async with …")
+            raise UsageError("use 'async with' in place of 'with'")
 
         def __exit__(self, *_: object) -> None:
             raise AssertionError("nothing was entered")
 
         def __await__(self) -> Generator[None, None, Self]:
-            warnings.warn("this is not awaited but entered: async with …", RuntimeWarning, stacklevel=2)
+            warnings.warn("use 'async with' in place of 'await'", RuntimeWarning, stacklevel=2)
             return self
             yield
 

@@ -44,8 +44,8 @@ def endpoint_url(text: str) -> str:
     head, prefix = origin(text[:start]), text[start:].removesuffix("/")
     if not _PREFIX.fullmatch(prefix):
         raise UsageError(
-            "the endpoint may have a path behind its host, but of plain segments alone: no query, no "
-            "fragment, no '.' or '..', no empty segment, no percent-encoding"
+            "the endpoint's path must have plain segments only: no query, no fragment, no '.' or '..', no "
+            "empty segment, no percent-encoding"
         )
     return head + prefix
 

@@ -54,7 +54,7 @@ def rebuild(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
 
 
 class JobsError(Exception):
-    """Base class of all errors of this SDK. ``ref`` and ``job`` (last seen) where it is about a job."""
+    """Base class of all errors of this SDK. ``ref`` and ``job`` (as last seen) name the job, if any."""
 
     _final = False
     unknown_kind: str | None = None
@@ -67,12 +67,12 @@ class JobsError(Exception):
 
     @property
     def job(self) -> Job | None:
-        """The last observation of the job, None where there was none or the error is not about a job."""
+        """The last observation of the job; None if there was none, or the error is not about a job."""
         return self._job
 
     @property
     def final(self) -> bool:
-        """Whether the job's fate is settled, so that asking again later makes no sense."""
+        """Whether the outcome is final, so that a retry is pointless."""
         return self._final
 
     def about(self, ref: JobRef | None, job: Job | None = None) -> None:
@@ -109,7 +109,7 @@ class WrongSource(UsageError):
 
 
 class SourceError(JobsError):
-    """The server, or the connection to it, failed. A wait goes on where ``transient`` is True."""
+    """The server, or the connection to it, failed. A wait retries if ``transient`` is True."""
 
     transient: bool = False
     retry_after: float | None = None
@@ -194,10 +194,10 @@ class ServerError(ApiError):
 
 
 class DecodeError(SourceError):
-    """A response that could not be read as what it should be.
+    """A response that could not be decoded.
 
     ``path`` says where, as in ``$.records[3].state``. ``transient`` is True where the response was not the
-    API's at all (a proxy's page, half a body).
+    API's (a proxy's page, half a body).
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class DecodeError(SourceError):
 
 
 class JobNotFound(JobsError):
-    """The API itself says that there is no such job. ``certain``: the id can never be one of a job."""
+    """The API has no such job. ``certain``: the id can never be that of a job."""
 
     _final = True
 
@@ -228,13 +228,13 @@ class JobNotFound(JobsError):
 
 
 class JobGone(JobsError):
-    """The job was seen, and the API has since forgotten it. Whether it succeeded is not known."""
+    """The job was seen, and the API no longer has it. Its outcome is unknown."""
 
     _final = True
 
 
 class Unsupported(JobsError):
-    """The server has no such operation; nothing was sent."""
+    """The system has no such operation; nothing was sent."""
 
 
 class ActionRefused(JobsError):
@@ -267,7 +267,7 @@ class ActionUncertain(JobsError):
 
 
 class JobFailed(JobsError):
-    """The job ended without success. The message has every error; ``job`` is the whole job."""
+    """The job ended without success. The message has all errors; ``job`` is the job as it ended."""
 
     _final = True
 
@@ -282,22 +282,19 @@ class JobFailed(JobsError):
 
 
 class JobPartiallyFailed(JobFailed):
-    """The job ended, and part of its work did not get done."""
+    """The job ended as PARTIAL: part of its work failed."""
 
 
 class SourceClosed(JobsError):
-    """The source was closed while the job was waited for. It says nothing about the job."""
+    """The source was closed during the wait. This says nothing about the job."""
 
 
 class WaitTimeout(JobsError, TimeoutError):
-    """The deadline passed before the job ended. The job goes on; this never means that it failed."""
+    """The deadline passed before the job ended. The job may still be running; it has not failed."""
 
 
 class UnexpectedState(JobsError):
-    """The job is in a state with which the wait cannot go on.
-
-    It has ended in another state than was waited for (``final``), or its state has been UNKNOWN for too long.
-    """
+    """The job ended in another state than waited for (``final``), or was UNKNOWN for too long."""
 
     @property
     def final(self) -> bool:

@@ -25,7 +25,7 @@ def failure_text(job: Job) -> str:
     """Return which job failed, and every reason that the server gave."""
     head = f"{job.ref} {job.state.name}"
     if job.resolved:
-        head += " (resolved by the caller's probe)"
+        head += " (according to resolve_gone)"
     if job.operation:
         head += f" ({job.operation})"
     reasons = [str(error) for error in job.errors]

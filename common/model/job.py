@@ -224,7 +224,7 @@ def unique(members: Iterable[_T]) -> tuple[_T, ...]:
     return tuple(dict.fromkeys(members))
 
 
-UNREAD_RESULTS = "what became of the records of its write could not be read"
+UNREAD_RESULTS = "the results of its records could not be read"
 """How the warning begins of a job whose results are not known."""
 
 
@@ -239,9 +239,9 @@ def typed_record(job: Job, kind: type[_T], provider: str) -> _T:
     if isinstance(record, kind):
         return record
     if job.ref.provider != provider:
-        raise WrongSource(f"{job.ref} is no job of {provider}: its record is another", ref=job.ref, job=job)
+        raise WrongSource(f"{job.ref} is not a job of {provider}", ref=job.ref, job=job)
     raise UsageError(
-        f"{job.ref} has no record: it was stored, or no reply of the server says its state; get() reads it",
+        f"{job.ref} has no record, since it was stored or its state is not from a response: call get() first",
         ref=job.ref,
         job=job,
     )

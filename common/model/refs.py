@@ -60,14 +60,14 @@ def _pairs(what: str, example: str, value: Any) -> tuple[tuple[str, str], ...]:
 def _scope(value: Any) -> Scope:
     scope = value if value == () else _pairs("a scope", "(('account', 'account-x1'),)", value)
     if any(name in HINTS for name, _ in scope):
-        raise UsageError(f"a scope has no part {' or '.join(sorted(HINTS))}: these are hints of a ref")
+        raise UsageError(f"a scope cannot have {' or '.join(sorted(HINTS))}: pass them as hints")
     return scope
 
 
 def _hints(value: Any) -> Hints:
     hints = value if value == () else _pairs("hints", "(('done', '200'),)", value)
     if any(name not in HINTS for name, _ in hints):
-        raise UsageError(f"the hints of a ref are {' and '.join(sorted(HINTS))}, and no others")
+        raise UsageError(f"a ref can only have the hints {' and '.join(sorted(HINTS))}")
     return hints
 
 
@@ -152,12 +152,12 @@ class JobRef(Unchecked):
             segments = [decode_segment(part) for part in path.split("/")]
             pairs = parse_qsl(query, keep_blank_values=True, errors="surrogatepass")
         except (UnicodeDecodeError, ValueError):
-            raise UsageError("not a job reference: it has an escape (%..) that is no valid UTF-8") from None
+            raise UsageError("not a job reference: it has an escape (%..) that is not valid UTF-8") from None
         names = [name for name, _ in pairs]
         if len(segments) > 2 or "#" in match["rest"] or ACCOUNT in names or len(set(names)) < len(names):
             raise UsageError(
-                "not a job reference: the path must be the id, or an account and the id; the path of an "
-                "endpoint comes before it, with two slashes between them"
+                "not a job reference: the path must be the id, or an account and the id; an endpoint's own "
+                "path comes before it and ends with two slashes"
             )
         scope = [(ACCOUNT, segments[0])] if len(segments) == 2 else []
         scope += [pair for pair in pairs if pair[0] not in HINTS]

@@ -222,7 +222,7 @@ class PollExecutor:
 
     def _deliver_absent(self, request: PollRequest, job: PolledJob) -> None:
         """Tell that a batch does not have a job, or have it asked for alone."""
-        error = JobNotFound(f"{job.ref}: the server has no such job among those asked about", ref=job.ref)
+        error = JobNotFound(f"{job.ref}: the server's list does not have the job", ref=job.ref)
         waiters = [each for each in job.waiters if not each.notified and each.sequence <= request.sequence]
         if waiters and all(waiter.absent(error, sent_at=request.sent_at) for waiter in waiters):
             for waiter in waiters:

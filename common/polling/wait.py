@@ -271,6 +271,6 @@ async def cancel_remote(cancel: CancelJob, ref: JobRef) -> None:
         try:
             await cancel(ref)
         except Exception as error:  # whatever it is, the cancellation must come through
-            job_log(ref).warning("%s: could not be cancelled with its wait: %s", ref, error)
+            job_log(ref).warning("%s: the wait was cancelled, but the job could not be: %s", ref, error)
     if scope.cancelled_caught:
-        job_log(ref).warning("%s: no answer within %g s to cancelling it with its wait", ref, CANCEL_GRACE)
+        job_log(ref).warning("%s: no answer within %g s to the request to cancel the job", ref, CANCEL_GRACE)

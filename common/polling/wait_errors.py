@@ -52,16 +52,16 @@ def given_up(
 
 def not_found(error: JobNotFound, ref: JobRef, *, waited: float) -> JobNotFound:
     """Return the end of a wait for a job that was never seen."""
-    grace = f"; it was asked for {waited:.0f} s" if waited >= 1 else ""
+    grace = f"; polled for {waited:.0f} s" if waited >= 1 else ""
     return JobNotFound(f"{error}{grace}", certain=error.certain, ref=ref)
 
 
 def gone(ref: JobRef, job: Job | None, *, seen_ago: float, missing: float) -> JobGone:
     """Return the end of a wait for a job that was seen so many seconds ago, and is ``missing`` since then."""
-    confirmed = f", and has said so for {missing:.0f} s" if missing > 0 else ""
+    confirmed = f" (confirmed for {missing:.0f} s)" if missing > 0 else ""
     return JobGone(
-        f"{ref}: the server has forgotten the job{confirmed}; it was last seen {last_words(job)} "
-        f"{seen_ago:.0f} s ago, and how it ended is not known",
+        f"{ref}: the server no longer has the job{confirmed}, so its outcome is unknown; last seen "
+        f"{last_words(job)} {seen_ago:.0f} s ago",
         ref=ref,
         job=job,
     )
@@ -70,8 +70,8 @@ def gone(ref: JobRef, job: Job | None, *, seen_ago: float, missing: float) -> Jo
 def unknown_too_long(ref: JobRef, job: Job, limit: float) -> UnexpectedState:
     """Return the end of a wait for a job that was UNKNOWN for ``limit`` seconds."""
     return UnexpectedState(
-        f"{ref}: the server wrote the state {job.native_state!r}, which is not known here, for {limit:g} s: "
-        f"map it with states=, or raise PollPolicy.unknown_limit. {MAY_RUN}",
+        f"{ref}: the server reported the unknown state {job.native_state!r} for {limit:g} s: map it with "
+        f"states=, or raise PollPolicy.unknown_limit. {MAY_RUN}",
         ref=ref,
         job=job,
     )
@@ -80,7 +80,7 @@ def unknown_too_long(ref: JobRef, job: Job, limit: float) -> UnexpectedState:
 def source_closed(ref: JobRef, job: Job | None) -> SourceClosed:
     """Return the end of a wait whose source was closed."""
     return SourceClosed(
-        f"{ref}: the source was closed while this wait went on; last seen {last_words(job)}.{_may_run(job)}",
+        f"{ref}: the source was closed during the wait; last seen {last_words(job)}.{_may_run(job)}",
         ref=ref,
         job=job,
     )

@@ -221,9 +221,9 @@ class WaitProgress:
         outage = now - trouble.outage_since
         if self.limit is None and self.deadline == math.inf and outage >= policy.outage_limit:
             if self.last is not None and self.last.done:
-                self._give_up_results(f"no good reply for {outage:.0f} s")
+                self._give_up_results(f"no good response for {outage:.0f} s")
                 return None
-            reason = f"no good reply for {outage:.0f} s, and without a deadline a wait gives up then"
+            reason = f"no good response for {outage:.0f} s, the limit for a wait without a deadline"
             return self._give_up(error, now, reason)
         wait = backoff(policy, outage, jitter)
         self.due = max(sent_at + wait, now + (error.retry_after or 0.0), now)
@@ -241,7 +241,7 @@ class WaitProgress:
         """
         if self.last is None or not self.last.done or self.last.state is JobState.SUCCEEDED:
             return False
-        self._give_up_results("the time was over")
+        self._give_up_results("the deadline passed")
         return True
 
     def _give_up_results(self, reason: str) -> None:

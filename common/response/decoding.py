@@ -23,7 +23,7 @@ from common.response.repair import REPLACEMENT, Repaired, read_repaired
 Object = Mapping[str, Any]
 Loads = Callable[[bytes | str], Any]
 """A function that returns the value of JSON."""
-REPAIRED = "the server sent characters that cannot be read; each of them is shown as U+FFFD"
+REPAIRED = "the server sent invalid characters, which are shown as U+FFFD"
 """The warning of a job with such characters."""
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _T = TypeVar("_T")

@@ -83,12 +83,12 @@ def api_error(
     body = f"the body begins {excerpt[:120]!r}" if excerpt else "no body"
     if response.body and not show_body:
         body = "the body is not shown"
-    detail = error_body.message or ("a redirect, and none is followed" if response.is_redirect else body)
+    detail = error_body.message or ("a redirect, which is not followed" if response.is_redirect else body)
     elsewhere = response.redirected_to
     if elsewhere is not None:
         # Without the body, which is not the API's, and repeats the whole address as a rule.
         error_body = attrs.evolve(error_body, code=None, message=None)
-        detail, excerpt = f"a redirect to {elsewhere}, and none is followed", ""
+        detail, excerpt = f"a redirect to {elsewhere}, which is not followed", ""
     text = f"{request} answered {response.status}{phrase}: {detail}"
     if error_body.code:
         text += f" (code {error_body.code})"
@@ -97,7 +97,7 @@ def api_error(
     transient = elsewhere is None and is_transient(response.status, error_body)
     hint = error_body.hint or (None if transient else FATAL.get(response.status))
     if elsewhere is not None:
-        hint = "if that is the address of the right server, pass it in place of this one"
+        hint = "if that is the right server, pass its address as the endpoint"
     error = cls(
         f"{text}; {hint}" if hint else text,
         status=response.status,

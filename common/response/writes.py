@@ -43,8 +43,8 @@ class Adopted:
         """
         if self._unnamed is not None:
             raise DecodeError(
-                f"the write was answered {self.status}, so its work goes on, but without a job that is known "
-                f"here: look at the resource; the reply {_quoted(self._unnamed)}"
+                f"the server accepted the write ({self.status}), but its response names no job to wait for: "
+                f"check the resource; the response {_quoted(self._unnamed)}"
             )
         ended = {job.ref: job for job in self.jobs if job.done}
         return tuple(ref if ref.hint(RESULTS) else ended.get(ref, ref) for ref in self.refs)

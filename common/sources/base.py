@@ -112,7 +112,7 @@ class BaseSource(AsyncContext):
         if both is self._reporter.observer:
             return
         if self._poller is not None and not self._poller.idle:
-            raise UsageError("an observer must be set before the first wait: waits are going on here")
+            raise UsageError("an observer must be set before the first wait: this source has waits already")
         self._reporter, self._poller = Reporter(both, self._reporter.log), None
 
     async def act(self, job: JobLike, action: Action) -> Job:
@@ -121,7 +121,7 @@ class BaseSource(AsyncContext):
         Raise `Unsupported` where the server can't.
         """
         del job
-        raise Unsupported(f"{self.provider} jobs cannot be acted on: their API has no {action}")
+        raise Unsupported(f"{self.provider} jobs do not support {action}: their API has no such operation")
 
     async def pause(self, job: JobLike) -> Job:
         """`act` with PAUSE."""

@@ -110,7 +110,7 @@ class Driver(abc.ABC):
         Raise `UsageError` for one that means nothing to this provider.
         """
         if ref.hints:
-            raise UsageError(f"the ref has hints, and {self.provider} writes give none about their jobs")
+            raise UsageError(f"the ref has hints, which {self.provider} refs do not have")
 
     def locate(self, path: str) -> str:
         """Return where below the endpoint a path of the API is: there, unless a gateway moves it."""
@@ -132,7 +132,7 @@ class Driver(abc.ABC):
         """
         if inline is not None:
             raise Unsupported(
-                f"inline=: {self.provider} answers a write at once, whether its job has ended or not; "
+                f"inline=: {self.provider} answers a write before its job ends; "
                 "leave it out, and wait for the job"
             )
         return path, 0.0

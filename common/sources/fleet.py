@@ -70,7 +70,7 @@ class BaseFleet(AsyncContext):
         """
         if not isinstance(source, BaseSource | BaseFleet):
             raise UsageError(
-                f"{type(source).__name__} is no source that a Fleet can route to: pass one such as OntapJobs"
+                f"{type(source).__name__} is not a source for a Fleet: pass one such as OntapJobs"
             )
         if self._closed:
             raise UsageError("the fleet is closed: make a new one")
@@ -97,9 +97,11 @@ class BaseFleet(AsyncContext):
         Raise `UsageError` for one that is no member.
         """
         if not isinstance(source, BaseSource | BaseFleet):
-            raise UsageError(f"{type(source).__name__} is no source of this fleet: pass one of fleet.sources")
+            raise UsageError(
+                f"{type(source).__name__} is not a source of this fleet: pass one of fleet.sources"
+            )
         if source not in self._members:
-            raise UsageError(f"{source!r} is no source of this fleet")
+            raise UsageError(f"{source!r} is not a source of this fleet")
         del self._members[source]
         if isinstance(source, BaseFleet):
             del self._fleets[source]
@@ -136,7 +138,8 @@ class BaseFleet(AsyncContext):
         owners = self._owners(ref)
         if not owners:
             raise WrongSource(
-                f"{shortened(ref)}: a job of none of the {len(self._members)} sources of this fleet", ref=ref
+                f"{shortened(ref)}: this job belongs to none of the fleet's {len(self._members)} sources",
+                ref=ref,
             )
         if len(owners) > 1:
             raise UsageError(

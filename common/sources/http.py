@@ -211,7 +211,9 @@ class HttpSource(BaseSource):
     def _probe(self, path: str, finding: Finding) -> ResourceProbe:
         target, _ = self._driver.write_path(check_path(path), None)
         if "?" in target:
-            raise UsageError("path= names one resource, without a query: a list may be empty, or cut short")
+            raise UsageError(
+                "path= must name one resource, without a query: a list can be empty or incomplete"
+            )
         return ResourceProbe(target, finding, self.policy, self._reader, self._throttle)
 
     def _adopt(
@@ -236,7 +238,7 @@ class HttpSource(BaseSource):
                 response.status,
                 unnamed=excerpt,
             )
-        raise DecodeError(f"the reply to the write names a job that cannot be one: {problem}")
+        raise DecodeError(f"the response to the write names an invalid job: {problem}")
 
     def _named(self, id: str | None) -> JobRef | None:
         """Return the ref of the job that the write itself named in a header, None where it named none."""

@@ -16,7 +16,7 @@ class SourceWithoutActions(HttpSource):
     async def act(self, job: JobLike, action: Action) -> NoReturn:
         """Raise `Unsupported` before any request: the API has no cancel, pause or resume."""
         del job
-        raise Unsupported(f"{self.provider} jobs cannot be acted on: their API has no {action}")
+        raise Unsupported(f"{self.provider} jobs do not support {action}: their API has no such operation")
 
     async def pause(self, job: JobLike) -> NoReturn:
         """Raise `Unsupported` before any request: the API has no pause."""

@@ -51,13 +51,13 @@ class ResourceProbe:
                 self._throttle.on_failure(error)
                 outage, attempt = anyio.current_time() - last_reply, attempt + 1
                 if not error.transient or outage >= self.policy.outage_limit:
-                    why = f"the server has forgotten {ref}, and its resource could not be looked at"
+                    why = f"the server has no {ref} any more, and its resource could not be read"
                     how_long = f" for {outage:.0f} s" if error.transient else ""
-                    text = f"{error}; {why}{how_long}: how the job ended is not known"
+                    text = f"{error}; {why}{how_long}, so the outcome is unknown"
                     raise error.copy_for(ref, last, text) from None
                 delay = self._at_least_retry_after(backoff(self.policy, outage, random()))
                 job_log(ref).warning(
-                    "%s: %s; attempt %d, for %.1f s; looking at the resource again in %.1f s",
+                    "%s: %s; attempt %d, for %.1f s; checking the resource again in %.1f s",
                     *(ref, error, attempt, outage, delay),
                 )
             else:

@@ -137,7 +137,7 @@ class HttpReader(Pollable):
         if ref is not None and error_body.not_found:
             detail = f": {error_body.message}" if error_body.message else ""
             return JobNotFound(
-                f"{ref}: the server knows no such job{detail}", certain=error_body.never_existed, ref=ref
+                f"{ref}: the server has no such job{detail}", certain=error_body.never_existed, ref=ref
             )
         error = api_error(response, error_body, request=request)
         error.ref = ref
@@ -183,7 +183,7 @@ class HttpReader(Pollable):
             return _with_hints(job) if ref.hints else job
         if job.ref.id.casefold() != ref.id.casefold():
             raise DecodeError(
-                "the reply is about another job than the one asked for", transient=True, ref=ref
+                "the response is about another job than the one requested", transient=True, ref=ref
             )
         return _with_hints(attrs.evolve(job, ref=ref.with_hints(job.ref.hints)))
 
@@ -194,8 +194,8 @@ def _done_with_its_write(failure: JobsError, ref: JobRef) -> Job:
     if status is None or not isinstance(failure, JobNotFound | PermissionDenied):
         raise failure
     warning = (
-        f"the write was answered {status}, which says that its work is done; the job itself could not be "
-        f"read: {failure}"
+        f"the write was answered {status}, so its work is done, but the job itself could not be read: "
+        f"{failure}"
     )
     return _with_hints(Job(ref, JobState.SUCCEEDED, warnings=(warning,)))
 

@@ -102,18 +102,19 @@ class RefResolver:
     def _check_owner(self, ref: JobRef) -> None:
         if ref.provider != self.provider:
             raise WrongSource(
-                f"{shortened(ref)}: a job of {ref.provider!r}, asked of {self.provider!r}", ref=ref
+                f"{shortened(ref)}: this job is of {ref.provider!r}, but the source is for {self.provider!r}",
+                ref=ref,
             )
         if ref.endpoint and ref.endpoint != self.endpoint and ref.endpoint not in self.aliases:
             raise WrongSource(
-                f"{shortened(ref)}: a job of {ref.endpoint}, asked of {self.endpoint}; if both are one "
-                "system, name the other one in aliases=",
+                f"{shortened(ref)}: this job is of {ref.endpoint}, but the source is for {self.endpoint}; if "
+                "both are the same system, add the other one to aliases=",
                 ref=ref,
             )
         foreign = self.rule.of_system(ref.scope) - self._system_scope
         if foreign:
             names = " and ".join(name for name, _ in self.rule.canonical(ref.scope) if name in dict(foreign))
-            raise WrongSource(f"{shortened(ref)}: a job of another {names}", ref=ref)
+            raise WrongSource(f"{shortened(ref)}: this job is of another {names} than the source", ref=ref)
 
 
 def ref_or_id(job: JobLike) -> JobRef | str:
@@ -139,8 +140,10 @@ def shortened(ref: JobRef) -> str:
 
 def _refuse_id(id: str) -> None:
     if not id:
-        raise UsageError("the job's id is empty: pass the id that the server gave, as text")
+        raise UsageError("the job's id is empty: pass the id that the server returned, as text")
     if len(id) > MAX_ID:
-        raise UsageError(f"the job's id is {len(id)} characters long: pass the id, not a reply or a document")
+        raise UsageError(
+            f"the job's id is {len(id)} characters long: pass the id, not a response or a document"
+        )
     # The one text that no encoding keeps from being read as a folder on the way.
-    raise UsageError(f"{id!r} is no job's id: pass the id that the server gave")
+    raise UsageError(f"{id!r} is not a job id: pass the id that the server returned")

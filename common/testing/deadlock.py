@@ -42,7 +42,7 @@ def deadlock_error(waiting: Iterable[tuple[str, Any]]) -> VirtualTimeError:
 
 def spin_error(now: float) -> VirtualTimeError:
     """Return the error for tasks that keep each other busy without ever waiting for time to pass."""
-    return VirtualTimeError(f"a spin: {SPINS} rounds of the loop, and time stands still at {now:g}")
+    return VirtualTimeError(f"busy loop: {SPINS} turns of the event loop, while the time stays at {now:g}")
 
 
 def _whereabouts(coroutine: Any) -> str:

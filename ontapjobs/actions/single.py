@@ -110,7 +110,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "458776": Refusal("the job is not running"),
     "458783": Refusal("this kind of job cannot be paused"),
     "458784": Refusal("this kind of job cannot be cancelled"),
-    "459753": Refusal("the job's own program refused"),
+    "459753": Refusal("the program that runs the job refused"),
 }
 """By the server's code, as text.
 

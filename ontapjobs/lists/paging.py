@@ -52,7 +52,7 @@ class PageWalk:
         if path == self._last:
             return None  # the last page of some releases names itself
         if path in self._read:
-            raise DecodeError("the list goes round in circles: a page came twice", path=NEXT)
+            raise DecodeError("the list does not end: the same page came twice", path=NEXT)
         if len(self._read) >= MAX_PAGES:
             raise DecodeError(f"the list has more than {MAX_PAGES} pages", path=NEXT)
         return path

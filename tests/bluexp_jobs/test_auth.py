@@ -308,7 +308,7 @@ async def test_a_refused_sign_in_says_what_to_do_and_is_not_tried_again(
     assert caught.value.status == status
 
 
-USER_TOKEN = "names a user's token.*use RefreshToken"
+USER_TOKEN = "documented for user tokens only.*use RefreshToken"
 
 
 @pytest.mark.parametrize(

@@ -81,5 +81,5 @@ def test_a_path_below_the_account_goes_out_as_it_is(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/account/account-2/x", "/account/account-2?account-1", "/account/?x"])
 def test_a_path_below_another_account_is_refused(path: str) -> None:
-    with pytest.raises(UsageError, match="names another account"):
+    with pytest.raises(UsageError, match="for another account"):
         driver().write_path(path, None)

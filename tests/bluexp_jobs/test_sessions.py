@@ -152,9 +152,9 @@ async def test_where_jobs_are_for_users_a_service_account_learns_why_it_is_refus
     job = system.add_job([("COMPLETED", None)])
     async with connect(system, SIGN_INS[name]()) as jobs:
         if name in ("secret", "key"):
-            with pytest.raises(PermissionDenied, match="names a user's token"):
+            with pytest.raises(PermissionDenied, match="documented for user tokens only"):
                 await jobs.wait(job)
-            with pytest.raises(PermissionDenied, match="names a user's token"):
+            with pytest.raises(PermissionDenied, match="documented for user tokens only"):
                 [job async for job in jobs.list()]
         else:
             assert (await jobs.wait(job)).succeeded

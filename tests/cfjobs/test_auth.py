@@ -263,7 +263,7 @@ async def test_no_secret_goes_to_another_login_server(endpoint: str, link: str, 
         with pytest.raises(AuthenticationError) as caught:
             await jobs.get("j")
     assert named in str(caught.value)
-    assert "login_url=" in str(caught.value) or "plain path" in str(caught.value)
+    assert "login_url=" in str(caught.value) or "its path is not plain" in str(caught.value)
     assert wire.lines == [f"GET {endpoint}/"]
 
 

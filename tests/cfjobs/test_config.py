@@ -89,7 +89,9 @@ def test_a_profile_may_name_the_folder_of_a_login(user_env: UserEnv) -> None:
     source = connect(profile="prod")
     assert (source.endpoint, source._throttle.max_in_flight) == (API, 2)
     assert connect(f"cf://api.example.org/{GUID}", profile="prod").endpoint == API
-    with pytest.raises(WrongSource, match=r"a job of https://evil, asked of https://api\.example\.org"):
+    with pytest.raises(
+        WrongSource, match=r"this job is of https://evil, but the source is for https://api\.example\.org"
+    ):
         connect(f"cf://evil/{GUID}", profile="prod")
     user_env.profile('endpoint = "cf://evil"\ncf_home = "elsewhere"')
     with pytest.raises(

@@ -120,7 +120,7 @@ async def test_a_list_is_unsupported_before_any_request() -> None:
 @pytest.mark.parametrize("action", list(Action))
 async def test_an_action_is_unsupported_before_any_request(action: Action) -> None:
     source, wire = cf(reply({}))
-    with pytest.raises(Unsupported, match="cannot be acted on"):
+    with pytest.raises(Unsupported, match="do not support"):
         await source.act(GUID, action)
     with pytest.raises(Unsupported, match="cancelled"):
         source.watch(GUID, on_cancel="cancel")

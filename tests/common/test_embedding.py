@@ -123,7 +123,7 @@ def test_a_missing_dependency_is_reported_as_what_it_is() -> None:
     done = run("import sys; sys.modules['anyio'] = None; from ontapjobs import OntapJobs", ROOT)
     last = done.stderr.strip().splitlines()[-1]
     assert "anyio" in last
-    assert "stands in its place" not in last
+    assert "was imported instead" not in last
 
 
 def test_a_hosts_own_helpers_resolve_beside_ours(tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ except ImportError:
     taken = next(iter(files))
     assert last.startswith(
         f"ImportError: {provider} needs the package 'common' of jobsource, but the distribution "
-        f"'acme-common', which has overwritten {taken}, stands in its place: "
+        f"'acme-common', which has overwritten {taken}, was imported instead: "
     )
     assert all(what in last for what in ("virtual environment", "pkgutil.extend_path", "vendor"))
 

@@ -54,7 +54,7 @@ async def test_a_record_of_another_job_is_not_the_asked_jobs(system: str, states
 @pytest.mark.parametrize("system", ["bluexp", "cf"])
 async def test_a_record_without_an_id_is_not_the_apis(system: str, states: dict[str, str]) -> None:
     async with source_of(system, body(system, None, states[system])) as source:
-        with pytest.raises(DecodeError, match="without its") as caught:
+        with pytest.raises(DecodeError, match="so it cannot be identified") as caught:
             await source.get("asked-job")
     assert caught.value.transient
 

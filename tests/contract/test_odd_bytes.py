@@ -186,7 +186,7 @@ async def test_a_reply_to_a_write_that_names_no_readable_job_starts_none(system:
         rig.wire.writes += [answer]
         started = await rig.member.start(*system.write)
         assert (started.refs, started.jobs) == ((), ())
-        with pytest.raises(DecodeError, match="without a job that is known here"):
+        with pytest.raises(DecodeError, match="names no job to wait for"):
             _ = started.waitable
 
 

@@ -41,7 +41,7 @@ WRONG = {
     "no address": (socket.gaierror(socket.EAI_NODATA, "No address"), "check the spelling"),
     "unknown authority": (untrusted("self-signed certificate", 18), r"verify='ca\.pem'"),
     "another name": (untrusted("Hostname mismatch", 62), "use one of those"),
-    "expired": (untrusted("certificate has expired", 10), "must be replaced"),
+    "expired": (untrusted("certificate has expired", 10), "replace the certificate"),
 }
 
 
@@ -64,7 +64,7 @@ async def test_a_stored_job_is_no_good_reply_of_this_source(system: System) -> N
         stored = to_dict(attrs.evolve(await rig.member.get(rig.job((RUNNING, None))), record=None))
     async with system.rig() as rig:
         rig.wire.reads += [connect_error(UNKNOWN_HOST)] * 10
-        with pytest.raises(TransportError, match="no such host"):
+        with pytest.raises(TransportError, match="the host does not exist"):
             await rig.source.wait(from_dict(stored))
 
 
@@ -100,7 +100,7 @@ async def test_a_get_a_write_and_a_list_are_good_replies_too(system: System) -> 
 async def test_a_page_of_a_proxy_is_no_good_reply(system: System) -> None:
     async with system.rig() as rig:
         rig.wire.reads += [reply(200, text=PAGE), reply(503), connect_error(UNKNOWN_HOST)]
-        with pytest.raises(TransportError, match="no such host"):
+        with pytest.raises(TransportError, match="the host does not exist"):
             await rig.source.wait(rig.job((RUNNING, None)))
         assert rig.wire.reads == []
 
@@ -158,7 +158,7 @@ async def test_a_redirect_within_the_origin_or_to_nowhere_is_absorbed(system: Sy
 async def test_a_redirect_within_the_origin_is_called_one(system: System) -> None:
     async with system.rig() as rig:
         rig.wire.reads += [reply(302, Location="/login?ticket=1")]
-        with pytest.raises(ApiError, match=r" 302 Found: a redirect, and none is followed$"):
+        with pytest.raises(ApiError, match=r" 302 Found: a redirect, which is not followed$"):
             await rig.source.get(rig.job((RUNNING, None)))
 
 

@@ -454,7 +454,7 @@ async def test_a_job_that_cannot_be_one_leaves_it_open_too(system: System, id: s
     async with system.rig() as rig:
         location = "/v3/jobs/" + id.replace(".", "%2e")
         rig.wire.writes += [reply(202, {"job": {"uuid": id}, "job-id": id}, Location=location)]
-        with pytest.raises(ActionUncertain, match="a job that cannot be one"):
+        with pytest.raises(ActionUncertain, match="names an invalid job"):
             await rig.member.start(*system.write)
 
 

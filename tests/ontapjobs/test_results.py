@@ -417,7 +417,7 @@ async def test_any_other_failure_leaves_the_state_and_adds_a_warning(
         assert job.native_state == end
         assert job.state is {"success": JobState.SUCCEEDED, "failure": JobState.FAILED}[end]
         [warning] = job.warnings
-        assert warning.startswith("what became of the records of its write could not be read: ")
+        assert warning.startswith("the results of its records could not be read: ")
         assert "access to /api/cluster/jobs" not in warning
         assert ("answered 403: not authorized for that command (code 6)" in warning) == (answer is FORBIDDEN)
         assert (await source.wait(job, check=False)) is job

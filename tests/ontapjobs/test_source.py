@@ -276,7 +276,7 @@ async def test_a_list_that_goes_round_in_circles_ends_in_an_error() -> None:
     source, wire = ontap(page("a", after=two), page("b", after=three), page("c", after=two))
     jobs = source.list()
     assert [(await anext(jobs)).id for _ in range(3)] == ["a", "b", "c"]
-    with pytest.raises(DecodeError, match="circles"):
+    with pytest.raises(DecodeError, match="does not end"):
         await anext(jobs)
     assert len(wire.requests) == 3
 
@@ -361,7 +361,10 @@ async def test_count_adds_up_the_pages_of_an_answer_that_ends_early() -> None:
 
 @pytest.mark.parametrize(
     ("links", "words"),
-    [(["https://elsewhere/x"], "another server"), ([f"{JOBS}?p=2", f"{JOBS}?p=3", f"{JOBS}?p=2"], "circles")],
+    [
+        (["https://elsewhere/x"], "another server"),
+        ([f"{JOBS}?p=2", f"{JOBS}?p=3", f"{JOBS}?p=2"], "does not end"),
+    ],
 )
 async def test_a_count_that_cannot_end_is_an_error(links: list[str], words: str) -> None:
     source, _ = ontap(*(reply({"num_records": 1, "_links": {"next": {"href": link}}}) for link in links))

@@ -16,8 +16,8 @@ RefsArgument = Annotated[
     Parameter(
         names=("REF",),
         help="A job's reference, such as ontap://cluster1.example.com/b5145e1d-b53b-11e8-8252-005056bbd8f5; "
-        "an id where --target, --profile or the environment says whose; or - for standard input, line by "
-        "line.",
+        "a bare id if --target, --profile or the environment names the system; or - to read references "
+        "from standard input, one per line.",
     ),
 ]
 """The jobs that a command is about."""
@@ -33,7 +33,7 @@ Output = Annotated[
     Parameter(
         names=("--output", "-o"),
         group="Output",
-        help="What goes to standard output; jsonl is an event a change.",
+        help="The format on standard output; jsonl writes one event per change.",
     ),
 ]
 Quiet = Annotated[
@@ -41,7 +41,7 @@ Quiet = Annotated[
     Parameter(
         names=("--quiet", "-q"),
         group="Output",
-        help="Nothing on standard error but mistakes of the command line.",
+        help="Write nothing to standard error except usage errors.",
     ),
 ]
 
@@ -51,7 +51,7 @@ class SystemOptions:
     """Whose jobs bare ids are."""
 
     target: Annotated[
-        str | None, Parameter(group="Which system", help="A system, such as ontap://cluster1.example.com.")
+        str | None, Parameter(group="Which system", help="The system, such as ontap://cluster1.example.com.")
     ] = None
     profile: Annotated[
         str | None, Parameter(group="Which system", help="The name of a profile; see jobsource profiles.")
@@ -75,7 +75,7 @@ class DebugOptions:
         bool,
         Parameter(
             group="Output",
-            help="Log each request, and show tracebacks. No secret is in them.",
+            help="Log each request, and show tracebacks, both without secrets.",
         ),
     ] = False
 
@@ -85,14 +85,15 @@ class WaitOptions:
     """How long jobs are waited for, and until when."""
 
     timeout: Annotated[
-        str | None, Parameter(help="Stop after 90s, 5m or 1h30m, for all jobs together; 0 looks once.")
+        str | None,
+        Parameter(help="Stop after this time for all jobs, such as 90s, 5m or 1h30m; 0 polls once."),
     ] = None
     deadline: Annotated[
-        str | None, Parameter(help="Stop at a time with its zone, such as 2026-11-26T08:00Z.")
+        str | None, Parameter(help="Stop at this time, such as 2026-11-26T08:00Z (with a time zone).")
     ] = None
     cancel_on_interrupt: Annotated[
         bool,
         Parameter(
-            help="On Ctrl-C or SIGTERM, cancel the jobs.",
+            help="Cancel the jobs on Ctrl-C or SIGTERM.",
         ),
     ] = False

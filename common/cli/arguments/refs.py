@@ -51,15 +51,15 @@ def named_in(line: str) -> str:
     """
     line = line.removeprefix("\ufeff")  # PowerShell writes a byte order mark
     if "\ufffd" in line:
-        raise UsageError("not text in UTF-8")
+        raise UsageError("not valid UTF-8")
     if line.startswith("{"):
         with suppress(ValueError, AttributeError):
             ref = json.loads(line).get("ref")
             if isinstance(ref, str):
                 return ref
-        raise UsageError("not a job in JSON with a ref, as -o jsonl writes it")
+        raise UsageError("not the JSON of a job with a ref, as -o jsonl writes it")
     if line.startswith("["):
-        raise UsageError("jobs are piped in as text or with -o jsonl, one a line")
+        raise UsageError("not a ref: pipe refs as text, or jobs as -o jsonl, one per line")
     if not line or line[0].isspace() or line.startswith("#"):
         return ""
     return line.split(maxsplit=1)[0]

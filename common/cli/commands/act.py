@@ -35,17 +35,17 @@ from common.model.states import Action, JobState
 
 def cancel(
     *refs: RefsArgument,
-    wait: Annotated[bool, Parameter(help="Then wait until they have ended, however that is.")] = False,
+    wait: Annotated[bool, Parameter(help="Then wait until the jobs have ended, in any state.")] = False,
     output: Output = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Cancel jobs, and print them as they read afterwards.
+    """Cancel jobs, and print their state afterwards.
 
-    A system takes its time to cancel, so a job may still read as running: see --wait, whose exit status is 0
-    once every job has ended. 1 says that the system refused.
+    Cancelling takes time, so a job may still be running: use --wait to wait for the end. The exit status is
+    1 if a system refused, and with --wait 0 once all jobs have ended, in any state.
     """
     act = _Act("cancel", Action.CANCEL, output, quiet, waiting, system, any_end=True)
     return act.run(refs, wait=wait, debug=debugging.debug)
@@ -53,16 +53,16 @@ def cancel(
 
 def pause(
     *refs: RefsArgument,
-    wait: Annotated[bool, Parameter(help="Then wait until they are paused.")] = False,
+    wait: Annotated[bool, Parameter(help="Then wait until the jobs are paused.")] = False,
     output: Output = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Pause jobs, and print them as they read afterwards.
+    """Pause jobs, and print their state afterwards.
 
-    The exit status 1 says that the system refused.
+    The exit status is 1 if a system refused.
     """
     act = _Act("pause", Action.PAUSE, output, quiet, waiting, system, until=(JobState.PAUSED,))
     return act.run(refs, wait=wait, debug=debugging.debug)
@@ -70,16 +70,16 @@ def pause(
 
 def resume(
     *refs: RefsArgument,
-    wait: Annotated[bool, Parameter(help="Then wait until they have ended.")] = False,
+    wait: Annotated[bool, Parameter(help="Then wait until the jobs have ended.")] = False,
     output: Output = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Resume paused jobs, and print them as they read afterwards.
+    """Resume paused jobs, and print their state afterwards.
 
-    The exit status 1 says that the system refused.
+    The exit status is 1 if a system refused.
     """
     act = _Act("resume", Action.RESUME, output, quiet, waiting, system)
     return act.run(refs, wait=wait, debug=debugging.debug)

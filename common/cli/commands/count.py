@@ -21,7 +21,7 @@ def count(
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Print how many jobs match; where the system counts itself, none is read."""
+    """Print how many jobs match, without reading them if the system can count."""
     states = read_states(state, "--state") if state is not None else []
     filters = read_filters(filter_)
 

@@ -16,14 +16,14 @@ from common.cli.views.view import View
 
 def demo(
     *,
-    calm: Annotated[bool, Parameter(help="Let nothing go wrong but the jobs themselves.")] = False,
-    plain: Annotated[bool, Parameter(help="Lines, even where a live table is possible.")] = False,
+    calm: Annotated[bool, Parameter(help="Without outages: only the jobs themselves may fail.")] = False,
+    plain: Annotated[bool, Parameter(help="Print lines instead of a live table.")] = False,
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Wait for a dozen jobs of three simulated systems on this machine, for some ten seconds.
+    """Wait for a dozen jobs of three simulated systems on this machine, for about ten seconds.
 
-    Meanwhile a system is busy, connections break, a job is forgotten, and the process that waits is
-    restarted; each is said as it happens.
+    Meanwhile, a system is overloaded, connections break, a system loses a job, and the waiting process is
+    restarted. Each of these is announced as it happens.
     """
     return run(lambda: run_demo(_view(plain=plain), calm=calm), debug=debugging.debug)
 

@@ -19,10 +19,10 @@ def get(
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Look once at jobs, and print them with every error and warning.
+    """Print jobs with every error and warning.
 
-    Jobs of one system are read together where it can answer for many. The exit status is 1 if one of them
-    has failed, and 0 for those that go on.
+    On ONTAP, one request reads many jobs. The exit status is 1 if a job has failed, and 0 if all have
+    succeeded or are still running.
     """
     check_names(refs, "get")
     return run(lambda: _get(refs, output, system.systems()), debug=debugging.debug)

@@ -35,7 +35,7 @@ FilterOption = Annotated[
     tuple[str, ...],
     Parameter(
         names=("--filter",),
-        help="A filter of the system's own list as key=value, such as svm_name=vs1; may be repeated.",
+        help="A filter of the system's job list as key=value, such as svm_name=vs1; can be repeated.",
     ),
 ]
 
@@ -46,20 +46,20 @@ def list_jobs(
     *,
     state: StateOption = None,
     filter_: FilterOption = (),
-    limit: Annotated[int | None, Parameter(help="At most so many jobs.")] = None,
-    watch: Annotated[bool, Parameter(help="Look again and again; print what changes.")] = False,
-    interval: Annotated[str, Parameter(help="The time between two looks of --watch.")] = "5s",
+    limit: Annotated[int | None, Parameter(help="The maximum number of jobs.")] = None,
+    watch: Annotated[bool, Parameter(help="Repeat, and print the changes.")] = False,
+    interval: Annotated[str, Parameter(help="The time between two requests of --watch.")] = "5s",
     output: Annotated[
         Format,
-        Parameter(names=("--output", "-o"), group="Output", help="What goes to standard output."),
+        Parameter(names=("--output", "-o"), group="Output", help="The format on standard output."),
     ] = "text",
     quiet: Quiet = False,
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """List the jobs of one system, one a line as they are read.
+    """List the jobs of one system, one per line.
 
-    The lines can be piped into wait, watch and get. The exit status is 0 whatever the jobs' states are.
+    The output can be piped into wait, watch and get. The exit status is 0 whatever the jobs' states are.
     """
     states = read_states(state, "--state") if state is not None else []
     filters = read_filters(filter_)

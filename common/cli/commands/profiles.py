@@ -35,20 +35,20 @@ class _Line:
 
 def profiles(
     *names: Annotated[str, Parameter(names=("NAME",), help="Only these profiles.")],
-    check: Annotated[bool, Parameter(help="Sign in with each, and say what came of it.")] = False,
+    check: Annotated[bool, Parameter(help="Sign in with each profile, and print the result.")] = False,
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Print the profiles: name, system, and with --check whether the sign-in works. Never a secret.
+    """Print the name and system of each profile, and with --check whether it can sign in.
 
-    The file that they are from, and the variables that count beside them, go to standard error.
+    Standard error names the profiles file, and the variables that also apply. No secret is printed.
     """
     found = read_profiles()
     chosen = [found.named(name) for name in names] if names else list(found.by_name.values())
     there = "" if found.file is not None and found.file.exists() else ", which does not exist"
-    note(f"profiles of {found.file}{there}" if found.file is not None else "no file of profiles is known")
+    note(f"profiles of {found.file}{there}" if found.file is not None else "there is no profiles file")
     for variable in (PROFILE, ENDPOINT):
         if os.environ.get(variable):
-            note(f"{variable} is set: it counts where the command line names no system")
+            note(f"{variable} is set: it applies when the command line names no system")
     lines = [_Line(profile) for profile in chosen]
     if check:
         run(partial(_check, lines), debug=debugging.debug)

@@ -20,12 +20,12 @@ def simulate(
     provider: Annotated[str, Parameter(names=("PROVIDER",), help="ontap, bluexp or cf.")],
     /,
     *,
-    port: Annotated[int, Parameter(help="0 is any free port.")] = 0,
-    clock: Annotated[str, Parameter(help="loop (real time), scaled:60 (a minute is an hour) or stepped.")] = (
-        "loop"
-    ),
-    seed: Annotated[int | None, Parameter(help="Make ids repeatable.")] = None,
-    verbose: Annotated[bool, Parameter(help="Write a line for each request.")] = False,
+    port: Annotated[int, Parameter(help="The port; 0 picks a free one.")] = 0,
+    clock: Annotated[
+        str, Parameter(help="loop (real time), scaled:60 (an hour takes a minute) or stepped (by requests).")
+    ] = ("loop"),
+    seed: Annotated[int | None, Parameter(help="A seed that makes ids repeatable.")] = None,
+    verbose: Annotated[bool, Parameter(help="Print each request.")] = False,
     set_: Annotated[
         tuple[str, ...],
         Parameter(names=("--set",), help="An option of the system as NAME=VALUE."),
@@ -33,7 +33,7 @@ def simulate(
 ) -> int:
     """Serve a simulated system until Ctrl-C, and print its address.
 
-    Its writes start jobs, and below /_sim/ it takes jobs, faults and steps of time.
+    Writes start jobs. Requests to /_sim/ add jobs, inject faults and move the clock.
     """
     get_provider(provider)  # not a class as module:Class
     simulator = make_simulator(provider, set_, clock=clock, seed=seed)
@@ -50,4 +50,4 @@ def _tell_how_to_use_it(provider: str, simulator: Simulator, url: str) -> None:
     note("in another terminal:")
     note(f"  export {variables}")
     note(f"  curl -d '{json.dumps({'script': script})}' {url}/_sim/jobs")
-    note("  jobsource wait ID    # the id that it answered")
+    note("  jobsource wait ID    # the id in the response")

@@ -33,36 +33,34 @@ from common.sources.http import HttpSource
 def start(
     target: Annotated[str, Parameter(names=("TARGET",), help="A system, or the name of a profile.")],
     method: Annotated[str, Parameter(names=("METHOD",), help="POST, PUT, PATCH or DELETE.")],
-    path: Annotated[
-        str, Parameter(names=("PATH",), help="The path below the system's address, with its query.")
-    ],
+    path: Annotated[str, Parameter(names=("PATH",), help="The path on the system, with its query.")],
     /,
     *,
     data: Annotated[
         str | None,
         Parameter(
             names=("--data", "-d"),
-            help="The body as JSON, or @file, or - for standard input; what is secret belongs in a file.",
+            help="The body as JSON, @file, or - for standard input; put secrets into a file.",
         ),
     ] = None,
     inline: Annotated[
         float | None,
-        Parameter(help="Seconds that the system may hold the request until its job ends (ONTAP)."),
+        Parameter(help="Seconds for which ONTAP may delay its response until the job ends."),
     ] = None,
     wait: Annotated[bool, Parameter(help="Then wait until the jobs have ended.")] = False,
     output: Annotated[
         Literal["text", "json", "jsonl"],
-        Parameter(names=("--output", "-o"), group="Output", help="What goes to standard output."),
+        Parameter(names=("--output", "-o"), group="Output", help="The format on standard output."),
     ] = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Send a write, and print the references of the jobs that it starts, one a line.
+    """Send a write, and print the references of the jobs that it starts, one per line.
 
-    They can be piped into wait. A write is never sent twice: where its reply is lost, the exit status is 4,
-    and the message says what to look at.
+    The output can be piped into wait. A write is never sent twice: if its response is lost, the exit status
+    is 4, and the message says where to check whether it was carried out.
     """
     body = None if data is None else _read_body(data)
     deadline_of(waiting)
@@ -72,7 +70,7 @@ def start(
         async with system.systems(target, view.observe) as systems:
             source = systems.default()
             if not isinstance(source, HttpSource):
-                raise UsageError(f"{source.provider}: nothing can be written there")
+                raise UsageError(f"{source.provider} does not support start")
             adopted = await source.start(method, path, json=body, inline=inline)
             if not quiet:
                 for warning in adopted.warnings:
@@ -115,7 +113,9 @@ def _read_body(data: str) -> Any:
         try:
             text = Path(data[1:]).read_text("utf-8")
         except (OSError, ValueError) as error:
-            raise UsageError(f"--data {data}: {getattr(error, 'strerror', None) or 'no text'}") from None
+            raise UsageError(
+                f"--data {data}: {getattr(error, 'strerror', None) or 'not valid UTF-8'}"
+            ) from None
     else:
         text = data
     try:

@@ -18,10 +18,11 @@ from common.model.errors import UsageError
 
 def wait(
     *refs: RefsArgument,
-    any_: Annotated[bool, Parameter(names=("--any",), help="Stop once one has ended.")] = False,
-    first_failure: Annotated[bool, Parameter(help="Stop once one has ended without success.")] = False,
+    any_: Annotated[bool, Parameter(names=("--any",), help="Stop when one job has ended.")] = False,
+    first_failure: Annotated[bool, Parameter(help="Stop when one job has ended without success.")] = False,
     until: Annotated[
-        str | None, Parameter(help="Stop a wait at these states too, such as paused,queued: that is success.")
+        str | None,
+        Parameter(help="States that also end the wait of a job, as success, such as paused,queued."),
     ] = None,
     output: Output = "text",
     quiet: Quiet = False,
@@ -29,10 +30,10 @@ def wait(
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Wait until jobs have ended, and print how.
+    """Wait until jobs have ended, and print their outcomes.
 
-    They may be of several systems, and are waited for together. Outages, rate limits and restarts of a system
-    are borne with until the deadline. Ctrl-C ends the waiting and leaves the jobs alone.
+    The jobs can be of several systems. The wait continues through outages, rate limits and restarts of a
+    system until the deadline. Ctrl-C stops waiting, and the jobs keep running.
     """
     check_names(refs, "wait")
     if any_ and first_failure:

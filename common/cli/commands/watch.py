@@ -29,9 +29,9 @@ def watch(
     system: SystemOptions = SystemOptions(),
     debugging: DebugOptions = DebugOptions(),
 ) -> int:
-    """Show every change of jobs until they have ended: a live table on a terminal, else a line a change.
+    """Show every change of jobs until they end: as a live table on a terminal, else as lines.
 
-    In a pipe, each change is a line of standard output. The exit status is that of wait.
+    In a pipe, each change is a line on standard output. The exit status is that of wait.
     """
     check_names(refs, "watch")
     deadline = deadline_of(waiting)

@@ -210,7 +210,9 @@ class _Exchange:
         await connection.send(self._data)
         data = await self._receive(CHUNK)
         if not data:
-            raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection unanswered")
+            raise ConnectionResetError(
+                errno.ECONNRESET, "the server closed the connection before it answered"
+            )
         if data[0] in TLS_RECORDS:
             raise TlsMismatch("the response is a TLS record")
         head = read_head(data) if self._event.method != b"HEAD" else None
@@ -261,7 +263,9 @@ class _Exchange:
             if self._head:
                 self._head.feed(data)
             elif len(protocol.trailing_data[0]) > HEAD_PART:
-                raise h11.RemoteProtocolError("a chunk's size, or what follows the last one, has no end")
+                raise h11.RemoteProtocolError(
+                    "the size of a chunk, or the trailer after the last one, is too long"
+                )
             protocol.receive_data(data)
         return event
 

@@ -47,7 +47,7 @@ def _ref_of(data: Mapping[str, Any]) -> str:
     try:
         outcome: Job | JobsError = from_dict(data)
     except JobsError as error:
-        raise UsageError(f"job= is no outcome of a task: {error}") from None
+        raise UsageError(f"job= is not the outcome of a task: {error}") from None
     if outcome.ref is None:
-        raise UsageError(f"job= is an outcome that is about no job: {outcome}")
+        raise UsageError(f"job= is an outcome without a job: {outcome}")
     return str(outcome.ref)

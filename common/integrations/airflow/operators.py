@@ -59,11 +59,13 @@ class WaitForJobOperator(JobTask, BaseOperator):
         self.start_from_trigger = start_from_trigger
         if start_from_trigger:
             if timeout is not None:
-                raise ValueError("start_from_trigger takes execution_timeout= in place of timeout=")
+                raise ValueError("start_from_trigger=True does not support timeout=: pass execution_timeout=")
             jobs = job if isinstance(job, list) else [str(job)]
             if any("xcom_pull" in str(each) for each in jobs):
                 # The triggerer (of 3.3.2) stands still, with all that it waits for, when it renders one.
-                raise ValueError("start_from_trigger takes no XCom of another task: pass deferrable=True")
+                raise ValueError(
+                    "start_from_trigger=True cannot read the XCom of another task: pass deferrable=True"
+                )
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls=self.trigger_class.classpath(),
                 trigger_kwargs={

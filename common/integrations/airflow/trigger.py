@@ -95,7 +95,7 @@ class JobTrigger(BaseTrigger):
         ti = self.task_instance
         try:
             if ti is None or not await asyncio.to_thread(ended_by_person, ti):
-                self.log.info("nobody ended the task: its jobs are left alone")
+                self.log.info("no person ended the task: its jobs keep running")
                 return
             async with self.hook_class(self.conn_id).source() as source:
                 await cancel_jobs(source, named_jobs(self.job), log=self.log.info)

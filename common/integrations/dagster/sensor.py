@@ -58,9 +58,9 @@ def job_sensor(
     (ONTAP: 300). Raise `UsageError` where there is nothing to tell it to.
     """
     if ended is None and job is None:
-        raise UsageError("job_sensor() needs ended= or job=, to which it tells how jobs ended")
+        raise UsageError("job_sensor() needs ended= or job=, to report how jobs ended")
     if (job is None) != (run_config is None):
-        raise UsageError("job= and run_config= of job_sensor() belong together")
+        raise UsageError("job_sensor() takes job= and run_config= only together")
     followed = dg.AssetKey.from_coercible(started)
     told = None if ended is None else dg.AssetKey.from_coercible(ended)
 

@@ -57,7 +57,9 @@ async def _ask(flow_run: UUID) -> bool:
             async with get_client() as client:
                 state = await _state(client, flow_run)
     except Exception:  # whatever it is: it is not known that a person cancelled
-        logger.warning("it is not known who cancelled the flow run: its jobs are left alone", exc_info=True)
+        logger.warning(
+            "cannot tell whether a person cancelled the flow run: its jobs keep running", exc_info=True
+        )
         return False
     return state is not None and state.is_cancelling()
 
@@ -72,7 +74,7 @@ async def _watch(flow_run: UUID) -> bool:
                     if state is not None and (state.is_cancelling() or state.is_final()):
                         return state.is_cancelling()
         except Exception as error:  # it is asked again
-            logger.debug("the state of the flow run is not known: %s", error)
+            logger.debug("the state of the flow run is unknown: %s", error)
             await anyio.sleep(INTERVAL)
 
 

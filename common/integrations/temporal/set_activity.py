@@ -46,7 +46,7 @@ class SetWatch:
     def __init__(self, target: str, source: BaseSource) -> None:
         info = activity.info()
         if info.workflow_id is None:
-            raise UsageError("the jobs of a set are watched for its workflow alone")
+            raise UsageError("this activity is for the workflow jobsource.Jobs only")
         self._target = target
         self._source = source
         self._client: Client = activity.client()
@@ -145,4 +145,6 @@ class SetWatch:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            activity.logger.info("%s is over: nobody is told how %d of its jobs ended", requester, len(told))
+            activity.logger.info(
+                "workflow %s has ended: %d outcomes were not delivered", requester, len(told)
+            )

@@ -95,8 +95,8 @@ async def start_job(
             raise error from None
         if isinstance(failure.cause, ActivityTimeout):
             raise ActionUncertain(
-                f"the worker that sent {method} {path.partition('?')[0]} was lost: it may have been carried "
-                "out; look for what it makes before you repeat it"
+                f"the worker that sent {method} {path.partition('?')[0]} was lost: the write may have been "
+                "carried out; check for what it makes before you send it again"
             ) from failure
         raise
     return [JobRef.parse(ref) for ref in refs]

@@ -97,7 +97,7 @@ def _read_row(row: Any, number: int) -> Resumed:
         given = None if isinstance(limit, str) else limit
         numbers = [ran, *(each for each in (seen, given, deadline) if each is not None)]
         if any(isinstance(each, bool) or not 0 <= each < math.inf for each in numbers):
-            raise ValueError("a time is no number of seconds")
+            raise ValueError("a time is not a number of seconds")
         remaining = None if deadline is None else max(0.0, deadline - time.time())
         if isinstance(limit, str):
             limit = read_deadline(datetime.fromisoformat(limit))
@@ -112,9 +112,7 @@ def _read_row(row: Any, number: int) -> Resumed:
                     raise ValueError("a job that has ended is written in full")
         return Resumed(job, float(ran), limit, remaining, error)
     except (TypeError, ValueError, OverflowError, OSError, DecodeError, UsageError) as error:
-        raise UsageError(
-            f"wait {number} of the checkpoint is not as JobSet.checkpoint() wrote it: {error}"
-        ) from None
+        raise UsageError(f"wait {number} of the checkpoint is invalid: {error}") from None
 
 
 def _read_outcome(data: Mapping[str, Any]) -> tuple[JobRef | Job, JobsError | None]:
@@ -122,5 +120,5 @@ def _read_outcome(data: Mapping[str, Any]) -> tuple[JobRef | Job, JobsError | No
     if isinstance(outcome, Job):
         return outcome, None
     if outcome.ref is None:
-        raise ValueError("an error names no job")
+        raise ValueError("an error has no job")
     return outcome.ref, outcome

@@ -180,9 +180,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 
     async def __anext__(self) -> Outcome:
         if self._tasks is None:
-            raise UsageError(
-                f"{self._words()} holds waits: iterate within 'async with {self._words()} as …:'"
-            )
+            raise UsageError(f"iterate over {self._words()} inside 'async with {self._words()} as …:'")
         self._told += 1
         if self._told % TOLD_A_TURN == 0:
             await anyio.lowlevel.checkpoint()
@@ -201,7 +199,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
-            raise UsageError("a set is entered once: make another one")
+            raise UsageError("a set can be entered only once: create another one")
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         # They begin at the same moment, so that thousands of them share one number, and a place in the queue.
@@ -261,7 +259,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def _group(self, poller: Poller) -> WaiterGroup:
         if (group := self._groups.get(poller)) is None:
             if self._tasks is None:
-                raise UsageError(f"nothing can be added before 'async with {self._words()} as …:'")
+                raise UsageError(f"add jobs inside 'async with {self._words()} as …:'")
             group = self._groups[poller] = WaiterGroup(poller, self._tasks, self._settle)
         return group
 

@@ -207,7 +207,7 @@ def test_a_character_that_is_not_printable_can_be_part_of_a_secret(character: st
 
 
 def test_a_token_url_in_the_clear_warns_where_it_is_written() -> None:
-    with pytest.warns(InsecureConnectionWarning, match="token endpoint in the clear") as seen:
+    with pytest.warns(InsecureConnectionWarning, match="token endpoint unencrypted") as seen:
         ClientCredentials("http://login.example.com/token", "c", SECRET)
     assert [warning.filename for warning in seen] == [__file__]
 

@@ -73,8 +73,8 @@ def test_a_line_that_names_no_job(line: str) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["\udcff"], "'\\udcff': no text in the encoding"),
-        (["get", "job-\udcff"], "'job-\\udcff': no text in the encoding"),
+        (["\udcff"], "'\\udcff': not valid in this system's encoding"),
+        (["get", "job-\udcff"], "'job-\\udcff': not valid in this system's encoding"),
         (["gett"], "there is no command 'gett'; did you mean 'get'?"),
         (["--verison"], "; did you mean '--version'?"),
         (["get", " "], "the job's id is empty: write the one that the server gave"),
@@ -94,7 +94,7 @@ def test_a_line_that_names_no_job(line: str) -> None:
         (["wait", "x", "--any", "--first-failure"], "cannot be combined"),
         (["wait", "-", "-"], "can be read only once"),
         (["wait", "ontap://nobody.example.com/1"], "no credentials for https://nobody.example.com"),
-        (["wait", "http://x/1"], "no installed provider has refs that begin so"),
+        (["wait", "http://x/1"], "no installed provider has refs with this scheme"),
         (["start", "prod", "GET", "/api/x"], "METHOD must be one of POST, PUT, PATCH, DELETE"),
         (["start", "prod", "POST", "api/x"], "PATH must begin with one '/'"),
         (["start", "prod", "POST", "/api/x", "-d", "{secret-text"], "--data is not valid JSON: see line 1"),

@@ -483,7 +483,7 @@ def test_a_password_with_a_line_break_is_refused_and_not_quoted(user_env: UserEn
 def test_a_provider_that_cannot_connect_says_so(user_env: UserEnv) -> None:
     del user_env
     register_provider(Provider(name="toy", title="A toy", source=lambda: OntapJobs))
-    with pytest.raises(UsageError, match="toy supports neither profiles nor URLs: make its source"):
+    with pytest.raises(UsageError, match="toy supports neither profiles nor URLs: create its source"):
         connect("toy://h")
 
 
@@ -494,7 +494,9 @@ def test_a_source_that_is_not_the_targets_is_refused(user_env: UserEnv) -> None:
         return OntapJobs("elsewhere", auth=("a", "b"))
 
     register_provider(Provider(name="ontap", title="A wrong one", source=lambda: OntapJobs, connect=astray))
-    with pytest.raises(WrongSource, match="a job of https://h, asked of https://elsewhere"):
+    with pytest.raises(
+        WrongSource, match="this job is of https://h, but the source is for https://elsewhere"
+    ):
         connect(f"ontap://h/{ID}")
 
 
@@ -623,6 +625,6 @@ print(json.dumps(lines))
     assert fleet == ["toy://attic/j1?box=b1", "toy://third/j2?box=b2", "<ToyJobs 'https://attic', box='b1'>"]
     how = "no credentials for https://{}: pass auth=, or name a profile with token"
     assert refused[:2] == [how.format("evil"), how.format("attic")]
-    assert "has a scope that is not one of toy, which has only box" in refused[2]
+    assert "has a scope that toy does not have (it has only box" in refused[2]
     assert shelf == "<ToyJobs 'https://shelf', box='b3'>"
     assert TOKEN not in str(refused)

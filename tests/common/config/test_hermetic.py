@@ -249,7 +249,7 @@ def test_arguments_of_the_caller_count_before_the_settings() -> None:
     ("target", "more", "message"),
     [
         (None, {}, "settings= needs a target"),
-        ("ontap://h", {"profile": "one"}, "profile= cannot be combined with settings="),
+        ("ontap://h", {"profile": "one"}, "profile= and settings= cannot be combined"),
         ("https://h", {}, "which provider https://h belongs to: pass one of bluexp://h, cf://h, ontap://h$"),
         ("ontap://h", {"settings": "token"}, "settings= must be a mapping"),
         ("ontap://h", {"settings": {7: TOKEN}}, "settings= must be a mapping"),
@@ -258,9 +258,9 @@ def test_arguments_of_the_caller_count_before_the_settings() -> None:
         (
             "cf://h",
             {"settings": {"cf_home": "/home/me"}},
-            "cf_home names the cf command's login",
+            "cf_home cannot be combined with settings=",
         ),
-        ("cf://h", {"cf_home": "/home/me"}, "cf_home names the cf command's login"),
+        ("cf://h", {"cf_home": "/home/me"}, "cf_home cannot be combined with settings="),
     ],
 )
 def test_what_makes_no_sense_beside_settings_is_refused(

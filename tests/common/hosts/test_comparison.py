@@ -209,7 +209,7 @@ def test_what_equals_itself_alone_is_refused_by_name(
     del user_env
     value = make()
     with pytest.raises(
-        UsageError, match=f"^{name}= has no value to compare by, for a .* equals itself"
+        UsageError, match=f"^{name}= cannot be compared by value, because a .* equals only itself"
     ) as caught:
         shared_source(ONTAP, **{name: value})
     assert PASSWORD not in words(caught.value)

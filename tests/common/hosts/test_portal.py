@@ -302,7 +302,7 @@ def test_a_portal_that_was_left_says_so() -> None:
     with portal() as p:
         pass
     for use in (p.call, p.start):
-        with pytest.raises(UsageError, match="the portal was left"):
+        with pytest.raises(UsageError, match="the portal is closed"):
             use(anyio.sleep, 0)
 
 

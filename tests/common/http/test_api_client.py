@@ -325,13 +325,13 @@ def test_a_proxy_s_password_is_redacted_whatever_else_is_read_of_the_environment
 @pytest.mark.parametrize(
     ("error", "ending"),
     [
-        (anyio.ClosedResourceError(), "meantime"),
-        (RuntimeError("the client has been closed"), "meantime (the client has been closed)"),
+        (anyio.ClosedResourceError(), "request"),
+        (RuntimeError("the client has been closed"), "request (the client has been closed)"),
     ],
 )
-def test_a_client_closed_in_the_meantime_is_said_with_the_reason_if_there_is_one(
+def test_a_client_closed_during_the_request_is_said_with_the_reason_if_there_is_one(
     error: Exception, ending: str
 ) -> None:
     failure = HttpFailure(error, closed=True)
     text = str(transport_error(failure, "GET", URL, redact=client_of().redact))
-    assert text == f"GET {URL}: the client was closed in the {ending}"
+    assert text == f"GET {URL}: the client was closed during the {ending}"

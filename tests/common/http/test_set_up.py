@@ -92,7 +92,7 @@ async def test_a_host_that_does_not_exist(host: str, scheme: str, monkeypatch: p
     warned = pytest.warns(InsecureConnectionWarning) if scheme == "http" else contextlib.nullcontext()
     with warned:
         error = await failure_of_a_wait(f"{scheme}://{host}")
-    assert "no such host exists: check the spelling" in str(error)
+    assert "the host does not exist: check the spelling" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_a_host_that_does_not_exist(host: str, scheme: str, monkeypatch: p
 )
 async def test_tls_against_a_server_without_it(data: bytes) -> None:
     with saying(data) as where:
-        assert f"; the server does not speak TLS there: use http://{where} if" in str(
+        assert f"; the server does not use TLS on this port: use http://{where} for" in str(
             await failure_of_a_wait(f"https://{where}")
         )
 
@@ -109,7 +109,7 @@ async def test_tls_against_a_server_without_it(data: bytes) -> None:
 async def test_plain_http_against_a_server_that_says_it_expects_tls(text: bytes) -> None:
     with Loopback(lambda *_: raw(text, "400 Bad Request")) as server:
         error = await failure_of_a_wait(server.url)
-    assert f"the server expects TLS there: use {server.url.replace('http', 'https')}" in str(error)
+    assert f"the server expects TLS on this port: use {server.url.replace('http', 'https')}" in str(error)
     assert not error.sent
 
 
@@ -129,7 +129,7 @@ async def test_over_a_client_of_the_callers_own_it_is_the_same(make: Any, ca: st
         with Loopback(lambda *_: raw(JOB), tls=server_tls(ca, key)) as server:
             assert "verify=" in str(await failure_of_a_wait(server.url, http=client))
         with saying(b"SSH-2.0-x\r\n") as where:
-            assert "does not speak TLS" in str(await failure_of_a_wait(f"https://{where}", http=client))
+            assert "does not use TLS" in str(await failure_of_a_wait(f"https://{where}", http=client))
         with saying(ALERT) as where:
             assert "expects TLS" in str(await failure_of_a_wait(f"http://{where}", http=client))
 

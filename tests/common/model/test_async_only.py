@@ -41,7 +41,7 @@ def test_what_is_iterated_over_asynchronously_says_so() -> None:
     "thing", [make(), Fleet([make()]), OntapSimulator().serve()], ids=["source", "fleet", "served"]
 )
 async def test_what_is_entered_and_not_awaited_says_so_and_breaks_no_host_that_awaits_it(thing: Any) -> None:
-    with pytest.warns(RuntimeWarning, match="not awaited but entered: async with") as caught:
+    with pytest.warns(RuntimeWarning, match="use 'async with' in place of 'await'") as caught:
         assert await thing is thing
     assert caught[0].filename == __file__
 

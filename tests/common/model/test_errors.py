@@ -233,7 +233,7 @@ def test_a_failure_without_errors_has_the_message_or_says_so(message: str | None
 
 
 def test_a_failure_that_a_probe_reported_says_so() -> None:
-    assert "probe" in str(JobFailed(attrs.evolve(JOB, resolved=True)))
+    assert "according to resolve_gone" in str(JobFailed(attrs.evolve(JOB, resolved=True)))
 
 
 def test_a_decode_error_begins_with_its_path() -> None:

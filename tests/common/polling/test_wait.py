@@ -517,7 +517,7 @@ async def probe_failed(ref: JobRef, last: Job | None) -> JobState:
 
 async def test_check_and_until_apply_to_what_a_probe_says() -> None:
     async with source(Script(running, gone)) as jobs:
-        with pytest.raises(JobFailed, match="probe"):
+        with pytest.raises(JobFailed, match="according to resolve_gone"):
             await jobs.wait(RUNNING, resolve_gone=probe_failed)
         assert (await jobs.wait(RUNNING, resolve_gone=probe_failed, check=False)).resolved
         assert (await jobs.wait(RUNNING, resolve_gone=probe_failed, until={JobState.FAILED})).resolved

@@ -351,7 +351,7 @@ def test_a_job_never_seen_is_looked_for_until_the_grace_is_over() -> None:
     assert looks == [BEGAN, BEGAN + 1, BEGAN + 2]
     assert type(ending) is JobNotFound
     assert (ending.ref, ending.job) == (REF, None)
-    assert str(ending) == "no such job; it was asked for 2 s"
+    assert str(ending) == "no such job; polled for 2 s"
 
 
 def test_without_a_grace_the_first_look_decides() -> None:
@@ -573,7 +573,7 @@ def test_a_probe_decides_the_state_of_a_job_that_was_never_seen() -> None:
 def test_check_applies_to_what_a_probe_says() -> None:
     one = tracker(last=job())
     one.resolve(JobState.FAILED)
-    with pytest.raises(JobFailed, match="resolved by the caller's probe"):
+    with pytest.raises(JobFailed, match="according to resolve_gone"):
         one.result(check=True)
 
 
@@ -653,7 +653,7 @@ def test_the_end_of_a_long_outage_says_how_long_it_was() -> None:
     fail(one, BEGAN)
     final = fail(one, BEGAN + 61)
     assert final is not None
-    assert "no good reply for 61 s, and without a deadline a wait gives up then" in str(final)
+    assert "no good response for 61 s, the limit for a wait without a deadline" in str(final)
     assert f"gave up waiting for {REF} after 61 s; last seen never. The job may still be running." in str(
         final
     )

@@ -147,7 +147,7 @@ async def test_a_strangers_job_is_refused_before_any_request(stranger: str | Job
     world = World()
     async with world.fleet() as fleet:
         for ask in (fleet.get, fleet.wait):
-            with pytest.raises(WrongSource, match="none of the 5 sources") as caught:
+            with pytest.raises(WrongSource, match="none of the fleet's 5 sources") as caught:
                 await ask(stranger)
             assert caught.value.ref is not None
             assert str(caught.value.ref) == str(stranger)

@@ -125,9 +125,7 @@ async def test_what_does_not_answer_the_question_ends_the_wait(
 async def test_without_a_deadline_a_look_gives_up_as_a_wait_does() -> None:
     policy = PollPolicy(start_grace=0, outage_limit=100)
     async with source(Script(by_id={JOB: [gone], "si-1": [unavailable]}), policy=policy) as jobs:
-        with pytest.raises(
-            ServerError, match=r"could not be looked at for 1\d\d s: how the job ended is not known"
-        ):
+        with pytest.raises(ServerError, match=r"could not be read for 1\d\d s, so the outcome is unknown"):
             await jobs.wait(JOB, resolve_gone=jobs.absent(INSTANCE))
         assert 100 <= anyio.current_time() <= 140
 
@@ -207,7 +205,7 @@ async def test_a_last_operation_in_progress_is_looked_at_until_it_ends() -> None
 async def test_an_operation_that_is_not_the_jobs_says_nothing_of_it(answer: Answer, given: Any) -> None:
     failure = await resolved("last_operation", answer, **given)
     assert type(failure) is (JobGone if "operation" in given else JobNotFound)
-    assert "how it ended is not known" in str(failure)
+    assert "its outcome is unknown" in str(failure)
 
 
 @pytest.mark.parametrize("answer", [there, last_operation("florbing"), last_operation("")])
