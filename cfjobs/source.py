@@ -66,17 +66,17 @@ class CFJobs(SourceWithoutActions):
         return cls(login.target, auth=user_login(login, *user), **options)
 
     def last_operation(self, path: str, *, type: OperationType | None = None) -> Probe:
-        """Return a ``resolve_gone`` that goes by the ``last_operation`` of a service instance or binding.
+        """Return a ``resolve_gone`` that reads the ``last_operation`` of a service instance or binding.
 
-        While that is in progress, it is looked at again, within the deadline of the wait. A failure has the
-        service broker's text. ``path`` is the resource's, such as ``/v3/service_instances/<guid>``. ``type``
-        says what the job does where it was never seen: if the last operation is another one, it says nothing
-        about this job, and the wait ends with `JobGone` or `JobNotFound`. Raise `UsageError`.
+        While the operation is in progress, it is polled until the deadline of the wait. A failure has the
+        service broker's text. ``path`` is that of the resource, such as ``/v3/service_instances/<guid>``.
+        ``type`` is the operation of a job that was never seen. If the last operation is another one, the
+        outcome is unknown, and the wait raises `JobGone` or `JobNotFound`. Raise `UsageError`.
         """
         return self._probe(path, LastOperation(type))
 
     def list(self, *args: Any, **filters: Any) -> NoReturn:
-        """Raise `Unsupported` before any request: only who starts a Cloud Foundry job learns its guid."""
+        """Raise `Unsupported` before any request: the API has no list of jobs."""
         del args, filters
         raise Unsupported(
             "Cloud Foundry jobs cannot be listed: their API has no list; store the refs that adopt() returns"

@@ -58,16 +58,16 @@ class SourceOptions(TypedDict, total=False):
       It is also used for a token endpoint at another origin; there a CA file is trusted beside the well-known
       authorities.
     - ``cert``: a client certificate: a PEM file, (certificate, key) or (certificate, key, password). These
-      files and those of ``verify`` are looked at for new connections, at most once a second, and read again
-      once they have changed.
-    - ``http``: the caller's own ``httpx.AsyncClient``, which is never closed here. It cannot be combined with
+      files and those of ``verify`` are checked before new connections, at most once a second, and read again
+      when they have changed.
+    - ``http``: your own ``httpx.AsyncClient``, which the source never closes. It cannot be combined with
       ``verify``, ``cert``, ``transport`` and ``proxy``.
     - ``transport``: an httpx transport, such as a simulator's. ``proxy``: a proxy's URL.
-    - ``trust_env``: False for connections that read no variable of the environment: neither its proxies nor
-      ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` and ``JOBSOURCE_HTTP``.
-    - ``request_timeout``: seconds for one request from its start to the end of its reply (30).
-    - ``concurrency``: requests in flight at most (8).
-    - ``user_agent``: the product that is put before ours in User-Agent.
+    - ``trust_env``: False to ignore the environment: proxies, ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` and
+      ``JOBSOURCE_HTTP``.
+    - ``request_timeout``: seconds for one request, from its start to the end of the response (30).
+    - ``concurrency``: the maximum number of requests in flight (8).
+    - ``user_agent``: the product to put before jobsource in User-Agent.
     - ``aliases``: other origins of the same system, accepted in refs.
     - ``states``: more words for states, such as ``{"PARTIALLY_DONE": JobState.PARTIAL}``.
     - ``policy``: how often to poll. ``observer``: a function that is called with each event.

@@ -33,10 +33,10 @@ REREADS = 3
 class OntapJobs(HttpSource):
     """The jobs of one ONTAP cluster.
 
-    ``endpoint`` is the cluster's management address; a bare host name gets ``https://``. Behind a proxy it
-    has a path, and behind Active IQ Unified Manager that is ``/api/gateways/{uuid}``. ``auth`` is
-    (user, password), ``Bearer(token)`` or `ClientCredentials` (OAuth: 9.14 and later), or an ``httpx.Auth``;
-    with ``cert=`` it may be left out. The other keywords are those of `common.options.SourceOptions`. Raise
+    ``endpoint`` is the cluster's management address; ``https://`` is added to a bare host name. It may have a
+    path, such as ``/api/gateways/{uuid}`` of Active IQ Unified Manager. ``auth`` is (user, password),
+    ``Bearer(token)`` or `ClientCredentials` (OAuth: 9.14 and later), or an ``httpx.Auth``; it may be left out
+    with ``cert=``. The other keywords are those of `common.options.SourceOptions`. Raise
     `UsageError`.
     """
 
@@ -60,14 +60,14 @@ class OntapJobs(HttpSource):
         order_by: str | Iterable[str] | None = None,
         **filters: Unpack[Filters],
     ) -> AsyncIterator[Job]:
-        """Return the jobs that match every filter, page after page as they are asked for.
+        """Iterate over the jobs that match all filters. Pages are requested as needed.
 
-        A filter takes a value, a sequence (any of its members) or text with ONTAP's operators:
+        A filter is a value, a sequence of alternatives, or text with ONTAP's operators:
         ``state=["queued", "running"]``, ``svm_name="prod*"``, ``code="!0"``, ``end_time=">2026-01-01"``.
-        ``max_records`` is the size of a page, ``return_timeout`` the seconds (0 to 120) after which one
-        ends early, ``order_by`` such as ``"start_time desc"``. Raise `UsageError` before any request;
-        `SourceError` while iterating, `DecodeError` for a list that goes round in circles, and behind the
-        last job for records that cannot be read.
+        ``max_records`` is the size of a page, ``return_timeout`` the seconds (0 to 120) after which ONTAP
+        ends a page early, and ``order_by`` an order such as ``"start_time desc"``. Raise `UsageError` before
+        any request, and while iterating `SourceError`; `DecodeError` for a list without end and, after the
+        last job, for records that cannot be read.
         """
         query = encode(
             filter_query(filters)
@@ -82,7 +82,7 @@ class OntapJobs(HttpSource):
 
     @shows_keywords(Filters)
     async def count(self, **filters: Unpack[Filters]) -> int:
-        """Return how many jobs match, without reading them. Takes the filters of `list`."""
+        """Return the number of jobs that match the filters (those of `list`), without reading the jobs."""
         pairs = filter_query(filters)
         for option, has_records in ((("return_records", "false"), False), (("fields", "uuid"), True)):
             path = f"{JOBS}?{encode([*pairs, option])}"
@@ -94,13 +94,13 @@ class OntapJobs(HttpSource):
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, then read it again.
 
-        Actions are eventual: the job still reads RUNNING for a while. If the server accepted the action and
-        the job could not be read afterwards, the result is UNKNOWN, with a warning that says so.
+        An action takes a while: the job may still be RUNNING. If the server accepted the action but the job
+        cannot be read afterwards, its state is UNKNOWN, with a warning.
 
         Raise `AlreadyFinished` if the job has ended, `ActionRefused` with the server's ``code``
-        (``retryable`` for one that passes), `ActionUncertain` if the response was lost, `JobNotFound`,
-        `SourceError`; before any request `UsageError` for what is no action, and `Unsupported` for a job of
-        another kind than the cluster's (the data engine's). The request is never sent twice.
+        (``retryable`` if the action may succeed later), `ActionUncertain` if the response was lost,
+        `JobNotFound`, `SourceError`; before any request `UsageError` for an unknown action, and `Unsupported`
+        for a job that is not of ``/api/cluster/jobs``. The request is never sent twice.
         """
         ref = self.ref(job)
         action = read_action(action)
@@ -109,7 +109,7 @@ class OntapJobs(HttpSource):
         return await self._read_after(ref, action)
 
     async def cancel(self, job: JobLike) -> Job:
-        """`act` with CANCEL. A cancelled job ends as SUCCEEDED or FAILED: ONTAP has no third end."""
+        """`act` with CANCEL. ONTAP reports a cancelled job as a success or failure."""
         return await super().cancel(job)
 
     def _check_action(self, ref: JobRef) -> None:
@@ -118,14 +118,14 @@ class OntapJobs(HttpSource):
 
     @shows_keywords(Filters)
     async def cancel_all(self, *, every: bool = False, **filters: Unpack[Filters]) -> BulkResult:
-        """Cancel all jobs that match every filter, by one request, and return what the server said.
+        """Cancel all jobs that match all filters with one request, and return the server's response.
 
-        The filters are those of `list`; name the states too (``state=["queued", "running", "paused"]``), for
-        jobs that have ended refuse. ``every=True`` stands for no filter: all jobs of the cluster. One job
-        that refuses does not stop the others, and is among the result's ``errors``.
+        The filters are those of `list`. Include the states (``state=["queued", "running", "paused"]``),
+        because ended jobs are refused. Without filters, pass ``every=True`` for all jobs of the cluster. A
+        job that is refused does not stop the others, and is in the result's ``errors``.
 
-        Raise `UsageError` for no filter, before any request; `ActionUncertain` if the response was lost,
-        `ActionRefused` or `SourceError` if the server refused the request as such. It is never sent twice.
+        Raise `UsageError` before any request if there is no filter, `ActionUncertain` if the response was
+        lost, `ActionRefused` or `SourceError` if the server refused the request. It is never sent twice.
         """
         return await self._act_on_all(Action.CANCEL, filters, every)
 

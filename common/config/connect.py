@@ -43,27 +43,27 @@ def connect(
     """Return the source that a URL, a job's reference, a profile or the environment names, without a request.
 
     ``target`` is a source's URL (``ontap://cluster1.example.com``, ``cf+http://127.0.0.1:8080``), a `JobRef`
-    or its text, or a plain ``https://…`` where a profile or the environment states its provider. Without one,
-    ``profile=`` names the system, else ``JOBSOURCE_PROFILE``, ``JOBSOURCE_ENDPOINT`` or ``ONTAP_HOST``, in
+    or its text, or a plain ``https://…`` if a profile or the environment names its provider. Without a target
+    the system is named by ``profile=``, ``JOBSOURCE_PROFILE``, ``JOBSOURCE_ENDPOINT`` or ``ONTAP_HOST``, in
     this order.
 
-    Profiles are tables ``[profiles.<name>]`` of the file that ``JOBSOURCE_CONFIG`` names, else of
-    ``profiles.toml`` in the platform's folder for configuration. Without ``profile=`` and
-    ``JOBSOURCE_PROFILE``, the one whose provider, endpoint and scope match the target is used.
+    Profiles are tables ``[profiles.<name>]`` in the file that ``JOBSOURCE_CONFIG`` names, or in
+    ``profiles.toml`` in the platform's configuration folder. Without ``profile=`` and ``JOBSOURCE_PROFILE``,
+    the profile is used whose provider, endpoint and scope match the target.
 
-    ``options`` are those of the source, and keys of a profile. They take precedence over the environment
-    (``JOBSOURCE_<KEY>``, and the provider's own variables), which takes precedence over the profile.
-    Credentials go only to the endpoint that they were set for: variables to that of ``JOBSOURCE_ENDPOINT``,
-    ``ONTAP_HOST`` or the named profile, a profile's to its own.
+    ``options`` are keywords of the source and keys of a profile. They override the environment
+    (``JOBSOURCE_<KEY>``, and the provider's own variables), which overrides the profile. Credentials are sent
+    only to the endpoint that they were set for: those of variables to that of ``JOBSOURCE_ENDPOINT``,
+    ``ONTAP_HOST`` or the named profile, those of a profile to its own.
 
-    ``settings`` are the keys of a profile as plain values, such as an orchestrator's connection has them.
-    Text is read by the kind of its key (``verify="false"``, ``concurrency="4"``, ``aliases="a, b"``, JSON for
-    ``policy`` and ``states``); None and "" count as not set. Beside them nothing else counts but ``target``,
-    ``auth`` and ``options``: no profile, no variable of the environment and no other program's login is read,
-    and connections use neither its proxies nor its authorities (``trust_env=False``).
+    ``settings`` are the keys of a profile as plain values, such as those of an orchestrator's connection.
+    Text is parsed by the kind of its key (``verify="false"``, ``concurrency="4"``, ``aliases="a, b"``, JSON
+    for ``policy`` and ``states``); None and "" count as not set. With ``settings``, no profile, no
+    environment variable and no login of another program is read, and connections use neither the proxies nor
+    the CA files of the environment (``trust_env=False``).
 
-    Raise `UsageError`, which quotes no secret: where the system is unclear, where a setting is missing or of
-    the wrong kind, and for a file that cannot be read.
+    Raise `UsageError`, without secrets in its message, if the system is unclear, a setting is missing or
+    invalid, or a file cannot be read.
     """
     return resolve(target, profile=profile, auth=auth, settings=settings, options=options).build()
 

@@ -25,12 +25,12 @@ else:
 
 
 class Fleet(BaseFleet):
-    """A `JobSource` over several: ``Fleet([ontap, foundation, backup])``.
+    """Several sources as one `JobSource`: ``Fleet([ontap, foundation, backup])``.
 
-    Jobs are named by a ref, its text or a `Job`; a bare id will do where there is one source only. Sources
-    can be added and removed at any time. As a context manager it closes its members. ``observer`` is called
-    with each event of each member, beside the member's own. Raise `UsageError` for no member, or two of the
-    same system.
+    Name jobs by a ref, its text or a `Job`; a bare id works only with a single source. Sources can be added
+    and removed at any time. As a context manager, it closes its sources. ``observer`` is called with each
+    event of each source, in addition to the source's own observer. Raise `UsageError` for an empty list, or
+    two sources of the same system.
     """
 
     @classmethod

@@ -64,10 +64,10 @@ class Portal:
     @overload
     async def acall(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T: ...
     async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a function in the loop as `call` does, from a task of another event loop, which goes on.
+        """Call a function in the portal's loop, from a task of another event loop, which is not blocked.
 
-        Where the task is cancelled, the call is cancelled too, and the cancellation is raised once that has
-        ended. Raise `UsageError` in the portal's loop.
+        If the task is cancelled, the call is cancelled too, and is awaited first. Raise `UsageError` in the
+        portal's loop.
         """
         future = self.start(function, *args, **kwargs)
         del function, args, kwargs
@@ -88,9 +88,9 @@ class Portal:
         self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> PortalFuture[_T]: ...
     def start(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> PortalFuture[Any]:
-        """Begin to run a function in the loop, and return its future, which can be cancelled.
+        """Start a function in the portal's loop, and return its future, which can be cancelled.
 
-        From another event loop, `acall` awaits it. Raise `UsageError` in the portal's loop.
+        In a task of another event loop, use `acall`. Raise `UsageError` in the portal's loop.
         """
         if self._thread.is_current:
             _refuse_event_loop("portal.start()")
@@ -100,9 +100,9 @@ class Portal:
         return future
 
     def enter(self, manager: AbstractAsyncContextManager[_T]) -> AbstractContextManager[_T]:
-        """Return an async context manager as one for ``with``, entered and left in the loop.
+        """Return a ``with`` block's context manager for an async one, which runs in the portal's loop.
 
-        ``with portal.enter(shared_source(…)) as source:`` is for as many calls as there are in its block.
+        For example: ``with portal.enter(shared_source(…)) as source:``.
         """
         _refuse_event_loop("portal.enter()")
         self._check_process()
@@ -121,7 +121,7 @@ class Portal:
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether it was entered here, and not in a process that this one was forked from."""
+        """Whether the portal was entered in this process, not in its parent."""
         return os.getpid() == self._process
 
     def _check_process(self) -> None:
@@ -185,14 +185,13 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def portal() -> Generator[Portal]:
-    """Enter the event loop of the process, which runs in a thread of its own while anybody is in it.
+    """Run one event loop in a thread of the process, for threads without an event loop.
 
-    For threads without a loop: ``with portal() as p, p.enter(shared_source(target)) as source:`` and within
-    that ``p.call(source.wait, ref, timeout=60)``. All that enter it, nested or in several threads, share one
-    loop. The last to leave ends what still runs there, closes its shared sources, and waits for both. A
-    forked child makes its own.
+    ``with portal() as p, p.enter(shared_source(target)) as source:``, then ``p.call(source.wait, ref,
+    timeout=60)``. All users, nested or in several threads, share the loop. When the last one leaves, running
+    calls are cancelled and awaited, and the shared sources closed. A forked process gets a new loop.
 
-    Raise `UsageError` where an event loop runs in this thread: it would stand still.
+    Raise `UsageError` if an event loop runs in this thread, since it would be blocked.
     """
     _refuse_event_loop("portal()")
     entered = Portal(_shared_thread.join())

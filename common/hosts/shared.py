@@ -55,23 +55,22 @@ def shared_source(
     """Return a context manager for the one source of this system on the running event loop.
 
     The arguments are those of `common.connect`. ``async with shared_source(…) as source:`` gives the same
-    source to all tasks of a loop that ask with equal values, so that their waits share requests, connections
-    and one sign-in. It is closed 5 seconds after the last of them has left (on trio at the next use of any
-    shared source, for no task is left behind there), or by `close_shared`; nobody closes it by hand.
+    source to all tasks of a loop that pass equal values, so their waits share requests, connections and one
+    sign-in. The source is closed 5 seconds after its last user leaves (on trio, at the next use of any shared
+    source), or by `close_shared`.
 
-    Values are compared, not objects, also those of the profile and the environment as they are now: changed
-    credentials make a new source, beside which the former serves its users to their end. Raise `UsageError`
-    as `connect` does, and for a value that cannot be compared, such as an HTTP client or a function.
+    Arguments, and the current profile and environment, are compared by value. Changed credentials make a new
+    source; the old one stays open for its users. Raise `UsageError` as `connect` does, and for an argument
+    that cannot be compared by value, such as an HTTP client or a function.
     """
     found = resolve(target, profile=profile, auth=auth, settings=settings, options=options)
     return SharedSource(found, settings_key(found))
 
 
 async def close_shared() -> None:
-    """Close the shared sources of the running event loop; waits that go on there end with `SourceClosed`.
+    """Close the shared sources of the running event loop; their waits end with `SourceClosed`.
 
-    A cancellation of the caller is raised only after that, which takes at most the sources'
-    ``request_timeout``.
+    If the caller is cancelled, the sources are closed first, which takes at most ``request_timeout`` seconds.
     """
     entries = list(_entries().values())
     for entry in entries:

@@ -82,12 +82,12 @@ class JobRef(Unchecked):
     ``endpoint`` is an origin such as ``https://cluster1.example.com``, perhaps with a path below it, or ""
     for the source's own.
     ``scope`` narrows an endpoint to a tenant, or to one kind of jobs: pairs of name and value (BlueXP:
-    account and agent; ONTAP: the path of jobs that are not the cluster's). ``hints`` are what a write told
-    beside the id: pairs too, which no comparison looks at. ONTAP's are ``results``, the path at which the
-    results of a write of many records are, and ``done``, the write's status if that said that its work is
-    done. ``str(ref)`` is a URI, ``ontap://cluster1.example.com/b5145e1d-…``, which `JobRef.parse` reads;
-    after an endpoint's path come two slashes: ``ontap://um/api/gateways/1cd8a442//b5145e1d-…``. Raise
-    `UsageError` for an empty id or an endpoint that is none.
+    account and agent; ONTAP: the path of jobs that are not those of the cluster). ``hints`` are pairs that
+    the response to the write had beside the id, and do not count in comparisons. ONTAP has ``results``, the
+    path of the results of a write of many records, and ``done``, the status of a write whose work is done.
+    ``str(ref)`` is a URI, such as ``ontap://cluster1.example.com/b5145e1d-…``, which `JobRef.parse` reads. An
+    endpoint's path ends with two slashes: ``ontap://um/api/gateways/1cd8a442//b5145e1d-…``. Raise
+    `UsageError` for an empty id or an invalid endpoint.
     """
 
     provider: str

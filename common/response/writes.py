@@ -18,10 +18,10 @@ from common.set_module import set_module
 
 @attrs.frozen
 class Adopted:
-    """The jobs of a write: ``refs`` of all of them, ``jobs`` for those whose state the response tells.
+    """The jobs of a write: the ``refs`` of all, and the ``jobs`` whose state is in the response.
 
-    ``warnings`` are the write's own, ``errors`` what the response says beside a job, and ``status`` is its
-    HTTP status. Refs and jobs are empty for a write that started no job.
+    ``warnings`` are those of the write, ``errors`` those that the response has beside a job, and ``status``
+    is the HTTP status. Refs and jobs are empty for a write that started no job.
     """
 
     refs: tuple[JobRef, ...] = ()
@@ -34,12 +34,12 @@ class Adopted:
 
     @property
     def waitable(self) -> tuple[JobRef | Job, ...]:
-        """What to wait for, one for each of ``refs``: the job itself if it has ended, which costs no request.
+        """What to wait for, one entry for each of ``refs``: the job itself if it has ended, else its ref.
 
-        A job with results that are still to be read is named by its ref (ONTAP's writes of many records).
+        An ended job whose results must still be read has its ref here (ONTAP's writes of many records).
         ``await wait_all(source, adopted.waitable)`` works for any write, also for one without a job. Raise
-        `DecodeError`, with what the server sent, where it accepted work (202) without a job that is known
-        here: it may go on, and nobody can wait for it.
+        `DecodeError`, which quotes the response, if the server accepted the work (202) but named no job to
+        wait for.
         """
         if self._unnamed is not None:
             raise DecodeError(

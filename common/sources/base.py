@@ -60,7 +60,7 @@ class BaseSource(AsyncContext):
         self.capabilities: frozenset[Capability] = capabilities
         self.policy: PollPolicy = check_policy(policy or PollPolicy())
         self.resolver: RefResolver = refs
-        """Which jobs are this source's, by whatever name: its scope, its aliases."""
+        """Completes refs, and refuses those of other systems."""
         self._reporter = Reporter(observer, logger_of(refs.provider))
         self._pollable = pollable
         self._throttle = throttle
@@ -80,11 +80,11 @@ class BaseSource(AsyncContext):
         return self.resolver.resolve(job)
 
     async def get(self, job: JobLike) -> Job:
-        """Return one observation of one job, made by one request.
+        """Poll a job once, and return it.
 
-        One more reads what became of each record, where a write of many has ended (ONTAP). Raise
-        `JobNotFound` if the API says that there is no such job, `SourceError` for anything that went wrong on
-        the way, `WrongSource` for another source's job. A failed job is no error here.
+        This takes one request, and one more for the results of an ended write of many records (ONTAP). Raise
+        `JobNotFound` if the API has no such job, `SourceError` if the request fails, and `WrongSource` for a
+        job of another source. A failed job does not raise.
         """
         ref = self.resolver.resolve(job)
         try:
@@ -116,10 +116,7 @@ class BaseSource(AsyncContext):
         self._reporter, self._poller = Reporter(both, self._reporter.log), None
 
     async def act(self, job: JobLike, action: Action) -> Job:
-        """Pause, resume or cancel a job, and return it as it reads afterwards.
-
-        Raise `Unsupported` where the server can't.
-        """
+        """Pause, resume or cancel a job, then read and return it. Raise `Unsupported` if the API cannot."""
         del job
         raise Unsupported(f"{self.provider} jobs do not support {action}: their API has no such operation")
 
@@ -146,9 +143,10 @@ class BaseSource(AsyncContext):
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Watch:
-        """Return the first observation of a job, then each change, until it ends: ``async for job in …``.
+        """Iterate over the observations of a job: the first one, then each change, until the job ends.
 
-        The arguments are those of `wait`. A failed job is the last observation, not an exception.
+        Use ``async for job in source.watch(…)``. The arguments are those of `wait`. A failed job is the last
+        observation; it does not raise.
         """
         spec = self._spec(timeout, deadline, until, on_cancel, resolve_gone, policy)
         ref = self.resolver.resolve(job)
@@ -171,19 +169,17 @@ class BaseSource(AsyncContext):
     ) -> Job:
         """Return the job once it has ended, or has reached one of the states in ``until``.
 
-        ``timeout`` is in seconds from now, requests included; 0 makes one read. ``deadline``, an aware
-        datetime, may be given instead; it is read once, when the wait begins, and one that has passed makes
-        one read. ``until`` names states that end the wait without raising. ``check`` raises for a job that
-        failed. ``on_update`` is a plain function that is called with the first observation and each change,
-        as `watch` gives them; what it raises is logged. ``on_cancel="cancel"`` asks the server to cancel the
-        job when this wait is cancelled; a plain function is called then, and says by True that it is to.
-        ``resolve_gone`` is asked for the outcome once the server has forgotten the job, which for one seen
-        lately takes ``policy.gone_grace`` seconds. ``policy`` replaces the source's.
+        ``timeout`` is in seconds from now and includes requests; 0 polls once. ``deadline`` is an aware
+        datetime instead, read once when the wait begins. ``until`` names states that end the wait without
+        raising. With ``check``, a failed job raises. ``on_update`` is a plain function, called with the first
+        observation and each change; its exceptions are logged. With ``on_cancel="cancel"``, the server is
+        asked to cancel the job if this wait is cancelled; a plain function is called then, and returns
+        whether to do so. ``resolve_gone`` is called for the outcome of a job that the server no longer has,
+        after ``policy.gone_grace`` seconds if the job was seen recently. ``policy`` replaces the source's.
 
         Raise `JobFailed` or `JobPartiallyFailed`, `WaitTimeout`, `JobNotFound`, `JobGone`, `UnexpectedState`,
-        and `SourceError` for trouble that does not pass; before any request `UsageError`, `WrongSource`, and
-        `Unsupported` if ``on_cancel`` asks for what the server can't do. A cancelled wait leaves nothing
-        behind.
+        and `SourceError` for an error that is not transient; before any request `UsageError`, `WrongSource`,
+        and `Unsupported` if ``on_cancel`` is not possible.
         """
         spec = self._spec(timeout, deadline, until, on_cancel, resolve_gone, policy)
         ref, seen = self.resolver.resolve(job), job if isinstance(job, Job) else None
@@ -204,11 +200,11 @@ class BaseSource(AsyncContext):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed: no wait can begin."""
+        """Whether the source was closed, so no wait can begin."""
         return self._closed
 
     async def aclose(self) -> None:
-        """End all waits with an error, and release what the source holds. Safe to call twice."""
+        """End all waits with `SourceClosed`, and release all resources. Safe to call twice."""
         self._closed = True
         if self._poller is not None and self._poller.throttle is self._throttle.current():
             self._poller.close()

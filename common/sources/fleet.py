@@ -45,14 +45,14 @@ class BaseFleet(AsyncContext):
 
     @property
     def sources(self) -> tuple[Member, ...]:
-        """The members, in the order in which they were added."""
+        """The sources, in the order in which they were added."""
         return tuple(self._members)
 
     @property
     def observer(self) -> Observer | None:
-        """The function that is called with each event of each member, also of those added later.
+        """The function that is called with each event of each source, also of sources added later.
 
-        Raise `UsageError` for one that is set while a member's jobs are waited for.
+        Raise `UsageError` if it is set while a source has waits.
         """
         return self._observer
 
@@ -64,9 +64,9 @@ class BaseFleet(AsyncContext):
         self._observer = observer
 
     def add(self, source: Member) -> None:
-        """Add a source, or another fleet; from now on its jobs are routed to it.
+        """Add a source or another fleet.
 
-        Raise `UsageError` for one of the same system as a member, and where this fleet was closed.
+        Raise `UsageError` if the fleet has a source for the same system, or is closed.
         """
         if not isinstance(source, BaseSource | BaseFleet):
             raise UsageError(
@@ -92,9 +92,9 @@ class BaseFleet(AsyncContext):
         self._members[source] = None
 
     async def remove(self, source: Member) -> None:
-        """Remove a source and close it: its waits end with `SourceClosed`, those of others go on.
+        """Remove and close a source: its waits end with `SourceClosed`, other waits continue.
 
-        Raise `UsageError` for one that is no member.
+        Raise `UsageError` if it is not a source of this fleet.
         """
         if not isinstance(source, BaseSource | BaseFleet):
             raise UsageError(
@@ -111,7 +111,7 @@ class BaseFleet(AsyncContext):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What at least one member can do; for one job see ``fleet.of(job).capabilities``."""
+        """The capabilities of at least one source; for a single job, see ``fleet.of(job).capabilities``."""
         return frozenset[Capability]().union(*(source.capabilities for source in self._members))
 
     def of(self, job: JobLike) -> BaseSource:
@@ -119,14 +119,14 @@ class BaseFleet(AsyncContext):
         return self.route(job)[0]
 
     def ref(self, job: JobLike) -> JobRef:
-        """Return the complete ref of a job of one of the members."""
+        """Return the complete ref of a job. No I/O."""
         source, named = self.route(job)
         return source.ref(named)
 
     def route(self, job: JobLike) -> Routed:
-        """Return the source that a job belongs to, and the job by its complete ref, or as the `Job` it was.
+        """Return the source of a job, and the job's complete ref (or the `Job` that was passed).
 
-        Raise `WrongSource` if it belongs to none, and `UsageError` where it could be several sources' job.
+        Raise `WrongSource` if it belongs to no source, `UsageError` if it could belong to several.
         """
         if len(self._members) == 1:
             return route(next(iter(self._members)), job)
@@ -172,12 +172,12 @@ class BaseFleet(AsyncContext):
         return next((other for other in clashes if other is not None), None)
 
     async def get(self, job: JobLike) -> Job:
-        """Return one observation of one job."""
+        """Poll a job once, and return it."""
         source, job = self.route(job)
         return await source.get(job)
 
     async def act(self, job: JobLike, action: Action) -> Job:
-        """Pause, resume or cancel a job, and return it. Raise `Unsupported` where its system can't."""
+        """Pause, resume or cancel a job, then read and return it. Raise `Unsupported` if its API cannot."""
         source, job = self.route(job)
         return await source.act(job, action)
 
@@ -206,7 +206,7 @@ class BaseFleet(AsyncContext):
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Job:
-        """Return the job once it has ended, as its own source's ``wait`` does."""
+        """Wait for a job with the ``wait`` of its source."""
         source, job = self.route(job)
         return await source.wait(
             job,
@@ -231,7 +231,7 @@ class BaseFleet(AsyncContext):
         resolve_gone: Probe | None = None,
         policy: PollPolicy | None = None,
     ) -> Watch:
-        """Return the first observation of a job, then each change."""
+        """Iterate over the observations of a job: the first one, then each change."""
         source, job = self.route(job)
         return source.watch(
             job,

@@ -115,12 +115,11 @@ class HttpSource(BaseSource):
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         body: bytes | str | object = b"",
     ) -> Adopted:
-        """Return the jobs that a write's response hands over, bound to this source's own endpoint. No I/O.
+        """Return the jobs that the response to a write names, as jobs of this source. No I/O.
 
-        Takes an httpx or requests response, or ``status=``, ``headers=`` and ``body=`` of any other. Of a
-        link only the id is used, and the path where jobs are in several places: proxies name other hosts.
-        Raise `ApiError` if the write failed and hands over nothing, `DecodeError` for an id that can be no
-        job's.
+        Pass an httpx or requests response, or ``status=``, ``headers=`` and ``body=``. Only the id in a link
+        is used (and its path, if the API has jobs at several paths), because proxies write other hosts into
+        links. Raise `ApiError` if the write failed and started no job, `DecodeError` for an invalid id.
         """
         read = response_of(response, status=status, headers=headers, body=body)
         sent = request_header(response, self._driver.job_id_header)
@@ -140,13 +139,13 @@ class HttpSource(BaseSource):
         """Send a write, and return the jobs that it started, as `adopt` does for its response.
 
         ``method`` is POST, PUT, PATCH or DELETE. ``path`` begins with "/", is percent-encoded, and may have a
-        query. The body is ``json=``, or ``content=`` with a Content-Type among ``headers=``; these can't
-        replace what the source sets itself. ``inline`` is for how many seconds the server may hold the
-        request in the hope that its job ends meanwhile (ONTAP: a whole number, 0 to 120).
+        query. The body is ``json=``, or ``content=`` with a Content-Type in ``headers=``; headers that the
+        source sets cannot be replaced. ``inline`` is the number of seconds for which the server may delay its
+        response until the job ends (ONTAP: a whole number, 0 to 120).
 
-        A write is never sent twice, but for a 401 answered with fresh credentials. Raise `ActionUncertain` if
-        the response was lost and the work may have begun; `TransportError` if nothing was sent; `ApiError`
-        for a refusal; `UsageError` and `Unsupported` before any request.
+        A write is never sent twice, except after a 401, with new credentials. Raise `ActionUncertain` if the
+        response was lost and the work may have started; `TransportError` if nothing was sent; `ApiError` if
+        the server refused the write; `UsageError` and `Unsupported` before any request.
         """
         method = check_method(method)
         target, held = self._driver.write_path(check_path(path), inline)
@@ -184,25 +183,25 @@ class HttpSource(BaseSource):
         return adopted
 
     def absent(self, path: str) -> Probe:
-        """Return a ``resolve_gone`` for the job of a delete, which looks at the deleted resource.
+        """Return a ``resolve_gone`` for the job of a delete, which checks the deleted resource.
 
-        The job is SUCCEEDED where the API itself says that there is no resource at ``path`` (404; the login
-        must be one that may see it), else FAILED. Passing trouble is waited out. ``path`` is as in `start`,
+        The job is SUCCEEDED if the API answers 404 for ``path`` (the account must be allowed to see the
+        resource), else FAILED. Transient errors are retried. ``path`` is as in `start`,
         without a query. Raise `UsageError`.
         """
         return self._probe(path, find_absent)
 
     def present(self, path: str) -> Probe:
-        """Return a ``resolve_gone`` for the job of a create: SUCCEEDED where its resource exists.
+        """Return a ``resolve_gone`` for the job of a create: SUCCEEDED if its resource exists.
 
-        It is FAILED where the API itself says that there is none. A resource can exist although its job
-        failed, as a service instance of Cloud Foundry does: see ``CFJobs.last_operation``. ``path`` is as in
-        `absent`. Raise `UsageError`.
+        It is FAILED if the API answers 404. A resource can exist although its job failed, such as a service
+        instance of Cloud Foundry: see ``CFJobs.last_operation``. ``path`` is as in `absent`. Raise
+        `UsageError`.
         """
         return self._probe(path, find_present)
 
     async def aclose(self) -> None:
-        """End all waits with an error, and close the connections unless the client is the caller's own."""
+        """End all waits with `SourceClosed`, and close the connections, but not a client of the caller's."""
         try:
             await super().aclose()
         finally:

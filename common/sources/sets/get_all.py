@@ -13,13 +13,12 @@ from common.sources.fleet import Member, route_all
 
 
 async def get_all(source: Member, jobs: Iterable[JobLike]) -> list[Outcome]:
-    """Return one observation of each of many jobs, in the order of ``jobs``.
+    """Poll many jobs once, and return them in the order of ``jobs``.
 
-    Where the server answers for many jobs at once (ONTAP) that takes one list request for some 150 of them,
-    and one more for each job that the list does not have; elsewhere it takes one request for each job. The
-    systems behind a `Fleet` are asked at the same time. In the place of a job that could not be read is the
-    `JobsError` that ``get`` would have raised. Where a system does not answer, or refuses with 401 or 429,
-    the rest of its jobs get that error and cost no request. A job that failed is no error here.
+    On ONTAP this takes one request for about 150 jobs, and one more for each job that is not in the response;
+    elsewhere one request for each job. The systems of a `Fleet` are polled at the same time. For a job that
+    cannot be read, the `JobsError` that ``get`` would raise is returned. If a system does not answer, or
+    answers 401 or 429, its remaining jobs get the same error without a request. A failed job is no error.
 
     Raise `WrongSource` or `UsageError` for any of the jobs before the first request.
     """

@@ -58,21 +58,21 @@ TOLD_A_TURN = 32
 class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     """Many waits at once: ``async with JobSet(source, refs) as jobs:``, then ``async for outcome in jobs:``.
 
-    An outcome is the `Job`, failed or not, or the `JobsError` that its wait ended with; both have ``ref``.
-    The iteration ends once every outcome was told and the set is closed (`close`); it waits for more
-    otherwise. With ``changes=True`` it also tells each job's first observation and its changes, as
-    `Job` objects that are not ``done``; a slow consumer gets the latest one of each job. Several tasks may
-    iterate, and each outcome is told to one of them.
+    An outcome is the `Job`, failed or not, or the `JobsError` that its wait raised; both have ``ref``. The
+    iteration ends when the set is closed (`close`) and all outcomes have been returned; until then it waits
+    for more. With ``changes=True`` it also returns each job's first observation and its changes, as `Job`
+    objects that are not ``done``; a slow consumer gets only the latest one of each job. If several tasks
+    iterate, each outcome is returned to one of them.
 
-    ``source`` may be a `Fleet`: the jobs may be of several systems. ``timeout`` is in seconds, for each job
-    from when it was added, ``deadline`` one moment for all. ``on_update`` is called with each job's first
-    observation and its changes, also while nobody iterates. If the task that entered the set is cancelled,
+    ``source`` may be a `Fleet`, for jobs of several systems. ``timeout`` is in seconds for each job, from
+    when it was added; ``deadline`` is one moment for all. ``on_update`` is called with each job's first
+    observation and its changes, also while no task iterates. If the task that entered the set is cancelled,
     ``on_cancel="cancel"`` asks the servers to cancel the jobs; a function is called once for all of them.
-    ``resolve_gone`` and ``policy`` are those of ``wait``. ``checkpoint`` is what `checkpoint` returned,
-    perhaps in another process: its waits go on. Leaving the block ends the waits, and none of the jobs.
+    ``resolve_gone`` and ``policy`` are those of ``wait``. ``checkpoint`` is the result of `checkpoint`,
+    perhaps of another process: its waits continue. Leaving the block ends the waits; the jobs keep running.
 
-    Raise `UsageError` or `WrongSource` for any of the jobs before the first request. An exception that is no
-    `JobsError`, such as one of ``resolve_gone``, ends the set, and comes out of the block in a group.
+    Raise `UsageError` or `WrongSource` for any of the jobs before the first request. An exception that is not
+    a `JobsError`, such as one of ``resolve_gone``, ends the set, and is raised by the block in a group.
     """
 
     def __init__(
@@ -120,9 +120,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def add(self, job: JobLike, *, timeout: float | None = None, deadline: datetime | None = None) -> JobRef:
         """Add a wait for one job, from any task of the event loop, and return the job's complete ref.
 
-        ``timeout`` is in seconds from now, ``deadline`` an aware datetime; without either, the set's counts.
-        A job that is added twice is waited for twice, with a deadline and an outcome each, but its requests
-        are shared. Raise `WrongSource`, and `UsageError` also if the set or the source is closed.
+        ``timeout`` is in seconds from now, ``deadline`` an aware datetime; without either, those of the set
+        apply. A job that is added twice has two waits, with a deadline and an outcome each, which share
+        requests. Raise `WrongSource`, and `UsageError` also if the set or the source is closed.
         """
         if self._closed or self._left:
             raise UsageError("the set is closed: nothing can be added to it")
@@ -133,10 +133,10 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         return watch.ref
 
     def discard(self, job: JobLike) -> bool:
-        """Take back one `add` of a job, the last one: its outcome is not told. The job is left alone.
+        """End the wait of a job without an outcome. The job itself keeps running.
 
-        Return whether there was one; False if all outcomes of the job have been told. A job that was added
-        twice is waited for once more. Raise `WrongSource` or `UsageError` for what is no job of the source.
+        Return False if the job has no wait here whose outcome is still to come. Of a job that was added
+        twice, the last wait is ended. Raise `WrongSource` or `UsageError` if it is not a job of the source.
         """
         wait = self._find(self._watch(job, None, None))
         if wait is None:
@@ -154,17 +154,17 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         return True
 
     def close(self) -> None:
-        """Take no more jobs: the iteration ends with the last outcome. Safe to call twice."""
+        """Accept no more jobs: the iteration ends after the last outcome. Safe to call twice."""
         self._closed = True
         self._untold.wake()
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return all waits whose outcome has not been told, as plain data for ``json.dumps``.
+        """Return all waits whose outcome was not returned yet, as plain data for ``json.dumps``.
 
-        Another process goes on from it, at the pace that each job had, with the same deadlines:
-        ``JobSet(source, checkpoint=data)``. It takes some 110 bytes a wait as JSON, and those of a whole job
-        or error where one has ended. What a consumer was told of is not in it; a wait that ended because its
-        source was closed goes on. After the block was left, it returns the waits that were left then.
+        ``JobSet(source, checkpoint=data)`` resumes them, also in another process, with the same deadlines and
+        at the pace of each job. As JSON a wait takes about 110 bytes, and more if its outcome is in the data
+        because it has ended. A wait that ended because its source was closed is resumed. After the block,
+        this returns the waits that remained then.
         """
         now = self._now if self._left else anyio.current_time()
         rows = [write_row(wait, None, now) for wait in self._unended()]

@@ -93,13 +93,14 @@ async def wait_all(
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
 ) -> list[Job] | list[Outcome] | list[Outcome | None]:
-    """Return the outcomes of many waits, in the order of ``jobs``.
+    """Wait for many jobs, and return their outcomes in the order of ``jobs``.
 
-    ``timeout``, in seconds, or ``deadline`` is one deadline for all. ``check=True`` raises `JobsFailed` if
-    any wait failed, once all have ended: it holds every outcome by ref. ``check=False`` puts the exception of
-    a wait in its job's place, and a job that failed as it is. With ``return_when="first"`` (one has ended) or
-    ``"first_failure"`` (one has ended without success) the others are waited for no longer, and their jobs
-    run on; theirs is None.
+    ``timeout`` (seconds) or ``deadline`` applies to all jobs together. With ``check=True``, `JobsFailed` is
+    raised if any wait failed, after all have ended; it has every outcome by ref. With ``check=False``, a
+    failed job is returned like any other, and an exception of a wait is returned in place of its job. With
+    ``return_when="first"`` (one job has ended) or ``"first_failure"`` (one has ended without success), the
+    other waits stop, their jobs keep running, and their outcomes are None.
+
     The other keywords are those of ``wait``. Raise `UsageError` or `WrongSource` for any of the jobs before
     the first request.
     """
@@ -139,14 +140,13 @@ def as_completed(
     resolve_gone: Probe | None = None,
     policy: PollPolicy | None = None,
 ) -> Completed:
-    """Wait for many jobs, and return each outcome as it comes.
+    """Wait for many jobs, and iterate over their outcomes as they come.
 
-    Enter it, then iterate: ``async with as_completed(source, jobs) as done:`` and within that
-    ``async for outcome in done:``. An outcome is the `Job`, failed or not, or the `JobsError` that its wait
-    ended with; both have ``ref``. Leaving the block ends the waits that are left, and leaves their jobs
-    alone; only if the caller's own task is cancelled, ``on_cancel="cancel"``, or a function that returns
-    True, asks their servers to cancel them. The other keywords are those of ``wait``. Raise `UsageError` or
-    `WrongSource` for any of the jobs before the first request.
+    Use ``async with as_completed(source, jobs) as done:``, and inside it ``async for outcome in done:``. An
+    outcome is the `Job`, failed or not, or the `JobsError` that its wait raised; both have ``ref``. Leaving
+    the block ends the remaining waits; their jobs keep running, unless the caller's task is cancelled and
+    ``on_cancel`` is "cancel" or a function that returns True. The other keywords are those of ``wait``. Raise
+    `UsageError` or `WrongSource` for any of the jobs before the first request.
     """
     return Completed(
         source,
