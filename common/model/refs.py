@@ -25,6 +25,7 @@ HINTS = frozenset({DONE, RESULTS})
 """The names of hints, which no part of a scope may have."""
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 _REF = re.compile(r"(?P<provider>[a-z][a-z0-9]*)(?P<plain>\+http)?://(?P<host>[^/?#]*)/(?P<rest>.*)")
 
 Scope = tuple[tuple[str, str], ...]
@@ -33,7 +34,7 @@ Hints = tuple[tuple[str, str], ...]
 
 def encode_segment(text: str) -> str:
     """Return any text as one path segment: ``/`` becomes ``%2F``; ``~`` and ``.`` stay."""
-    return quote(text, safe="", errors="surrogatepass")
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="", errors="surrogatepass")
 
 
 def decode_segment(text: str) -> str:
@@ -43,7 +44,7 @@ def decode_segment(text: str) -> str:
 
 def _query(pairs: Sequence[tuple[str, str]], *, safe: str = "") -> str:
     if not pairs:
-        return ""  # as of most refs, whose text each deadline's message has
+        return ""  # most refs have no hints
     return urlencode(pairs, safe=safe, quote_via=quote, errors="surrogatepass")
 
 
@@ -105,8 +106,10 @@ class JobRef(Unchecked):
     def __str__(self) -> str:
         secure, _, host = self.endpoint.rpartition("://")
         scheme = f"{self.provider}+http" if secure == "http" else self.provider
-        path = [part for name, part in self.scope if name == ACCOUNT]
         divider = "//" if "/" in host else "/"
+        if not self.scope and not self.hints:  # most refs, whose text each deadline's message has
+            return f"{scheme}://{host}{divider}{encode_segment(self.id)}"
+        path = [part for name, part in self.scope if name == ACCOUNT]
         text = f"{scheme}://{host}{divider}{'/'.join(map(encode_segment, [*path, self.id]))}"
         scope = _query([pair for pair in self.scope if pair[0] != ACCOUNT])
         query = "&".join(filter(None, (scope, _query(self.hints, safe="/"))))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from common.polling.waiters import Waiter
 
@@ -51,17 +51,14 @@ class Deadlines:
         Some at a time: all at once, thousands would hold the loop, and everything else would be late. The
         request that a waiter leads is cut at its deadline by itself.
         """
-        room = max(0, EXPIRED_AT_ONCE - len(self._expired))
-        for waiter in itertools.islice(self._passed(now), room):
-            if not waiter.notified and waiter.request is None:
+        heap, waiters, expired = self.heap, self._waiters, self._expired
+        while heap and heap[0][0] <= now and len(expired) < EXPIRED_AT_ONCE:
+            waiter = waiters.pop(heapq.heappop(heap)[1], None)
+            if waiter is not None and waiter.active and not waiter.notified and waiter.request is None:
                 waiter.expire()
-                self._expired.add(waiter)
+                expired.add(waiter)
                 wake(waiter)
         return self.first() > now
-
-    def _passed(self, now: float) -> Iterator[Waiter]:
-        while self.first() <= now:
-            yield self._waiters.pop(heapq.heappop(self.heap)[1])
 
     def discard(self, waiter: Waiter, live: int) -> None:
         """Remove a waiter. Also drop stale items if they outnumber the ``live`` waiters."""

@@ -164,7 +164,8 @@ class Poller:
     def remove(self, waiter: Waiter) -> None:
         """End a wait, or a step of it, also in a cancelled task: its roles go to others."""
         self._parked.pop(waiter, None)
-        self._single_reads.pop(waiter, None)
+        if waiter.single_read:
+            self._single_reads.pop(waiter, None)
         waiter.active = False
         self._active -= 1
         self.executor.outage.failing.discard(waiter)

@@ -1,6 +1,7 @@
 """Many open waits: what each holds, what a tick and a wake cost.
 
-``futures`` is the caller's own part: a task for each, parked in a bare future.
+``futures`` is the caller's own part: a task for each, parked in a bare future. ``expire_us`` is what a wait
+takes that ends at the deadline of all; of the caller's own, a future and a bare exception.
 ``instant`` is a source without a network, so that all that is measured is waiting itself. ``ontap`` is
 the real thing over HTTP, for its memory.
 
@@ -16,9 +17,11 @@ import resource
 import sys
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from common.model.errors import WaitTimeout
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import JobState
@@ -102,22 +105,36 @@ async def futures(n: int, _url: str) -> Row:
     loop = asyncio.get_running_loop()
     parked: list[asyncio.Future[None]] = []
 
-    async def caller(index: int) -> None:
-        del index
+    async def park() -> None:
         future: asyncio.Future[None] = loop.create_future()
         parked.append(future)
         await future
+
+    async def caller(index: int) -> None:
+        del index
+        await park()
+
+    async def late(index: int) -> None:
+        await park()
+        raise WaitTimeout(f"{index} is late")
+
+    async def wake() -> float:
+        cpu = time.process_time()
+        for future in parked:
+            future.set_result(None)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        parked.clear()
+        return (time.process_time() - cpu) / n * 1e6
 
     before, cpu = resident(), time.process_time()
     tasks = _begin(n, caller)
     await asyncio.sleep(TICK)
     row: Row = {"start_us": (time.process_time() - cpu) / n * 1e6}
     row["bytes"] = (resident() - before) / n
-    cpu = time.process_time()
-    for future in parked:
-        future.set_result(None)
-    await asyncio.gather(*tasks)
-    row["wake_us"] = (time.process_time() - cpu) / n * 1e6
+    row["wake_us"] = await wake()
+    tasks = _begin(n, late)
+    await asyncio.sleep(TICK)
+    row["expire_us"] = await wake()
     return row
 
 
@@ -153,6 +170,19 @@ async def instant(n: int, _url: str) -> Row:
     cpu = time.process_time()
     await asyncio.gather(*tasks)
     row["wake_us"] = (time.process_time() - cpu) / n * 1e6
+
+    jobs.state = JobState.RUNNING
+    deadline = datetime.now(UTC) + timedelta(seconds=interval)
+
+    async def late(index: int) -> None:
+        await source.wait(ids[index], deadline=deadline)
+
+    tasks, seen = _begin(n, late), jobs.answers + n
+    await asyncio.sleep(interval - TICK)
+    row["in_time"] = row["in_time"] and jobs.answers >= seen and datetime.now(UTC) < deadline
+    cpu = time.process_time()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    row["expire_us"] = (time.process_time() - cpu) / n * 1e6
     return row
 
 
@@ -207,6 +237,7 @@ COLUMNS: dict[str, Form] = {
     "first_us": fixed(1),
     "tick_us": fixed(1),
     "wake_us": fixed(1),
+    "expire_us": fixed(1),
     "quiet_cpu_share": fixed(4),
     "peak_mib": fixed(0),
 }
