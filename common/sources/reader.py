@@ -56,10 +56,20 @@ class HttpReader(Pollable):
         Where the write's own status said that its work is done, a job that may not be read, or that there is
         none of, has succeeded.
         """
+        request = f"GET job {ref.id}"
+        try:
+            return await self._read(ref, request, last)
+        except DecodeError as error:
+            error.ref = ref
+            if error.sent:  # else it is of a sign-in
+                error.args = (f"{request}: {error}",)
+            raise
+
+    async def _read(self, ref: JobRef, request: str, last: Reading | None) -> Reading:
         response = await self._client.send("GET", self._driver.job_path(ref))
         self.update_budget(response)
         if response.status != 200:
-            failure = self.failure(response, f"GET job {ref.id}", ref)
+            failure = self.failure(response, request, ref)
             return Reading(_done_with_its_write(failure, ref), response.date)
         body: bytes | None = response.body
         if last is not None and body == last.body and last.job.ref.hints == ref.hints:
@@ -174,17 +184,11 @@ class HttpReader(Pollable):
             self._throttle.update_budget(budget)
 
     def _parse(self, body: bytes, ref: JobRef) -> Job:
-        try:
-            job = self._driver.parse_job(body, ref)
-        except DecodeError as error:
-            error.ref = ref
-            raise
+        job = self._driver.parse_job(body, ref)
         if job.ref.id == ref.id and job.ref.hints == ref.hints:
             return _with_hints(job) if ref.hints else job
         if job.ref.id.casefold() != ref.id.casefold():
-            raise DecodeError(
-                "the response is about another job than the one requested", transient=True, ref=ref
-            )
+            raise DecodeError("the response is about another job than the one requested", transient=True)
         return _with_hints(attrs.evolve(job, ref=ref.with_hints(job.ref.hints)))
 
 

@@ -24,10 +24,13 @@ from common import (
     Unsupported,
     UsageError,
     WrongSource,
+    from_dict,
+    to_dict,
 )
 from tests.cases import case
 from tests.common.scripted import Answer, reply
 from tests.contract.systems import NEVER_SEEN, PAGE, SYSTEMS, System
+from tests.pickled import pickled
 
 pytestmark = pytest.mark.anyio
 
@@ -173,6 +176,25 @@ async def test_get_raises_at_the_first_record_that_cannot_be_decoded(system: Sys
             await rig.source.get(rig.named(NEVER_SEEN))
         assert caught.value.path != "$"
         assert caught.value.ref == rig.member.ref(NEVER_SEEN)
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(200, text=PAGE), reply(200, []), None], ids=["page", "array", "job"]
+)
+async def test_an_error_about_a_reply_names_the_request_also_once_it_was_stored(
+    system: System, answer: Answer | None
+) -> None:
+    async with system.rig() as rig:
+        rig.wire.reads += [answer or system.undecodable]
+        with pytest.raises(DecodeError) as caught:
+            await rig.source.get(rig.named(NEVER_SEEN))
+        error, request = caught.value, f"GET job {rig.member.ref(NEVER_SEEN).id}: "
+    assert str(error).startswith(f"{request}{error.path}: ")
+    assert str(error).count(request) == 1
+    for stored in (pickled(error), from_dict(to_dict(error))):
+        assert isinstance(stored, DecodeError)
+        assert str(stored) == str(error)
+        assert (stored.path, stored.ref) == (error.path, error.ref)
 
 
 async def test_a_source_keeps_the_protocol(system: System) -> None:
