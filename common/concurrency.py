@@ -278,9 +278,13 @@ async def run_together(works: Iterable[Callable[[], Awaitable[None]]]) -> None:
             errors.append(error)
             group.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as group:
-        for work in works:
-            group.start_soon(run, work)
+    try:
+        async with anyio.create_task_group() as group:
+            for work in works:
+                group.start_soon(run, work)
+    except BaseException as error:
+        restore_message(error)
+        raise
     if errors:
         raise errors[0]
 
@@ -294,3 +298,27 @@ def was_cancelled() -> bool:
 
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
+
+
+_SCOPE_MESSAGE = "Cancelled via cancel scope "
+"""How the message of a cancellation by a scope of anyio's begins."""
+
+
+def restore_message(error: BaseException) -> None:
+    """Give a cancellation of asyncio's back the message of the ``task.cancel("why")`` that it is of.
+
+    Where a scope of anyio's cancels a task in the same turn of the loop, and first, asyncio raises one
+    exception for both, with the scope's message. Called where it has left the scopes that may have done so.
+    """
+    if sniffio.thread_local.name is not None:
+        return  # trio's have none
+    import asyncio
+
+    if not isinstance(error, asyncio.CancelledError) or not str(error).startswith(_SCOPE_MESSAGE):
+        return
+    if anyio.current_effective_deadline() == -math.inf or not was_cancelled():
+        return  # a scope further out is to catch this, or it is of something that the task awaited
+    # Private, but in every task of asyncio's since Python 3.9. Without it, the message stays as it is.
+    message = getattr(asyncio.current_task(), "_cancel_message", _SCOPE_MESSAGE)
+    if not str(message).startswith(_SCOPE_MESSAGE):
+        error.args = () if message is None else (message,)

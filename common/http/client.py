@@ -13,7 +13,7 @@ import attrs
 
 from common.auth.argument import read_auth
 from common.auth.credentials import HeaderAuth
-from common.concurrency import finish
+from common.concurrency import finish, restore_message
 from common.http.backend import HttpBackend, HttpFailure, HttpRequest, HttpResult
 from common.http.backends import Backends
 from common.http.log import Send, logged
@@ -163,6 +163,9 @@ class ApiClient:
             error.sent = error.sent and sent
             if isinstance(error, TransportError) and error.misconfigured:
                 error.transient = self._set_up  # of a sign-in, which may be that of another source too
+            raise
+        except BaseException as error:
+            restore_message(error)
             raise
         what = "no complete response" if sent else "not signed in"
         raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=sent)

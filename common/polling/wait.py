@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
+from common.concurrency import restore_message
 from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
@@ -217,6 +218,7 @@ class Wait(Waiter):
         if isinstance(error, JobsError):
             self.end_with(error)
             return
+        restore_message(error)
         self.abandon()
         over = self.last is not None and self.last.done
         cancel = self.spec.cancel

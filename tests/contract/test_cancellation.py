@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.lowlevel
 import pytest
 import sniffio
 
@@ -70,17 +71,11 @@ async def in_a_set_that_nobody_reads(source: Member, job: JobLike) -> None:
 async def test_a_cancellation_keeps_its_message_also_in_the_turn_of_a_poll(
     work: Work, system: System
 ) -> None:
-    if sniffio.current_async_library() != "asyncio":
-        pytest.skip("trio's cancellations have no message")
+    skip_unless_asyncio()
 
     async def message(rig: Rig, after: float) -> str:
         job = rig.job((JobState.RUNNING, None))
-        task = asyncio.ensure_future(work(rig.source, job))
-        loop = asyncio.get_running_loop()
-        loop.call_at(loop.time() + after, task.cancel, "a person did it")
-        with pytest.raises(asyncio.CancelledError) as caught:
-            await task
-        return str(caught.value)
+        return str(*await cancelled_at(asyncio.ensure_future(work(rig.source, job)), after))
 
     polls: list[float] = []
     async with system.rig() as rig:
@@ -97,3 +92,70 @@ async def test_a_cancellation_keeps_its_message_also_in_the_turn_of_a_poll(
         async with system.rig() as rig:
             # Behind the timers of that turn, which are due at the very moment.
             assert await message(rig, after + NANOSECOND / 2) == "a person did it", after
+
+
+@pytest.mark.parametrize("work", [wait, wait_with_updates, watch, wait_for_all])
+async def test_it_keeps_its_message_in_the_turn_in_which_the_deadline_cuts_a_request(
+    work: Work, system: System
+) -> None:
+    skip_unless_asyncio()
+    async with system.rig() as rig:
+        rig.wire.latency = lambda: 10 * DEADLINE
+        task = asyncio.ensure_future(work(rig.source, rig.job((JobState.RUNNING, None))))
+        assert await cancelled_at(task, DEADLINE + NANOSECOND / 2) == ("a person did it",)
+
+
+async def test_it_keeps_its_message_in_the_turn_in_which_a_request_takes_too_long(system: System) -> None:
+    skip_unless_asyncio()
+    async with system.rig(request_timeout=5) as rig:
+        rig.wire.latency = lambda: 10 * DEADLINE
+        task = asyncio.ensure_future(rig.source.get(rig.job((JobState.RUNNING, None))))
+        assert await cancelled_at(task, 5 + NANOSECOND / 2) == ("a person did it",)
+
+
+@pytest.mark.parametrize("message", [("a person did it",), ()], ids=["message", "none"])
+async def test_it_keeps_its_message_in_each_turn_in_which_a_set_is_left(
+    message: tuple[str, ...], system: System
+) -> None:
+    skip_unless_asyncio()
+
+    async def leave_early(rig: Rig) -> None:
+        async with JobSet(rig.source, [rig.job((JobState.RUNNING, None))]):
+            await anyio.lowlevel.checkpoint()
+
+    turns, task = 0, None
+    while task is None or task.cancelled():
+        async with system.rig() as rig:
+            task = asyncio.ensure_future(leave_early(rig))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel(*message)
+            await asyncio.wait([task])
+            if task.cancelled():
+                with pytest.raises(asyncio.CancelledError) as caught:
+                    await task
+                assert caught.value.args == message, turns
+        turns += 1
+    assert turns > 3
+
+
+async def test_a_scope_of_anyio_that_ends_a_request_is_no_cancellation_of_the_task(system: System) -> None:
+    async with system.rig() as rig:
+        rig.wire.latency = lambda: 10 * DEADLINE
+        with anyio.move_on_after(DEADLINE / 2) as scope:
+            await rig.source.wait(rig.job((JobState.RUNNING, None)), timeout=DEADLINE)
+    assert scope.cancelled_caught
+
+
+def skip_unless_asyncio() -> None:
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("trio's cancellations have no message")
+
+
+async def cancelled_at(task: asyncio.Future[object], after: float) -> tuple[object, ...]:
+    """Return with what message a task ends that is cancelled after so many seconds."""
+    loop = asyncio.get_running_loop()
+    loop.call_at(loop.time() + after, task.cancel, "a person did it")
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    return caught.value.args

@@ -33,6 +33,7 @@ from typing import Any, Self
 import anyio.abc
 import anyio.lowlevel
 
+from common.concurrency import restore_message
 from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError, UsageError
 from common.model.job import Job, JobLike
@@ -236,6 +237,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             # wrapped; without it, one of the group's own would come out, without the canceller's message.
             bare = isinstance(error, anyio.get_cancelled_exc_class())
             await tasks.__aexit__(*((kind, error, trace) if bare else (None, None, None)))
+        except BaseException as late:
+            restore_message(late)
+            raise
         finally:
             if cancelled:
                 await cancel_jobs(self._abandoned)
