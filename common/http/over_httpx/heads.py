@@ -5,7 +5,8 @@ responses hold the event loop for 30 ms and more, and any number of them may fol
 interface for what reads and writes (https://www.encode.io/httpcore/network-backends/), and tells by its
 ``trace`` extension when a head is read. Only how httpx hands it such an interface is not public: where that
 is missing, heads are read as httpcore does it; `tests/sockets` has a test for each version that can be
-installed.
+installed. The caller's own client is treated so too, for the connections that it makes from then on: heads
+of the caller's own requests are read as before.
 
 The same interface is asked, with each request, of every connection of a pool, whether anything has come on
 it: its end, on an idle one. Over anyio the answer takes 50 µs, since the socket is looked up with its

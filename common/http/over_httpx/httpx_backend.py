@@ -92,6 +92,7 @@ class HttpxBackend:
         """
         library = library_of(options.http)
         if options.http is not None:
+            limit_heads(options.http)
             return cls(library, options.http, owned=False, auth=auth, in_memory=False)
         client = _create_client(library, options, endpoint, keepalive)
         in_memory = options.transport is not None and _is_in_memory(library, options.transport)

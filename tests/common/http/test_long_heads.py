@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from types import SimpleNamespace
+from typing import Any
 
+import httpx
+import httpx2
 import pytest
 
 from common import TransportError
 from common.http.backend import HEAD_PART, MAX_HEAD_LINES, HeadLimit, HeadTooLong
 from common.http.over_httpx.heads import follow_head, limit_heads
+from ontapjobs import OntapJobs
 from tests.loopback import Loopback, raw, server_tls
 from tests.sockets.servers.proxy import Proxy
 from tests.sockets.stacks import STACKS, Stack, name_of
@@ -29,9 +33,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 LINE = b"X-A: b\r\n"
 
-own_stacks = pytest.mark.parametrize(
-    "stack", [stack for stack in STACKS if stack.client is None], ids=name_of
-)
+every_stack = pytest.mark.parametrize("stack", STACKS, ids=name_of)
 
 
 async def got(stack: Stack, ca: str, key: str, pieces: Iterable[bytes]) -> str:
@@ -53,7 +55,7 @@ async def got(stack: Stack, ca: str, key: str, pieces: Iterable[bytes]) -> str:
 
 
 @pytest.mark.slow
-@own_stacks
+@every_stack
 async def test_some_informational_responses_and_many_headers_are_read(
     stack: Stack, ca: str, key: str
 ) -> None:
@@ -62,21 +64,21 @@ async def test_some_informational_responses_and_many_headers_are_read(
 
 
 @pytest.mark.slow
-@own_stacks
+@every_stack
 async def test_one_header_may_be_as_long_as_the_warnings_of_a_job(stack: Stack, ca: str, key: str) -> None:
     long = b"X-Cf-Warnings: %s\r\n" % (b"w" * 90_000)
     assert await got(stack, ca, key, [OK + long + WHOLE.removeprefix(OK)]) == "SUCCEEDED"
 
 
 @pytest.mark.slow
-@own_stacks
+@every_stack
 async def test_the_lines_of_a_body_are_no_lines_of_its_head(stack: Stack, ca: str, key: str) -> None:
     [many] = raw(json.dumps(JOB).encode() + b"\n" * 100_000)
     assert await got(stack, ca, key, [many]) == "SUCCEEDED"
 
 
 @pytest.mark.slow
-@own_stacks
+@every_stack
 @pytest.mark.parametrize(
     "piece",
     [HINTS * 1000, OK + LINE * 8000 + WHOLE.removeprefix(OK), OK + b"X: a\r\n" + b" b\r\n" * 8000],
@@ -146,3 +148,15 @@ async def test_httpcore_reads_heads_in_small_parts_and_gives_other_tasks_their_t
 
 async def test_a_client_whose_network_cannot_be_had_stays_as_it_is() -> None:
     limit_heads(SimpleNamespace(_transport=SimpleNamespace(_pool=object())))
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+async def test_the_callers_own_requests_and_a_second_source_change_nothing_in_a_client(library: Any) -> None:
+    many = OK + LINE * (2 * MAX_HEAD_LINES) + WHOLE.removeprefix(OK)
+    with Loopback(lambda number, _: [many if number == 0 else WHOLE]) as server:
+        async with library.AsyncClient(trust_env=False) as client:
+            async with OntapJobs(server.url, auth=("u", "p"), http=client):
+                assert len((await client.get(server.url)).headers) > MAX_HEAD_LINES
+            async with OntapJobs(server.url, auth=("u", "p"), http=client) as source:
+                assert (await source.get(ID)).succeeded
+        assert server.connections == 1
