@@ -30,7 +30,8 @@ def by_set(request: AddRequest) -> Iterator[tuple[str, str, list[Row]]]:
     sets: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
     for job in dict.fromkeys(request.jobs):
         target, shard = str(read_address(job)), zlib.crc32(JobRef.parse(job).id.encode()) % request.shards
-        sets[target, shard].append([shorten(job, target), request.deadline, request.requester, False])
+        row: Row = [shorten(job, target), request.deadline, request.requester, request.call, False]
+        sets[target, shard].append(row)
     for (target, shard), rows in sets.items():
         for batch in batches(rows, ADDED_AT_ONCE):
             yield target, f"{JOBS_WORKFLOW} {target} {shard}", batch

@@ -80,7 +80,7 @@ class SetWatch:
 
     def _add(self, jobs: JobSet, number: int, row: Row) -> None:
         self._rows[number] = row
-        job, deadline, _, seen = row
+        job, deadline, *_, seen = row
         try:
             ref = self._source.ref(lengthen(job, self._target))
             known = Job(ref, JobState.RUNNING, observed_at=datetime.now(UTC)) if seen else ref
@@ -128,8 +128,8 @@ class SetWatch:
             return
         outcomes: defaultdict[str, list[Told]] = defaultdict(list)
         for number, outcome in ended.items():
-            job, _, requester, _ = self._rows[number]
-            outcomes[requester].append([lengthen(job, self._target), to_dict(outcome)])
+            job, _, requester, call, _ = self._rows[number]
+            outcomes[requester].append([call, lengthen(job, self._target), to_dict(outcome)])
         for requester, told in outcomes.items():
             for batch in batches(told, BATCH):
                 await self._signal(requester, batch)

@@ -24,15 +24,16 @@ MAX_JOBS = 10_000
 BATCH = 100
 """Outcomes in a signal: it may have 2 MiB."""
 
-SEEN = 3
+SEEN = 4
 
 Told = list[Any]
-"""``[job, outcome]``: a whole ref, and how its wait ended as plain data."""
+"""``[call, job, outcome]``: who asked in the workflow, a whole ref, and how its wait ended as plain data."""
 Row = list[Any]
-"""``[job, deadline, requester, seen]``; `SEEN` is the place of the last one.
+"""``[job, deadline, requester, call, seen]``; `SEEN` is the place of the last one.
 
 A job as `shorten` writes it, seconds since 1970 or None, the id of the workflow that is told how the job
-ended, and whether the job has been seen. With its number in front of it where the workflow tells of it.
+ended, which of its calls asked, and whether the job has been seen. With its number in front of it where the
+set's workflow tells of it.
 """
 
 
@@ -63,23 +64,30 @@ class Growth:
 
 @dataclass(frozen=True)
 class AddRequest:
-    """Jobs to wait for in the sets of their systems, each in one of so many ``shards``."""
+    """Jobs to wait for in the sets of their systems, each in one of so many ``shards``.
+
+    ``requester`` is the id of the workflow that asks, ``call`` tells its calls apart.
+    """
 
     jobs: list[str]
     deadline: float | None
     requester: str
+    call: str
     shards: int = 1
     history_limit: int = 10_000
 
 
 def shorten(job: str, target: str) -> str:
-    """Return a ref without the target that it begins with."""
-    return job.removeprefix(target)
+    """Return a ref without what it has of the target, before the job's id and after it."""
+    address, mark, scope = target.partition("?")
+    short = job.removeprefix(address).removesuffix(mark + scope)
+    return short if lengthen(short, target) == job else job
 
 
 def lengthen(job: str, target: str) -> str:
     """Return the ref that was shortened."""
-    return job if "://" in job else target + job
+    address, mark, scope = target.partition("?")
+    return job if "://" in job else f"{address}{job}{mark}{scope}"
 
 
 def batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -136,8 +136,8 @@ class JobsWorkflow:
     async def _tell(self, rows: list[Row], error: JobsError) -> None:
         for batch in batches(rows, BATCH):
             told: defaultdict[str, list[Told]] = defaultdict(list)
-            for job, _, requester, _ in batch:
-                told[requester].append([lengthen(job, self._state.target), to_dict(error)])
+            for job, _, requester, call, _ in batch:
+                told[requester].append([call, lengthen(job, self._state.target), to_dict(error)])
             for requester, outcomes in told.items():
                 with suppress(ApplicationError):  # it is over
                     await workflow.get_external_workflow_handle(requester).signal(JOBS_ENDED, outcomes)

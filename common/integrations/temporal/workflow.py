@@ -18,7 +18,14 @@ from temporalio.workflow import ActivityCancellationType
 from common.integrations.temporal.activities import START_JOB, WAIT_FOR_JOB, StartRequest, WaitRequest
 from common.integrations.temporal.adding import by_set
 from common.integrations.temporal.errors import jobs_error
-from common.integrations.temporal.set_messages import ADD_JOBS, DISCARD, JOBS_ENDED, MAX_JOBS, AddRequest
+from common.integrations.temporal.set_messages import (
+    ADD_JOBS,
+    DISCARD,
+    JOBS_ENDED,
+    MAX_JOBS,
+    AddRequest,
+    Told,
+)
 from common.model.errors import ActionUncertain, JobsError, UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
@@ -30,6 +37,8 @@ UNLIMITED = timedelta(days=3650)
 """Temporal wants a limit of each attempt; how long a wait may take is said by its deadline."""
 ADD_TIMEOUT = timedelta(minutes=1)
 """For the signals to sets; they are sent again after it."""
+CALL_DIGITS = 8
+"""Of the random number of a call of `wait_for_jobs`: it is beside each of its jobs, in a payload of 2 MiB."""
 WRITE_TIMEOUT = timedelta(minutes=5)
 """After how long a write that nobody has told the end of is given up as uncertain."""
 
@@ -129,29 +138,17 @@ async def wait_for_jobs(
         raise UsageError(
             f"wait_for_jobs() takes {MAX_JOBS:,} jobs at once, not {len(texts):,}: call it again"
         )
-    missing, ended = set(texts), dict[str, Job | JobsError]()
-    earlier = workflow.get_signal_handler(JOBS_ENDED)
-
-    def take(told: list[Any]) -> None:
-        for job, data in told:
-            if job in missing:
-                missing.remove(job)
-                outcome: Job | JobsError = from_dict(data)
-                if isinstance(outcome, JobsError) and outcome.ref is None:
-                    outcome.about(JobRef.parse(job))
-                ended[job] = outcome
-        if earlier is not None:
-            earlier(told)  # another call of this workflow waits too
-
-    workflow.set_signal_handler(JOBS_ENDED, take)
     moment = None if until is None else until.timestamp()
-    request = AddRequest(texts, moment, workflow.info().workflow_id, shards, history_limit)
+    call = workflow.uuid4().hex[:CALL_DIGITS]
+    request = AddRequest(texts, moment, workflow.info().workflow_id, call, shards, history_limit)
+    calls, wanted = _calls(), len(set(texts))
+    ended = calls.outcomes[call] = {}
     adding = workflow.start_activity(
         ADD_JOBS, request, task_queue=task_queue, start_to_close_timeout=ADD_TIMEOUT
     )
     try:
         await asyncio.shield(adding)
-        await workflow.wait_condition(lambda: not missing)
+        await workflow.wait_condition(lambda: len(ended) == wanted)
     except ActivityError as failure:
         if (error := jobs_error(failure)) is not None:
             raise error from None
@@ -159,9 +156,39 @@ async def wait_for_jobs(
     except asyncio.CancelledError:
         with suppress(ActivityError):
             await adding  # else they could be added after they were taken back
-        await _discard(dataclasses.replace(request, jobs=[text for text in texts if text in missing]))
+        await _discard(dataclasses.replace(request, jobs=[text for text in texts if text not in ended]))
         raise
+    finally:
+        del calls.outcomes[call]
     return [ended[text] for text in texts]
+
+
+class _Calls:
+    """The handler of the signal with which sets tell a workflow how jobs ended: of each call that waits.
+
+    An outcome may be told twice, also after its call has returned.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, dict[str, Job | JobsError]] = {}
+
+    def __call__(self, told: list[Told]) -> None:
+        for call, job, data in told:
+            ended = self.outcomes.get(call)
+            if ended is not None and job not in ended:
+                outcome: Job | JobsError = from_dict(data)
+                if isinstance(outcome, JobsError) and outcome.ref is None:
+                    outcome.about(JobRef.parse(job))
+                ended[job] = outcome
+
+
+def _calls() -> _Calls:
+    """Return what waits in this workflow."""
+    calls = workflow.get_signal_handler(JOBS_ENDED)
+    if not isinstance(calls, _Calls):
+        calls = _Calls()
+        workflow.set_signal_handler(JOBS_ENDED, calls)
+    return calls
 
 
 async def _discard(request: AddRequest) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,7 @@ from common.integrations.temporal.converter import JobsPayloadConverter, data_co
 from common.integrations.temporal.errors import jobs_error
 from common.integrations.temporal.set_messages import MAX_JOBS, SetState, batches, lengthen, shorten
 from common.integrations.temporal.systems import Systems
+from common.integrations.temporal.workflow import CALL_DIGITS
 from ontapjobs.temporal import JobsPlugin, JobsWorkflow
 
 REF = JobRef("ontap", "https://cluster1", "1")
@@ -89,12 +92,23 @@ def test_settings_of_systems_are_checked_at_once_and_never_shown() -> None:
     ("job", "target", "short"),
     [
         ("ontap://cluster1/1?results=/api/x", "ontap://cluster1/", "1?results=/api/x"),
-        ("bluexp://api/account/1?agent=a", "bluexp://api/account/?agent=a", "bluexp://api/account/1?agent=a"),
+        ("ontap://cluster1/x://1", "ontap://cluster1/", "ontap://cluster1/x://1"),
+        ("bluexp://api/account/1?agent=a", "bluexp://api/account/?agent=a", "1"),
+        ("bluexp://api/account/1?agent=b", "bluexp://api/account/?agent=a", "bluexp://api/account/1?agent=b"),
     ],
 )
 def test_a_set_names_its_jobs_by_what_the_target_does_not_say(job: str, target: str, short: str) -> None:
     assert shorten(job, target) == short
     assert lengthen(short, target) == job
+
+
+def test_a_full_set_fits_into_one_payload() -> None:
+    target = f"bluexp://api.bluexp.netapp.com/account-DpTFcxN3/?agent={'a' * 32}clients"
+    job = lengthen(str(uuid.uuid4()), target)
+    row = [shorten(job, target), time.time(), f"nightly-backup-{uuid.uuid4()}", "0" * CALL_DIGITS, False]
+    state = SetState(target, [row] * MAX_JOBS)
+    [payload] = JobsPayloadConverter().to_payloads([state])
+    assert payload.ByteSize() < 2 * 2**20
 
 
 @pytest.mark.anyio
@@ -106,7 +120,7 @@ async def test_a_set_takes_no_more_jobs_than_a_payload_holds(monkeypatch: pytest
 
     monkeypatch.setattr(JobsWorkflow, "_tell", tell)
     jobs = JobsWorkflow(SetState("ontap://cluster1/"))
-    rows = [[str(number), None, "requester", False] for number in range(MAX_JOBS)]
+    rows = [[str(number), None, "requester", "call", False] for number in range(MAX_JOBS)]
     await jobs.add(rows[:-1])
     assert told == []
     await jobs.add(rows[-3:])
@@ -120,12 +134,12 @@ async def test_a_set_takes_back_each_row_once_and_says_so_once(monkeypatch: pyte
     async def wait_condition(condition: Callable[[], bool]) -> None:
         assert condition()
 
-    def row(job: str, deadline: float | None = None, requester: str = "one") -> list[Any]:
-        return [job, deadline, requester, False]
+    def row(job: str, deadline: float | None = None, requester: str = "one", call: str = "c1") -> list[Any]:
+        return [job, deadline, requester, call, False]
 
     jobs: Any = JobsWorkflow(SetState("ontap://cluster1/"))
     await jobs.add([row("1"), row("1"), row("2", 5.0), row("2", requester="other")])
-    jobs.discard([row("1"), row("2"), row("3")])
+    jobs.discard([row("1"), row("2"), row("2", 5.0, call="c2"), row("3")])
     monkeypatch.setattr(workflow, "wait_condition", wait_condition)
     monkeypatch.setattr(JobsWorkflow, "_is_long", lambda _: False)
     growth = await jobs.more(4)

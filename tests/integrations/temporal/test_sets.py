@@ -17,7 +17,7 @@ from common import wait_all
 from common.integrations.temporal.set_messages import MAX_JOBS
 from ontapjobs import OntapJobs
 from tests.integrations.temporal.deployment import PASSWORD, Deployment, until
-from tests.integrations.temporal.workflows import Wait, WaitForMany
+from tests.integrations.temporal.workflows import Wait, WaitForMany, WaitForOneOften
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 LONG = 10_000
@@ -92,6 +92,14 @@ async def test_a_cancelled_workflow_takes_its_jobs_out_of_a_shared_set(
     assert await other.result() == ["WaitTimeout"] * 2  # the deadline of its own
     await temporal.set_of().result()  # it is empty
     assert temporal.writes == []
+
+
+async def test_calls_of_one_workflow_for_the_same_job_end_each_in_its_own_way(temporal: Deployment) -> None:
+    await temporal.start_worker()
+    timeouts = [None, 5.0, None, 7.0, 5.0]
+    workflow = await temporal.start(WaitForOneOften.run, temporal.add_job(12), timeouts)
+    assert await workflow.result() == ["WaitTimeout", "succeeded", "WaitTimeout", "WaitTimeout"]
+    await temporal.set_of().result()  # it is empty
 
 
 async def test_a_set_of_all_systems_waits_on_each_as_it_does_alone(temporal: Deployment) -> None:

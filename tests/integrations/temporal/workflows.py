@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
@@ -39,4 +40,20 @@ class WaitForMany:
         return [data.get("error") or data["state"] for data in map(to_dict, outcomes)]
 
 
-WORKFLOWS = [Wait, MakeVolume, WaitForMany]
+@workflow.defn
+class WaitForOneOften:
+    """Waits for one job in several calls at once, each with a timeout of its own; the first is cancelled.
+
+    Returns the state or the error that each other call ended with.
+    """
+
+    @workflow.run
+    async def run(self, ref: str, timeouts: list[float | None]) -> list[str]:
+        calls = [asyncio.create_task(wait_for_jobs([ref], timeout=timeout)) for timeout in timeouts]
+        await workflow.sleep(3)
+        calls[0].cancel()
+        outcomes = [outcome for call in calls[1:] for outcome in await call]
+        return [data.get("error") or data["state"] for data in map(to_dict, outcomes)]
+
+
+WORKFLOWS = [Wait, MakeVolume, WaitForMany, WaitForOneOften]
