@@ -39,8 +39,8 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
 
     @property
     def last(self) -> Job | None:
-        """The last observation so far."""
-        return self._wait.last if self._wait else self._seen
+        """The last observation so far, with the time of the last reply also if nothing had changed."""
+        return self._wait.last_observed if self._wait else self._seen
 
     def __aiter__(self) -> Watch:
         return self

@@ -9,19 +9,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import attrs
 from temporalio import activity
 
 from common.integrations.temporal.adding import add_jobs
 from common.integrations.temporal.errors import application_error
-from common.integrations.temporal.heartbeat import cancelled_by_person, heartbeats
+from common.integrations.temporal.heartbeat import (
+    cancelled_by_person,
+    heartbeats,
+    job_details,
+    resumed_job,
+    small_enough,
+)
 from common.integrations.temporal.set_activity import SetWatch
 from common.integrations.temporal.set_messages import ADD_JOBS, WATCH_JOBS, AddRequest
 from common.integrations.temporal.systems import Settings, Systems
 from common.integrations.writes import start_jobs
-from common.model.errors import JobsError, UsageError, WaitTimeout
-from common.model.job import FrozenMap, Job
-from common.model.serialize import from_dict, to_dict
+from common.model.errors import JobsError, UsageError, WaitTimeout, job_failure
+from common.model.job import Job
+from common.model.serialize import to_dict
 
 WAIT_FOR_JOB = "jobsource.wait_for_job"
 START_JOB = "jobsource.start_job"
@@ -66,23 +71,21 @@ class JobActivities:
         """
         with _mapped_errors():
             deadline = _moment(request.deadline)
-            last = _resumed()
-
-            def observe(job: Job) -> None:
-                nonlocal last
-                last = job
+            kept = job = resumed_job()
 
             def details() -> tuple[Any, ...]:
-                return () if last is None else (to_dict(_bare(last)),)
+                return job_details(kept, watch.last)
 
-            async with self._systems.source(request.job) as source, heartbeats(details):
-                job = await source.wait(
-                    last or request.job,
+            async with self._systems.source(request.job) as source:
+                watch = source.watch(
+                    job or request.job,
                     deadline=deadline,
-                    on_update=observe,
                     on_cancel=cancelled_by_person if request.cancel_job else "leave",
                 )
-            return to_dict(job)
+                async with watch, heartbeats(details):
+                    async for job in watch:
+                        kept = small_enough(job)
+            return to_dict(_succeeded(job))
 
     @activity.defn(name=START_JOB)
     async def start_job(self, request: StartRequest) -> list[str]:
@@ -134,16 +137,9 @@ def _moment(text: str | None) -> datetime | None:
         raise UsageError(f"the deadline must be a moment in ISO 8601, not {text!r}") from None
 
 
-def _resumed() -> Job | None:
-    """Return what the last heartbeat of an earlier attempt tells of the job."""
-    details = activity.info().heartbeat_details
-    try:
-        return from_dict(details[0]) if details else None
-    except JobsError as error:
-        activity.logger.warning("the last heartbeat cannot be read, so the wait starts again: %s", error)
-        return None
-
-
-def _bare(job: Job) -> Job:
-    """Return what a wait goes on from, without what may be large: a heartbeat has its limit."""
-    return attrs.evolve(job, message=None, errors=(), warnings=(), items=(), links=FrozenMap())
+def _succeeded(job: Job | None) -> Job:
+    if job is None:
+        raise AssertionError("a watch ended without an observation")
+    if not job.succeeded:
+        raise job_failure(job)
+    return job

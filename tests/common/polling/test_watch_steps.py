@@ -13,7 +13,17 @@ import pytest
 import sniffio
 
 from cfjobs import CFJobs
-from common import Bearer, Event, EventKind, Job, JobRef, JobState, SourceClosed, UsageError, WaitTimeout
+from common import (
+    Bearer,
+    Event,
+    EventKind,
+    Job,
+    JobRef,
+    JobState,
+    SourceClosed,
+    UsageError,
+    WaitTimeout,
+)
 from common.polling.watch import Watch
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
@@ -265,6 +275,25 @@ async def test_a_watch_that_ended_with_an_exception_stays_ended() -> None:
         with pytest.raises(ZeroDivisionError):
             await anext(watch)
         assert await rest(watch) == []
+
+
+async def test_the_last_observation_has_the_time_of_the_last_reply_also_if_it_told_nothing_new() -> None:
+    simulator = OntapSimulator()
+    ids = [simulator.add_job([("running", None)]) for _ in range(2)]
+    async with OntapJobs("https://sim", auth=Bearer("t"), transport=simulator.transport()) as jobs:
+        watch = jobs.watch(ids[0])
+        async with anyio.create_task_group() as group:
+            group.start_soon(rest, watch)
+            group.start_soon(jobs.wait, ids[1])  # together they are asked about by lists
+            await anyio.sleep(10)
+            before = watch.last
+            await anyio.sleep(20)
+            after = watch.last
+            group.cancel_scope.cancel()
+    assert before is not None
+    assert after is not None
+    assert after == before
+    assert after.observed_at > before.observed_at
 
 
 @pytest.mark.parametrize("answer", [running, unavailable])

@@ -7,11 +7,14 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from common import close_shared, shared_source
+from ontapjobs.simulator import OntapSimulator
 from tests.common.virtual import VIRTUAL, Backend
 from tests.profiles import HIDDEN
 
@@ -63,3 +66,24 @@ async def temporal(address: str) -> AsyncIterator[Any]:
 
     async with deployment(address) as found:
         yield found
+
+
+@pytest.fixture
+async def ontap(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """A simulated cluster, to which the activities of this test connect without a socket."""
+    from common.integrations.temporal import systems
+    from tests.integrations.temporal.attempts import PASSWORD, Way
+
+    simulator = OntapSimulator(users={"jobs": PASSWORD}, journal_limit=None)
+    monkeypatch.setattr(systems, "shared_source", partial(shared_source, transport=Way(simulator)))
+    yield simulator
+    await close_shared()
+
+
+@pytest.fixture
+def activities(ontap: OntapSimulator) -> Any:
+    """The activities of a worker that knows the cluster."""
+    from common.integrations.temporal.activities import JobActivities
+    from tests.integrations.temporal.attempts import CLUSTER, PASSWORD
+
+    return JobActivities({CLUSTER: {"user": "jobs", "password": PASSWORD}})

@@ -3,71 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import anyio
-import httpx
 import pytest
-from attrs import frozen
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.testing import ActivityEnvironment
 
 from bluexp_jobs.simulator import BlueXPSimulator
-from common import Job, JobFailed, JobGone, JobState, close_shared, from_dict, shared_source
+from common import Job, JobFailed, JobState, close_shared, from_dict, shared_source
 from common.integrations.temporal import systems
 from common.integrations.temporal.activities import JobActivities, StartRequest, WaitRequest
 from common.integrations.temporal.errors import jobs_error
 from common.simulator import NewJob, Simulator
 from common.simulator.faults import RetryAfter
 from ontapjobs.simulator import OntapSimulator
+from tests.integrations.temporal.attempts import CLUSTER, HOUR, PASSWORD, REF, UUID, Environment, Way
 
-CLUSTER = "ontap://cluster1"
-UUID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
-REF = f"{CLUSTER}/{UUID}"
-PASSWORD = "p4ssw0rd-of-the-worker"
-HOUR = 3600.0
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
-
-
-@frozen
-class Way(httpx.AsyncBaseTransport):
-    """The way to a simulator, which another one to the same simulator equals."""
-
-    simulator: Simulator
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self.simulator.transport().handle_async_request(request)
-
-
-@pytest.fixture
-async def ontap(monkeypatch: pytest.MonkeyPatch) -> Any:
-    simulator = OntapSimulator(users={"jobs": PASSWORD}, journal_limit=None)
-    monkeypatch.setattr(systems, "shared_source", partial(shared_source, transport=Way(simulator)))
-    yield simulator
-    await close_shared()
-
-
-@pytest.fixture
-def activities(ontap: OntapSimulator) -> JobActivities:
-    return JobActivities({CLUSTER: {"user": "jobs", "password": PASSWORD}})
-
-
-class Environment(ActivityEnvironment):
-    """An attempt, with a heartbeat time-out of 30 seconds, which keeps what it heartbeats."""
-
-    def __init__(self, *resumed: Any) -> None:
-        super().__init__()
-        self.info = dataclasses.replace(
-            self.info, heartbeat_timeout=timedelta(seconds=30), heartbeat_details=resumed
-        )
-        self.beats: list[tuple[float, tuple[Any, ...]]] = []
-        self.on_heartbeat = lambda *details: self.beats.append((anyio.current_time(), details))
 
 
 async def cancelled_after(
@@ -98,52 +54,6 @@ async def test_a_wait_of_six_hours_heartbeats_all_the_time(
     times = [when for when, _ in environment.beats]
     assert max(after - before for before, after in pairwise(times)) <= 10
     assert len(times) >= 6 * HOUR / 10
-
-
-async def test_another_attempt_goes_on_at_the_pace_of_the_job(
-    activities: JobActivities, ontap: OntapSimulator
-) -> None:
-    ontap.add_job([("running", 2 * HOUR), ("success", None)], id=UUID)
-    first = Environment()
-    with anyio.move_on_after(HOUR):
-        await first.run(activities.wait_for_job, WaitRequest(REF))
-    del ontap.journal[:]
-    with anyio.move_on_after(120):
-        await Environment(*first.beats[-1][1]).run(activities.wait_for_job, WaitRequest(REF))
-    assert 1 <= len(ontap.journal) <= 4
-
-
-async def test_a_job_that_was_forgotten_between_attempts_is_gone(
-    activities: JobActivities, ontap: OntapSimulator
-) -> None:
-    ontap.add_job([("running", 60), ("success", None)], id=UUID)
-    first = Environment()
-    with anyio.move_on_after(30):
-        await first.run(activities.wait_for_job, WaitRequest(REF))
-    await anyio.sleep(HOUR)
-    with pytest.raises(ApplicationError) as caught:
-        await Environment(*first.beats[-1][1]).run(activities.wait_for_job, WaitRequest(REF))
-    assert caught.value.type == "JobGone"
-    assert caught.value.non_retryable
-    assert isinstance(jobs_error(caught.value), JobGone)
-
-
-async def test_a_heartbeat_that_cannot_be_read_begins_the_wait_anew(
-    activities: JobActivities, ontap: OntapSimulator
-) -> None:
-    ontap.add_job([("success", None)], id=UUID)
-    environment = Environment({"version": 99})
-    assert from_dict(await environment.run(activities.wait_for_job, WaitRequest(REF))).succeeded
-
-
-async def test_a_heartbeat_holds_nothing_that_may_be_large(
-    activities: JobActivities, ontap: OntapSimulator
-) -> None:
-    ontap.add_job([("running", 60), ("success", None)], id=UUID, message="x" * 100_000)
-    environment = Environment()
-    await environment.run(activities.wait_for_job, WaitRequest(REF))
-    assert any(details for _, details in environment.beats)
-    assert all(len(str(details)) < 1000 for _, details in environment.beats)
 
 
 async def test_a_failed_job_is_a_benign_failure_that_is_not_tried_again(
