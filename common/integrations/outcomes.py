@@ -8,6 +8,7 @@ from common.model.errors import (
     ActionUncertain,
     AuthenticationError,
     JobsError,
+    JobsFailed,
     PermissionDenied,
     Unsupported,
     UsageError,
@@ -25,6 +26,14 @@ def failure_of(outcome: Job | JobsError) -> JobsError | None:
     if isinstance(outcome, JobsError):
         return outcome
     return None if outcome.succeeded else job_failure(outcome)
+
+
+def check_all(outcomes: Iterable[Job | JobsError]) -> list[Job]:
+    """Return the jobs, which all have succeeded; else raise `JobsFailed`, with every outcome by ref."""
+    checked = [failure_of(outcome) or outcome for outcome in outcomes]
+    if any(isinstance(outcome, JobsError) for outcome in checked):
+        raise JobsFailed.of((outcome.ref, outcome) for outcome in checked if outcome.ref is not None)
+    return [outcome for outcome in checked if isinstance(outcome, Job)]
 
 
 def is_settled(outcome: Job | JobsError) -> bool:

@@ -51,8 +51,9 @@ def job_sensor(
 
     ``ended`` is the asset that gets an event for each job that ended: a materialization for one that
     succeeded, else an observation, of the same partition and with `job_metadata`. ``job`` is run once a tick
-    in which jobs ended, with the config that ``run_config`` makes of their outcomes. An event or a run may
-    be told twice where a tick was cut off.
+    in which jobs ended, with the config that ``run_config`` makes of their outcomes: each has its ``ref``.
+    What is named but is no job of the system gets an observation and a warning in the tick's log, and no run.
+    An event or a run may be told twice where a tick was cut off.
 
     ``minimum_interval_seconds`` must be less than the seconds for which the system keeps a job that has ended
     (ONTAP: 300). Raise `UsageError` where there is nothing to tell it to.
@@ -77,10 +78,16 @@ def job_sensor(
                 over[ref] = outcome
                 if told is not None:
                     events.append(_event(told, ref, outcome, partition))
+        ended_jobs = {ref: each for ref, each in over.items() if not isinstance(each, UsageError)}
+        for each in over.values():
+            if isinstance(each, UsageError):
+                context.log.warning(
+                    "%s names what is no job of the system: %s", followed.to_user_string(), each
+                )
         requests = []
-        if over and run_config is not None:
-            key = hashlib.sha256("\n".join(sorted(over)).encode()).hexdigest()
-            requests.append(dg.RunRequest(run_key=key, run_config=run_config(list(over.values()))))
+        if ended_jobs and run_config is not None:
+            key = hashlib.sha256("\n".join(sorted(ended_jobs)).encode()).hexdigest()
+            requests.append(dg.RunRequest(run_key=key, run_config=run_config(list(ended_jobs.values()))))
         return dg.SensorResult(
             run_requests=requests or None,
             asset_events=events,
@@ -157,5 +164,8 @@ def _summary(over: Mapping[str, Outcome], outcomes: Mapping[str, Outcome]) -> st
     unread = [each for ref, each in outcomes.items() if isinstance(each, JobsError) and ref not in over]
     if unread and len(unread) == len(outcomes) and not any(map(worth_retrying, unread)):
         raise unread[0]
-    text = f"{len(over)} jobs ended, {len(outcomes) - len(over)} are open"
+    strange = [each for each in over.values() if isinstance(each, UsageError)]
+    text = f"{len(over) - len(strange)} jobs ended, {len(outcomes) - len(over)} are open"
+    if strange:
+        text += f"; {len(strange)} named are no jobs of the system: {strange[0]}"
     return f"{text}; {len(unread)} of them could not be read: {unread[0]}" if unread else text

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from prefect.blocks.abstract import JobBlock, JobRun
 from pydantic import Field
 
-from common.integrations.outcomes import failure_of
+from common.integrations.outcomes import check_all, failure_of
 from common.integrations.prefect.credentials import JobsCredentials
 from common.integrations.prefect.tasks import start_job, wait_for_jobs
-from common.model.errors import JobsError, JobsFailed
 from common.model.job import Job
-from common.model.refs import JobRef
 from common.sources.batch_look import Outcome
 
 if TYPE_CHECKING:
@@ -71,13 +69,10 @@ class RemoteJobRun(JobRun[list[Job]]):
         """
         if self._outcomes is None:
             await self.wait_for_completion()
-        outcomes = [failure_of(outcome) or outcome for outcome in self._outcomes or ()]
-        failed = [outcome for outcome in outcomes if isinstance(outcome, JobsError)]
-        if failed and len(outcomes) == 1:
-            raise failed[0]
-        if failed:
-            raise JobsFailed.of(zip(map(JobRef.parse, self.refs), outcomes, strict=True))
-        return [outcome for outcome in outcomes if isinstance(outcome, Job)]
+        outcomes = self._outcomes or []
+        if len(outcomes) == 1 and (failure := failure_of(outcomes[0])) is not None:
+            raise failure
+        return check_all(outcomes)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a RemoteJobRun holds credentials, which must not be stored: return its refs instead")

@@ -13,8 +13,9 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 from prefect.transactions import get_transaction
 
-from common.integrations.outcomes import failure_of, is_settled, worth_retrying
+from common.integrations.outcomes import check_all, failure_of, is_settled, worth_retrying
 from common.integrations.prefect.credentials import JobsCredentials
+from common.integrations.prefect.ended_jobs import EndedJobs
 from common.integrations.prefect.run_key import RunKey
 from common.integrations.prefect.waiting import send_in_portal, wait_in_portal
 from common.integrations.writes import start_jobs
@@ -117,30 +118,39 @@ async def wait_for_jobs(
 
     ``check=True`` raises `JobsFailed` where some did not succeed, with every outcome by ref;
     ``check=False`` returns a `Job` for each, or the `JobsError` that its wait ended with. The other keywords
-    are those of ``wait_for_job``. The log says how many have ended, and which failed.
+    are those of ``wait_for_job``. The log says how many have ended, and which failed. Another try, also in
+    the flow's next run, waits for those that had not ended.
     """
     if isinstance(jobs, str):
         raise UsageError("wait_for_jobs() takes a list of jobs: for one, call wait_for_job()")
-    progress = _Progress(len(jobs))
+    ended = EndedJobs()
+    known = await ended.read(len(jobs))
+    going_on = [job for job, outcome in zip(jobs, known, strict=True) if outcome is None]
+    progress = _Progress(len(jobs), len(jobs) - len(going_on))
 
     async def wait(source: BaseSource, on_cancel: OnCancel) -> list[Outcome]:
-        waits = partial(wait_all, source, jobs, timeout=timeout, deadline=deadline, on_cancel=on_cancel)
-        return [*await waits(check=check, on_update=progress.update)]
+        waits = partial(wait_all, source, going_on, timeout=timeout, deadline=deadline, on_cancel=on_cancel)
+        return [*await waits(check=False, on_update=progress.update)]
 
-    outcomes = await wait_in_portal(credentials.system(), wait, cancel_job=cancel_job)
-    transaction = get_transaction()
-    if transaction is not None and not all(map(is_settled, outcomes)):
-        transaction.write_on_commit = False  # the next run waits for those that have not ended
+    found = iter(await wait_in_portal(credentials.system(), wait, cancel_job=cancel_job))
+    outcomes = [next(found) if outcome is None else outcome for outcome in known]
+    if not all(map(is_settled, outcomes)):
+        await ended.keep(outcomes)
+        transaction = get_transaction()
+        if transaction is not None:
+            transaction.write_on_commit = False  # the next run waits for those that have not ended
+    if check:
+        check_all(outcomes)
     return outcomes
 
 
 class _Progress:
     """Logs the ends of a set's jobs: each failure, and how many have ended."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, ended: int) -> None:
         self._log = get_run_logger()
         self._total = total
-        self._ended = 0
+        self._ended = ended
         self._due = 0.0
 
     def update(self, job: Job) -> None:

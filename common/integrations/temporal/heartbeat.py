@@ -81,7 +81,7 @@ def resumed_job() -> Job | None:
     try:
         return from_dict(details[0]) if details else None
     except JobsError as error:
-        activity.logger.warning("the wait begins anew: its last heartbeat cannot be read: %s", error)
+        activity.logger.warning("the last heartbeat cannot be read, so the wait starts again: %s", error)
         return None
 
 

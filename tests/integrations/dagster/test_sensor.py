@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from common import AuthenticationError, UsageError, from_dict
+from common import AuthenticationError, Job, JobsError, UsageError, from_dict
 from common.simulator.faults import Status
 from ontapjobs.dagster import OntapResource, job_sensor
 from tests.integrations.cluster import Cluster
@@ -88,23 +89,22 @@ def test_an_end_belongs_to_the_partition_that_started_the_job(
     assert [each.partition for each in followed.tick().asset_events] == ["tenant-1", "tenant-2"]
 
 
+@dg.op(config_schema={"jobs": [str]})
+def report() -> None:
+    pass
+
+
+@dg.job
+def reporting() -> None:
+    report()
+
+
+def config_of(outcomes: Sequence[Job | JobsError]) -> dict[str, Any]:
+    return {"ops": {"report": {"config": {"jobs": [str(each.ref) for each in outcomes]}}}}
+
+
 def test_all_ends_of_a_tick_are_one_run(instance: dg.DagsterInstance, cluster: Cluster) -> None:
-    @dg.op(config_schema={"jobs": [str]})
-    def report() -> None:
-        pass
-
-    @dg.job
-    def reporting() -> None:
-        report()
-
-    followed = Followed(
-        instance,
-        cluster,
-        job=reporting,
-        run_config=lambda outcomes: {
-            "ops": {"report": {"config": {"jobs": [str(each.ref) for each in outcomes]}}}
-        },
-    )
+    followed = Followed(instance, cluster, job=reporting, run_config=config_of)
     refs = [cluster.add_job(0) for _ in range(3)]
     followed.start(*refs)
     [request] = followed.tick().run_requests
@@ -148,6 +148,22 @@ def test_a_job_of_another_system_is_told_once_and_costs_no_request(
     assert told.metadata["states"].value == {"WrongSource": 1}
     assert followed.open == {}
     assert cluster.reads == []
+
+
+def test_a_run_is_for_jobs_of_the_system_alone(instance: dg.DagsterInstance, cluster: Cluster) -> None:
+    followed = Followed(instance, cluster, ended="ended", job=reporting, run_config=config_of)
+    foreign = ["ontap://elsewhere.example.com/1", cluster.target, "", "cf://api.example.org/1"]
+    ref = cluster.add_job(0)
+    followed.start(*foreign, ref)
+    told = followed.tick()
+    [request] = told.run_requests
+    assert request.run_config["ops"]["report"]["config"]["jobs"] == [ref]
+    assert [each.metadata["jobs"].value[0] for each in told.asset_events] == [*foreign, ref]
+    followed.start(*foreign)
+    told = followed.tick()
+    assert told.run_requests == []
+    assert "0 jobs ended, 0 are open; 4 named are no jobs of the system: " in told.skip_message
+    assert followed.open == {}
 
 
 def test_a_system_that_does_not_answer_keeps_its_jobs_open(

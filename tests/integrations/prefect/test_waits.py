@@ -12,7 +12,7 @@ import pytest
 from prefect import flow
 
 from common import Job, JobFailed, JobGone, JobNotFound, JobsFailed, UsageError, WaitTimeout, wait_all
-from common.simulator.faults import Status
+from common.simulator.faults import Forget, Status
 from ontapjobs.prefect import start_job, wait_for_job, wait_for_jobs
 from tests.integrations.prefect.deployment import Deployment
 
@@ -158,3 +158,36 @@ def test_a_flow_that_tries_again_asks_for_what_has_not_ended_alone(prefect: Depl
     asyncio.run(wait(prefect.add_job(0), prefect.add_job(3)))
     assert [type(outcome) for outcome in tries[0]] == [Job, WaitTimeout]
     assert [outcome.succeeded for outcome in tries[1]] == [True, True]
+
+
+@pytest.mark.parametrize("of", ["task", "flow"])
+def test_a_set_that_tries_again_keeps_what_had_ended_though_the_system_has_forgotten_it(
+    prefect: Deployment, of: str
+) -> None:
+    again: dict[str, Any] = {"retries": 1, "retry_delay_seconds": 0}
+    ended, running = prefect.add_job(0), prefect.add_job(4)
+    prefect.cluster.inject("GET *", Forget(ended), times=None, after_seconds=3)
+
+    @flow(**(again if of == "flow" else {}))
+    async def wait() -> list[Any]:
+        task = wait_for_jobs.with_options(**again) if of == "task" else wait_for_jobs
+        return await task(prefect.credentials, [ended, running], timeout=3)
+
+    assert [job.ref.id for job in asyncio.run(wait())] == [ended, running]
+
+
+def test_a_set_that_tries_again_tells_how_each_of_its_jobs_ended(prefect: Deployment) -> None:
+    tries: list[JobsFailed] = []
+
+    @flow(retries=1, retry_delay_seconds=0)
+    async def wait(failed: str, running: str) -> None:
+        with pytest.raises(JobsFailed) as caught:
+            await wait_for_jobs(prefect.credentials, [failed, running], timeout=60 if tries else 2)
+        tries.append(caught.value)
+        prefect.cluster.jobs.pop(failed, None)
+        raise caught.value
+
+    with pytest.raises(JobsFailed):
+        asyncio.run(wait(prefect.add_job(0, "failure"), prefect.add_job(4)))
+    kinds = [[type(outcome) for outcome in each.outcomes.values()] for each in tries]
+    assert kinds == [[JobFailed, WaitTimeout], [JobFailed, Job]]
