@@ -95,6 +95,19 @@ def test_a_person_who_fails_a_task_cancels_its_job_by_choice(
     assert writes(ontap) == ["PATCH"] * 2
 
 
+def test_a_sensor_that_a_person_fails_between_two_looks_looks_no_more(
+    airflow: Deployment, ontap: OntapSimulator
+) -> None:
+    run = airflow.run("rescheduled", job=ontap.add_job(LASTS))
+    until(lambda: is_polled(ontap) and run.states() == {"up_for_reschedule"}, seconds=180)
+    run.mark("failed")
+    looks = len(ontap.journal)
+    time.sleep(15)  # three times its interval
+    assert len(ontap.journal) == looks
+    assert run.states() == {"failed"}
+    assert writes(ontap) == []
+
+
 def test_a_cleared_task_waits_for_the_same_job_again(airflow: Deployment, ontap: OntapSimulator) -> None:
     run = airflow.run("deferred", job=ontap.add_job(lasting(45)))
     run.wait_for("deferred")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from ontapjobs.airflow import WaitForJobOperator
+from ontapjobs.airflow import WaitForJobOperator, WaitForJobSensor
 
 JOB = "{{ dag_run.conf['job'] }}"
 
@@ -24,3 +24,6 @@ with DAG("in_worker", schedule=None) as in_worker:
 
 with DAG("in_worker_and_left", schedule=None) as in_worker_and_left:
     WaitForJobOperator(task_id="task", job=JOB, deferrable=False)
+
+with DAG("rescheduled", schedule=None) as rescheduled:
+    WaitForJobSensor(task_id="task", job=JOB, mode="reschedule", poke_interval=5)
