@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import common
 from tests.mutations.__main__ import known
 from tests.mutations.runner import ROOT
 from tests.mutations.targets import TARGETS
 
 
 def test_all_modules_and_tests_of_the_targets_exist() -> None:
-    paths = [path for target in TARGETS for path in (*target.modules, *target.tests)]
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+    installed = Path(common.__file__).parents[1]
+    modules = [installed / path for target in TARGETS for path in target.modules]
+    tests = [ROOT / path for target in TARGETS for path in target.tests]
+    assert [path for path in (*modules, *tests) if not path.exists()] == []
 
 
 def test_the_equivalent_mutants_are_of_modules_that_are_mutated() -> None:

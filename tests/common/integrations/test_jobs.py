@@ -21,7 +21,7 @@ LATE = to_dict(WaitTimeout("late", ref=REF))
         (str(REF), [str(REF)]),
         (SUCCESS, [str(REF)]),
         (LATE, [str(REF)]),
-        (str(SUCCESS), [str(REF)]),
+        pytest.param(str(SUCCESS), [str(REF)], id="text of an outcome"),
         ("{1", ["{1"]),
     ],
 )
@@ -38,7 +38,7 @@ def test_one_job_is_named_by_text_or_by_how_a_wait_for_it_ended(job: Any, named:
         (("1", "2"), ["1", "2"]),
         ([["1", "2"], [SUCCESS]], ["1", "2", str(REF)]),
         ("['1', '2']", ["1", "2"]),
-        (str([SUCCESS, "2"]), [str(REF), "2"]),
+        pytest.param(str([SUCCESS, "2"]), [str(REF), "2"], id="text of a list"),
     ],
 )
 def test_several_jobs_are_named_by_a_list(job: Any, named: list[str]) -> None:
