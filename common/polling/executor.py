@@ -25,7 +25,7 @@ BATCH_AGAIN = 60.0
 
 
 class PollExecutor:
-    """Sends the poller's requests to one source, and delivers the replies.
+    """Sends the poller's requests to one source, and delivers the replies to the waiters.
 
     ``wake`` resumes the task of one waiter.
     """
@@ -46,18 +46,17 @@ class PollExecutor:
         self._wake = wake
         self._random = Random()
         self.outage: OutageLog = OutageLog(reporter.log)
-        self._observed = False
         self.batch_after: float = -math.inf
         """No batch request is sent before this time."""
 
     async def execute(self, request: PollRequest) -> None:
-        """Send the request and tell all of its waiters.
+        """Send the request, and deliver the reply, or the failure, to all waiters of its jobs.
 
-        What is no reply of the server's is raised to the leader.
+        Raise whatever is neither: a cancellation, or a mistake in a program.
         """
         request.sent_at = self._now()
         reporter = self._reporter
-        self._observed = reporter.observer is not None or reporter.log.isEnabledFor(logging.INFO)
+        request.observed = reporter.observer is not None or reporter.log.isEnabledFor(logging.INFO)
         if len(request.jobs) > 1:
             await self._read_batch(request)
             return
@@ -73,13 +72,12 @@ class PollExecutor:
         else:
             self._throttle.on_success(self._now)
             if job.single_until == math.inf:
-                # A batch did not have it, and yet it exists: batches are not to be trusted with it for a
-                # while.
+                # It exists although a batch did not have it: no batch is trusted with it for a while.
                 job.single_until = request.sent_at + BATCH_AGAIN
             self._deliver(request, job, reading.job, reading.date, reading.at, self._spacing(request))
 
     async def _read(self, polled: PolledJob) -> Reading:
-        """Return what one request tells of one job; two, if it has ended and has results to be read."""
+        """Return one job as one request reads it. A second one reads its results, if it ended with any."""
         ended, date = polled.unread, None
         if ended is None:
             ref = polled.ref
@@ -92,7 +90,7 @@ class PollExecutor:
         return Reading(await self._pollable.read_results(ended), date)
 
     def _has_unread_results(self, polled: PolledJob, job: Job) -> bool:
-        """Whether a job has ended, and has results that its waiters wait for. Then they are read next."""
+        """Whether a job has ended with results that are not read yet; if so, they are what is read next."""
         # The link to them is among the hints, also where only the job's own record has it.
         if not job.ref.hints or job.state not in TERMINAL or not self._pollable.has_unread_results(job):
             return False
@@ -117,14 +115,14 @@ class PollExecutor:
             self._on_failure(request, failure)
             self._deliver_failure(request, absent, failure)
         elif failure.limit is not None and failure.limit < request.batch_limit:
-            # Of this request's size: others of the same size may be refused at the same time.
+            # Only if it is below the limit that this request was made with: several may be refused at once.
             self._pollable.batch_limit = min(self._pollable.batch_limit, failure.limit)
         else:
-            # The same request would be refused for ever. Its jobs are still due, and are asked about singly.
+            # A smaller batch would not help. The jobs are still due, and are asked about one by one.
             self.batch_after = self._now() + BATCH_AGAIN
 
     def _deliver_batch(self, request: PollRequest, batch: BatchReading, now: datetime) -> list[PolledJob]:
-        """Tell what a batch has of its jobs, and return those of which it has nothing."""
+        """Deliver the records of a batch, and return the jobs that have none in it."""
         absent: list[PolledJob] = []
         records, date, spacing = batch.records, batch.date, self._spacing(request)
         for polled in request.jobs:
@@ -132,14 +130,14 @@ class PollExecutor:
             if record is None:
                 absent.append(polled)
             elif last is None or not (record is last.body or record == last.body) or _other_hints(last, ref):
-                self._decode(request, polled, record, date, spacing)
+                self._deliver_record(request, polled, record, date, spacing)
             elif ref.hints and self._has_unread_results(polled, last.job):
                 polled.single_until = math.inf
             else:
                 self._deliver(request, polled, last.job, date, now, spacing)
         return absent
 
-    def _decode(
+    def _deliver_record(
         self, request: PollRequest, polled: PolledJob, record: Any, date: datetime | None, spacing: float
     ) -> None:
         try:
@@ -155,11 +153,10 @@ class PollExecutor:
         else:
             self._deliver(request, polled, job, date, None, spacing)
 
-    # Telling the waiters. Each method skips those who have been told, and those who came after the request
-    # was sent.
+    # Delivery. Each method skips waiters that are notified already, and those that began after the request.
 
     def _spacing(self, request: PollRequest) -> float:
-        """Return how many seconds the rate budget wants the polls of a job to be apart.
+        """Return the seconds between two polls of one job that the rate budget allows.
 
         The budget is shared by the requests that it takes to ask about every job once.
         """
@@ -177,10 +174,10 @@ class PollExecutor:
         spacing: float,
     ) -> None:
         delay, sent_at, sequence = math.inf, request.sent_at, request.sequence
-        observed, before = self._observed, None
+        observed, before = request.observed, None
         for waiter in polled.waiters:
             if waiter.notified or (waiter.sequence > sequence and not job.done):
-                continue  # a newcomer needs a state newer than itself, unless it is an end
+                continue  # a state from before the wait began does not count, unless it is an end
             if observed:
                 before = waiter.last
             try:
@@ -218,21 +215,21 @@ class PollExecutor:
                 elif waiter.missing:
                     self._tell_missing(request, waiter, error, was_missing=was_missing)
                 self._wake_if_done(waiter)
-            _ask_alone_at_last(job)
+            _recheck_alone(job)
 
     def _deliver_absent(self, request: PollRequest, job: PolledJob) -> None:
-        """Tell that a batch does not have a job, or have it asked for alone."""
+        """Count a batch without the job as "no such job" where that is enough, else ask for it alone."""
         error = JobNotFound(f"{job.ref}: the server's list does not have the job", ref=job.ref)
         waiters = [each for each in job.waiters if not each.notified and each.sequence <= request.sequence]
         if waiters and all(waiter.absent(error, sent_at=request.sent_at) for waiter in waiters):
             for waiter in waiters:
                 self._tell_trouble(request, waiter, error, self._now())
-            _ask_alone_at_last(job)
+            _recheck_alone(job)
         else:
-            job.single_until = math.inf  # only a single GET is the API's own word for "no such job"
+            job.single_until = math.inf  # only the reply to a single GET proves that there is no such job
 
     def _deliver_failure(self, request: PollRequest, jobs: Sequence[PolledJob], error: SourceError) -> None:
-        # One jitter for the request: with one each, jobs that were asked about together would part.
+        # One jitter for the request: with one each, its jobs would no longer fall due together.
         now, jitter = self._now(), self._random.random()
         for job in jobs:
             for waiter in job.waiters:
@@ -248,7 +245,7 @@ class PollExecutor:
                 self._wake_if_done(waiter)
 
     def _on_failure(self, request: PollRequest, error: SourceError) -> None:
-        """Keep to what the server asks for by a failure, and tell where that is to be asked less."""
+        """Let the throttle take a failure into account; tell observers if the server asks for a pause."""
         now = self._now()
         self._throttle.on_failure(error, now)
         if error.retry_after is None and not isinstance(error, RateLimited):
@@ -294,8 +291,8 @@ class PollExecutor:
             self._wake(waiter)
 
 
-def _ask_alone_at_last(job: PolledJob) -> None:
-    """Let no batch decide that a job is gone."""
+def _recheck_alone(job: PolledJob) -> None:
+    """Ask about a job alone where the next look decides that it is gone: no batch is to decide that."""
     if any(waiter.last_recheck for waiter in job.waiters):
         job.single_until = math.inf
 

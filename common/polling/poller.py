@@ -190,7 +190,7 @@ class Poller:
             self._deadlines.discard(waiter, self._active)
 
     def rearm(self, waiter: Waiter) -> None:
-        """Let a wait go on that was notified of a change, which has been taken note of."""
+        """Let a wait go on whose tasks have taken the change that it was notified of."""
         waiter.notified = False
         if waiter.single_read:
             waiter.expire()
@@ -344,7 +344,7 @@ class Poller:
 
 
 def _is_notified(waiter: Waiter) -> bool:
-    return waiter.notified  # not twice the same for a type checker, which sees no change in between
+    return waiter.notified  # a function: type checkers take the attribute for unchanged between two reads
 
 
 def _key(ref: JobRef) -> _Key:

@@ -138,7 +138,7 @@ class Wait(Waiter):
         if self.notified:
             return None
         if self.ended:
-            _set_notified(self, notified=True)
+            self.finish()
         elif self.single_read and self._told:
             self.expire()  # a watch: its only read was the step before
         else:
@@ -191,7 +191,7 @@ class Wait(Waiter):
             error = self.error
             self.clear_error()
             return self.end_with(error)
-        _set_notified(self, notified=False)
+        self.notified = False
         if self.ended:
             self._tell_end(EventKind.ENDED)
         return None
@@ -237,7 +237,7 @@ class Wait(Waiter):
 
     def tell_began(self) -> None:
         """Tell the observer that the wait begins, under a number of its own."""
-        _set_number(self, next(_numbers))
+        self.set_number(next(_numbers))
         self.poller.reporter.tell(Event(EventKind.BEGAN, self.ref, self.last, wait=self.number))
 
     def _tell_end(self, kind: EventKind, error: JobsError | None = None) -> None:
@@ -245,17 +245,9 @@ class Wait(Waiter):
         if reporter.observer is None and not reporter.log.isEnabledFor(logging.DEBUG):
             return
         number = self.number
-        _set_number(self, 0)
+        self.set_number(0)
         elapsed = self.poller.now() - self.began
         reporter.tell(Event(kind, self.ref, self.last, error, wait=number, elapsed=elapsed))
-
-
-def _set_number(wait: Waiter, number: int) -> None:
-    wait.number = number  # not in a method: a subclass that sets a field leaves its type open
-
-
-def _set_notified(wait: Wait, *, notified: bool) -> None:
-    wait.notified = notified
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -26,28 +26,28 @@ class Waiter(WaitProgress):
     tasks: WaiterTasks | None = None
     """Who does its work; None for the task of its own."""
     terminal_only: bool = False
-    """Notified of the end alone; a watch is notified of each change."""
+    """Whether it is notified of its end alone, and not of each change."""
     single_read: bool = False
-    """``timeout=0``: one reply, which no deadline cuts."""
+    """Whether it makes one read (``timeout=0``), which no deadline cuts."""
     sequence: int = attrs.field(default=0, init=False)
     """Requests with a lower number were sent before this wait began; 0 until then."""
     deadline_key: int = attrs.field(default=0, init=False)
-    """By which `Deadlines` knows it; 0 for none."""
+    """Its key in `Deadlines`; 0 for none."""
     number: int = attrs.field(default=0, init=False)
-    """By which observers know it; 0 before it began and after its end, and where nobody observes."""
+    """Its number in the events for observers; 0 before it began, after its end, and without an observer."""
     active: bool = attrs.field(default=False, init=False)
-    """Whether it counts: its task takes steps in the poller, or others do for it."""
+    """Whether it is in the poller, where it is told of replies and can lead a request."""
     handle: Any = attrs.field(default=None, init=False)
-    """What its parked task is woken by, None while it is not parked."""
+    """The future or task that resumes its parked task; None while it is not parked."""
     request: PollRequest | None = attrs.field(default=None, init=False)
     """The request that this waiter's task leads."""
     notified: bool = attrs.field(default=False, init=False)
-    """There is something to tell: a change, the end, or ``error``."""
+    """Whether its task is to be told something: a change, the end, or ``error``."""
     error: JobsError | None = attrs.field(default=None, init=False)
     not_found: bool = attrs.field(default=False, init=False)
-    """``error`` is the API's word that there is no such job: the caller's probe may know better."""
+    """Whether ``error`` says that there is no such job, so that the caller's probe is asked."""
     expired: bool = attrs.field(default=False, init=False)
-    """The deadline has passed. The exception is made by the wait's own task: they expire by the thousand."""
+    """Whether the deadline has passed. Its own task makes the exception: waits expire by the thousand."""
 
     def expire(self) -> None:
         """End the wait at its deadline."""
@@ -55,24 +55,30 @@ class Waiter(WaitProgress):
         self.notified = True
 
     def finish(self) -> None:
-        """There is nothing more to wait for."""
+        """End the wait: its task is to be told so."""
         self.ended = self.notified = True
-
-    def clear_error(self) -> None:
-        """Forget the exception: it has been raised, or a probe knew better."""
-        self.error = None
 
     def fail(self, error: JobsError) -> None:
         """End the wait with an exception of its own."""
         self.error = error
         self.notified = True
 
+    # Methods, for a subclass that assigned these fields itself would leave their types open.
+
+    def clear_error(self) -> None:
+        """Forget the exception: it has been raised, or a probe knew better."""
+        self.error = None
+
+    def set_number(self, number: int) -> None:
+        """Set the number in the events for observers; 0 for none."""
+        self.number = number
+
 
 class WaiterTasks(Protocol):
-    """Who works for waiters that have no task of their own."""
+    """The tasks that work for waiters without a task of their own."""
 
     def notify(self, waiter: Waiter) -> None:
-        """Take note that there is something to tell. Called while its job's waiters are looked through."""
+        """Note that a waiter was notified. Called while the poller iterates over the job's waiters."""
         ...
 
     def lead(self, request: PollRequest) -> None:
@@ -82,11 +88,11 @@ class WaiterTasks(Protocol):
 
 @attrs.define(eq=False, weakref_slot=False)
 class PolledJob:
-    """One job that is asked about, for all its waiters at once."""
+    """One job that the poller asks about, for all of its waiters."""
 
     ref: JobRef
     waiters: Sequence[Waiter]
-    """A list where there is more than one: a tuple takes less, and a hundred thousand jobs have one each."""
+    """A list where there are several; a tuple of one takes less memory, and most jobs have one."""
     batch_cost: int
     """How many bytes it takes in a batch request; 0 if it must be asked for alone."""
     batch_id: str = ""
@@ -94,7 +100,7 @@ class PolledJob:
     due: float = math.inf
     """When to ask next; infinity while it is not in the queue."""
     first_due: float = math.inf
-    """When it first fell due since the last request for it, however often it was put off."""
+    """When it first fell due after the last request for it, however often it has been postponed since."""
     delay: float = 0.0
     """Seconds from the request of its last good reply to the next one; 0 before the first."""
     in_flight: PollRequest | None = None
@@ -104,10 +110,10 @@ class PolledJob:
     reading: Reading | None = None
     """The last reply, or what a batch had of it: what has not changed is not decoded again."""
     unread: Job | None = None
-    """The job that has ended, where its results are still to be read."""
+    """The job as it ended, while its results are still to be read."""
 
     def next_due(self) -> float:
-        """Return when to ask next for anybody who is to be told; infinity for nobody."""
+        """Return when the first of its waiters wants the next request; infinity for none."""
         due = math.inf
         for waiter in self.waiters:
             if waiter.due < due and waiter.active and not waiter.notified:
@@ -115,14 +121,14 @@ class PolledJob:
         return due
 
     def take_hints(self, waiter: Waiter) -> None:
-        """Keep what a waiter's ref says beside the id, but not that a job is done that was seen to go on."""
+        """Take over the hints of a waiter's ref, but not `DONE` for a job that was seen going on."""
         hints = {**dict(waiter.ref.hints), **dict(self.ref.hints)}
         if waiter.last is not None or self.reading is not None:
             hints.pop(DONE, None)
         self.ref = attrs.evolve(self.ref, hints=tuple(hints.items()))
 
     def keep_hints_of(self, job: Job) -> None:
-        """Keep the hints that an observation has, which lacks those that it contradicts."""
+        """Take over the hints of an observation, which has dropped those that it contradicts."""
         if job.ref.hints != self.ref.hints:
             self.ref = attrs.evolve(self.ref, hints=job.ref.hints)
 
@@ -135,9 +141,11 @@ class PollRequest:
     jobs: list[PolledJob]
     leader: Waiter
     batch_limit: int
-    """The source's when it was sent: a refusal that asks for less must have made it smaller."""
+    """The source's limit when this request was made, in bytes of ids."""
     polled: int
     """How many jobs the source asked about when it was sent."""
+    observed: bool = False
+    """Whether an observer, or the log, is told of each observation that it brings."""
     sent_at: float = math.nan
     """On the loop's clock."""
     scope: anyio.CancelScope | None = None
@@ -146,7 +154,7 @@ class PollRequest:
 
     @property
     def needed(self) -> bool:
-        """Whether anybody could be told something by its reply."""
+        """Whether its reply could tell any waiter something."""
         return any(each.active and not each.notified for job in self.jobs for each in job.waiters)
 
     @property
