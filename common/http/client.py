@@ -97,7 +97,7 @@ class ApiClient:
         self._closed = False
         self._sent_secrets: set[str] = set()
         self._connection_down = False
-        self._set_up = False  # once there was a good reply, trouble is the network's and passes
+        self._had_good_reply = False  # from then on, a wrong set-up is taken for passing trouble
         self._proxy_secrets = proxy_secrets(options.proxy if options.trust_env else options.proxy or "")
         self._redactor = Redactor(())
         self.request_observers: tuple[RequestObserver, ...] = request_observers(options.observer)
@@ -162,7 +162,9 @@ class ApiClient:
         except SourceError as error:
             error.sent = error.sent and sent
             if isinstance(error, TransportError) and error.misconfigured:
-                error.transient = self._set_up  # of a sign-in, which may be that of another source too
+                error.transient = (
+                    self._had_good_reply
+                )  # of a sign-in, which may be that of another source too
             raise
         except BaseException as error:
             restore_message(error)
@@ -202,7 +204,7 @@ class ApiClient:
                 HttpRequest(method, url, all_headers, content, unauthenticated=True)
             )
             # The discovery of a token endpoint (a GET) says nothing of that endpoint.
-            return self._read(result, method, without_query, counts=method not in _IDEMPOTENT)
+            return self._read(result, method, without_query, proves_set_up=method not in _IDEMPOTENT)
         raise TransportError(f"{method} {without_query}: no complete response within {seconds:g} s")
 
     @property
@@ -274,28 +276,28 @@ class ApiClient:
         url: str,
         *,
         shown: str | None = None,
-        counts: bool = True,
+        proves_set_up: bool = True,
     ) -> HttpResponse:
         """Return the response to a request. Raise `TransportError`, in which ``shown`` stands for the URL.
 
-        Where it ``counts``, a success shows that the source is set up.
+        ``proves_set_up`` is whether a success shows that the source is set up right.
         """
         if isinstance(result, HttpFailure):
             error = transport_error(result, method, shown or url, redact=self.redact)
         else:
             response = result.response
             if 200 <= response.status < 300:
-                if counts and not self._set_up:
+                if proves_set_up and not self._had_good_reply:
                     body = response.body.lstrip(_BEFORE_JSON)
                     # The API's own: a JSON object, or the empty response to a write.
-                    self._set_up = body.startswith(b"{") or (not body and method not in _IDEMPOTENT)
+                    self._had_good_reply = body.startswith(b"{") or (not body and method not in _IDEMPOTENT)
                 return response
             refused = plain_http_refused(response, method, shown or url)
             if refused is None:
                 elsewhere = redirect_origin(response, url)
                 return attrs.evolve(response, redirected_to=elsewhere) if elsewhere else response
             error = refused
-        error.transient = error.transient or self._set_up
+        error.transient = error.transient or self._had_good_reply
         raise error
 
     def _loop_state(self) -> _LoopState:

@@ -24,7 +24,7 @@ def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False)
     Raise `UsageError` for a value of ``JOBSOURCE_HTTP`` that is unknown, and for a proxy that is none.
     """
     wanted = os.environ.get(BACKEND_VARIABLE, "").strip().lower() if options.trust_env else ""
-    if wanted not in ("", "aiohttp", "direct", "httpx"):  # aiohttp: what was quicker before
+    if wanted not in ("", "aiohttp", "direct", "httpx"):  # aiohttp: a backend of earlier releases
         raise UsageError(
             f"the environment has {BACKEND_VARIABLE}={wanted[:40]!r}: "
             "set it to 'httpx' or 'direct', or unset it"

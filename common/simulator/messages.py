@@ -13,10 +13,6 @@ HttpScope = MutableMapping[str, Any]
 """An ASGI connection scope."""
 
 
-def _no_headers() -> Mapping[str, str]:
-    return {}
-
-
 @attrs.frozen
 class Response:
     """A response of a simulator: a status, headers and the bytes of the body.
@@ -25,7 +21,7 @@ class Response:
     """
 
     status: int
-    headers: Mapping[str, str] = attrs.field(factory=_no_headers)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     body: bytes = b""
     cut: int | None = attrs.field(default=None, kw_only=True)
 

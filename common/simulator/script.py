@@ -8,11 +8,8 @@ from typing import Any
 
 import attrs
 
+from common.model.states import fold_word
 from common.simulator.messages import Request, Response
-
-
-def _no_changes() -> Mapping[str, Any]:
-    return {}
 
 
 @attrs.frozen
@@ -24,7 +21,7 @@ class Step:
 
     state: str | None
     seconds: float | None = None
-    changes: Mapping[str, Any] = attrs.field(factory=_no_changes)
+    changes: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     @classmethod
     def of(cls, step: StepLike) -> Step:
@@ -41,19 +38,14 @@ class Step:
         return result
 
 
-def fold(word: str) -> str:
-    """Return a word for a state without what sources ignore: letter case, and which separator it has."""
-    return word.lower().replace(" ", "_").replace("-", "_")
-
-
 class Words(Container[str | None]):
-    """Words for states, in any spelling that `fold` makes the same."""
+    """Words for states, in any spelling that sources take for the same (see `fold_word`)."""
 
     def __init__(self, *words: str) -> None:
-        self._folded = frozenset(map(fold, words))
+        self._folded = frozenset(map(fold_word, words))
 
     def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and fold(word) in self._folded
+        return isinstance(word, str) and fold_word(word) in self._folded
 
 
 StepLike = tuple[str | None, float | None] | tuple[str | None, float | None, Mapping[str, Any]] | Step
@@ -168,17 +160,13 @@ class ScriptedLife:
         return tuple(past), ()
 
 
-def _no_fields() -> Mapping[str, Any]:
-    return {}
-
-
 @attrs.define(eq=False)
 class ScriptedJob:
     """A simulated job: its id, its life, its fields at first, and the actions that it refuses."""
 
     id: str
     life: ScriptedLife
-    fields: Mapping[str, Any] = attrs.field(factory=_no_fields)
+    fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     refuses: frozenset[str] = frozenset()
 
     def at(self, now: float) -> Moment | None:
@@ -200,7 +188,7 @@ class NewJob:
     """
 
     script: Script
-    fields: Mapping[str, Any] = attrs.field(factory=_no_fields)
+    fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     id: str | None = None
     warnings: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
 

@@ -44,7 +44,7 @@ class DriverHttp(Protocol):
 class Driver(abc.ABC):
     """One system as a provider knows it: where a job is, and what a reply says.
 
-    Only the four abstract methods must be written. Nothing here does I/O but `read_batch`.
+    Only the four abstract methods must be written. Nothing here does I/O but `read_batch` and `read_results`.
     """
 
     provider: ClassVar[str]
@@ -165,8 +165,8 @@ class Driver(abc.ABC):
     ) -> BatchReading:
         """Send one request, and those for its further pages, for many jobs.
 
-        ``last`` has the records that the last replies had, by lower-case id. A record that is one of these
-        again, the same object, is not decoded. Raise `BatchRefused` or `SourceError`.
+        ``last`` has the records of the replies before, by lower-case id; the poller does not decode a record
+        again that is the same object, or equal. Raise `BatchRefused` or `SourceError`.
         """
         del http, refs, last
         raise BatchRefused

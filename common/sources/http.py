@@ -40,13 +40,10 @@ from common.sources.base import BaseSource
 from common.sources.driver import Driver
 from common.sources.large_responses import decode
 from common.sources.probes import Finding, ResourceProbe, find_absent, find_present
-from common.sources.reader import HttpReader
+from common.sources.reader import MAX_PATH_SHOWN, HttpReader
 from common.sources.ref_resolver import RefResolver
 from common.telemetry.events import Observer
 from common.telemetry.requests import request_observers
-
-MAX_PATH_SHOWN = 200
-"""At most so many characters of a write's path are in the error about it; its query is not."""
 
 
 class HttpSource(BaseSource):
@@ -224,20 +221,17 @@ class HttpSource(BaseSource):
         try:
             refs = tuple(map(self.resolver.resolve, unique(refs)))
         except UsageError as error:  # the server's fault, not the caller's
-            problem = str(error)
-        else:
-            unnamed = started.unnamed and not (named and not started.refs)
-            excerpt = attrs.evolve(response, redact=self._client.redact).excerpt if unnamed else None
-            errors = started.errors or (() if response.ok else (self._error_of(response),))
-            return Adopted(
-                refs,
-                started.jobs,
-                started.warnings,
-                tuple(map(self._redacted, errors)),
-                response.status,
-                unnamed=excerpt,
-            )
-        raise DecodeError(f"the response to the write names an invalid job: {problem}")
+            raise DecodeError(f"the response to the write names an invalid job: {error}") from None
+        unnamed = started.unnamed and not (named and not started.refs)
+        errors = started.errors or (() if response.ok else (self._error_of(response),))
+        return Adopted(
+            refs,
+            started.jobs,
+            started.warnings,
+            tuple(map(self._redacted, errors)),
+            response.status,
+            unnamed=attrs.evolve(response, redact=self._client.redact).excerpt if unnamed else None,
+        )
 
     def _named(self, id: str | None) -> JobRef | None:
         """Return the ref of the job that the write itself named in a header, None where it named none."""

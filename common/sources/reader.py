@@ -31,7 +31,7 @@ from common.sources.driver import Driver
 from common.sources.large_responses import decode
 
 MAX_PATH_SHOWN = 200
-"""At most so many characters of a resource's path are in the error about it."""
+"""Characters of the path of a resource, or of a write without its query, that an error about it shows."""
 COMPARED = 64 * 1024
 """Bytes: a larger body is not kept between two polls, to see whether anything has changed."""
 

@@ -46,8 +46,6 @@ _UNSENT = frozenset(
 )
 _DROPPED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "BrokenResourceError"})
 """Names of exceptions of httpx and anyio; httpx2 kept them."""
-
-
 LONG_URL = 250
 """Characters: the query of a longer URL goes by httpx, in httpcore's request extension ``target``.
 
@@ -75,11 +73,11 @@ class HttpxBackend:
         self._may_name_target = False
         self._parsed: tuple[str, Any] = "", None
         """The last URL, and what httpx has read of it in 90 µs: who waits for one job asks for it again."""
+        self._in_memory = in_memory
+        self._closed_with_loop = ClosedWithLoop(client) if owned and not in_memory else None
         # A native cancellation (``task.cancel()``, ``asyncio.timeout``) in httpcore 1.0 leaves a place of its
         # pool occupied for good, since it breaks a shielded checkpoint of httpcore's lock. In a child task
         # only anyio's own cancellation arrives, which does no harm. It costs some 25 µs a request.
-        self._in_memory = in_memory
-        self._closed_with_loop = ClosedWithLoop(client) if owned and not in_memory else None
         self._in_child_task = not in_memory and current_async_library() == "asyncio"
 
     @classmethod

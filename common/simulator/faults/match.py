@@ -30,10 +30,6 @@ def _pattern(regex: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
         raise ValueError(f"not a regular expression: {regex!r}: {error}") from None
 
 
-def _no_query() -> Mapping[str, str]:
-    return {}
-
-
 def _from_one(match: Match, attribute: attrs.Attribute[int | None], value: int | None) -> None:
     if value is not None and value < 1:
         raise ValueError(f"the n-th request is counted from 1, not {value}")
@@ -53,7 +49,7 @@ class Match:
     method: str | None = attrs.field(default=None, converter=_read_method)
     path: str | None = None
     regex: re.Pattern[str] | None = attrs.field(default=None, converter=_pattern)
-    query: Mapping[str, str] = attrs.field(factory=_no_query)
+    query: Mapping[str, str] = attrs.field(factory=dict[str, str])
     job: str | None = None
     nth: int | None = attrs.field(default=None, validator=_from_one)
     chooser: Chooser | None = None

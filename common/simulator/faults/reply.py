@@ -21,10 +21,6 @@ PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1><hr>proxy</body><
 _ESCAPE = re.compile(rb"\\.")
 
 
-def _no_headers() -> Mapping[str, str]:
-    return {}
-
-
 @attrs.frozen
 class Status(Fault):
     """A status with headers and a body (text, bytes, or data that becomes JSON).
@@ -33,7 +29,7 @@ class Status(Fault):
     """
 
     status: int = attrs.field(validator=status_code)
-    headers: Mapping[str, str] = attrs.field(factory=_no_headers, validator=headers)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=headers)
     body: Any = None
     acts: bool = attrs.field(default=False, validator=flag)
 
