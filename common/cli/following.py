@@ -84,30 +84,31 @@ class Following:
         return combined(self._statuses)
 
     async def _wait(self, first: list[JobRef | Job], *, reads: bool) -> None:
-        refs = self._refs_of_stdin() if reads else _nothing()
-        if not first:
-            ref = await anext(refs, None)
-            if ref is None:
-                return
+        refs = self._refs_of_stdin() if reads else None
+        if not first and refs is not None and (ref := await anext(refs, None)) is not None:
             first = [ref]
+        if not first:
+            return
         async with JobSet(self.systems.fleet, changes=True) as jobs, anyio.create_task_group() as group:
             for job in first:
                 self._add(jobs, job)
-
-            async def read() -> None:
-                with anyio.move_on_at(self._ends_at) as scope:
-                    async for ref in refs:
-                        self._add(jobs, ref)
-                if scope.cancelled_caught:
-                    complain("the deadline has passed, and standard input is still open")
-                    self._statuses.append(ExitStatus.DEADLINE)
+            if refs is None:
                 jobs.close()
-
-            group.start_soon(read)
+            else:
+                group.start_soon(self._add_all, jobs, refs)
             async for outcome in jobs:
                 if self._take(jobs, outcome):
                     break
             group.cancel_scope.cancel()
+
+    async def _add_all(self, jobs: JobSet, refs: AsyncIterator[JobRef]) -> None:
+        with anyio.move_on_at(self._ends_at) as scope:
+            async for ref in refs:
+                self._add(jobs, ref)
+        if scope.cancelled_caught:
+            complain("the deadline has passed, and standard input is still open")
+            self._statuses.append(ExitStatus.DEADLINE)
+        jobs.close()
 
     async def _refs_of_stdin(self) -> AsyncIterator[JobRef]:
         """Yield the jobs that standard input names. A line that names none is said, and does not end it.
@@ -207,12 +208,6 @@ class Following:
             complain(error)
         else:
             note(f"cancelled: {job}")
-
-
-async def _nothing() -> AsyncIterator[JobRef]:
-    refs: tuple[JobRef, ...] = ()
-    for ref in refs:
-        yield ref
 
 
 def _other_state(job: Job, until: Collection[JobState]) -> UnexpectedState:

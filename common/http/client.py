@@ -162,9 +162,8 @@ class ApiClient:
         except SourceError as error:
             error.sent = error.sent and sent
             if isinstance(error, TransportError) and error.misconfigured:
-                error.transient = (
-                    self._had_good_reply
-                )  # of a sign-in, which may be that of another source too
+                # Decided here and not where it was raised: a sign-in may be shared with other sources.
+                error.transient = self._had_good_reply
             raise
         except BaseException as error:
             restore_message(error)

@@ -46,9 +46,8 @@ def read_body(request: Request, keys: Collection[str]) -> Data:
         raise ValueError(f"the body has {len(request.body)} bytes; a body has {LARGEST} at most")
     try:
         data = json.loads(request.body, parse_constant=_no_number, parse_float=_finite)
-        json.dumps(
-            data, ensure_ascii=False
-        ).encode()  # raises for lone surrogates, which no response could quote
+        # Raises for lone surrogates, which no response could quote.
+        json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("a text in the body contains a lone surrogate and cannot be encoded") from None
     except ValueError as error:

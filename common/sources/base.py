@@ -208,9 +208,8 @@ class BaseSource(AsyncContext):
         self._closed = True
         if self._poller is not None and self._poller.throttle is self._throttle.current():
             self._poller.close()
-            await (
-                anyio.lowlevel.checkpoint()
-            )  # requests in flight are cancelled before their client is closed
+            # Lets the requests in flight be cancelled before their client is closed.
+            await anyio.lowlevel.checkpoint()
 
     async def __aenter__(self) -> Self:
         return self

@@ -20,8 +20,7 @@ COLUMNS = (
 class CsvWriter(Writer):
     """Writes a head and a row for each job, as RFC 4180 has it but for the end of a line."""
 
-    def __init__(self, changes: bool = False) -> None:
-        del changes
+    def __init__(self) -> None:
         self._csv = csv.writer(sys.stdout, lineterminator="\n")
         self._has_head = False
 

@@ -15,8 +15,7 @@ from common.model.serialize import to_dict
 class JsonWriter(Writer):
     """Writes, at the end, an array of what `common.to_dict` returns of each job or error."""
 
-    def __init__(self, changes: bool = False) -> None:
-        del changes
+    def __init__(self) -> None:
         self._outcomes: list[dict[str, Any]] = []
 
     def outcome(self, outcome: Job | JobsError) -> None:

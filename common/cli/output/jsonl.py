@@ -12,10 +12,7 @@ from common.model.serialize import to_dict
 
 
 class JsonlWriter(Writer):
-    """Writes ``{"event": "change" | "end" | "error", …}``: the rest is what `common.to_dict` returns."""
-
-    def __init__(self, changes: bool = False) -> None:
-        del changes  # a stream of events has them always
+    """Writes ``{"event": "change" | "end" | "error", …}`` with what `common.to_dict` returns; all changes."""
 
     def change(self, job: Job) -> None:
         """Write a job that goes on."""

@@ -20,8 +20,7 @@ WHOLE = 10_000
 class TableWriter(Writer):
     """Writes, at the end, one table of all jobs."""
 
-    def __init__(self, changes: bool = False) -> None:
-        del changes
+    def __init__(self) -> None:
         self._rows: list[Row] = []
 
     def outcome(self, outcome: Job | JobsError) -> None:

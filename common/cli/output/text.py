@@ -11,13 +11,12 @@ from common.model.job import Job
 class TextWriter(Writer):
     """Writes ``ref STATE progress: message``. How else a wait ended is left to standard error."""
 
-    def __init__(self, changes: bool = False, details: bool = True) -> None:
-        self._changes = changes
+    def __init__(self, *, details: bool = True) -> None:
         self._details = details
 
     def change(self, job: Job) -> None:
         """Write the line of a job that goes on, where changes are asked for."""
-        if self._changes:
+        if self.changes:
             write_line(printable(str(job)))
 
     def outcome(self, outcome: Job | JobsError) -> None:

@@ -17,6 +17,9 @@ _PACKAGE = __name__.rpartition(".")[0]
 class Writer:
     """Writes jobs to standard output. Every method may raise `BrokenPipeError`."""
 
+    changes: bool = False
+    """Whether each change is data too, and not only how a job ended; for formats that leave it open."""
+
     def change(self, job: Job) -> None:
         """Write the first observation of a job, or a change; for formats that are made to be followed."""
 
@@ -28,7 +31,7 @@ class Writer:
 
 
 def make_writer(name: Format, *, changes: bool = False) -> Writer:
-    """Return the writer for a format. ``changes``: every change is data, and not only how a job ended."""
-    kind = pkgutil.resolve_name(f"{_PACKAGE}.{name}:{name.capitalize()}Writer")
-    writer: Writer = kind(changes)
+    """Return the writer for a format; ``changes`` is its attribute of that name."""
+    writer: Writer = pkgutil.resolve_name(f"{_PACKAGE}.{name}:{name.capitalize()}Writer")()
+    writer.changes = changes
     return writer

@@ -63,16 +63,16 @@ def job_table(
     table.add_column("message", ratio=1 if live else None, no_wrap=True, overflow="ellipsis", min_width=8)
     shown, left = _fitting(rows, height)
     for row in shown:
-        for name, state, progress, message in _lines(row, width, whole):
-            first = progress is not None
+        for index, (name, state, message) in enumerate(_lines(row, width, whole)):
+            is_job = index == 0
             cells: list[Text | ProgressBar | str] = []
             if several:
-                cells.append(_system(row, by_provider) if first else "")
+                cells.append(_system(row, by_provider) if is_job else "")
             cells += [Text(name), state]
             if bars:
-                cells.append(_bar(row.job) if first else "")
+                cells.append(_bar(row.job) if is_job else "")
             if live:
-                cells.append(clock_text(row.elapsed) if first else "")
+                cells.append(clock_text(row.elapsed) if is_job else "")
             table.add_row(*cells, Text(message))
     if left:
         table.caption = f"and {left} more" if left > 1 else "and 1 more"
@@ -93,11 +93,11 @@ def _went_well(row: Row) -> bool:
     return row.error is None and row.job is not None and row.job.succeeded
 
 
-def _lines(row: Row, width: int, whole: bool) -> Iterator[tuple[str, Text, float | None, str]]:
-    """Yield the line of a job, with a progress that is not None, then those of its items."""
+def _lines(row: Row, width: int, whole: bool) -> Iterator[tuple[str, Text, str]]:
+    """Yield name, state and message of a job, then those of its items."""
     name = printable(row.title) or _short(row.ref.id, width, whole)
     style = "red" if row.error else STYLES[row.job.state] if row.job else "dim"
-    yield name, Text(row.state, style=style), 0.0, row.message
+    yield name, Text(row.state, style=style), row.message
     if row.job is not None and len(row.job.items) > 1:
         # Of a job that has ended, only what went wrong is still worth a line.
         ended = row.job.done and not whole
@@ -105,18 +105,16 @@ def _lines(row: Row, width: int, whole: bool) -> Iterator[tuple[str, Text, float
         yield from _item_lines(items, width, whole)
 
 
-def _item_lines(
-    items: Sequence[JobItem], width: int, whole: bool
-) -> Iterator[tuple[str, Text, float | None, str]]:
+def _item_lines(items: Sequence[JobItem], width: int, whole: bool) -> Iterator[tuple[str, Text, str]]:
     ordered = items if whole else sorted(items, key=_rank)[:ITEMS]
     for item in ordered:
         name = f"  {_short(printable(item.id), width, whole)}"
         message = printable("; ".join(map(str, item.errors)))
         if not message and item.items:
             message = f"{len(item.items)} {item.items[0].kind}{'s' if len(item.items) > 1 else ''}"
-        yield name, Text(item.state.name, style=STYLES[item.state]), None, message
+        yield name, Text(item.state.name, style=STYLES[item.state]), message
     if len(items) > len(ordered):
-        yield f"  and {len(items) - len(ordered)} more", Text(""), None, ""
+        yield f"  and {len(items) - len(ordered)} more", Text(""), ""
 
 
 def _rank(item: JobItem) -> int:

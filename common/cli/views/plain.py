@@ -27,14 +27,14 @@ class PlainView(View):
         """Write the line."""
         note(text)
 
-    def troubled(self, row: Row) -> None:
+    def show_trouble(self, row: Row) -> None:
         """Write what is wrong, once in a while for each system: thousands of its jobs may meet it."""
         system, now = (row.ref.provider, row.ref.endpoint), anyio.current_time()
         if now - self._told.get(system, -TROUBLE_EVERY) >= TROUBLE_EVERY:
             self._told[system] = now
             note(f"{clock_text(row.elapsed):>7}  {row.trouble}")
 
-    def changed(self, row: Row) -> None:
+    def show_change(self, row: Row) -> None:
         """Write the line."""
         if not self._changes:
             return

@@ -34,7 +34,7 @@ class View:
         """Show the first observation of a job, or a change."""
         row = self.rows[job.ref]
         row.job = job
-        self.changed(row)
+        self.show_change(row)
 
     def outcome(self, ref: JobRef, outcome: Job | JobsError) -> None:
         """Show how the wait for a job ended."""
@@ -45,7 +45,7 @@ class View:
         else:
             row.error, row.job = outcome, outcome.job or row.job
         row.ended_at = anyio.current_time()
-        self.changed(row)
+        self.show_change(row)
 
     def observe(self, event: Event) -> None:
         """Show the trouble that a poll met, which is waited out; an `Observer`."""
@@ -56,12 +56,12 @@ class View:
         if event.kind is EventKind.TROUBLE:
             then = "" if event.next_in is None else f"; asking again in {event.next_in:.0f} s"
             row.trouble = f"{row.without_ref(str(event.error))}{then}"
-            self.troubled(row)
+            self.show_trouble(row)
 
-    def troubled(self, row: Row) -> None:
+    def show_trouble(self, row: Row) -> None:
         """Show the trouble of one job; for subclasses."""
 
-    def changed(self, row: Row) -> None:
+    def show_change(self, row: Row) -> None:
         """Show what has changed of one job; for subclasses."""
 
     async def refresh(self) -> None:
