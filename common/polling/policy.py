@@ -64,7 +64,7 @@ class PollPolicy:
 
 
 def healthy_delay(policy: PollPolicy, run_time: float) -> float:
-    """Seconds from one good poll to the next. Without jitter, so that waits fall due together."""
+    """Return the seconds from one good poll to the next. Without jitter, so that jobs stay due together."""
     delay = run_time * policy.fraction
     if delay <= policy.initial:
         return policy.initial
@@ -72,7 +72,7 @@ def healthy_delay(policy: PollPolicy, run_time: float) -> float:
 
 
 def backoff(policy: PollPolicy, outage: float, jitter: float) -> float:
-    """Seconds until the next try, ``outage`` seconds after the last good reply.
+    """Return the seconds until the next try, ``outage`` seconds after the last good reply.
 
     Doubles the outage at each try, up to the policy's cap; ``jitter`` (0.0 to 1.0) takes up to half of it
     off, so that thousands of waits do not come back at the same moment.
@@ -95,7 +95,7 @@ def recheck_at(missing: float, grace: float) -> float:
 
 
 def run_time(job: Job, date: datetime | None, waited: float) -> float:
-    """For how long the job has been running, in seconds, never below 0.
+    """Return for how many seconds the job has been running, never below 0.
 
     The server's own clock (the reply's ``Date``) less the job's start, so that neither this machine's
     clock nor a restart of the waiting process matters; without both, ``waited``.
@@ -118,13 +118,13 @@ def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:
 
 @attrs.frozen(kw_only=True)
 class WaitRules:
-    """Those arguments of a wait that say what replies mean to it. Thousands of waits share one object."""
+    """The arguments of a wait by which it interprets replies. Waits with the same arguments share them."""
 
     policy: PollPolicy
     delay: DelayRule = plain_delay
     until: frozenset[JobState] | None = None
     retention: float = math.inf
-    """For so many seconds the server keeps a job that has ended."""
+    """Seconds for which the server keeps a job that has ended."""
 
 
 set_module(PollPolicy)

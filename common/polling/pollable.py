@@ -1,4 +1,4 @@
-"""What the poller needs of a source, and what a poll brings."""
+"""The interface of a source to the poller, and the results of its requests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from common.model.refs import JobRef
 
 @attrs.define(weakref_slot=False)
 class Reading:
-    """A good reply about one job, with the server's own time if it told it."""
+    """A good reply about one job, with its ``Date`` if it has one."""
 
     job: Job
     date: datetime | None = None
     body: Any = attrs.field(default=None, repr=False)
-    """What the job was read from, bytes or a record of a batch, if equal ones give the same job again."""
+    """What the job was decoded from, bytes or a record of a batch: an equal one is not decoded again."""
     at: datetime | None = None
-    """When it came by this machine's clock, if ``job`` is the one of an earlier reply."""
+    """When it was received, by this machine's clock, if ``job`` was decoded from an earlier, equal reply."""
 
 
 class BatchRefused(Exception):
@@ -39,9 +39,10 @@ class BatchRefused(Exception):
 
 @attrs.frozen
 class BatchReading:
-    """The reply to a batch request: raw records by lower-case id. A missing id was on none of the pages.
+    """The reply to a batch request: raw records by lower-case id, from all of its pages.
 
-    With a ``failure`` the pages broke off: what came before it counts, and of the rest nothing is known.
+    If a later page failed (``failure``), the records are those of the pages before it, and an id that is
+    missing may exist; else the server does not have it.
     """
 
     records: Mapping[str, Any] = attrs.field(repr=False)
@@ -50,7 +51,7 @@ class BatchReading:
 
 
 class Pollable(abc.ABC):
-    """The jobs of one source as the poller reads them. Only `read` must be written."""
+    """Reads the jobs of one source for the poller. Only `read` must be implemented."""
 
     batch_limit: int = 0
     """How many bytes of ids one batch request can hold; 0 where the server answers for one job only."""
@@ -70,7 +71,7 @@ class Pollable(abc.ABC):
     async def read_results(self, job: Job) -> Job:
         """Return such a job with its results.
 
-        Raise `SourceError` where another try may succeed. Of any other failure the job says so in a warning.
+        Raise `SourceError` where another try may succeed; any other failure is a warning of the job.
         """
         return job
 

@@ -1,4 +1,4 @@
-"""What falls due when, and what goes out together: a heap of jobs, and how the next request is filled.
+"""Which jobs are asked about next, and which of them in one request: a heap of jobs by due time.
 
 `PollQueue` holds the jobs by the time that they fall due. It is a binary heap with lazy deletion: a job is
 never searched for and taken out. Its place becomes stale instead, because the job is due at another time, and
@@ -13,25 +13,23 @@ list and to pop from one.
 
 `PollQueue.next_batch` fills a request. The first job that is due opens it. Where the server answers for many
 ids, further jobs join in the order of their due times: those due within `COALESCE_WINDOW` of now, which were
-meant to go together, and those that fall due within `EARLY_FRACTION` of their own delay. Jobs that must be
+meant to go together, and those that are due within `EARLY_FRACTION` of their own delay. Jobs that must be
 asked for alone are skipped and put back.
 
-Going early is what brings jobs into step that began at different times. Left to themselves, a hundred waits
-that begin within a minute would be a hundred series of requests for one job each, and no two would ever meet.
-A free place in a request costs the server a record, a request of its own costs far more, so a job goes along
-as soon as a quarter of its delay is over. Both are due together from then on, and whoever meets them joins.
-A newcomer does its part where others are waited for: its first request is sent a quarter of a second after
-the last one (`NEWCOMER_WINDOW`) and not sooner, so that more can come in meanwhile, and those who left with
-the last request can go along again. Of 120 s jobs that begin within 20 s, a thousand cost 275 requests in
-place of 1,185, and fifty 83 in place of 187, for 2 to 70 % more records; no end is learnt of later than the
-job's delay allows.
+Polling some jobs early is what aligns jobs that began at different times. Otherwise a hundred waits that
+begin within a minute would be a hundred series of requests for one job each, which never coincide. One more
+record in a request costs the server far less than one more request, so a job joins one as soon as a quarter
+of its delay is over. From then on both are due together, and further jobs join them. A newcomer takes part in
+this: while other jobs are polled, its first request is sent a quarter of a second after the last one
+(`NEWCOMER_WINDOW`) and not sooner, so that more newcomers can share it, and the jobs of the last request can
+join it. Of 120 s jobs that begin within 20 s, a thousand cost 275 requests in place of 1,185, and fifty 83 in
+place of 187, for 2 to 70 % more records; no end is known later than the job's delay allows.
 
-After an outage, or after a ``Retry-After``, everything is due at once. To send it all would be the herd that
-brings a server down again, so the overdue jobs are spread (`RecoverySpread`): each is asked about again
-within its own delay after the recovery, evenly, at the rate of requests that there was before. Jobs that
-share a request stay together, the first request leaves at once, so that a source with few jobs notices
-nothing, and a job that was put off keeps its place, so that repeated outages do not put off the same one for
-ever.
+After an outage, or after a ``Retry-After``, every job is due at once. Sending all of that at once could bring
+the server down again, so the overdue jobs are spread (`RecoverySpread`): each is asked about within its own
+delay after the recovery, evenly, at the rate of requests that there was before. Jobs that share a request
+stay together. The first request is sent at once, so that a source with few jobs is not delayed. A job that
+was postponed keeps its place in the order, so that repeated outages do not postpone the same one for ever.
 """
 
 from __future__ import annotations
@@ -49,17 +47,17 @@ COALESCE_WINDOW = 0.05
 EARLY_FRACTION = 0.75
 """Free room in a request goes to a job that is due within this part of its own delay."""
 NEWCOMER_WINDOW = 0.25
-"""Seconds: at most so long after a batch request the first request for a new waiter's job is sent."""
+"""Seconds: how long after a batch request the first request for a new waiter's job is sent, at most."""
 MAX_SKIPPED = 64
-"""At most so many jobs that must go alone are skipped in filling one request."""
+"""How many jobs that must be asked for alone are skipped at most while one request is filled."""
 MAX_STALE = 16
-"""So many stale items are tolerated in a heap of any size."""
+"""How many stale items are tolerated in a heap of any size."""
 
 
 class _Group(list[PolledJob]):
-    """Jobs that were put into the queue one after another for the same time, and are one item of its heap.
+    """Jobs that were put into the queue one after another for the same time: one item of its heap.
 
-    Once it is ``open`` no more it is in reverse order, so that the first of them is taken from its end.
+    While it is ``open`` jobs are appended; then it is reversed, and they are popped off its end.
     """
 
     __slots__ = ("open",)
@@ -70,17 +68,17 @@ _Item = tuple[float, float, int, _Group]
 
 
 class PollQueue:
-    """The jobs to ask about, by due time. A place in it is live while it is of its job's ``due`` time."""
+    """The jobs to ask about, by due time. A place in it is live while its time is its job's ``due``."""
 
     def __init__(self) -> None:
         self.heap: list[_Item] = []
-        """Empty where nothing is left in it, which needs no call to be seen."""
+        """Public, so that the poller can test without a call whether it is empty."""
         self._sequence = itertools.count()
         self._size = 0
         self._last: tuple[float, float, _Group] = math.inf, math.inf, _Group()
         self._recovery = RecoverySpread()
         self.gathering_until: float = -math.inf
-        """Waiters that begin before this time are asked for together: see `newcomer_due`."""
+        """Until when newcomers are gathered into one request: see `newcomer_due`."""
 
     def __len__(self) -> int:
         return self._size
@@ -104,10 +102,10 @@ class PollQueue:
         heapq.heappush(self.heap, (due, first_due, next(self._sequence), group))
 
     def newcomer_due(self, waiter: Waiter) -> float:
-        """Return when to ask first for a waiter that begins while newcomers are being gathered.
+        """Return when the first request for a waiter is due that begins while newcomers are gathered.
 
-        That is at most a quarter of its policy's first delay after the last batch request, and leaves at
-        least half of the time to its deadline for the reply.
+        That is at most a quarter of its policy's first delay after the last batch request. At least half of
+        the time to its deadline is left for the reply.
         """
         early = NEWCOMER_WINDOW - min(NEWCOMER_WINDOW, (1.0 - EARLY_FRACTION) * waiter.rules.policy.initial)
         return max(waiter.due, min(self.gathering_until - early, (waiter.due + waiter.deadline) / 2))
@@ -118,7 +116,7 @@ class PollQueue:
         return math.inf if first is None else first.due
 
     def next_batch(self, limit: int, now: float, *, recovered_at: float = -math.inf) -> list[PolledJob]:
-        """Return the jobs of the next request: one that is due, if any, and what goes with it.
+        """Return the jobs of the next request: the first that is due, if any, and those that join it.
 
         ``limit`` is how many bytes of ids a batch request holds, 0 for requests for one job only. What fell
         due before ``recovered_at``, while the server was not available, is spread over the time after it.
@@ -143,7 +141,7 @@ class PollQueue:
     def _fill(
         self, batch: list[PolledJob], limit: int, now: float, skipped: list[tuple[PolledJob, float]]
     ) -> int:
-        """Move jobs of the first group into a request. Return the room that is left, -1 once nothing goes."""
+        """Move jobs of the first group into a request. Return the bytes left, -1 once it takes no more."""
         due, _, _, group = self.heap[0]
         near = due <= now + COALESCE_WINDOW
         while group:
@@ -184,7 +182,7 @@ class PollQueue:
         while (job := self._first()) is not None and job.due < min(now, recovered_at):
             self._pop()
             overdue.append(job)
-        # Longest overdue first: else some would be put off by each outage, and never asked about.
+        # Longest overdue first: otherwise each outage could postpone the same jobs again.
         overdue.sort(key=lambda job: job.first_due)
         for job in overdue:
             due = self._recovery.due(job, recovered_at, limit if now >= job.single_until else 0)
@@ -216,7 +214,7 @@ class PollQueue:
 
 
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
-"""The fractional parts of its multiples fill 0 to 1 evenly, however many there are."""
+"""The fractional parts of its multiples are spread evenly over 0 to 1, however many there are."""
 
 
 @attrs.define
@@ -252,9 +250,9 @@ class RecoverySpread:
 
 
 def _window(job: PolledJob, recovered_at: float) -> float:
-    """Return the seconds within which to ask again: the job's own delay, at most half the time to a deadline.
+    """Return the seconds within which to ask again: the job's delay, at most half the time to a deadline.
 
-    The other half is for the reply. A waiter that makes a single read is not kept waiting.
+    The other half is left for the reply. A single read is not delayed.
     """
     window = max(0.0, job.delay or job.waiters[0].rules.policy.initial)
     for waiter in job.waiters:

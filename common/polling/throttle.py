@@ -1,11 +1,11 @@
 """When the next request of a source may be sent, how many may be in flight, and how far polls are apart.
 
-Pure arithmetic on the event loop's clock, in seconds. A healthy server without a request count is asked
-``max_in_flight`` at a time. A 429 halves that number; each full round of good replies adds one again. Of a
-rate budget that is half used up, polls take half of what is left and leave the rest to everybody else: each
-job is asked about less often, down to its policy's ``maximum`` and no further, for only a 429 says stop.
-Polls that piled up while the server asked for silence, or was unreachable, are spread over time afterwards
-(see `common.polling.schedule`).
+Pure arithmetic on the event loop's clock, in seconds. A server that tells no rate budget gets at most
+``max_in_flight`` requests at a time. A 429 halves that number, and each full round of good replies adds one
+again. Of a rate budget that is half used up, polls take half of what is left and leave the rest to other
+clients: each job is asked about less often, but at least as often as its policy's ``maximum`` says, since
+only a 429 forbids requests. Polls that fell due during a ``Retry-After`` or an outage are spread over the
+time after it (see `common.polling.schedule`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from common.model.errors import RateLimited, SourceError
 BUDGET_SHARE = 0.5
 """The part of a server's remaining budget that polls may use until the budget is renewed."""
 PLENTY = 0.5
-"""Above this part of its budget a server is asked as often as the policy says."""
+"""While more than this part of the budget is left, the policy alone decides how often to ask."""
 SMOOTHING = 0.25
-"""How much one reply counts in the mean of what is left: a server's processes may count each for itself."""
+"""The weight of one reply in the mean of what is left: a server's processes may each count separately."""
 SAME_WINDOW = 5.0
-"""Seconds: a window that ends so much earlier or later is another one, and its budget a new one."""
+"""Seconds: a window whose end differs by more than this from that of the last one has a new budget."""
 
 
 @attrs.frozen
@@ -50,7 +50,7 @@ class Throttle:
 
     max_in_flight: int
     retry_after_cap: float = 3600.0
-    """At most so many seconds of a ``Retry-After`` are kept."""
+    """The longest ``Retry-After`` that is obeyed, in seconds."""
     retry_after_until: float = attrs.field(default=-math.inf, init=False)
     """No poll is sent before this time, which a ``Retry-After`` set."""
     recovered_at: float = attrs.field(default=-math.inf, init=False)
@@ -78,10 +78,9 @@ class Throttle:
         return self._interval if now < self.window_ends else 0.0
 
     def on_success(self, now: Callable[[], float]) -> None:
-        """Note a reply of the API's own.
+        """Note a reply of the API's own. ``now`` returns the time, and is called only where it is needed.
 
-        After as many failures as may be in flight at once, it is the end of an outage. ``now`` is called only
-        then.
+        It ends an outage if as many requests had failed as may be in flight at once.
         """
         if self._failures >= self.limit:
             self.recovered_at = max(self.recovered_at, now())
@@ -90,9 +89,9 @@ class Throttle:
             self._set_limit(min(float(self.max_in_flight), self._exact_limit + 1.0 / self._exact_limit))
 
     def on_failure(self, error: SourceError, now: float) -> None:
-        """Note a failed request, and keep to what the server asks for: fewer requests, or none for a while.
+        """Note a failed request: a 429 allows fewer at a time, a ``Retry-After`` none until it is over.
 
-        Caps ``error.retry_after``.
+        Cap ``error.retry_after``.
         """
         if error.transient:
             self._failures += 1
@@ -104,7 +103,7 @@ class Throttle:
             self.recovered_at = max(self.recovered_at, self.retry_after_until)
 
     def update_budget(self, budget: Budget, now: float) -> None:
-        """Take the rate budget that a reply told into the mean of what this window's replies told."""
+        """Add the rate budget of a reply to the mean of this window's replies."""
         ends, left = now + budget.seconds, budget.remaining / budget.limit
         if abs(ends - self.window_ends) <= SAME_WINDOW:
             left = self._left + (left - self._left) * SMOOTHING

@@ -1,4 +1,4 @@
-"""Waiting for one job: what a caller's task holds of the shared poller."""
+"""Waiting for one job: the steps that a caller's task takes in the shared poller."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PROBE_LIMIT = 30.0
 """Seconds for ``resolve_gone`` in a wait of ``timeout=0``, which no deadline bounds."""
 
 _numbers = itertools.count(1)
-"""Those of the waits that are observed, in all threads of the process."""
+"""The numbers of observed waits, unique in the process."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,9 +59,9 @@ class WaitSpec(WaitRules):
     timeout: float | None
     deadline: datetime | None
     cancel: CancelJob | None
-    """What a cancelled wait does; None where it leaves the remote job alone."""
+    """What a cancelled wait calls to cancel the remote job; None to leave the job alone."""
     cancel_if: Callable[[], bool] | None
-    """Asked before it does so."""
+    """Decides at that moment whether it does; None for always."""
     resolve_gone: Probe | None
 
     def cancels(self, ref: JobRef) -> bool:
@@ -79,8 +79,8 @@ class Wait(Waiter):
             while (pending := wait.next_step()) is not None:
                 await pending
 
-    It is entered once for each thing to be told: a change, the end, or the exception that is raised on
-    leaving it. What was not told because the task was cancelled is told the next time.
+    Each block ends with one result: a change, the end, or an exception, which is raised on leaving it. A
+    result that was missed because the task was cancelled is that of the next block.
     """
 
     poller: Poller
@@ -114,7 +114,7 @@ class Wait(Waiter):
             terminal_only=terminal_only,
             single_read=timeout == 0,
         )
-        # An end is an end, whoever saw it: a finished job that was adopted costs no request.
+        # A job that was given as ended, such as one that was adopted, costs no request.
         wait.ended = seen is not None and poller.has_ended(seen)
         if poller.reporter.observer is not None:
             wait.tell_began()
@@ -126,7 +126,7 @@ class Wait(Waiter):
         return cast("WaitSpec", self.rules)
 
     def move(self, poller: Poller, ahead: float) -> None:
-        """Go on with the poller of another event loop, whose clock is ahead by so many seconds."""
+        """Continue in the poller of another event loop, whose clock is ahead by so many seconds."""
         self.poller = poller
         self.sequence = 0
         self.shift_clock(ahead)
@@ -176,7 +176,7 @@ class Wait(Waiter):
 
     @property
     def asks_probe(self) -> bool:
-        """Whether the caller's probe decides how the wait ends."""
+        """Whether the caller's probe is to be asked how the job ended."""
         lost = self.not_found and self.error is not None and not self.expired
         return lost and self.spec.resolve_gone is not None
 
@@ -201,13 +201,13 @@ class Wait(Waiter):
         probe = self.spec.resolve_gone
         if probe is None:
             return
-        # The probe of a single read, which has no deadline, is bounded too.
+        # A single read has no deadline, but its probe is bounded.
         limit = self.began + PROBE_LIMIT if self.single_read else self.deadline
         with anyio.CancelScope(deadline=limit) as scope:
             try:
                 state = await probe(self.ref, self.last)
             except StopAsyncIteration as stop:
-                # As it is, it would be taken for the end of the watch.
+                # Unchanged, it would look like the end of a watch's iteration.
                 raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
             self.resolve(state)
         if scope.cancelled_caught:

@@ -22,9 +22,9 @@ MAY_RUN = "The job may still be running."
 def timeout_error(
     ref: JobRef, job: Job | None, *, limit: float | datetime | None, cause: BaseException | None
 ) -> WaitTimeout:
-    """Return the exception for a deadline that has passed: ``limit`` as it was given, seconds or a moment.
+    """Return the exception for a deadline that has passed. ``limit`` is seconds, or the deadline itself.
 
-    A job that has ended was waited for because of its results.
+    Where the job has ended, the deadline passed while its results were read.
     """
     if isinstance(limit, datetime):
         in_time = f"by {limit.isoformat()}"

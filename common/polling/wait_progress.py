@@ -1,7 +1,7 @@
-"""What one wait makes of each answer: the semantics of waiting, without a clock or a socket.
+"""The state of one wait, and what each reply means to it; without a clock or a socket.
 
-A `WaitProgress` is told what a poll gave and when, and says what to tell the watcher, when to ask again, and
-with which exception the wait ends. The shared poller has one for each wait.
+A `WaitProgress` is given the result and the time of each poll. It decides whether the caller is told, when to
+ask again, and with which exception the wait ends. The shared poller has one for each wait.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from common.polling import wait_errors
 from common.polling.policy import WaitRules, backoff, recheck_at, run_time
 
 BAD_RECORDS = 3
-"""After so many undecodable records of one job in a row its wait ends."""
+"""A wait ends after so many records of its job in a row that cannot be decoded."""
 
 
 @attrs.define(eq=False)
 class _Trouble:
-    """What is remembered of the requests that brought no state of the job, since the last that did."""
+    """The requests since the last good reply: failures, and replies that there is no such job."""
 
     failures: int = 0
     """How many there were in a row."""
@@ -42,7 +42,7 @@ class _Trouble:
     """What the last one failed with."""
     outage_since: float | None = None
     missing_since: float | None = None
-    """When the server first said that there is no such job, None while it has not, or is to be believed."""
+    """When the server first said that there is no such job, of one that was seen; None if it has not."""
     bad_records: int = 0
 
 
@@ -63,7 +63,7 @@ class WaitProgress:
     ended: bool = attrs.field(default=False, init=False)
     _told: bool = attrs.field(default=False, init=False)
     _last_seen: float | None = attrs.field(default=None, init=False)
-    """When it was last seen: the time of the request, None for never."""
+    """The time of the request by which the job was last seen; None for never."""
     _head_start: float = attrs.field(default=0.0, init=False)
     _trouble: _Trouble | None = attrs.field(default=None, init=False)
     """None after a good reply."""
@@ -87,12 +87,11 @@ class WaitProgress:
         at: datetime | None = None,
         spacing: float = 0.0,
     ) -> bool:
-        """Take a good reply to a request sent at ``sent_at``. Return whether the watcher is to be told.
+        """Take a good reply to a request sent at ``sent_at``. Return whether the caller is to be told.
 
-        ``at`` is when it came by this machine's clock, if ``job`` is the one of an earlier reply.
-        ``spacing`` is how many seconds the server's rate budget wants polls of this job to be apart: they
-        are, but by no more than the policy's ``maximum``. Raise `UnexpectedState` if the state was UNKNOWN
-        for too long.
+        ``at`` is that of `Reading`. ``spacing`` is the least delay in seconds that the server's rate budget
+        allows; it counts up to the policy's ``maximum``. Raise `UnexpectedState` if the state was UNKNOWN for
+        too long.
         """
         self._trouble = None
         last, rules, state, news = self.last, self.rules, job.state, False
@@ -136,7 +135,7 @@ class WaitProgress:
                 grace = 0.0
             trouble.missing_since = sent_at
         elif outage is not None:
-            trouble.missing_since += sent_at - outage  # the time in which nothing was said confirms nothing
+            trouble.missing_since += sent_at - outage  # without replies, the time does not count
         missing = sent_at - trouble.missing_since
         if sent_at >= trouble.missing_since + grace:
             return wait_errors.gone(self.ref, self.last_observed, seen_ago=seen_ago, missing=missing)
@@ -144,9 +143,9 @@ class WaitProgress:
         return None
 
     def absent(self, error: JobNotFound, *, sent_at: float) -> bool:
-        """Take a list without the job. Return whether that is enough: the API's own word is a single GET.
+        """Take a batch without the job. Return whether it counts as "no such job", for the wait goes on then.
 
-        It is between the first and the last look for a job that was seen and is missing.
+        It does between the first and the last look for a missing job: these two must be single GETs.
         """
         missing_since = self._missing_since
         if missing_since is None or sent_at >= missing_since + self.rules.policy.gone_grace:
@@ -154,7 +153,7 @@ class WaitProgress:
         return self.job_not_found(error, sent_at=sent_at) is None
 
     def run_time(self, now: float) -> float:
-        """Return for how many seconds the job had been running when it was last seen; never seen, by now."""
+        """Return for how many seconds the job had been running when it was last seen; if never, until now."""
         if self.last is None or self._last_seen is None:
             return self._head_start + max(0.0, now - self.began)
         waited = self._head_start + max(0.0, self._last_seen - self.began)
@@ -166,7 +165,7 @@ class WaitProgress:
         return self._seen_at or (self.last.observed_at if self.last is not None else None)
 
     def go_on(self, ran: float, limit: float | datetime | None) -> None:
-        """Go on from another process's wait: the run time by then, and the limit that was given there."""
+        """Continue the wait of another process: the run time that the job had, and the limit given there."""
         self._head_start, self.limit = ran, limit
 
     def failing_for(self, now: float) -> float:
@@ -230,14 +229,15 @@ class WaitProgress:
         return None
 
     def end_seen(self, job: Job, *, now: float) -> None:
-        """Take the end of a job whose results are still to be read, from now on: nobody is told before."""
+        """Take the end of a job whose results are read next. The caller is told of both at once."""
         self.last, self._last_seen, self._seen_at, self.due = job, now, None, now
         self._trouble = None
 
     def end_without_results(self) -> bool:
-        """End with the job as it was seen to end, its results unread, where that is no success.
+        """At the deadline, end with a job that has failed although its results were not read.
 
-        Return whether the wait has ended. Of a success it is not known whether it was one for each record.
+        Return whether the wait has ended. A success must not be reported so: some of its records may have
+        failed.
         """
         if self.last is None or not self.last.done or self.last.state is JobState.SUCCEEDED:
             return False
@@ -250,7 +250,7 @@ class WaitProgress:
         self.ended = self._told = True
 
     def shift_clock(self, seconds: float) -> None:
-        """Change to another clock, which is ahead by so many seconds."""
+        """Convert all times to another clock, which is ahead by so many seconds."""
         self.began += seconds
         self.deadline += seconds
         self.due += seconds

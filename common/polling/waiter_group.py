@@ -18,10 +18,10 @@ from common.polling.waiters import PollRequest, Waiter
 
 
 class WaiterGroup:
-    """Works for waits of one poller in tasks of ``tasks``: one that drives, and one for each request.
+    """Runs waits of one poller in a task group: one task drives the poller, and one runs each request.
 
-    ``settle`` is called with each wait that has something to tell, soon after it was notified; it calls
-    `remove` for one that has ended, or `rearm`.
+    ``settle`` is called with each wait soon after it was notified, and must call `remove` if the wait has
+    ended, else `Poller.rearm`.
     """
 
     def __init__(self, poller: Poller, tasks: anyio.abc.TaskGroup, settle: Callable[[Wait], None]) -> None:
@@ -77,7 +77,7 @@ class WaiterGroup:
                     request.scope = scope
                     await self.poller.executor.execute(request)
         except JobsError as error:
-            # What is no reply of the server's: it ends the leader's wait, if that goes on.
+            # Neither a reply nor a failure of the request: it ends the leader's wait alone.
             if leader.active and not leader.notified:
                 error.about(leader.ref, leader.last_observed)
                 leader.fail(error)

@@ -21,9 +21,10 @@ from common.telemetry.callbacks import OnUpdate, tell_update
 class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
     """The observations of one job: the first, then each change, until it ends.
 
-    Made by ``source.watch(job)``; ``timeout`` counts from the first step. After the last observation the
-    iteration stops; every other end is an exception. A step that is cancelled ends nothing: the next one
-    goes on, and tells what this one would have told. Holds no task, timer or connection between steps.
+    Made by ``source.watch(job)``; ``timeout`` counts from the first step. The iteration stops after the
+    job's last observation; if the wait ends otherwise, it raises. Cancelling a step does not end the watch:
+    the next step returns what the cancelled one would have returned. Between steps it holds no task, timer
+    or connection.
     """
 
     def __init__(self, poller: Callable[[], Poller], ref: JobRef, seen: Job | None, spec: WaitSpec) -> None:
@@ -110,7 +111,7 @@ class UpdatingWait(Watch):
 def begin_wait(
     watch: Watch, tasks_in: Callable[[Poller], WaiterTasks], *, terminal_only: bool, now: float
 ) -> Wait:
-    """Return the wait that a watch would be the steps of, for tasks that work for many of one poller."""
+    """Return the wait of a watch, for a set whose tasks (``tasks_in`` its poller) work for many waits."""
     poller, seen, spec = _parts(watch)
     tasks = tasks_in(poller)
     return Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks, now=now)
@@ -122,7 +123,7 @@ def poller_of(watch: Watch) -> Poller:
 
 
 def _parts(watch: Watch) -> tuple[Poller, Job | None, WaitSpec]:
-    # They are nothing for those who iterate, and a watch is all that a source makes of a wait's arguments.
+    # Private, since users of a watch only iterate; sets need them, and a source returns nothing but a watch.
     return watch._poller(), watch._seen, watch._spec  # pyright: ignore[reportPrivateUsage]
 
 
