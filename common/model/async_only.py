@@ -1,4 +1,4 @@
-"""One sentence for those who forget ``async`` or put ``await`` where it does not belong."""
+"""Clear errors for a forgotten ``async``, and for an ``await`` where it does not belong."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ _T = TypeVar("_T")
 
 
 class AsyncIteration:
-    """Base of what is iterated over with ``async for``: ``for`` and ``await`` say so."""
+    """Base class of asynchronous iterators: ``for`` and ``await`` raise `UsageError` with the right usage."""
 
     _usage: ClassVar[str] = "async for job in …"
 
-    if not TYPE_CHECKING:  # a type checker says it by itself, and must not take this for an awaitable
+    if (
+        not TYPE_CHECKING
+    ):  # hidden from type checkers, which report this themselves and would take it for an awaitable
 
         def __iter__(self) -> NoReturn:
             raise UsageError(f"use 'async for' in place of 'for': {self._usage}")
@@ -28,10 +30,10 @@ class AsyncIteration:
 
 
 class AsyncContext:
-    """Base of what is entered with ``async with``: ``with`` and ``await`` say so.
+    """Base class of asynchronous context managers: ``with`` raises `UsageError` with the right usage.
 
-    To be awaited is only a warning, and gives the object itself: a host may await whatever a function returns
-    that can be, as anyio's ``BlockingPortal.call(OntapJobs, …)`` does.
+    ``await`` only warns, and returns the object itself: some hosts await every result that can be awaited, as
+    anyio's ``BlockingPortal.call(OntapJobs, …)`` does.
     """
 
     if not TYPE_CHECKING:
@@ -49,7 +51,7 @@ class AsyncContext:
 
 
 class AsyncOnly(AsyncContext, AbstractAsyncContextManager[_T]):
-    """An async context manager of ``contextlib`` that says so where it is entered with ``with``."""
+    """Wraps an async context manager of ``contextlib`` to add the checks of `AsyncContext`."""
 
     def __init__(self, manager: AbstractAsyncContextManager[_T]) -> None:
         self._manager = manager

@@ -1,4 +1,4 @@
-"""The distribution that these packages are installed as: its version, and how its extras are installed."""
+"""The installed distribution of these packages: its version, and how its extras are installed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from functools import cache
 
 NAME = "jobsource"
 UNKNOWN = "unknown"
-"""The version of packages that are vendored."""
+"""The version where the packages are vendored, and no distribution is installed."""
 
 
 @cache
 def version() -> str:
-    """Return its version, `UNKNOWN` where the packages are vendored.
+    """Return the version of the distribution, `UNKNOWN` where the packages are vendored.
 
-    To look it up takes a millisecond, several times what it takes to make a source.
+    Cached, because the look-up takes a millisecond, several times as long as making a source.
     """
     from importlib import metadata  # lazily: it imports the package email
 
@@ -24,5 +24,5 @@ def version() -> str:
 
 
 def install_hint(extra: str) -> str:
-    """Return how to install what an extra brings, from the index and from a checkout."""
+    """Return the commands that install an extra, from the index and from a checkout."""
     return f'pip install "{NAME}[{extra}]", or in a checkout pip install ".[{extra}]"'

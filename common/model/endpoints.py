@@ -1,6 +1,6 @@
-"""Decide what an endpoint is: an origin (scheme, host and port), and below it perhaps a path.
+"""Check and normalise an endpoint: an origin (scheme, host and port), perhaps with a path.
 
-Neither has a part that could hold a secret: no user, no query, no fragment.
+Parts that could hold a secret (user, query, fragment) are refused.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _HOST = re.compile(rf"(?=.{{1,254}}$){_LABEL}(\.{_LABEL})*\.?")
 
 
 def origin(text: str) -> str:
-    """Return ``https://host[:port]`` for what a user types; a host name without a scheme gets ``https://``.
+    """Return the origin ``https://host[:port]`` that a user typed; without a scheme it gets ``https://``.
 
-    The result is in lower case, without a default port. Raise `UsageError` for what is not exactly an origin.
+    The result is in lower case, without a default port. Raise `UsageError` for anything but an origin.
     """
     if not isinstance(text, str) or not text.strip():
         raise UsageError(
@@ -33,10 +33,10 @@ def origin(text: str) -> str:
 
 
 def endpoint_url(text: str) -> str:
-    """Return ``https://host[:port][/path]`` for what a user types, as `origin` does.
+    """Return the endpoint ``https://host[:port][/path]`` that a user typed, as `origin` does.
 
-    The path is where a gateway or a proxy has the API (``https://um/api/gateways/{uuid}``): every request
-    goes below it. The result has no slash at its end. Raise `UsageError` for anything else, unquoted.
+    The path is the one below which a gateway or a proxy serves the API (``https://um/api/gateways/{uuid}``).
+    The result has no slash at its end. Raise `UsageError` for anything else; the message never quotes it.
     """
     start = text.find("/", text.find("://") + 3 if "://" in text else 0) if isinstance(text, str) else -1
     if start < 0 or text[start:] == "/":

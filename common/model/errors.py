@@ -58,7 +58,7 @@ class JobsError(Exception):
 
     _final = False
     unknown_kind: str | None = None
-    """The name of its class, where it was stored by a later release that has one which this has not."""
+    """The name of its class, if it was stored by a later release and is of a class that this one lacks."""
 
     def __init__(self, message: str, *, ref: JobRef | None = None, job: Job | None = None) -> None:
         super().__init__(message)
@@ -76,7 +76,7 @@ class JobsError(Exception):
         return self._final
 
     def about(self, ref: JobRef | None, job: Job | None = None) -> None:
-        """Set the job that the error is about: the code that raised it may not have known."""
+        """Set the job that the error is about, where the code that raised it did not know."""
         self.ref = ref
         self._job = job or self._job
 
@@ -115,7 +115,7 @@ class SourceError(JobsError):
     retry_after: float | None = None
     """Seconds that the server asked to wait before the next request, or None."""
     sent: bool = True
-    """False only where it is certain that the server has not received, or not carried out, the request."""
+    """False only if the server has certainly not received, or not carried out, the request."""
 
 
 class TransportError(SourceError):
@@ -312,7 +312,7 @@ class JobsFailed(ExceptionGroup[JobsError]):
 
     @classmethod
     def of(cls, outcomes: Iterable[tuple[JobRef, Job | JobsError | None]]) -> JobsFailed:
-        """Return the group of the errors among all outcomes. If a job was named twice, an error counts."""
+        """Return the group of the errors among all outcomes. Of two outcomes of one job, an error counts."""
         pairs = list(outcomes)
         errors = [outcome for _, outcome in pairs if isinstance(outcome, JobsError)]
         counts = ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(map(_kind, errors)).items()))
@@ -322,7 +322,7 @@ class JobsFailed(ExceptionGroup[JobsError]):
         return group
 
     def derive(self, excs: Sequence[JobsError]) -> JobsFailed:  # type: ignore[override]
-        """Return the group that ``except*`` and ``split`` make: with fewer errors, and all outcomes."""
+        """Return a group of some of the errors, with all outcomes; used by ``except*`` and ``split``."""
         group = JobsFailed(self.message, excs)
         group.outcomes = self.outcomes
         return group

@@ -1,4 +1,4 @@
-"""What the text of an error says of a job: how it was last seen, and why it failed."""
+"""The texts about a job in errors: how it was last seen, and why it failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def last_words(job: Job | None) -> str:
 
 
 def state_words(job: Job) -> str:
-    """Return a job's state, and the server's own word where that is another one: ``FAILED 'dead'``."""
+    """Return a job's state, and the server's own word if it differs: ``FAILED 'dead'``."""
     native, name = job.native_state, job.state.name
     return name if native is None or native.casefold() == name.casefold() else f"{name} {native!r}"
 

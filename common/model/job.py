@@ -135,12 +135,13 @@ class Job(LazyFields):
     items: tuple[JobItem, ...] = attrs.field(default=(), kw_only=True)
     links: Mapping[str, str] = attrs.field(default=NO_LINKS, converter=_frozen, kw_only=True)
     resolved: bool = attrs.field(default=False, kw_only=True)
-    """True where the caller's probe said the state, not the server."""
+    """True where the state is from the caller's probe (``resolve_gone``), not from the server."""
     observed_at: datetime = attrs.field(factory=_now, eq=False, kw_only=True)
-    """When this was read, by this machine's clock."""
+    """When this was received, by this machine's clock."""
     record: Any = attrs.field(default=None, eq=False, repr=False, kw_only=True)
     """The provider's own typed record, with everything the server sent. None after a conversion to JSON and
-    back, and in a pickle or a copy if it is nested deeper than 100 levels, which pickle cannot write."""
+    back, and in a pickle or a copy of a record that is nested deeper than 100 levels, which pickle cannot
+    write."""
 
     def __hash__(self) -> int:
         return hash(self.ref)
@@ -148,7 +149,7 @@ class Job(LazyFields):
     def __str__(self) -> str:
         """One line for people: the ref, the state, the progress and the message."""
         progress = ""
-        if self.progress is not None:  # 100% is for what is complete, and not for what is nearly so
+        if self.progress is not None:  # 99.6 % is not rounded up: 100% means complete
             progress = f" {min(round(self.progress * 100), 100 if self.progress >= 1 else 99)}%"
         message = " ".join(self.message.split()) if self.message else ""
         return f"{self.ref} {self.state.name}{progress}{f': {message}' if message else ''}"
@@ -177,7 +178,7 @@ class Job(LazyFields):
         return self.state is JobState.SUCCEEDED
 
     def differs(self, other: Job) -> bool:
-        """Whether anything that counts as a change has changed since ``other``.
+        """Whether any field that counts as a change differs from that of ``other``.
 
         That is: state, native state, message, progress, errors, warnings and items.
         """
@@ -205,10 +206,10 @@ UncheckedJob: Any = unchecked(Job)
 
 
 def observed_again(job: Job, at: datetime) -> Job:
-    """Return the same observation, made again at another time. What was not read of it stays unread."""
+    """Return the same observation with another time. Lazy fields that were not read stay so."""
     draft = UncheckedJob()
     for name in _SLOTS:
-        with suppress(AttributeError):  # without a value it is read on access, here and there
+        with suppress(AttributeError):  # a lazy field without a value has none in the copy either
             setattr(draft, name, object.__getattribute__(job, name))
     draft.observed_at = at
     draft.__class__ = Job
@@ -216,7 +217,7 @@ def observed_again(job: Job, at: datetime) -> Job:
 
 
 JobLike = JobRef | Job | str
-"""Wherever a job is asked for: a ref, its text, a bare id, or a job that was seen before."""
+"""How a job is named: by its ref, the ref's text, a bare id, or a `Job` from an earlier observation."""
 
 
 def unique(members: Iterable[_T]) -> tuple[_T, ...]:
@@ -234,7 +235,7 @@ def with_warning(job: Job, warning: str) -> Job:
 
 
 def typed_record(job: Job, kind: type[_T], provider: str) -> _T:
-    """Return a job's record. Raise `WrongSource` or `UsageError` where it is no ``kind``."""
+    """Return a job's record of the type ``kind``. Raise `WrongSource` or `UsageError` if it has none."""
     record = job.record
     if isinstance(record, kind):
         return record
@@ -248,5 +249,5 @@ def typed_record(job: Job, kind: type[_T], provider: str) -> _T:
 
 
 _FrozenMap = FrozenMap
-FrozenMap.__qualname__ = "_FrozenMap"  # it is not public, but a pickle has to find it by a name that stays
+FrozenMap.__qualname__ = "_FrozenMap"  # private, but pickles refer to it by this name, which must stay
 set_module(FrozenMap, ErrorArgument, ErrorDetail, JobItem, Job)

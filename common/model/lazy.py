@@ -7,8 +7,8 @@ parsing the JSON. Two tools avoid it.
 **Unchecked construction.** ``unchecked(Job)`` returns a class with the same slots but without the
 constructor and without ``__setattr__``'s refusal. A decoder, which knows its values to be valid, sets them
 as plain attributes, and then turns the object into a real ``Job`` by ``draft.__class__ = Job``. Python
-allows this for classes with equal ``__slots__``. From there on the object is frozen, and nothing tells it
-from one that the constructor made.
+allows this for classes with equal ``__slots__``. From then on the object is frozen, and cannot be told from
+one that the constructor made.
 
 **Lazy fields.** A subclass of `LazyFields` may leave fields without a value. Python calls ``__getattr__``
 only for those; it reads the value from the source data by the function in ``_readers``, and stores it.

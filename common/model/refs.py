@@ -18,11 +18,11 @@ from common.set_module import set_module
 ACCOUNT = "account"
 """The part of a scope that is written in the path of a ref; all others go in its query."""
 DONE = "done"
-"""The hint that the write's own status said that its work is done: that status, such as "200"."""
+"""The hint with the status of a write that was done when it was answered, such as "200"."""
 RESULTS = "results"
-"""The hint where the results of a write of many records are: a path of the endpoint."""
+"""The hint with the path of the results of a write of many records."""
 HINTS = frozenset({DONE, RESULTS})
-"""The names of hints, which no part of a scope may have."""
+"""The names of hints; no part of a scope may have one of them."""
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
@@ -116,11 +116,11 @@ class JobRef(Unchecked):
         return f"{text}?{query}" if query else text
 
     def hint(self, name: str) -> str | None:
-        """Return what a write told under this name, None where it told nothing."""
+        """Return the hint of this name, or None."""
         return next((value for key, value in self.hints if key == name), None) if self.hints else None
 
     def with_hints(self, more: Hints) -> JobRef:
-        """Return this ref with the hints that it has not got yet."""
+        """Return this ref with those of the hints added whose names it does not have yet."""
         known = {name for name, _ in self.hints}
         hints = self.hints + tuple(pair for pair in more if pair[0] not in known)
         return self if hints == self.hints else attrs.evolve(self, hints=hints)

@@ -1,4 +1,4 @@
-"""Convert a `Job`, or how else a wait ended, to plain data and back, for a queue or another process."""
+"""Convert an outcome, a `Job` or a `JobsError`, to plain data and back, for a queue or another process."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 MAX_ITEM_NESTING = 50
-"""How many items may be inside each other, so that what is read can be written again; servers send two."""
+"""How deep items may be nested, so that what is read can be written again; servers send two levels."""
 VERSION = 1
-"""Written beside a job, so that a later version can read what an earlier one wrote."""
+"""The version of the format, stored with each outcome so that a later release can read it."""
 
 
 def to_dict(outcome: Job | JobsError) -> dict[str, Any]:
-    """Return an outcome as plain data for ``json.dumps``: of a job everything but ``record``.
+    """Return an outcome as plain data for ``json.dumps``. A job has everything but its ``record``.
 
-    Of an error: the name of its class (``error``), its text, notes, ref and job, whether it is ``final``, and
-    the fields of its class (``data``: status, code, request id and so on). Its traceback and causes are not
-    in it.
+    An error has the name of its class (``error``), its text, notes, ref and job, whether it is ``final``, and
+    the fields of its class (``data``: status, code, request id and so on), but no traceback and no causes.
     """
     converter = _converter()
     if isinstance(outcome, JobsError):
@@ -45,9 +44,9 @@ def from_dict(data: Mapping[str, Any]) -> Any:
     """Return the `Job` or `JobsError` from which `to_dict` made the data; a job is without its ``record``.
 
     The type is left open, since the caller knows what was stored: ``await source.wait(from_dict(data))``.
-    Unknown keys are ignored. An error of a class that this release does not know is a `JobsError`, whose
-    ``unknown_kind`` names it. Raise `UsageError` for data of another version, `DecodeError` with the path for
-    what is no outcome.
+    Unknown keys are ignored. An error of a class that this release does not know becomes a `JobsError` whose
+    ``unknown_kind`` is the name of that class. Raise `UsageError` for data of another version, `DecodeError`
+    with the path for anything that is no outcome.
     """
     if not isinstance(data, Mapping):
         raise DecodeError("a stored job must be an object, as to_dict() returns it")

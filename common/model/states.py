@@ -16,7 +16,7 @@ class JobState(enum.StrEnum):
     PAUSED = "paused"
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
-    """Ended with a part of the work not done: BlueXP's WARNING, or a success with a failed item."""
+    """Ended with part of the work not done: BlueXP's WARNING, or a success with a failed item."""
     FAILED = "failed"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"

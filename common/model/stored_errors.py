@@ -1,8 +1,8 @@
 """Convert a `JobsError` to plain data and back: how a wait ended, for a queue or a workflow's history.
 
-The data has the name of the error's class, its message, and the fields of the class. It is made of what the
-exception shows anyway, so that it has no secret. A class that this release does not know, of a later one, is
-read as a `JobsError`, and written again as it was.
+The data has the name of the error's class, its message, and the fields of the class: what the exception shows
+anyway, so no secret. An error of a later release, of a class that this one does not have, is read as a
+`JobsError`, and written again unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FIELDS: Mapping[type[JobsError], Mapping[str, Any]] = {
     errors.JobNotFound: {"certain": bool},
     errors.ActionRefused: {"code": str | None, "retryable": bool},
 }
-"""What an error of a class, and of those below it, has beside its message, ref and job."""
+"""The fields that a class and its subclasses have beside message, ref and job."""
 _CLASSES: Mapping[str, type[JobsError]] = {
     name: member
     for name, member in vars(errors).items()
@@ -64,9 +64,9 @@ class _StoredError:
 
 
 def structure_error(data: Mapping[str, Any], structure: Callable[[Any, Any], Any]) -> JobsError:
-    """Return the error that the data is of. ``structure`` converts a value to a type, and refuses others.
+    """Return the error from its data. ``structure`` converts a value to a type, or raises.
 
-    Raise what that does, and `DecodeError` for data that lacks something.
+    Raise what ``structure`` raises, and `DecodeError` for data that lacks something.
     """
     stored: _StoredError = structure(data, _StoredError)
     cls = _CLASSES.get(stored.error, JobsError)

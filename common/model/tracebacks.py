@@ -1,9 +1,9 @@
-"""Let an exception leave a function without the frames below it, whose variables error trackers record.
+"""Remove the frames below a function from the tracebacks of its exceptions.
 
 Error trackers, ``rich`` and pytest show the variables of every frame of a traceback, and of the exceptions
 that are chained to it. Below the functions marked with `without_frames` these are requests, headers, bodies
-and passwords, in our own frames as in those of the HTTP library. It is true of cancellations too: what limits
-a call in time, such as ``asyncio.timeout``, chains its ``TimeoutError`` to one.
+and passwords, in our own frames as in those of the HTTP library. This applies to cancellations too: a
+``TimeoutError`` of ``asyncio.timeout`` is chained to one.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _UNNOTED = (JobsError, JobsFailed, StopAsyncIteration)
 
 
 def without_frames(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Return the function so that what it raises has none of its frames, and none of its arguments.
+    """Return the function, whose exceptions then have neither its frames nor its arguments.
 
-    Of a `JobsError`, only other errors of ours stay chained; an exception that is not ours keeps, as a note,
-    the lines that it came through. What the caller was handling already is not touched.
+    Only other `JobsError` objects stay chained to a `JobsError`. Any other exception, a mistake in a program,
+    keeps the lines that it was raised through as a note. An exception that the caller was already handling is
+    not changed.
     """
     decorated = _awaited if inspect.iscoroutinefunction(function) else _called
     return cast("Callable[_P, _T]", decorated(function))
@@ -87,7 +88,7 @@ def _hide_frames(error: BaseException, handled: BaseException | None) -> None:
             continue
         seen.add(id(each))
         if isinstance(each, Exception) and not isinstance(each, _UNNOTED) and each.__traceback__ is not None:
-            # A mistake in a program, perhaps in a function of the user's: where it was must not be lost.
+            # A mistake in a program, perhaps in the user's own function: its place must not be lost.
             each.add_note("Raised within:\n" + "".join(traceback.format_tb(each.__traceback__)).rstrip())
         each.__traceback__ = None
         cause, context, suppressed = each.__cause__, each.__context__, each.__suppress_context__

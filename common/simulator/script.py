@@ -8,7 +8,6 @@ from typing import Any
 
 import attrs
 
-from common.model.states import fold_word
 from common.simulator.messages import Request, Response
 
 
@@ -38,14 +37,19 @@ class Step:
         return result
 
 
+def fold(word: str) -> str:
+    """Return a word for a state in the form in which sources compare it, as ``fold_word`` of the model does."""
+    return word.lower().replace(" ", "_").replace("-", "_")
+
+
 class Words(Container[str | None]):
-    """Words for states, in any spelling that sources take for the same (see `fold_word`)."""
+    """Words for states, in any spelling that `fold` makes the same."""
 
     def __init__(self, *words: str) -> None:
-        self._folded = frozenset(map(fold_word, words))
+        self._folded = frozenset(map(fold, words))
 
     def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and fold_word(word) in self._folded
+        return isinstance(word, str) and fold(word) in self._folded
 
 
 StepLike = tuple[str | None, float | None] | tuple[str | None, float | None, Mapping[str, Any]] | Step

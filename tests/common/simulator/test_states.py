@@ -12,8 +12,8 @@ from bluexp_jobs.simulator import BlueXPSimulator
 from cfjobs import wire as cf
 from cfjobs.simulator import CFSimulator
 from common import JobState
-from common.model.states import fold_word
 from common.simulator import NewJob, Simulator
+from common.simulator.script import fold
 from ontapjobs import wire as ontap
 from ontapjobs.simulator import OntapSimulator
 from tests.common.simulator.echoing import Echo
@@ -45,7 +45,7 @@ def test_a_word_that_the_system_does_not_have_is_refused_with_those_it_has(
 def test_every_word_that_a_source_knows_can_be_played(
     system: type[Simulator], table: Mapping[str, JobState]
 ) -> None:
-    assert {fold_word(word) for word in table} <= {fold_word(word) for word in system.vocabulary}
+    assert {fold(word) for word in table} <= {fold(word) for word in system.vocabulary}
 
 
 @every_system
