@@ -38,7 +38,7 @@ class Step:
 
 
 def fold(word: str) -> str:
-    """Return a word for a state in the form in which sources compare it, as ``fold_word`` of the model does."""
+    """Return a word for a state without letter case, and with underscores for spaces and hyphens."""
     return word.lower().replace(" ", "_").replace("-", "_")
 
 

@@ -1,4 +1,4 @@
-"""What users call on any source: get, watch, wait, act. It reads jobs through a `Pollable`."""
+"""The methods that every source has: get, watch, wait, act. It reads jobs through a `Pollable`."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ def _any_policy(policy: PollPolicy) -> PollPolicy:
 
 
 class BaseSource(AsyncContext):
-    """A `JobSource` for one endpoint, over whatever reads its jobs.
+    """A `JobSource` for one endpoint, whose jobs ``pollable`` reads.
 
-    ``check_policy`` returns a policy that the source can work with, or raises `UsageError`; ``poll_delay`` is
-    the seconds between two polls, ``retention`` those for which the server keeps a job that has ended.
+    ``check_policy`` returns the policy, or raises `UsageError` if the source cannot work with it.
+    ``poll_delay`` computes the seconds between two polls; ``retention`` is for how many seconds the server
+    keeps a job that has ended.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class BaseSource(AsyncContext):
         refs = [self.resolver.resolve(job) for job in jobs]
         self._check_open()
         outcomes = await BatchLook(self._pollable, self._throttle, self._read, self._read_results).at(refs)
-        if self._closed:  # meanwhile, which is no mistake of this call
+        if self._closed:  # during the requests, so it is no mistake of the caller
             for place, outcome in enumerate(outcomes):
                 if isinstance(outcome, UsageError):
                     outcomes[place] = source_closed(refs[place], None)
@@ -230,9 +231,9 @@ class BaseSource(AsyncContext):
         """Raise `Unsupported` for a job that cannot be acted on, where others of the source can."""
 
     async def _read(self, ref: JobRef) -> Reading:
-        """Send one request for one job, outside the poller. The throttle learns what came of it.
+        """Send one request for one job, outside the poller, and report its outcome to the throttle.
 
-        One more reads the results of a job that has ended and has any; where that fails, a warning says so.
+        A second request reads the results of a job that has ended, if it has any; its failure is a warning.
         """
         try:
             reading = await self._pollable.read(ref)
@@ -255,7 +256,7 @@ class BaseSource(AsyncContext):
             return with_warning(job, f"{UNREAD_RESULTS}: {error}")
 
     def _current_poller(self) -> Poller:
-        """Return the poller of the running event loop: nothing of it can be carried to another."""
+        """Return the poller of the running event loop; another loop gets a new one."""
         throttle = self._throttle.current()
         poller = self._poller
         if poller is None or poller.throttle is not throttle:
@@ -277,7 +278,7 @@ class BaseSource(AsyncContext):
         sharable = until is None and resolve_gone is None and not isinstance(timeout, bool)
         zone = None if deadline is None else getattr(deadline, "tzinfo", None)
         arguments = (timeout, deadline, zone, on_cancel, self.policy if policy is None else policy)
-        last = self._last_spec  # one attribute for both: a loop in another thread may set it meanwhile
+        last = self._last_spec  # one attribute, so that another thread's loop cannot set half of it
         if sharable and last is not None and arguments == last[0]:
             return last[1]
         cancel_if = on_cancel if callable(on_cancel) else None
@@ -308,7 +309,7 @@ class BaseSource(AsyncContext):
         return spec
 
 
-# For fleets and `get_all`: they are nothing that users call.
+# For fleets and `get_all`. Functions, so that they are not among the methods that users see.
 
 
 async def look_at(source: BaseSource, jobs: Sequence[JobLike]) -> list[Outcome]:

@@ -31,17 +31,17 @@ Outcome = Job | JobsError
 
 @attrs.define(eq=False)
 class _Asked:
-    """One job that is asked about, however often it was named."""
+    """One job to look at, however often it was named."""
 
     ref: JobRef
     ended: Job | None = None
-    """The job, if it has ended and only its results are left to be read."""
+    """The job, if it has ended and only its results remain to be read."""
     outcome: Outcome | None = None
 
 
 @attrs.frozen
 class _Request:
-    """The jobs of one request; several for a batch that was planned for so many bytes of ids."""
+    """The jobs of one request; several form a batch, planned for ``room`` bytes of ids."""
 
     jobs: Sequence[_Asked]
     room: int = 0
@@ -51,9 +51,9 @@ class _Request:
 class BatchLook:
     """One look at some jobs. ``read`` sends one request for one job, as `BaseSource.get` does.
 
-    At most as many requests are in flight as the source sends polls at a time. No more are sent where as many
-    have failed without any good reply, or four times as many one after another, or one with 401 or 429 or
-    because the connection is set up wrongly: the jobs that are left would meet that failure, and get it.
+    At most as many requests are in flight as the source sends polls at a time. No more are sent once that
+    many have failed without any good reply before, or four times as many in a row after one, or a single one
+    with 401, with 429 or because the connection is set up wrongly: the remaining jobs get that failure.
     """
 
     pollable: Pollable
@@ -68,7 +68,7 @@ class BatchLook:
     _stopped_by: SourceError | None = attrs.field(default=None, init=False)
 
     async def at(self, refs: Sequence[JobRef]) -> list[Outcome]:
-        """Return what came of each job, in the order given. Each exception is an object of its own."""
+        """Return the outcome of each job, in the order given. Each exception is an object of its own."""
         asked: dict[object, _Asked] = {}
         for ref in refs:
             asked.setdefault((ref, ref.hints), _Asked(ref))
@@ -80,7 +80,7 @@ class BatchLook:
         return [_own(asked[ref, ref.hints], ref) for ref in refs]
 
     def _plan(self, jobs: Sequence[_Asked]) -> None:
-        """Divide jobs into requests: batches as large as they may be, and singles."""
+        """Divide jobs into requests: batches as large as allowed, and single jobs."""
         room = self.pollable.batch_limit if self._batches else 0
         batch: dict[str, _Asked] = {}
         left = room
@@ -98,7 +98,7 @@ class BatchLook:
             self._todo.append(_Request([*batch.values()], room))
 
     async def _work(self, due: deque[_Request]) -> None:
-        """Send requests, one after another, beside other workers; what follows from them comes next."""
+        """Send requests one after another, beside other workers. Further requests are for the next round."""
         while due:
             request = due.popleft()
             if self._stopped_by is not None:
@@ -137,7 +137,7 @@ class BatchLook:
         elif failure is None:
             self.throttle.on_success()
             self._answered()
-            # Only a request for one job is the API's own word that there is none, or that it cannot be read.
+            # Only the reply to a request for one job proves that there is none, or that it cannot be read.
             self._todo.extend(_Request([job]) for job in absent)
         else:
             if failure.limit is not None and failure.limit < request.room:
@@ -174,7 +174,7 @@ class BatchLook:
 
 
 def _fail(jobs: Sequence[_Asked], error: JobsError) -> None:
-    """Give each of some jobs an exception of its own; one whose end was read keeps it, with a warning."""
+    """Give each job an exception of its own; a job whose end was already read gets a warning instead."""
     for job in jobs:
         if job.ended is not None:
             job.outcome = with_warning(job.ended, f"{UNREAD_RESULTS}: {error}")
@@ -183,7 +183,7 @@ def _fail(jobs: Sequence[_Asked], error: JobsError) -> None:
 
 
 def _own(job: _Asked, ref: JobRef) -> Outcome:
-    """Return what came of a job, to one who named it. Each exception is returned once."""
+    """Return the outcome of a job for one place at which it was named. An exception is copied for each."""
     outcome = job.outcome
     if outcome is None:
         raise AssertionError(f"{ref} was not asked about")

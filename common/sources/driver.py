@@ -1,7 +1,4 @@
-"""What a provider implements: its paths, its readings of replies, its delays.
-
-One `Driver` for each source.
-"""
+"""The interface that a provider implements: paths, parsers, delays, batches. Each source has one `Driver`."""
 
 from __future__ import annotations
 
@@ -42,9 +39,9 @@ class DriverHttp(Protocol):
 
 
 class Driver(abc.ABC):
-    """One system as a provider knows it: where a job is, and what a reply says.
+    """A provider's knowledge of one system: the paths of its API, and how to parse its responses.
 
-    Only the four abstract methods must be written. Nothing here does I/O but `read_batch` and `read_results`.
+    Only the four abstract methods must be implemented. Only `read_batch` and `read_results` do I/O.
     """
 
     provider: ClassVar[str]
@@ -53,21 +50,21 @@ class Driver(abc.ABC):
     batch_limit: ClassVar[int] = 0
     """Bytes of ids that one batch request can hold; 0 where the server has no such request."""
     keepalive: ClassVar[float] = 60.0
-    """Seconds that an idle connection is kept: longer than the polls are apart."""
+    """Seconds for which an idle connection is kept; more than between two polls."""
     retry_after_cap: ClassVar[float] = 3600.0
-    """At most so many seconds of a ``Retry-After`` are kept."""
+    """The longest ``Retry-After`` that is obeyed, in seconds."""
     retention: ClassVar[float] = math.inf
-    """For so many seconds the server keeps a job that has ended."""
+    """Seconds for which the server keeps a job that has ended."""
     lost_write_hint: ClassVar[str] = "look at the resource"
-    """How to find out whether a write was carried out whose reply was lost; for the error that says so."""
+    """The advice in the error about a lost reply: how to find out whether the write was carried out."""
     job_scope: ClassVar[frozenset[str]] = frozenset()
     """The names of the parts of a scope that belong to a job, and not to the source."""
     has_account: ClassVar[bool] = False
     """Whether the path of a complete ref begins with an account."""
     job_id_header: ClassVar[str | None] = None
-    """The header in which a write may say what its job is called, in lower case."""
+    """The header, in lower case, by which a write may choose the id of its job."""
     headers: Mapping[str, str] = {}
-    """What each request carries beside ``Accept: application/json``, which may be replaced."""
+    """The headers of each request beside ``Accept: application/json``, which they may replace."""
 
     def __init__(self, endpoint: str, *, scope: Scope = (), states: Mapping[str, JobState]) -> None:
         self.endpoint = endpoint
@@ -96,7 +93,7 @@ class Driver(abc.ABC):
 
     @classmethod
     def default_policy(cls) -> PollPolicy:
-        """Return how often to ask if the caller does not say."""
+        """Return the policy of a source that was given none."""
         return PollPolicy()
 
     @classmethod
@@ -113,7 +110,7 @@ class Driver(abc.ABC):
             raise UsageError(f"the ref has hints, which {self.provider} refs do not have")
 
     def locate(self, path: str) -> str:
-        """Return where below the endpoint a path of the API is: there, unless a gateway moves it."""
+        """Return the path below the endpoint that stands for a path of the API; a gateway may differ."""
         return path
 
     def check_policy(self, policy: PollPolicy) -> PollPolicy:
@@ -126,7 +123,7 @@ class Driver(abc.ABC):
         return healthy_delay(policy, run_time)
 
     def write_path(self, path: str, inline: float | None) -> tuple[str, float]:
-        """Return where a write goes, and the seconds for which the server may hold it (``inline``).
+        """Return the path that a write is sent to, and how many seconds the server may delay its response.
 
         ``path`` has been checked. Raise `Unsupported` if the server answers every write at once.
         """
@@ -143,14 +140,14 @@ class Driver(abc.ABC):
         return None
 
     def results_path(self, job: Job) -> str | None:
-        """Return where the results of a job that has ended are, None if there are none that were not read."""
+        """Return the path of the results of a job that has ended; None if there are none left to be read."""
         del job
         return None
 
     async def read_results(self, http: DriverHttp, job: Job) -> Job:
         """Return a job that has ended with its results.
 
-        Raise `SourceError` where another try may succeed. Of any other failure the job says so in a warning.
+        Raise `SourceError` where another try may succeed; any other failure is a warning of the job.
         """
         del http
         return job

@@ -25,7 +25,7 @@ from common.telemetry.events import Observer, combined
 
 
 class BaseFleet(AsyncContext):
-    """The sources of a `common.Fleet`, and what is asked of them; closed with it."""
+    """The base of `common.Fleet`: it routes each call to the source that a job belongs to."""
 
     def __init__(self, sources: Iterable[Member], *, observer: Observer | None = None) -> None:
         if not isinstance(sources, Iterable):
@@ -276,7 +276,7 @@ class BaseFleet(AsyncContext):
 
 
 Member = BaseSource | BaseFleet
-"""What a fleet can be made of, and what many jobs can be waited for with."""
+"""A source or a fleet: a member of a fleet, and the first argument of `wait_all` and its like."""
 
 
 Routed = tuple[BaseSource, JobRef | Job]
@@ -284,9 +284,9 @@ Routed = tuple[BaseSource, JobRef | Job]
 
 
 def route(source: Member, job: JobLike) -> Routed:
-    """Return the source that a job belongs to, and what to name the job by.
+    """Return the source that a job belongs to, and the job as that source is to be given it.
 
-    What is done with it then costs no second look-up. Raise `WrongSource` and `UsageError` as ``ref`` does.
+    So the job needs no second look-up. Raise `WrongSource` and `UsageError` as ``ref`` does.
     """
     if isinstance(source, BaseFleet):
         return source.route(job)
@@ -295,7 +295,7 @@ def route(source: Member, job: JobLike) -> Routed:
 
 
 def route_all(source: Member, jobs: Iterable[JobLike]) -> list[Routed]:
-    """Return `route` of each of many jobs. Raise `UsageError` for what is no list."""
+    """Return `route` of each of many jobs. Raise `UsageError` for anything but a list."""
     if isinstance(jobs, str) or not isinstance(jobs, Iterable):
         raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
     return [route(source, job) for job in jobs]

@@ -1,4 +1,4 @@
-"""A source over HTTP: what users call on it, beside `BaseSource`, are writes and the jobs that they start."""
+"""A source over HTTP: adds writes, and the jobs that they start, to `BaseSource`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from common.telemetry.requests import request_observers
 
 
 class HttpSource(BaseSource):
-    """A `BaseSource` over HTTP. ``make_driver(endpoint, states=…)`` makes what knows the provider's API.
+    """A `BaseSource` over HTTP. ``make_driver(endpoint, states=…)`` returns the provider's `Driver`.
 
     ``options`` are the keywords of `common.options.SourceOptions`. Raise `UsageError`.
     """
@@ -168,7 +168,7 @@ class HttpSource(BaseSource):
             started = await decode(response, partial(self._driver.parse_started, response))
             adopted = self._adopt(response, started, request, named)
             if response.body.strip() and {*adopted.refs} <= {named}:
-                # What is not the API's reply says nothing about the write.
+                # Raises for a body that is not the API's, which says nothing about the write.
                 await decode(response, partial(root_object, response.body))
         except DecodeError as error:
             raise self._uncertain(request, error, named) from error
@@ -234,7 +234,7 @@ class HttpSource(BaseSource):
         )
 
     def _named(self, id: str | None) -> JobRef | None:
-        """Return the ref of the job that the write itself named in a header, None where it named none."""
+        """Return the ref of the job that a header of the write named, None if ``id`` is."""
         return None if id is None else self.resolver.resolve(JobRef(self.provider, "", id))
 
     def _error_of(self, response: HttpResponse) -> ErrorDetail:

@@ -29,9 +29,9 @@ Fetch = Callable[[str], Awaitable[FetchedPage]]
 
 
 class Pages(AsyncIteration, AsyncIterator[Job]):
-    """The jobs of all pages. Not a generator: it may be left at any time, and leaves nothing behind.
+    """The jobs of all pages. Not a generator, so that it needs no closing when it is left early.
 
-    Records that cannot be read hide no other: the `DecodeError` about them comes behind the last job.
+    Records that cannot be read do not hide others: the `DecodeError` about them is raised after the last job.
     """
 
     def __init__(self, fetch: Fetch, first: str) -> None:
@@ -67,7 +67,7 @@ class Pages(AsyncIteration, AsyncIterator[Job]):
 
 
 class Chain(AsyncIteration, AsyncIterator[Job]):
-    """The jobs of several lists, one list after another. `Pages` says what becomes of unreadable records."""
+    """The jobs of several lists, one list after another. It treats unreadable records as `Pages` does."""
 
     def __init__(self, lists: Iterable[AsyncIterator[Job]]) -> None:
         self._lists = deque(lists)

@@ -1,4 +1,4 @@
-"""Ready probes for ``resolve_gone``: what a resource itself tells of a job that the server has forgotten."""
+"""Ready probes for ``resolve_gone``: they infer the end of a forgotten job from its resource."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from common.sources.reader import HttpReader
 from common.telemetry.reporter import job_log
 
 Finding = Callable[[JobRef, Job | None, Object | None], Job | None]
-"""What a resource tells of the job: from its ref, the last observation, and the resource's own object, None
-where it does not exist. Returns None to look again later; what it raises ends the wait."""
+"""Infers how a job ended from its ref, the last observation, and the resource's object (None if the resource
+does not exist). Returns None to look again later; an exception ends the wait."""
 
 LISTS = ("records", "resources")
 """The keys of ONTAP's and Cloud Foundry's lists: an empty one must not pass for a resource that exists."""
@@ -30,8 +30,8 @@ LISTS = ("records", "resources")
 class ResourceProbe:
     """A `Probe` that looks at one resource, by ``GET`` of ``path``, until ``finding`` says how the job ended.
 
-    Passing trouble is absorbed with the backoff of ``policy``, within the deadline of the wait; without one,
-    for ``policy.outage_limit`` seconds. Raises `SourceError` for all else.
+    Transient failures are retried with the backoff of ``policy``, up to the deadline of the wait; without
+    one, for ``policy.outage_limit`` seconds. Raises `SourceError` for any other failure.
     """
 
     path: str
@@ -41,7 +41,7 @@ class ResourceProbe:
     _throttle: LoopThrottle = attrs.field(repr=False)
 
     async def __call__(self, ref: JobRef, last: Job | None) -> Job:
-        """Return the job in the state that the resource tells."""
+        """Return the job in the state that was inferred from the resource."""
         began = last_reply = anyio.current_time()
         attempt = 0
         while True:
@@ -85,20 +85,20 @@ class ResourceProbe:
 def resolved_as(
     ref: JobRef, last: Job | None, state: JobState, reason: str | None = None, *, code: str | None = None
 ) -> Job:
-    """Return the job in the state that a resource tells, with the reason for a failure."""
+    """Return the job in an inferred state, with the reason for a failure."""
     errors = () if reason is None else (ErrorDetail(reason, code=code),)
     return attrs.evolve(last or Job(ref, state), state=state, errors=errors)
 
 
 def find_absent(ref: JobRef, last: Job | None, resource: Object | None) -> Job:
-    """Return a job that was to delete the resource: SUCCEEDED where there is none, else FAILED."""
+    """Return the job of a delete: SUCCEEDED if the resource does not exist, else FAILED."""
     if resource is None:
         return resolved_as(ref, last, JobState.SUCCEEDED)
     return resolved_as(ref, last, JobState.FAILED, "the job is gone, and the resource is still there")
 
 
 def find_present(ref: JobRef, last: Job | None, resource: Object | None) -> Job:
-    """Return a job that was to make the resource: SUCCEEDED where there is one, else FAILED."""
+    """Return the job of a create: SUCCEEDED if the resource exists, else FAILED."""
     if resource is not None:
         return resolved_as(ref, last, JobState.SUCCEEDED)
     return resolved_as(ref, last, JobState.FAILED, "the job is gone, and there is no such resource")

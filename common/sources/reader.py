@@ -1,4 +1,4 @@
-"""Reading jobs over HTTP, as a `Driver` says: the poller's side of a source."""
+"""Read jobs over HTTP for the poller, by the paths and parsers of a `Driver`."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from common.sources.large_responses import decode
 MAX_PATH_SHOWN = 200
 """Characters of the path of a resource, or of a write without its query, that an error about it shows."""
 COMPARED = 64 * 1024
-"""Bytes: a larger body is not kept between two polls, to see whether anything has changed."""
+"""Bytes: a larger body is not kept for comparison with that of the next poll."""
 
 
 class HttpReader(Pollable):
-    """One GET for one job, the driver's batch request for many, and the exceptions for what they bring.
+    """Sends one GET for one job, or the driver's batch request for many, and makes jobs or exceptions of it.
 
     A server may repeat in a body what it was sent, so no exception leaves with a frame that has a body.
     """
@@ -51,10 +51,10 @@ class HttpReader(Pollable):
 
     @without_frames
     async def read(self, ref: JobRef, last: Reading | None = None) -> Reading:
-        """Send one GET for one job. The same bytes as in ``last`` are the same job.
+        """Send one GET for one job. A body that is equal to that of ``last`` is not decoded again.
 
-        Where the write's own status said that its work is done, a job that may not be read, or that there is
-        none of, has succeeded.
+        If the ref has the hint `DONE`, a job that the user may not read, or that does not exist, has
+        succeeded.
         """
         request = f"GET job {ref.id}"
         try:
@@ -83,7 +83,7 @@ class HttpReader(Pollable):
         return Reading(job, response.date, body)
 
     def has_unread_results(self, job: Job) -> bool:
-        """Whether the driver knows where results of a job are that were not read yet."""
+        """Whether a job has results that were not read yet, as the driver says."""
         return self._driver.results_path(job) is not None
 
     @without_frames
@@ -108,10 +108,10 @@ class HttpReader(Pollable):
 
     @without_frames
     async def read_resource(self, path: str) -> bytes | None:
-        """Send one GET for a resource. Return its body, None where the API itself says that there is none.
+        """Send one GET for a resource. Return its body, None if the API itself says that it does not exist.
 
-        Raise `SourceError`. A 404 in the API's words that says anything else is not transient here: the path
-        may be wrong, or the resource's own code is not known.
+        Raise `SourceError`. A 404 of the API's own with another code is not transient here: the path may be
+        wrong, or the API has a code of its own for such resources.
         """
         response = await self._client.send("GET", path)
         self.update_budget(response)
@@ -134,13 +134,13 @@ class HttpReader(Pollable):
         return await self._client.send(method, path, timeout=timeout)
 
     def redact(self, text: str) -> str:
-        """Return what an exception or a result may show of a server's text: not the request's secrets."""
+        """Return a server's text without the request's secrets, shortened for an exception or a result."""
         return self._client.redact(text, MAX_MESSAGE)
 
     def failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
-        """Return the exception for a response that is no success.
+        """Return the exception for a response that is no success; `JobNotFound` only with a ``ref``.
 
-        `JobNotFound` only if ``ref`` was asked for.
+        ``request`` describes the request for the message.
         """
         response = attrs.evolve(response, redact=self._client.redact)
         error_body = self.error_body(response)
@@ -161,9 +161,9 @@ class HttpReader(Pollable):
         return error
 
     def error_body(self, response: HttpResponse) -> ErrorBody:
-        """Return what a failed response says, without what it quotes of the request's secrets.
+        """Return the parsed error body of a failed response, without the request's secrets.
 
-        Texts of digits alone stay as they are: codes would be mistaken for secrets.
+        Texts of digits alone are not redacted, since a code could be mistaken for a secret.
         """
         if len(response.body) > LARGE:
             return ErrorBody(from_api=False)  # no error of an API takes so much
@@ -176,7 +176,7 @@ class HttpReader(Pollable):
         return attrs.evolve(error_body, **texts)
 
     def update_budget(self, response: HttpResponse) -> None:
-        """Tell the throttle the rate budget in a response, if there is one."""
+        """Pass the rate budget of a response to the throttle, if it has one."""
         if not self._may_tell_budget:
             return
         budget = self._driver.rate_budget(response)
@@ -193,7 +193,7 @@ class HttpReader(Pollable):
 
 
 def _done_with_its_write(failure: JobsError, ref: JobRef) -> Job:
-    """Return the job of a write whose status said that its work is done. Raise any other failure."""
+    """Return a job that cannot be read as SUCCEEDED if its write was already done. Else raise the failure."""
     status = ref.hint(DONE)
     if status is None or not isinstance(failure, JobNotFound | PermissionDenied):
         raise failure
@@ -205,10 +205,10 @@ def _done_with_its_write(failure: JobsError, ref: JobRef) -> Job:
 
 
 def _with_hints(job: Job) -> Job:
-    """Return a job with what the hints of its ref mean to it.
+    """Return a job with the hints of its ref applied.
 
-    One that has not ended contradicts the hint that its write's work is done. One that has ended has the link
-    to its results, which the server may not repeat.
+    A job that has not ended loses the hint `DONE`, which it contradicts. One that has ended gets the link to
+    its results, which the server may not repeat.
     """
     ref = job.ref
     if not ref.hints:

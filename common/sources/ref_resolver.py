@@ -46,10 +46,10 @@ class ScopeRule:
 
 
 class RefResolver:
-    """What belongs to a source: the jobs of one provider and endpoint, by any of its names, in one scope.
+    """Decides which jobs belong to a source: those of one provider, endpoint (or an alias of it) and scope.
 
     ``canonical_scope`` and ``job_scope`` are those of `ScopeRule`. ``check_ref`` raises `UsageError` for a
-    part of a job's, or a hint, that means nothing to the provider.
+    hint, or a part of a job's scope, that the provider does not know.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class RefResolver:
 
 
 def ref_or_id(job: JobLike) -> JobRef | str:
-    """Return the ref that a job is named by, whole or not; text that is no ref is a bare id.
+    """Return the ref by which a job is named, complete or not, or a bare id: text that is no ref.
 
     Raise `UsageError` for what names no job.
     """
@@ -127,7 +127,7 @@ def ref_or_id(job: JobLike) -> JobRef | str:
     if isinstance(job, Job):
         return job.ref
     if isinstance(job, str):
-        # Only what holds "://" can be a ref; the look-up of known providers is for those alone.
+        # The check for "://" is quick; the look-up of the known providers is not.
         return JobRef.parse(job) if "://" in job and is_ref(job) else job
     raise UsageError(f"a job is named by a JobRef, its text, an id or a Job, not by {type(job).__name__}")
 

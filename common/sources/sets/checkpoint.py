@@ -20,29 +20,29 @@ from common.polling.wait import Wait
 from common.sources.batch_look import Outcome
 
 VERSION = 1
-"""Written beside the waits, so that a later version can read what an earlier one wrote."""
+"""The version of the format, stored so that a later release can read it."""
 
 Row = list[Any]
 """``[ref, state, run time, seen]``, and ``limit, deadline`` where the wait has them.
 
-Seconds; ``seen`` and ``deadline`` since 1970; ``state`` and ``seen`` are None for a job that was never seen.
-``limit`` is what the caller gave: seconds, or a moment as text. In place of the ref stands all that was seen
-of a job that has ended, or the error that the wait has ended with.
+Times are in seconds, ``seen`` and ``deadline`` since 1970; ``state`` and ``seen`` are None for a job that was
+never seen. ``limit`` is what the caller gave: seconds, or a date as text. For a wait that has ended, the job
+or the error as plain data takes the place of the ref.
 """
 
 
 @attrs.frozen
 class Resumed:
-    """A wait of another process, as its checkpoint tells it."""
+    """A wait of another process, read from its checkpoint."""
 
     job: JobRef | Job
     ran: float
     limit: float | datetime | None
-    """As it was given there: ``timeout`` in seconds, or ``deadline``."""
+    """The ``timeout`` in seconds, or the ``deadline``, that was given there."""
     remaining: float | None
     """Seconds to the deadline; 0 where it has passed, None where there is none."""
     error: JobsError | None = None
-    """What it ended with there."""
+    """The error that it ended with there."""
 
 
 def write_checkpoint(rows: Sequence[Row]) -> dict[str, Any]:
@@ -51,13 +51,13 @@ def write_checkpoint(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def write_row(wait: Wait, outcome: Job | JobsError | None, now: float) -> Row:
-    """Return what another process needs to go on with a wait; ``now`` is the loop's time.
+    """Return what another process needs to continue a wait; ``now`` is the loop's time.
 
-    ``outcome`` is what it has ended with, if it has.
+    ``outcome`` is that of a wait that has ended, else None.
     """
     last, seen_at = wait.last, wait.seen_at
     if isinstance(outcome, SourceClosed | UsageError):
-        outcome = None  # the end of this process's wait, or a mistake in it: another one goes on
+        outcome = None  # this process's own trouble: another one continues the wait
     known = outcome
     if known is None and last is not None and last.done:
         known = last  # its results are still to be read

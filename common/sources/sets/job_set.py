@@ -1,24 +1,23 @@
 """A set of waits that grows and shrinks while it runs.
 
-A member is a record in the poller of its source, a `Wait` without a task. What works for the members is one
-`WaiterGroup` for each poller, in the set's own task group: a task that drives the poller, and one for each
-request in flight. So a hundred thousand members cost their records, and the requests are those that as many
-waits would share.
+A member is a record in the poller of its source, a `Wait` without a task. For each poller one `WaiterGroup`
+works for all members, in the set's own task group: a task that drives the poller, and one for each request in
+flight. So a hundred thousand members cost no more than their records, and share requests like other waits.
 
-A member goes through these states, each step at once, in one turn of the event loop:
+A member goes through these states, each change in one turn of the event loop:
 
-- *waiting*: in the poller, until that notifies the group, which calls `_settle`;
+- *waiting*: in the poller, until the poller notifies the group, which calls `_settle`;
 - *asking*: the caller's ``resolve_gone`` runs in a task, about a job that the server has forgotten;
-- *untold*: ended, out of the poller, its outcome kept until a consumer takes it. So a slow consumer delays no
-  request and no other member, and no end is lost. A change is not kept: an untold one is a mark at a member
-  that still waits, and what the consumer gets is the member's last observation by then.
+- *untold*: ended and removed from the poller, its outcome kept until a consumer takes it. So a slow consumer
+  delays no request and no other member, and no end is lost. A change is not kept: it is only marked at the
+  member, which still waits, and the consumer gets the member's last observation at that time.
 
-`discard` of a waiting member leaves it to `_settle` to take it out of the poller: an observer may call it
-while the poller looks through the waiters of the job.
+`discard` leaves a waiting member in the poller until `_settle` removes it: an observer may call `discard`
+while the poller iterates over the waiters of the job.
 
-Leaving the set takes the members out of the pollers first, then cancels the tasks, which hand on what they
-were doing for other waits. A cancellation from outside reaches the tasks before the block is left: the first
-of them makes its group send nothing more (`WaiterGroup`), for each new task would be cancelled too.
+Leaving the set first removes the members from the pollers, then cancels the tasks, which hand the requests of
+other waits on. A cancellation from outside reaches the tasks before the block is left: the first one that it
+reaches stops its group from sending (`WaiterGroup`), since each new task would be cancelled too.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ from common.sources.sets.untold import Untold
 from common.telemetry.callbacks import OnUpdate, tell_update
 
 TOLD_A_TURN = 32
-"""After so many outcomes others get their turn: one for each would cost several times what ending it does."""
+"""After so many outcomes other tasks get their turn; a turn for each would cost far more than the outcome."""
 
 
 class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):

@@ -1,4 +1,4 @@
-"""What the members of a set have to tell, until a consumer takes it."""
+"""The outcomes and changes of a set's members that no consumer has taken yet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.sources.batch_look import Outcome
 
 
 class Untold:
-    """Outcomes, and marks of changes (None), each with the wait that it is of; first in, first out.
+    """A queue of outcomes, and of marks for changes (None), each with its wait.
 
     A wait has one entry at most: its outcome takes the place of a change.
     """
@@ -33,11 +33,11 @@ class Untold:
         return self._entries.popitem(last=False)
 
     def discard(self, wait: Wait) -> None:
-        """Remove what is left to tell of a wait, if anything is."""
+        """Remove the entry of a wait, if it has one."""
         self._entries.pop(wait, None)
 
     def discard_changes(self) -> None:
-        """Keep the outcomes alone."""
+        """Remove the marks of changes, and keep the outcomes."""
         for wait in [wait for wait, outcome in self._entries.items() if outcome is None]:
             del self._entries[wait]
 
@@ -46,12 +46,12 @@ class Untold:
         return [(wait, outcome) for wait, outcome in self._entries.items() if outcome is not None]
 
     def wake(self) -> None:
-        """Let the consumers that wait look again."""
+        """Wake the consumers that wait."""
         if self._arrival is not None:
             self._arrival.set()
             self._arrival = None
 
     async def wait(self) -> None:
-        """Wait until `wake`, by `put` or another."""
+        """Wait for the next `put` or `wake`."""
         self._arrival = self._arrival or anyio.Event()
         await self._arrival.wait()

@@ -188,7 +188,7 @@ class Completed(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 
 
 class _NumberedSet(JobSet):
-    """A set that is closed from the start, and keeps the outcomes by the numbers of their jobs."""
+    """A set that is closed from the start, and keeps the outcomes in the order of their jobs."""
 
     def __init__(self, source: Member, jobs: Iterable[JobLike], **options: Any) -> None:
         super().__init__(source, jobs, **options)
