@@ -1,4 +1,4 @@
-"""Suspend a task until another resumes it, and carry work to its end whoever is cancelled.
+"""Suspend a task until another resumes it, and finish work although its caller is cancelled.
 
 Thousands of waits are suspended this way, so it is a future on asyncio and a suspended task on trio, not an
 `anyio.Event`, which takes 1,000 bytes a waiter. (A task that awaits a future takes 1,128 bytes in all and

@@ -13,12 +13,12 @@ from common.response.http_response import HttpResponse
 from common.response.redaction import secrets_in
 
 STEP = 64
-"""So many parts of a response, however small, or KiB of it are read at a stretch."""
+"""How many parts of a response, or KiB of it, are read before other tasks get their turn."""
 
 HEAD_PART = 4096
-"""Bytes of a response's head that are read at a time; most heads have fewer."""
+"""Bytes of a response's head that are parsed at a time; most heads are shorter."""
 MAX_HEAD_LINES = 1000
-"""Lines of a response's head, and of the 1xx responses before it."""
+"""The limit in lines of a response's head, including the 1xx responses before it."""
 
 
 @attrs.define(repr=False, eq=False)
@@ -32,11 +32,11 @@ class HttpRequest:
     auth_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Those of ``headers`` that authenticate the request."""
     unauthenticated: bool = False
-    """Send no secrets but those in ``headers``, whatever the caller's own client adds by itself."""
+    """Whether no secrets but those in ``headers`` may be sent, such as headers of the caller's own client."""
     library_headers: list[Mapping[str, str]] = attrs.field(factory=list[Mapping[str, str]], init=False)
-    """The headers that an HTTP library sends instead, put here by a backend before it sends them.
+    """The headers that an HTTP library really sends; a backend adds them before it does.
 
-    An ``httpx.Auth`` sets secrets that nobody else knows, and what quotes them may be no response at all.
+    An ``httpx.Auth`` sets secrets that are known nowhere else, and an exception may quote them too.
     """
 
     @property
@@ -78,7 +78,7 @@ class StepBudget:
         self._left = STEP
 
     def spend(self, size: int) -> bool:
-        """Count a part of so many bytes. Return whether it is time for a checkpoint."""
+        """Count a part of this many bytes. Return whether a checkpoint is due."""
         self._left -= 1 + size // 1024
         if self._left > 0:
             return False
@@ -87,13 +87,14 @@ class StepBudget:
 
 
 class HeadTooLong(ConnectionError):
-    """The head of a response has too many lines, those of the 1xx responses before it included."""
+    """The head of a response has too many lines, including the 1xx responses before it."""
 
 
 class HeadLimit:
-    """Ends the reading of a head that takes too long to parse: of one response, or of many 1xx responses.
+    """Limits the lines of a head, and of the 1xx responses before it, since parsing them holds the loop.
 
-    h11 parses all that it was given at a stretch, 2 to 30 µs a line: it is given small parts (`HEAD_PART`).
+    h11 takes 2 to 30 µs a line, and parses all that it is given without a break: it is given small parts
+    (`HEAD_PART`).
     """
 
     def __init__(self) -> None:
@@ -102,13 +103,13 @@ class HeadLimit:
 
     @property
     def begun(self) -> bool:
-        """Whether it has got a part."""
+        """Whether a part was fed."""
         return bool(self._part)
 
     def feed(self, part: bytes) -> None:
         """Take the next part of the head. Raise `HeadTooLong`.
 
-        It counts the part before, which did not end the head: this one may go on with the body.
+        Counted are the lines of the part before, which did not end the head; this part may end it.
         """
         self._lines += self._part.count(b"\n")
         if self._lines > MAX_HEAD_LINES:
@@ -117,7 +118,7 @@ class HeadLimit:
 
 
 class TlsMismatch(ConnectionError):
-    """One side speaks TLS and the other does not, as the first byte of what came shows."""
+    """One side speaks TLS and the other does not, as the first byte that was received shows."""
 
 
 class HttpBackend(Protocol):
@@ -149,8 +150,8 @@ async def read_response(
 ) -> HttpResponse:
     """Return a complete response. Raise `DecodeError` where its body cannot be read.
 
-    ``headers`` are those of `header_texts`. From a status of 400 on, such a response is returned without its
-    body: the status says enough.
+    ``headers`` are those of `header_texts`. With a status of 400 or more, an unreadable body is left out
+    instead, since the status says enough.
     """
     encoding = ", ".join([value for name, value in headers if name == "content-encoding"])
     try:
@@ -162,10 +163,10 @@ async def read_response(
 
 
 def length_disputed(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether headers, their names in lower case, tell the length of a body by two rules at once.
+    """Whether headers, their names in lower case, state the length of a body in two ways.
 
-    Who reads such a response by the other rule finds its end elsewhere (RFC 9112, section 6.3): what comes
-    behind it on the same connection proves nothing.
+    The two may disagree about where the response ends (RFC 9112, section 6.3), so the connection must not be
+    used again.
     """
     names = {name for name, _ in headers}
     return b"transfer-encoding" in names and b"content-length" in names

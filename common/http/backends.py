@@ -15,13 +15,13 @@ from common.options import Options
 
 
 class Backends:
-    """What a source's backends are made of, on whatever event loop.
+    """Makes the backends of one source, for each event loop that it is used on.
 
-    ``auth`` is what `HttpxBackend` takes. ``token_url`` is the token endpoint, as far as it is known, and
-    ``signs_in`` is whether there is any. ``keepalive`` is how long an idle connection is kept, in seconds.
+    ``auth`` is that of `HttpxBackend`. ``signs_in`` is whether there is a token endpoint, and ``token_url``
+    its URL if that is known already. ``keepalive`` is how long an idle connection is kept, in seconds.
 
     Raise `UsageError` for TLS files that cannot be loaded, and for proxies of the environment that cannot be
-    used: here, and not in the middle of a wait.
+    used: now, rather than in the middle of a wait.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Backends:
         return self._create(self._endpoint, self._own_options, self._auth, by_httpx=self._own_by_httpx)
 
     def elsewhere(self, origin: str) -> HttpBackend:
-        """Return a backend for another origin, which gets no credentials but those of each request.
+        """Return a backend for another origin, to which only a request's own credentials are sent.
 
-        Another host has its own proxy, scheme and certificate: that a cluster is behind a private CA, or on
-        plain http, does not say whether its token issuer is to be trusted.
+        It has a proxy, a scheme and a certificate of its own: a private CA of a cluster, or no TLS there,
+        says nothing about how its token issuer is to be trusted.
         """
         options = self._public_options
         return self._create(origin, options, {"auth": None}, by_httpx=self._needs_httpx(options, origin))

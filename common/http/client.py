@@ -1,4 +1,4 @@
-"""Send a request of a source: authenticated, limited in number and time, and again where that is safe."""
+"""Send the requests of a source: authenticated, limited in number and time, retried where that is safe."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class _LoopState:
 class ApiClient:
     """Sends requests to one endpoint: authenticated, limited in number, in time and in size.
 
-    ``keepalive`` is how long an idle connection is kept, in seconds. ``locate`` returns where below the
-    endpoint a path of the API is; None: there. Requests beyond ``concurrency`` queue in a limiter here, never
-    in the library's pool, which gets slow with many in it. Raise `UsageError` for an ``auth`` that is none,
-    and for TLS files that cannot be loaded.
+    ``keepalive`` is how long an idle connection is kept, in seconds. ``locate`` returns the path below the
+    endpoint for a path of the API; None if they are the same. Requests beyond ``concurrency`` queue in a
+    limiter here, not in the library's pool, which gets slow with many in it. Raise `UsageError` for an
+    invalid ``auth``, and for TLS files that cannot be loaded.
     """
 
     def __init__(
@@ -120,9 +120,8 @@ class ApiClient:
         failed the last time, and any request once more after a 401 if the credentials could be refreshed.
 
         Raise `TransportError` without a response, `DecodeError` for a body that is too large or unreadable,
-        and what the sign-in raises: with frames that hold requests, which the caller leaves behind
-        (`without_frames`). The error's ``sent`` is False where the server has not carried out
-        anything.
+        and what the sign-in raises. The frames of these hold requests: callers are marked `without_frames`.
+        The error's ``sent`` is False if the server has not carried out anything.
         """
         state = self._loop_state()
         seconds = self._options.request_timeout if timeout is None else timeout
@@ -145,7 +144,7 @@ class ApiClient:
                     if self._signer is None:
                         sent = True
                         return await self._send_retrying_dropped(state.backend, request)
-                    # Credentials are in no variable here, and in no repr: error trackers record every local.
+                    # No local variable, and no repr, shows the credentials: error trackers record both.
                     signed = request.with_auth(await self._signer.headers())
                     sent = True
                     response = await self._send_retrying_dropped(state.backend, signed)
@@ -181,12 +180,12 @@ class ApiClient:
         json: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> HttpResponse:
-        """Send one request to any URL, without the source's credentials: those of a sign-in.
+        """Send one request of a sign-in, to any URL, without the source's credentials.
 
-        It does not queue in the limiter, where the request that waits for it has a place already. Redirects
-        are not followed. For another origin, the well-known authorities are trusted beside the source's CA
-        file. Raise `TransportError` without a response, `DecodeError` for a body that is too large or
-        unreadable.
+        It does not queue in the limiter, in which the request that waits for it already has a place.
+        Redirects are not followed. For another origin, the well-known authorities are trusted in addition to
+        the source's CA file. Raise `TransportError` without a response, `DecodeError` for a body that is too
+        large or unreadable.
         """
         all_headers = {**self._base_headers, "Accept": "application/json", **(headers or {})}
         content = None
@@ -202,7 +201,7 @@ class ApiClient:
             result = await self._sender(backend)(
                 HttpRequest(method, url, all_headers, content, unauthenticated=True)
             )
-            # The discovery of a token endpoint (a GET) says nothing of that endpoint.
+            # A GET discovers the token endpoint, and proves nothing about it.
             return self._read(result, method, without_query, proves_set_up=method not in _IDEMPOTENT)
         raise TransportError(f"{method} {without_query}: no complete response within {seconds:g} s")
 
@@ -212,10 +211,10 @@ class ApiClient:
         return self._options.request_timeout
 
     async def aclose(self) -> None:
-        """Close the client, unless it is the caller's, once a sign-in that was sent has ended.
+        """Close the client, unless it is the caller's, after waiting for a sign-in that was sent.
 
-        That takes at most the source's ``request_timeout``; a cancellation of the caller is raised only
-        after it. Safe to call twice.
+        The sign-in takes at most the source's ``request_timeout``; a cancellation of the caller is delayed
+        until then. Safe to call twice.
         """
         self._closed = True
         state, self._state = self._state, None
@@ -256,9 +255,9 @@ class ApiClient:
             and request.method in _IDEMPOTENT
             and not self._connection_down
         ):
-            # Servers drop idle connections (ONTAP after 5 s): this is no failure, but a matter of timing.
+            # Servers drop idle connections (ONTAP after 5 s), sometimes just as a request is sent.
             result = await send(request)
-            # A new one that is dropped too is an outage: until a response comes, nothing is sent twice.
+            # A new connection that is dropped too is an outage: until a response, nothing is sent twice.
             self._connection_down = isinstance(result, HttpFailure)
         if isinstance(result, HttpFailure):
             self._sent_secrets = request.secrets
@@ -306,9 +305,9 @@ class ApiClient:
             raise UsageError("the client given as http= is closed: keep it open for as long as its source")
         state = self._state
         if state is None or not state.backend.on_current_loop:
-            # ``fast_acquire``: a request has enough other checkpoints, and needs none to enter the limiter.
+            # ``fast_acquire``: no checkpoint at the limiter, for a request has enough others.
             limiter = anyio.Semaphore(self._options.concurrency, fast_acquire=True)
-            # Returned as it is: meanwhile a loop in another thread may have put its own in its place.
+            # The local variable is returned: a loop in another thread may have replaced the attribute.
             self._state = state = _LoopState(self._backends.own(), limiter)
         return state
 

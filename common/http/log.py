@@ -39,18 +39,18 @@ _LEVELS = tuple(
     for version in ("", "2")
     for name, level in ((f"httpcore{version}.http11", DEBUG), (f"httpx{version}", INFO))
 )
-"""From which levels on the libraries log what a server sent: httpx, at INFO, the text behind the status."""
+"""The loggers that show what a server sent, and from which level: httpx, at INFO, the reason phrase."""
 _REQUEST_ID = re.compile(r"(request|response|correlation)[-_]?id")
 _PAIR = re.compile(
     r"""\((?P<name>b'[^']*'|b"[^"]*"), (?P<value>b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*")\)""", re.DOTALL
 )
 """A header as httpcore's loggers write it: the repr of a pair of bytes."""
 _active: ContextVar[_Redaction | None] = ContextVar("jobsource_redaction", default=None)
-"""What redacts, in the context of a request of ours."""
+"""The redaction of the request that runs in the current context, if it is one of ours."""
 
 
 class Redact(Protocol):
-    """Removes from a text, or its first ``limit`` characters, the secrets that are known, and others."""
+    """Removes from a text, or its first ``limit`` characters, the known secrets and those in ``also``."""
 
     def __call__(self, text: str, limit: int | None = None, *, also: Set[str] = frozenset()) -> str:
         """Return what may be shown."""
@@ -58,7 +58,7 @@ class Redact(Protocol):
 
 
 class _Redaction:
-    """Removes from a text all secrets of one request, those too that its HTTP library has added."""
+    """Removes from a text all secrets of one request, including those that its HTTP library added."""
 
     def __init__(self, redact: Redact, request: HttpRequest) -> None:
         self._redact = redact
@@ -110,7 +110,7 @@ def _summary(outcome: HttpResult | HttpFailure | str, redact: _Redaction) -> str
 
 
 def _headers(request: HttpRequest, outcome: object) -> str:
-    # As they were sent, where that is known: an HTTP library adds some of its own.
+    # Those that were sent, if known, since an HTTP library adds some of its own.
     headers = outcome.sent_headers if isinstance(outcome, HttpResult) else request.headers
     return f"sent {', '.join(f'{name}: {redacted(name, value)}' for name, value in headers.items())}"
 

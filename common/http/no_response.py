@@ -1,4 +1,4 @@
-"""Decide what it means that no response came: the exception, and whether the set-up is what is wrong."""
+"""Make the exception for a request without a response, and find out whether the set-up is wrong."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MAX_CHAIN = 8
 NO_SUCH_HOST: frozenset[int] = frozenset(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)
 )
-"""What the resolver says of a name that does not exist, or has no address; EAI_AGAIN says nothing of it."""
+"""The resolver's errors for a name that does not exist, or has no address. EAI_AGAIN is none of them."""
 NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
-"""OpenSSL's reasons where the reply to a handshake is no TLS; the second since 3.2."""
+"""OpenSSL's reasons for a reply to a handshake that is not TLS; the second since 3.2."""
 EXPIRED, NOT_YET_VALID, OTHER_HOST, OTHER_ADDRESS = 10, 9, 62, 64
-"""OpenSSL's verify codes (``X509_V_ERR_…``) that another CA file would not change."""
+"""OpenSSL's verify codes (``X509_V_ERR_…``) for problems that another CA file would not solve."""
 _PLAIN_REFUSED = re.compile(
     rb"plain http request|speaking plain http|http request to an https server|port requires tls",
     re.IGNORECASE,
@@ -37,7 +37,7 @@ _PLAIN_REFUSED = re.compile(
 """How servers answer plain http where they expect TLS, with 400: nginx, Apache, Go's ``net/http``, Tomcat,
 Cheroot."""
 _BINARY = "illegal request line"
-"""How h11 says that the first byte of a response is a control character, as that of a TLS record is."""
+"""h11's message for a response that begins with a control character, as a TLS record does."""
 
 
 def transport_error(failure: HttpFailure, method: str, url: str, *, redact: Redact) -> TransportError:
@@ -58,7 +58,7 @@ def transport_error(failure: HttpFailure, method: str, url: str, *, redact: Reda
     # aiohttp, below a client of the caller's, writes "ssl:default" for plain http too.
     text = next(filter(None, texts), "").replace(" ssl:default", "")
     detail = " ".join(redact(text, MAX_DETAIL).split())
-    # From the first cause on: what a library raises for it repeats its text, and no more.
+    # Beginning with the first cause, since a library's own exception only repeats its text.
     advices = (_advice(each, url, sent=failure.sent) for each in reversed(chain))
     advice = next(filter(None, advices), None)
     if advice is None and url.startswith("http://") and _is_binary(failure.error):
@@ -104,7 +104,7 @@ def _advice(cause: BaseException, url: str, *, sent: bool) -> str | None:
 
 
 def _is_binary(error: BaseException) -> bool:
-    """Whether an HTTP library found no text in a response: it does not tell which byte it found."""
+    """Whether an HTTP library found a response that is no text; it does not tell the byte."""
     return str(error).startswith(_BINARY) and not isinstance(error, h11.RemoteProtocolError)
 
 

@@ -1,4 +1,4 @@
-"""Tell observers of each request. What they raise is logged, and goes no further."""
+"""Tell observers of each request. Exceptions of theirs are logged and not raised."""
 
 from __future__ import annotations
 

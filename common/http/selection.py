@@ -1,4 +1,4 @@
-"""Decide which backend sends: connections of our own, or httpx where it has what those have not."""
+"""Decide which backend sends requests: our own connections, or httpx where these lack a feature."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from common.options import Options, proxy_problem
 BACKEND_VARIABLE = "JOBSOURCE_HTTP"
 """An environment variable: ``httpx`` or ``direct``, the connections of our own."""
 MOCK_LIBRARIES = ("respx", "pytest_httpx")
-"""Where these are loaded, tests replace the network below httpx, and would not see requests of our own."""
+"""Libraries by which tests replace the network below httpx; they would not see our own connections."""
 
 
 def needs_httpx(options: Options, *, endpoint: str, auth_of_httpx: bool = False) -> bool:
     """Whether httpx must send the requests to this endpoint.
 
-    It must for the caller's own client or transport, for an ``httpx.Auth``, for proxies, those of the
-    environment too, since it has rules for choosing one, and where it was asked for or is replaced in tests.
-    Without ``trust_env`` nothing of the environment is looked at.
-    Raise `UsageError` for a value of ``JOBSOURCE_HTTP`` that is unknown, and for a proxy that is none.
+    It must for the caller's own client or transport, for an ``httpx.Auth``, for proxies (also those of the
+    environment, which it has the rules for), if ``JOBSOURCE_HTTP`` asks for it, and if tests may have
+    replaced the network below it. Without ``trust_env`` the environment is not read. Raise `UsageError` for
+    an unknown value of ``JOBSOURCE_HTTP``, and for an invalid proxy.
     """
     wanted = os.environ.get(BACKEND_VARIABLE, "").strip().lower() if options.trust_env else ""
     if wanted not in ("", "aiohttp", "direct", "httpx"):  # aiohttp: a backend of earlier releases
@@ -44,9 +44,9 @@ def is_mocked() -> bool:
 
 
 def _check_environment() -> None:
-    """Raise `UsageError` for a proxy of the environment that cannot be used.
+    """Raise `UsageError` for any proxy of the environment that cannot be used.
 
-    Each must be one that can: httpx makes a pool for all of them, whichever a request goes through.
+    All are checked, because httpx makes a pool for each, whichever a request goes through.
     """
     from urllib.request import getproxies
 
@@ -58,7 +58,7 @@ def _check_environment() -> None:
 
 
 def _variable(name: str) -> str:
-    """Return which variable says the proxy for a scheme. Several may, in different letter case."""
+    """Return the variable with the proxy for a scheme; there may be several, in different letter case."""
     found = [each for each in os.environ if each.lower() == f"{name}_proxy" and os.environ[each]]
     found.sort(key=lambda each: each.endswith("_proxy"))  # one in lower case goes before the others
     return f"the environment's {found[-1]}" if found else f"the system's proxy for {name}"

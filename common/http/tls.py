@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from common.options import Cert, Verify
 
 CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""What is read in place of the well-known authorities where it is set, as OpenSSL and httpx do."""
+"""Variables that replace the well-known authorities where they are set, as in OpenSSL and httpx."""
 
 
 def tls_context(
@@ -27,8 +27,8 @@ def tls_context(
     """Return the shared context for these settings. Raise `UsageError` for files that cannot be loaded.
 
     With ``public``, a CA file is trusted in addition to the well-known authorities, not instead of them.
-    Without ``trust_env`` these are certifi's, whatever `CA_VARIABLES` say.
-    Files that have changed on disk are read again, now and for new connections.
+    Without ``trust_env`` these are certifi's, whatever `CA_VARIABLES` say. Files that have changed on disk
+    are read again, now and for new connections.
     """
     if isinstance(verify, ssl.SSLContext):
         if cert is not None:
@@ -62,7 +62,7 @@ def _chain(cert: Cert) -> tuple[str, ...]:
 
 @attrs.frozen(repr=False)
 class _Settings:
-    """What a context is made of. ``folder`` is where relative paths begin, also if the process moves on."""
+    """The settings of a context. ``folder`` is the working directory at that time, for relative paths."""
 
     ca: bool | str
     chain: tuple[str, ...]
@@ -80,7 +80,7 @@ class _Settings:
 
     @property
     def paths(self) -> list[Path]:
-        """The files and folders that it is read from, but for those of an installed package."""
+        """The files and folders that it is read from, without those of an installed package."""
         own = (self.ca,) if isinstance(self.ca, str) else ()
         return [self.resolved(path) for path in (*own, *self.chain[:2], *self.variables) if path]
 
@@ -110,7 +110,7 @@ def _context(settings: _Settings) -> ssl.SSLContext:
 def _current_folder() -> Path:
     try:
         return Path.cwd()
-    except OSError:  # it was removed
+    except OSError:  # the folder was removed
         return Path()
 
 

@@ -1,13 +1,12 @@
 """A TLS context whose files are read again once they have changed on disk.
 
-Short-lived certificates are replaced under a running process: those of Korifi's users, of a Cloud Foundry
-app's instances, of a service mesh. A context of OpenSSL's keeps what it has read: it takes certificates of
-further authorities, but gives none up. So `RenewedContext` stands for another one, which is made anew from
-the files where these have changed, and with which each new connection is made. Connections that are open
-stay as they are.
+Short-lived certificates are replaced while a process runs: those of Korifi's users, of a Cloud Foundry app's
+instances, of a service mesh. An OpenSSL context can load further authorities, but cannot remove any. So
+`RenewedContext` wraps another context, which is made anew once the files have changed, and with which each
+new connection is made. Open connections are not affected.
 
-What cannot be loaded changes nothing: a file may be half written, a certificate be replaced before its key,
-or either be missing for a moment.
+Files that cannot be loaded are ignored, and the last good context is used: a file may be half written, a
+certificate replaced before its key, or either missing for a moment.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from common.model.errors import UsageError
 from common.telemetry.events import logger
 
 LOOK_INTERVAL = 1.0
-"""Seconds: for new connections, the files are looked at at most as often as this."""
+"""Seconds between two checks of the files, at least."""
 
 
 class RenewedContext(ssl.SSLContext):
@@ -34,7 +33,7 @@ class RenewedContext(ssl.SSLContext):
     """
 
     def __new__(cls, load: Callable[[], ssl.SSLContext], paths: Sequence[Path]) -> RenewedContext:
-        """Make a context that trusts nobody: connections are made with the other one alone."""
+        """Make a context that trusts nobody: connections are made with the wrapped one only."""
         del load, paths
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
 
@@ -83,7 +82,7 @@ class RenewedContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """Begin a session with what the files have now."""
+        """Begin a session with the current context."""
         return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
     def get_ca_certs(self, binary_form: bool = False) -> Any:
@@ -91,7 +90,7 @@ class RenewedContext(ssl.SSLContext):
         return self.current().get_ca_certs(binary_form)
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """Set what httpcore sets before each connection."""
+        """Set the protocols, as httpcore does before each connection."""
         with self._lock:
             self._alpn = list(alpn_protocols)
             self._context.set_alpn_protocols(self._alpn)

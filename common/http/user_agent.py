@@ -1,4 +1,4 @@
-"""What a source calls itself in the header User-Agent."""
+"""The header User-Agent of a source."""
 
 from __future__ import annotations
 

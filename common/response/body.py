@@ -12,7 +12,7 @@ from common.model.errors import DecodeError
 MAX_BODY = 16 * 1024 * 1024
 """The limit in bytes of a body, inflated: 16 MiB."""
 PART = 1024 * 1024
-"""So many bytes of a body are inflated at a stretch: 1 MiB, which takes a few milliseconds."""
+"""Bytes that are inflated before other tasks get their turn: 1 MiB, which takes a few milliseconds."""
 ACCEPT_ENCODING = "gzip, deflate"
 """The content encodings that `read_bounded` can inflate."""
 
@@ -32,7 +32,7 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limit: int =
     elif encoding in _WINDOW:
         inflate = _Inflate(_WINDOW[encoding])
     else:
-        # Quoted only where it is one: a server may repeat in any header what it was sent.
+        # Only registered names are quoted: a server may repeat in any header what it was sent.
         name = encoding if encoding in _OTHERS else "an unknown encoding"
         raise DecodeError(f"the response is encoded as {name}, which was not accepted", transient=True)
     parts: list[bytes] = []

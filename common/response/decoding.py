@@ -1,7 +1,7 @@
-"""Read JSON leniently: one object for an array of one, text for a number, null for an absent key.
+"""Read JSON leniently: an object counts as an array of one, text as a number, null as an absent key.
 
 A value that cannot be read stays in ``extra``, so that a record holds everything that the server sent. The
-readers of single values return None for a value of another kind; they do not raise.
+readers of single values return None for a value of another type; they do not raise.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _T = TypeVar("_T")
 def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
     """Return the value of JSON in bytes or text; data that is decoded already is returned as it is.
 
-    Bytes that a text may not have (invalid UTF-8, control characters) are U+FFFD in the result: see
-    `common.response.repair`. Raise `DecodeError` for what is not JSON or is nested too deep to read. It is
-    transient: such a response comes from a proxy, not from the API.
+    Bytes that are invalid in a text (invalid UTF-8, control characters) become U+FFFD: see
+    `common.response.repair`. Raise `DecodeError` for anything but JSON, and for JSON that is nested too deep
+    to read. It is transient: such a response comes from a proxy, not from the API.
     """
     if isinstance(data, memoryview | bytearray):
         data = bytes(data)
@@ -46,17 +46,17 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
     large = len(data) > LARGE
     loads = None if large else fast_loads()
     if loads is not None:
-        # What msgspec refuses (NaN, lone surrogates, UTF-16) is left to json, which reads it or says why not.
+        # msgspec refuses NaN, lone surrogates and UTF-16; json then reads the data, or tells the reason.
         with suppress(Exception):
             return loads(data)
     try:
-        # Decoded strictly: json itself would let halves of surrogate pairs pass, which are no UTF-8.
+        # Decoded strictly, since json itself accepts lone surrogates, which are invalid UTF-8.
         string = data.decode(json.detect_encoding(data)) if isinstance(data, bytes) else data
         return loads_large(string) if large else json.loads(string)
     except RecursionError:
         problem = "the JSON is nested too deep"
     except ValueError:
-        pass  # raised below: as its context, json's exception would contain the whole body
+        pass  # raised below, without json's exception as its context, which holds the whole body
     repaired = read_repaired(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
     if repaired is not None:
         return repaired
@@ -90,7 +90,7 @@ def repair_warnings(data: object) -> tuple[str, ...]:
 
 
 def readable_id(data: Object, key: str) -> str | None:
-    """Return `text` of a key's value, None for one in which characters were replaced: it would be a guess."""
+    """Return `text` of a key's value, None if characters in it were replaced, which would make it a guess."""
     id = text(data.get(key))
     return None if id is not None and isinstance(data, Repaired) and REPLACEMENT in id else id
 
@@ -166,7 +166,7 @@ def only(value: object) -> Object | None:
 def word(value: object, path: str) -> str | None:
     """Return a state as the server wrote it, None for null.
 
-    Raise `DecodeError` for any other value: a job whose state is a guess is worth less than an error.
+    Raise `DecodeError` for any other value, since its state would be a guess.
     """
     if value is None or isinstance(value, str):
         return value
@@ -193,7 +193,7 @@ def as_json(value: object) -> str:
 
 
 class Fields:
-    """Reads the keys of one object; ``extra`` holds those that nobody has read, or could read."""
+    """Reads the keys of one object; ``extra`` has those that were not read, or could not be."""
 
     __slots__ = ("data", "extra")
 

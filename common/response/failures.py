@@ -1,4 +1,4 @@
-"""Decide what a response that is no success means: its exception, whether it is transient, a hint."""
+"""Make the exception for a response that is no success: its class, whether it is transient, a hint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FATAL = {
     401: "check the credentials, or that the token has not expired",
     403: "the account signed in, but its role does not allow this",
 }
-"""Statuses that are never transient, with what the user should do."""
+"""Statuses that are not transient unless the API's own code is, with what the user should do."""
 GATEWAY_ERRORS = frozenset({502, 504})
 """Statuses by which a gateway says that it lost the response: the write may have been carried out."""
 
@@ -57,7 +57,7 @@ def is_transient(status: int, error_body: ErrorBody) -> bool:
 
 
 def write_outcome_unknown(status: int, error_body: ErrorBody) -> bool:
-    """Whether a write with this response may have been carried out: a gateway knows it only if it says so."""
+    """Whether a write with this response may have been carried out; a gateway may say so (``forwarded``)."""
     if error_body.forwarded is not None:
         return error_body.forwarded
     return status in GATEWAY_ERRORS or (status >= 500 and not error_body.from_api)
@@ -71,10 +71,10 @@ def api_error(
     refused: bool = False,
     show_body: bool = True,
 ) -> ApiError:
-    """Return the exception for a response that is no success. ``request`` is the request, for its text.
+    """Return the exception for a response that is no success; ``request`` describes the request in its text.
 
-    Where credentials are ``refused``, it is `AuthenticationError` whatever the status. With ``show_body``,
-    what has no message is shown by an excerpt of its body.
+    It is an `AuthenticationError` if credentials were ``refused``, whatever the status. With ``show_body``,
+    an excerpt of the body is shown if there is no message.
     """
     cls = _CLASSES.get(response.status, ServerError if response.status >= 500 else ApiError)
     if refused:
@@ -86,7 +86,7 @@ def api_error(
     detail = error_body.message or ("a redirect, which is not followed" if response.is_redirect else body)
     elsewhere = response.redirected_to
     if elsewhere is not None:
-        # Without the body, which is not the API's, and repeats the whole address as a rule.
+        # Without the body, which is not the API's and usually repeats the whole address.
         error_body = attrs.evolve(error_body, code=None, message=None)
         detail, excerpt = f"a redirect to {elsewhere}, which is not followed", ""
     text = f"{request} answered {response.status}{phrase}: {detail}"

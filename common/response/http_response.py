@@ -18,12 +18,12 @@ from common.model.refs import decode_segment
 EXCERPT = 500
 """How many characters of a body an exception shows."""
 EXCERPT_SOURCE = 64 * 1024
-"""Bytes: an excerpt of a body is taken from its beginning."""
+"""Bytes at the beginning of a body from which an excerpt is made."""
 MAX_MESSAGE = 4000
 """How many characters of a server's message an exception shows."""
 
 Redact = Callable[[str, int | None], str]
-"""A function of a text and a limit: what its first so many characters are without secrets, None for all."""
+"""A function that redacts the first characters of a text; all of them if the number is None."""
 
 
 @attrs.frozen(repr=False)
@@ -34,7 +34,7 @@ class HttpResponse:
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
     redact: Redact | None = attrs.field(default=None, eq=False, repr=False)
-    """What takes the secrets of the request out of an `excerpt`."""
+    """Removes the secrets of the request from an `excerpt`."""
     redirected_to: str | None = None
     """The origin that a redirect leads to, where it is not the request's own (see `redirect_origin`)."""
 
@@ -57,7 +57,7 @@ class HttpResponse:
 
     @property
     def is_redirect(self) -> bool:
-        """Whether the status is that of a redirect, and the response says where to."""
+        """Whether the response is a redirect with a ``Location``."""
         return self.status in _REDIRECTS and bool(self.header("location"))
 
     @property
@@ -87,9 +87,9 @@ _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 
 
 def redirect_origin(response: HttpResponse, url: str) -> str | None:
-    """Return the other origin that a redirect of the request to ``url`` leads to, None for no such redirect.
+    """Return the origin that a redirect of the request to ``url`` leads to, None if it is no other origin.
 
-    It is a text for messages: of a ``Location``, all but the origin may be secret (a ticket of a sign-in).
+    It is for messages: the rest of a ``Location`` may be secret, such as the ticket of a sign-in.
     """
     if not response.is_redirect:
         return None
@@ -101,7 +101,7 @@ def redirect_origin(response: HttpResponse, url: str) -> str | None:
         there = origin(f"{target.scheme}://{target.netloc.rpartition('@')[2]}")
         return None if there == origin(f"{here.scheme}://{here.netloc}") else there
     except (ValueError, UsageError):
-        return None  # nobody could follow it
+        return None  # it is no valid URL
 
 
 @functools.lru_cache(maxsize=16)  # the value changes once a second
@@ -179,7 +179,7 @@ def response_of(
 
 
 def request_header(response: object, name: str | None) -> str | None:
-    """Return a header of the request that another library's response answers, None if that is not known."""
+    """Return a header of the request of another library's response, None if that is not known."""
     if name is None or response is None:
         return None
     try:

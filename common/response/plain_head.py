@@ -1,12 +1,11 @@
-"""Read the head of an ordinary response, which tells the length of its body; any other is left to h11.
+"""A fast path for the head of an ordinary response with a Content-Length; h11 reads any other.
 
-Nearly all responses are ordinary, and h11 spends most of its time on what they have not got: it takes 100 µs
-for one of them, this takes 10. So the rule is the one of every fast path here: understand everything, or
-nothing. Whatever is unusual is no ordinary head: another version than HTTP/1.1, a status that has no body, a
-body in chunks or to the end of the connection, two lengths, more than 4 KiB of head, a line that ends
-otherwise than in CRLF, a byte that is not printable ASCII, a connection that is to be closed. h11 then reads
-the response from its first byte, and decides what of all that is an error. So both ways tell the same of the
-same bytes (``test_an_ordinary_response_is_the_one_that_h11_reads``).
+Nearly all responses are ordinary. h11, which is made for every case, takes 100 µs for one; this takes 10.
+Like every fast path here it understands a head completely or not at all. Not ordinary are: another version
+than HTTP/1.1, a status without a body, a body in chunks or up to the end of the connection, two lengths, a
+head of more than 4 KiB, a line that does not end in CRLF, a byte that is not printable ASCII, a connection
+that is to be closed. h11 then reads the response from its first byte, and decides whether it is valid. So
+both ways give the same result for the same bytes (``test_an_ordinary_response_is_the_one_that_h11_reads``).
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _WITHOUT_BODY = frozenset({204, 304})
 _OTHER_FRAMING = frozenset({"transfer-encoding", "upgrade"})
 _MAX_DIGITS = 15
 LONGEST = 4096
-"""Bytes of a head that is read here, at a stretch."""
+"""The limit in bytes of a head that is read here."""
 
 
 @attrs.frozen
 class PlainHead:
-    """The head of a response: its status, headers as `HttpResponse` has them, and how many bytes follow."""
+    """The head of a response: its status, its headers as in `HttpResponse`, and the length of its body."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)

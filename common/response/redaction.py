@@ -1,4 +1,4 @@
-"""Decide what is secret in requests, headers and URLs, so that it appears in no message, log or pickle."""
+"""Find the secrets in headers and URLs, so that they appear in no message, log or pickle."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ PLAIN_HEADERS = frozenset(
 """Headers whose values are never secrets, even if they look like a token."""
 
 MIN_SECRET_LENGTH = 3
-"""Characters: redacting anything shorter would destroy the text around it."""
+"""Characters: shorter secrets occur by chance in too many texts to be redacted."""
 MIN_COOKIE_LENGTH = 6
-"""Characters: what is shorter among cookies is a flag or a number, not a session."""
+"""Characters: a shorter cookie is a flag or a number, not a session."""
 
 _SECRET_NAME = re.compile(
     r"auth|cookie|credential|passw|private|secret|session|signature|token|(api|access)[-_]?key", re.IGNORECASE
@@ -39,7 +39,7 @@ _TOKEN = re.compile(
 )
 """A scheme with its credentials, a JSON web token, or a word of at least 32 letters and digits.
 
-Each part looks at a text once, however long it is: the look-aheads, for one, begin only where a word does.
+Each part takes linear time: the look-aheads, for example, begin only at the start of a word.
 """
 _PROOF = re.compile(r"""\b(?:response|signature|token|mac)=["']?([^\s"',]+)""", re.IGNORECASE)
 """The parameter of ``Authorization`` that proves who signed: of Digest, of signatures, of other schemes."""
@@ -77,9 +77,9 @@ def secrets_in(headers: Mapping[str, str]) -> set[str]:
 
 
 def proxy_secrets(proxy: str | None) -> set[str]:
-    """Return the secrets in a proxy's URL: as written, decoded, and as the header that is made of them.
+    """Return the secrets in a proxy's URL: as written, decoded, and encoded for its header.
 
-    For None, those in the proxies of the environment.
+    For None, return those in the proxies of the environment.
     """
     if proxy is None:
         proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]

@@ -1,9 +1,9 @@
 """Replace secrets in a text, whatever encoding they are written in.
 
-A server that repeats what it was sent writes it in the encoding of its own page or message: JSON, HTML, a
-URL, the ``repr`` of bytes, base64, in upper case, or one of these in another. So a text is decoded step by
-step, and the secrets are searched for in each step; what is replaced is the part of the text that they come
-from. All that belongs to any secret is replaced: no order of them matters where one is a part of another.
+A server that repeats what it was sent encodes it for its own page or message: as JSON, HTML, a URL, the
+``repr`` of bytes, base64, in upper case, or several of these. So a text is decoded step by step, the secrets
+are searched for after each step, and the part of the original text that a match came from is replaced.
+Overlapping matches are merged, so that the order of secrets which contain each other does not matter.
 
 A text must be redacted before it is cut, since half a secret is not recognised.
 """
@@ -20,7 +20,7 @@ from common.response.redaction import MIN_SECRET_LENGTH
 
 MASK = "****"
 MAX_STEPS = 4
-"""How often a text is decoded at most: one encoding within the other."""
+"""How often a text is decoded at most, for encodings within each other."""
 MIN_BASE64_LENGTH = 5
 """Characters: a shorter piece of base64 is found in many a word."""
 
@@ -30,7 +30,7 @@ _ESCAPE = re.compile(
 )
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SAME = str.maketrans({"-": "+", " ": "+", "_": "/"})
-"""A space is "+" in a form, and two letters of base64 are others in URLs."""
+"""A space is "+" in a form, and base64 for URLs has other characters for two."""
 
 
 class Redactor:
@@ -41,7 +41,7 @@ class Redactor:
         forms = {form for secret in self.secrets for form in _forms(secret)}
         self._forms = {form: edges for form, edges in forms if len(form) >= MIN_SECRET_LENGTH}
         longest = max(map(len, self._forms), default=0)
-        # One character may take twelve ("\\ud83d\\ude00"), but not each one of a long token.
+        # One character may take twelve ("\\ud83d\\ude00"), but in a long token not each one does.
         self._margin = min(12 * longest, 2 * longest + 4000)
 
     def redact(self, text: str, limit: int | None = None) -> str:
@@ -121,7 +121,7 @@ def _fold(text: str) -> str:
 
 
 def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Iterate over what to search for, folded, and how many characters before and after belong to it too."""
+    """Iterate over the folded forms to search for, with how many characters around them belong to them."""
     forms = {secret, " ".join(secret.split())}
     if not secret.isascii():
         for text in (secret, secret.upper(), secret.lower()):

@@ -1,10 +1,10 @@
 """Read a JSON object in which texts have bytes that JSON forbids: invalid UTF-8, or control characters.
 
-Servers put into a message what others gave them, such as a file name in Latin-1, or the output of a command
-with line ends in it. RFC 8259 allows neither in a text (sections 7 and 8.1), and a strict reader then returns
-nothing at all of a response that says plainly how the job ended. Here each byte that no text may have becomes
-U+FFFD. Nothing else is forgiven: such a byte in the name of a member, or outside of the texts, makes the
-response unreadable, and so does a root that is no object.
+Servers copy data of others into a message, such as a file name in Latin-1, or the output of a command with
+line ends. RFC 8259 allows neither in a text (sections 7 and 8.1), so a strict reader reads nothing of a
+response that states clearly how the job ended. Here each such byte becomes U+FFFD. Nothing else is repaired:
+a response with such a byte in the name of a member, or outside of texts, stays unreadable, and so does one
+whose root is no object.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import re
 from typing import Any, cast
 
 REPLACEMENT = "\ufffd"
-"""What is read in place of a byte that a text may not have: U+FFFD, REPLACEMENT CHARACTER."""
+"""The character that takes the place of an invalid byte: U+FFFD, REPLACEMENT CHARACTER."""
 
 MAX_REPAIRS = 100_000
-"""A response with more texts to repair than this is not the API's: each of them takes time."""
+"""The limit of texts that are repaired in one response, since each takes time."""
 
 _OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
 _CHARACTERS = rb"""(?:[\ !\#-\[\]-\x7f] | [\xc2-\xdf][\x80-\xbf]
     | \xe0[\xa0-\xbf][\x80-\xbf] | [\xe1-\xec\xee\xef][\x80-\xbf]{2} | \xed[\x80-\x9f][\x80-\xbf]
     | \xf0[\x90-\xbf][\x80-\xbf]{2} | [\xf1-\xf3][\x80-\xbf]{3} | \xf4[\x80-\x8f][\x80-\xbf]{2})*+"""
-"""What a text may have, but for escapes (RFC 8259, section 7; UTF-8 as in RFC 3629, section 4)."""
+"""The bytes that are valid in a text, without escapes (RFC 8259, section 7; RFC 3629, section 4)."""
 _NEXT_BROKEN = re.compile(
     rb"""(?: [^"]++ | "%b(?:\\[\ -~]%b)*+" )*+     # all before the next text with a forbidden byte,
     ("[^"\\]*+(?:\\.[^"\\]*+)*+"?)?              # that text,
@@ -32,7 +32,7 @@ _NEXT_BROKEN = re.compile(
     % (_CHARACTERS, _CHARACTERS),
     re.DOTALL | re.VERBOSE,
 )
-"""A match never fails and takes nothing back, so that the time is linear in the size of the response."""
+"""It always matches and never backtracks, so that the time is linear in the size of the response."""
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -41,7 +41,7 @@ class Repaired(dict[str, Any]):
 
 
 def read_repaired(data: bytes) -> Repaired | None:
-    """Return the object in a response that is no JSON only for the bytes in its texts; None for any other."""
+    """Return the object of a response that is JSON but for bytes in its texts; None for any other."""
     if _OBJECT.match(data) is None:
         return None
     parts: list[bytes] = []

@@ -30,7 +30,7 @@ class Adopted:
     errors: tuple[ErrorDetail, ...] = ()
     status: int | None = None
     _unnamed: str | None = attrs.field(default=None, alias="unnamed", eq=False, repr=False)
-    """The beginning of a response that says that a job goes on, but names none that is known here."""
+    """An excerpt of a response that says that a job goes on, but names none that is known here."""
 
     @property
     def waitable(self) -> tuple[JobRef | Job, ...]:
@@ -97,7 +97,7 @@ def check_method(method: object) -> str:
 
 
 def check_path(path: object) -> str:
-    """Return a path with its query, percent-encoded by the caller. Raise `UsageError`, which never quotes it.
+    """Return a path with its query, percent-encoded by the caller, or raise `UsageError` without quoting it.
 
     The path stays on the source's own server. Segments ``.`` and ``..`` are refused however they are
     encoded, also after an encoded slash, since some servers decode a path before they resolve them.
@@ -119,7 +119,7 @@ def check_path(path: object) -> str:
 
 
 def _climbs(path: str) -> bool:
-    # Repeated encodings of one percent sign are undone in one step: else the time would be quadratic.
+    # Repeated encodings of one percent sign are undone in one step, or the time would be quadratic.
     while (decoded := unquote(_PERCENT.sub("%", path))) != path:
         path = decoded
     return any(segment.partition(";")[0] in (".", "..") for segment in re.split(r"[/\\]", path))
@@ -128,7 +128,7 @@ def _climbs(path: str) -> bool:
 def check_headers(headers: object, *, reserved: Collection[str]) -> dict[str, str]:
     """Return the caller's headers. Raise `UsageError` for one that is invalid or set by the source.
 
-    ``reserved`` are the names that the source sets, in lower case. Messages never quote a value: it may be a
+    ``reserved`` are the names that the source sets, in lower case. Messages never quote a value, which may be
     secret.
     """
     if headers is None:

@@ -1,12 +1,12 @@
-"""A connection of our own: a non-blocking socket, TLS on top where it is asked for, and nothing in between.
+"""A connection of our own: a non-blocking socket, with TLS if that is wanted, and no stream in between.
 
-A response answers the request that was sent before it on the same connection. To keep that, bytes that came
-behind a response must be seen before the connection is used again, and the streams of an event loop hide
-them: they read ahead into a buffer of their own. Here every byte is read from the socket when it is wanted,
-and `is_clean` asks the operating system for the rest.
+A response must belong to the request that was sent before it on the same connection. So bytes that follow a
+response must be detected before the connection is used again, and the streams of an event loop hide them:
+they read ahead into a buffer of their own. Here bytes are read from the socket only when they are wanted, and
+`is_clean` asks the operating system for any others.
 
-Closing is one call of the system without an await: no cancellation, however it is delivered, can come in
-between. Whoever has a connection closes it in a ``finally``, so that nothing is left open.
+Closing is a single system call without an await, which no cancellation can interrupt. The owner of a
+connection closes it in a ``finally``, so that none is left open.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         self.expires_at: float = math.inf
-        """When it has been idle for too long, on the loop's clock."""
+        """When it will have been idle for too long, on the loop's clock."""
         self._socket = sock
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
@@ -58,7 +58,7 @@ class Connection:
         return connection
 
     def close(self) -> None:
-        """Close the socket at once. What was not read or sent is lost."""
+        """Close the socket at once. Unread and unsent bytes are lost."""
         self._socket.close()
 
     def abort(self) -> None:
@@ -100,7 +100,7 @@ class Connection:
                 return False
             if not data or self._tls is None:
                 return False
-            # In an idle TLS connection this may be a session ticket, which is no data.
+            # On an idle TLS connection this may be a session ticket, which is no data.
             self._feed(data)
             if not self._has_no_data():
                 return False
@@ -111,7 +111,7 @@ class Connection:
         try:
             self._tls.read(1)
         except ssl.SSLWantReadError:
-            return not self._boundary.within_record  # a part of a record is data to come
+            return not self._boundary.within_record  # the rest of a record may be data
         except ssl.SSLError:
             pass
         return False

@@ -1,15 +1,15 @@
 """Send requests over connections of our own: HTTP/1.1 as h11 reads it, on a socket. The default.
 
-An HTTP library is a pool of connections behind an API for every use. Two things that matter here cannot be
-had from one, whatever its settings: that a natively cancelled task leaves no place of the pool occupied
-(httpcore 1.0 on asyncio does), and that bytes behind a response never answer the next request (they do in
-httpx and aiohttp). With a connection that is ours both are a few lines: a request has the connection to
-itself, and in the end it is either idle again, complete and clean, or closed.
+Two guarantees that matter here cannot be had from an HTTP library, whatever its settings: that a natively
+cancelled task leaves no place of the pool occupied (with httpcore 1.0 on asyncio it does), and that bytes
+behind a response are never taken for the next response (in httpx and aiohttp they are). With our own
+connections both take a few lines: a request has a connection to itself, which afterwards is either idle,
+complete and clean, or closed.
 
 It is also quick: a whole ``get()`` takes 0.4 times the CPU that it takes over httpx (416 µs beside 1,026,
 Python 3.11; ``nox -s bench -- --only get``).
 
-httpx still sends where it has something that this has not: see `common.http.selection`.
+httpx still sends requests that need a feature which this lacks: see `common.http.selection`.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ from common.options import Options
 from common.response.plain_head import read_head
 
 MAX_HEAD = 128 * 1024
-"""Bytes of a response's head: the warnings of a Cloud Foundry job are in a header."""
+"""The limit in bytes of a response's head; it is high because Cloud Foundry sends warnings in a header."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _PLAIN_TARGET = re.compile(r"/[!-\"$-~]*(?<!\?)")
-"""A path and query that goes out as it stands in the URL: without a fragment, and no query that is empty."""
+"""A path and query that is sent as it is in the URL: without a fragment, and without an empty query."""
 _VERSION = b" HTTP/1.1\r\n"
 
 
@@ -57,13 +57,13 @@ _VERSION = b" HTTP/1.1\r\n"
 class _Head:
     """The head of a request without a body, as h11 has checked and written it.
 
-    The polls of a source differ in their targets alone, and the rest is the same bytes again.
+    The polls of a source differ in their targets only, so the other bytes are used again.
     """
 
     method: str
     headers: Mapping[str, str]
     rest: bytes
-    """What comes behind the target."""
+    """The bytes after the target."""
     event: h11.Request
 
     def differs_in_target(self, request: HttpRequest) -> bool:
@@ -177,9 +177,9 @@ class H11Backend:
 class _Exchange:
     """One request and its response on one connection; iterating gives the body, in parts.
 
-    ``data`` are the bytes of the request. ``event`` and ``content`` are what h11 must know of it to read the
-    response, where that is not an ordinary one (see `common.response.plain_head`). It has a connection of its
-    own here, so that nothing is carried from one response to the next.
+    ``data`` are the bytes of the request. ``event`` and ``content`` describe it to h11, which reads any
+    response that is not an ordinary one (see `common.response.plain_head`). Each exchange has an
+    `h11.Connection` of its own, so that no state is carried over to the next response.
     """
 
     def __init__(self, data: bytes, event: h11.Request, content: bytes = b"") -> None:
@@ -190,7 +190,7 @@ class _Exchange:
         self._connection: Connection | None = None
         self._budget = StepBudget()
         self._received = b""
-        """What has come, and was not read yet."""
+        """Bytes that were received and not read yet."""
         self._left = 0
         """Bytes of an ordinary body that were not read yet."""
         self._head: HeadLimit | None = HeadLimit()
@@ -270,7 +270,7 @@ class _Exchange:
         return event
 
     async def _receive(self, size: int) -> bytes:
-        """Return up to ``size`` bytes of what comes, none at its end."""
+        """Return up to ``size`` bytes of the response, none at the end of the stream."""
         if self._connection is None:
             raise AssertionError("an exchange was read before it began")
         data = self._received or await self._connection.receive(CHUNK)

@@ -1,4 +1,4 @@
-"""Tell whether a stream of TLS ends within a record. OpenSSL does not: it hides what it has of one."""
+"""Tell whether a TLS stream ends within a record, which OpenSSL does not tell."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ class RecordBoundary:
 
     @property
     def within_record(self) -> bool:
-        """Whether a record has begun whose end is still to come."""
+        """Whether a record has begun and not ended."""
         return bool(self._left or self._header)
