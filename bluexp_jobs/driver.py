@@ -1,4 +1,4 @@
-"""BlueXP backup and recovery as a driver: where an account's jobs are, and what the responses say."""
+"""The driver of BlueXP backup and recovery: the paths of an account's jobs, and the parsers."""
 
 from __future__ import annotations
 

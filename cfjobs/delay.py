@@ -16,8 +16,8 @@ SLOW_FACTOR = 5.0
 def cf_delay(policy: PollPolicy, job: Job, ran: float) -> float:
     """Return the seconds until the next poll of a job that has been running for ``ran`` seconds.
 
-    A job that is POLLING waits in the controller's queue, which asks a service broker once a minute and
-    touches ``updated_at`` each time: nothing can change before a minute has passed since then.
+    A job that is POLLING waits in the controller's queue, which asks a service broker once a minute and sets
+    ``updated_at`` each time: nothing can change before a minute has passed since then.
     """
     healthy = healthy_delay(policy, ran)
     if (job.native_state or "").casefold() != "polling":

@@ -1,4 +1,4 @@
-"""Cloud Foundry v3 as a driver: where its jobs are, and what its responses say."""
+"""The driver of Cloud Foundry v3: the paths of its jobs, the parsers, and the delays."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CFDriver(Driver):
     def default_policy(cls) -> PollPolicy:
         """Return a policy of 1.4 s, at first, between two polls of a job.
 
-        There is a request for each poll of each job, for there is no list. Of jobs of up to 10 s this makes
+        Each poll of a job is a request of its own, since there is no list. Of jobs of up to 10 s this makes
         1.3 times as many as a client that waits for 1, 2, 4 and 8 s, and learns of the last ends 6 times as
         soon.
         """

@@ -42,11 +42,11 @@ class LastOperation:
             raise UsageError(f"type= must be one of {', '.join(TYPES)}, or left out")
 
     def __call__(self, ref: JobRef, last: Job | None, resource: Object | None) -> Job | None:
-        """Return the job as its resource tells it ended, None while the operation goes on.
+        """Return the job with its end inferred from the resource, None while the operation goes on.
 
-        A resource that is gone is the success of a delete. Raise `JobGone` (`JobNotFound` for a job never
-        seen) where the resource says nothing about this job: it is gone for another reason, or its last
-        operation is another one. Raise `DecodeError` for a resource without one.
+        If the resource does not exist, a delete has succeeded. Raise `JobGone` (`JobNotFound` for a job never
+        seen) if the resource does not tell how this job ended: it does not exist and the job was no delete,
+        or its last operation is another one. Raise `DecodeError` for a resource without ``last_operation``.
         """
         wanted = self.type or _type_of(ref, last)
         if resource is None:

@@ -1,9 +1,9 @@
-"""Decide what the platform's router says when it answers in the place of the API.
+"""Read the errors of the platform's router, which it sends in place of the API's response.
 
-gorouter names the trouble in the header ``X-Cf-RouterError`` (its source: ``handlers/lookup.go``,
+gorouter names the error in the header ``X-Cf-RouterError`` (its source: ``handlers/lookup.go``,
 ``routeservice.go``, ``max_request_size.go``, ``paniccheck.go``; ``proxy/round_tripper/error_handler.go``).
-Such a response is never the API's, whatever its body holds. Most words are said before a server was chosen;
-behind ``endpoint_failure`` stands in brackets what Go's HTTP client said of the last try (since August 2021).
+Such a response is never the API's, whatever its body is. Most errors occur before a server is chosen; after
+``endpoint_failure`` follows, in brackets, the error of Go's HTTP client for the last try (since August 2021).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NOT_FORWARDED = frozenset(
     | {"max-request-size-exceeded", "invalid_cf_app_instance_header", "invalid_cf_process_instance_header"}
     | {"route_service_unsupported", "invalid_route_service_signature", "expired_route_service_signature"}
 )
-"""The words, in lower case, that the router says instead of choosing a server."""
+"""The errors, in lower case, with which the router has not chosen a server."""
 
 NOT_SENT = (
     "dial ",
@@ -49,14 +49,14 @@ _REMARK = "deprecated-semicolon-params"
 
 @attrs.frozen
 class RouterError:
-    """What the router says. ``forwarded``: whether a server of the API may have got the request."""
+    """An error of the router. ``forwarded``: whether a server of the API may have got the request."""
 
     word: str
     forwarded: bool
 
 
 def read_router_error(response: HttpResponse) -> RouterError | None:
-    """Return what the router says, None where the response is the API's own."""
+    """Return the router's error, None if the response is the API's own."""
     values = (value.strip().removesuffix(_REMARK).rstrip(", ") for value in response.header_values(HEADER))
     words = [value for value in values if value]
     if not words:

@@ -1,4 +1,4 @@
-"""ONTAP as a driver: where its jobs are, what its responses say, and one request for many jobs."""
+"""The driver of ONTAP: paths, parsers, and one request for many jobs."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from ontapjobs.writes.started import DONE_STATUSES, parse_started
 RETENTION = 300.0
 """Seconds after its end that ONTAP deletes a job, by default."""
 LONGEST_GAP = 240.0
-"""A policy may not leave more seconds than this between two polls: the job could end and vanish in there."""
+"""Seconds between two polls that a policy may have at most: in a longer gap a job could end and vanish."""
 BATCH_LIMIT = 6_000
-"""Bytes of ids in one request: gateways stop at 7 to 8 kB of URL."""
+"""Bytes of ids in one request: gateways refuse URLs of more than 7 to 8 kB."""
 MIN_BATCH_LIMIT = 100
-"""Bytes of ids below which a request that is too long is made no shorter."""
+"""Bytes of ids; a batch request is not made smaller than this."""
 SEPARATOR = "%7C"
 """``|`` between the ids of one request, percent-encoded."""
 UUID_SHAPE = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -49,7 +49,7 @@ TOO_LONG = frozenset({413, 414, 431})
 
 
 class OntapDriver(Driver):
-    """The jobs of one cluster as its REST API has them; ``app`` is what it is told of the caller."""
+    """The driver of one cluster's REST API; ``app`` names the calling program to the server."""
 
     provider: ClassVar[str] = PROVIDER
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
@@ -75,7 +75,7 @@ class OntapDriver(Driver):
         }
 
     def locate(self, path: str) -> str:
-        """Return where below the endpoint a path of ONTAP's is: at a gateway, without its ``/api``."""
+        """Return the path below the endpoint for a path of ONTAP's; at a gateway it has no ``/api``."""
         return outer_path(path, self._prefix)
 
     @classmethod
@@ -94,7 +94,7 @@ class OntapDriver(Driver):
 
     @classmethod
     def canonical_scope(cls, scope: Scope) -> Scope:
-        """Return the same scope without the path of the cluster's jobs: they need none."""
+        """Return the scope without the path of the cluster's own jobs, which is the default."""
         return tuple(pair for pair in scope if pair != (PATH, JOBS))
 
     def check_ref(self, ref: JobRef) -> None:

@@ -27,7 +27,7 @@ from ontapjobs.paths.links import JOBS
 from ontapjobs.wire import PROVIDER
 
 REREADS = 3
-"""How often a job is read again after an action, before its state is left open."""
+"""How often a job is read again after an action, before it is returned as UNKNOWN."""
 
 
 class OntapJobs(HttpSource):

@@ -1,4 +1,4 @@
-"""Decides what ``auth=`` accepts."""
+"""Check the keyword ``auth=``, and convert what it accepts."""
 
 from __future__ import annotations
 

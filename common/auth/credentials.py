@@ -1,4 +1,4 @@
-"""Credentials that every provider accepts, HTTP Basic and bearer tokens, and the headers that they become."""
+"""Credentials that every provider accepts: HTTP Basic and bearer tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from common.set_module import set_module
 TokenSource = Callable[[], Awaitable[str]]
 
 REMEMBERED = 8
-"""How many former tokens are remembered, so that they are redacted where a server quotes them."""
+"""How many former tokens are kept, to be redacted where a server quotes them."""
 
 
 @runtime_checkable
@@ -26,11 +26,11 @@ class HeaderAuth(Protocol):
         ...
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:
-        """Return whether to send the request once more. Called after a 401 to the headers ``refused``."""
+        """Return whether to send the request once more. Called after a 401; ``refused`` are its headers."""
         ...
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the texts that must appear in no message: they are redacted in errors and logs."""
+        """Return the texts that are redacted in errors and logs."""
         ...
 
 
@@ -66,7 +66,7 @@ class Basic(Unpicklable):
         return self._header
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:
-        """Return False: a password that was refused stays wrong."""
+        """Return False: a password that was refused is wrong."""
         del refused
         return False
 

@@ -39,7 +39,7 @@ class TokenRequest(Unpicklable):
 
 
 class TokenHttp(Protocol):
-    """What a sign-in needs of a source: its endpoint, and unauthenticated requests over its connections."""
+    """The interface of a source to a sign-in: its endpoint, and unauthenticated requests."""
 
     @property
     def endpoint(self) -> str:
@@ -52,9 +52,9 @@ class TokenHttp(Protocol):
         ...
 
     def redact(self, text: str, limit: int | None = None) -> str:
-        """Return a text without the secrets that this source sends, or its first ``limit`` characters.
+        """Return a text, or its first ``limit`` characters, without the secrets that this source sends.
 
-        What is cut first cannot be redacted: half a secret is not recognised.
+        Do not cut a text before: half a secret is not recognised.
         """
         ...
 
@@ -86,7 +86,7 @@ async def request_token(
 ) -> HttpResponse:
     """Send a request of a sign-in, and return the response. Raise `TransportError` with ``what`` in its text.
 
-    Its ``sent`` is always False: a write that still waits for its token has not left this process.
+    Its ``sent`` is always False, since the write that waits for the token has not been sent.
     """
     try:
         return await http.request(method, url, form=form, json=json, headers=headers)
@@ -101,7 +101,7 @@ async def request_token(
 def read_token(response: HttpResponse, what: str) -> Token:
     """Return the token in a response of status 200 (RFC 6749, section 5.1).
 
-    Raise `TransportError` where there is none: such a response comes from a proxy, and passes.
+    Raise `TransportError`, which is transient, if there is none: such a response comes from a proxy.
     """
     try:
         fields = _fields(response)
@@ -129,7 +129,7 @@ def read_refresh_token(response: HttpResponse) -> str | None:
 
 
 def sign_in_failed(text: str) -> NoReturn:
-    """Raise `TransportError` for a sign-in that failed for now."""
+    """Raise a transient `TransportError` for a sign-in."""
     raise TransportError(text, sent=False) from None
 
 

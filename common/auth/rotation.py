@@ -1,4 +1,4 @@
-"""Tell the application that its refresh token has been replaced, whatever its function does."""
+"""Tell the application that its refresh token was replaced, and log what its function raises."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ from common.model.tracebacks import without_frames
 from common.response.redaction import Unpicklable
 
 MAX_TRIES = 4
-"""How often one sign-in is tried while its failures are transient."""
+"""How often one sign-in is tried at most, if its failures are transient."""
 RETRY_DELAY = 0.5
 """Seconds before the second try, doubled for each one after it, less a random part of up to half of it."""
 MAX_RETRY_DELAY = 10.0
@@ -76,7 +76,8 @@ class _SignIn(Carried[str]):
 class TokenAuth(Unpicklable, abc.ABC):
     """Base class of sign-ins that obtain a bearer token. One instance may serve several sources.
 
-    A subclass says how to ask for a token (`token_request`); all else is the same for all of them.
+    A subclass implements the request for a token (`token_request`) and names its secrets
+    (`credential_secrets`); the rest is the same for all.
     """
 
     hint: str = "check the credentials"
@@ -84,7 +85,7 @@ class TokenAuth(Unpicklable, abc.ABC):
     can_reauthenticate: bool = True
     """Whether it can sign in again without a refresh token."""
     keeps_refresh_token: bool = True
-    """Whether it uses the refresh tokens that it is given."""
+    """Whether refresh tokens in responses are used."""
 
     def __init__(self, *, refresh_token: str | None = None, on_rotate: OnRotate | None = None) -> None:
         if on_rotate is not None and not callable(on_rotate):
@@ -106,7 +107,7 @@ class TokenAuth(Unpicklable, abc.ABC):
         return None
 
     def invalidate(self, http: TokenHttp) -> None:
-        """Forget what was discovered for a sign-in. Called after one that failed: it may be out of date."""
+        """Forget what was discovered for a sign-in, as that may be out of date. Called after a failed one."""
 
     @abc.abstractmethod
     def credential_secrets(self) -> tuple[str, ...]:
@@ -149,7 +150,7 @@ class TokenAuth(Unpicklable, abc.ABC):
                 raise sign_in.error.copy_for(None, None)
             if begins and sign_in.error is not None:
                 raise sign_in.error
-            # Its source was closed, or what failed was the request that began it: this one signs in itself.
+            # The source of the sign-in was closed, or the request that began it failed: begin another one.
 
     def is_current(self, token: str) -> bool:
         """Whether this is the newest token."""
@@ -164,7 +165,7 @@ class TokenAuth(Unpicklable, abc.ABC):
         return not cached.settled
 
     async def end_sign_in(self, http: TokenHttp) -> None:
-        """Wait for the end of a sign-in over these connections, without what it has not sent yet."""
+        """Let a sign-in over these connections send nothing more, and wait for its end."""
         sign_in = self._sign_in
         if sign_in is not None and sign_in.http is http and sign_in.loop is running_loop():
             sign_in.drop()
@@ -221,7 +222,7 @@ class TokenAuth(Unpicklable, abc.ABC):
                     raise
             await anyio.sleep(delay)
 
-    @without_frames  # of errors that are kept, too: the credentials are variables of these frames
+    @without_frames  # errors are kept, too, and these frames have credentials in their variables
     async def _try_sign_in(self, http: TokenHttp) -> str:
         available = await self.cached_token()
         if available is not None:
@@ -259,7 +260,7 @@ class TokenAuth(Unpicklable, abc.ABC):
         if rotated == self._refresh_token:
             rotated = None
         if rotated is not None:
-            # First of all, and also where the response has no access token that can be used.
+            # Before anything else, and even if the response has no usable access token.
             self._remember(self._refresh_token)
             self._refresh_token = rotated
         try:

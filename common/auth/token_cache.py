@@ -1,4 +1,4 @@
-"""How long a token counts, and how long a refused sign-in does: the state that a `TokenAuth` keeps.
+"""The state that a `TokenAuth` keeps: the current token with its times, and a refused sign-in.
 
 Times are those of the event loop's clock. A token outlives its loop, so its times are converted when it is
 used on another one; what the loops have in common is the process's own clock, ``time.monotonic()``.
@@ -20,8 +20,8 @@ REFRESH_AHEAD = 60.0
 REFRESH_RETRY_DELAY = 5.0
 """Seconds until a failed refresh is tried again while the cached token has not expired."""
 REJECTION_KEPT = 10.0
-"""Seconds for which a refused sign-in is not tried again: a thousand waits must not lock an account. Also
-those for which a token that replaced a refused one is not replaced itself."""
+"""Seconds for which a refused sign-in is not tried again, since a thousand waits must not lock an account,
+and for which a token that replaced a refused one is not replaced in turn."""
 
 
 @attrs.define(eq=False, repr=False)

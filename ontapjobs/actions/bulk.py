@@ -1,8 +1,8 @@
-"""Pause, resume or cancel all of ONTAP's jobs that match a filter: the request, and what the server says.
+"""Pause, resume or cancel all of ONTAP's jobs that match a filter: the requests, and their responses.
 
 Facts are from the ONTAP REST reference ("ONTAP supports query-based DELETE or PATCH for all collection
 endpoints"), and from NetApp's Python client (9.19), which sends a ``PATCH`` to each next page that a reply
-links. The reference does not show how the reply names jobs that refuse: each form of an error is read.
+links. The reference does not show the form of errors about single jobs, so every known form is read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ontapjobs.wire import PROVIDER, read_hrefs
 from ontapjobs.writes.started import parse_started, read_errors
 
 OPTIONS = (("continue_on_failure", "true"), ("return_records", "true"))
-"""One job that refuses does not stop the others, and the reply names those that did not refuse."""
+"""A refusal for one job does not stop the others, and the response names the jobs acted on."""
 HELD = 15.0
 """Seconds after which the server ends such a request by default, with a link for the rest."""
 PER_JOB = frozenset(code for code, refusal in REFUSALS.items() if not refusal.retryable) | {"4"}
@@ -39,12 +39,12 @@ PER_JOB = frozenset(code for code, refusal in REFUSALS.items() if not refusal.re
 
 @attrs.frozen
 class BulkResult:
-    """What the server said of an action on all jobs that match a filter.
+    """The server's answer to an action on all jobs that match a filter.
 
-    Actions are eventual, and this is no word on how a job ends: wait for the ``refs``, those of the jobs that
-    the server named. ``count`` is the number of jobs that it says it acted on, None where it does not tell.
-    ``errors`` has every error, with the job's id as ``target`` where the server names it. ``started`` are the
-    jobs by which the server carries the action out, where it does so later.
+    Actions take effect with a delay: to learn how a job ends, wait for it. ``refs`` are those of the jobs
+    that the server named, ``count`` is the number of jobs that it acted on, None if it does not tell.
+    ``errors`` has every error, with the job's id as ``target`` if the server names it. ``started`` are the
+    jobs by which the server carries out the action, if it does so later.
     """
 
     action: Action
@@ -108,7 +108,7 @@ async def act_on_all(
 
 
 def _together(first: BulkResult, second: BulkResult) -> BulkResult:
-    """Return what two pages say. A number that one of them does not tell is not known."""
+    """Return the results of two pages as one; the count is None if that of one is."""
     known = first.count is not None and second.count is not None
     return BulkResult(
         first.action,

@@ -1,4 +1,4 @@
-"""Pause, resume and cancel ONTAP's jobs: send the request, and decide why the server refuses one."""
+"""Pause, resume and cancel one of ONTAP's jobs: the request, and the exceptions for refusals."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def refusal(
 ) -> JobsError:
     """Return the exception for a response that refuses an action on one job (``ref``), or on many.
 
-    ``lost`` makes that for a response from which it cannot be known whether the action was carried out.
+    ``lost`` returns the exception for a response that leaves open whether the action was carried out.
     """
     error_body = reader.error_body(response)
     known = REFUSALS.get(error_body.code or "")

@@ -1,4 +1,4 @@
-"""ONTAP's lists page by page: where the next page is, and when a list has no end."""
+"""Read ONTAP's lists page by page, with a limit for lists without an end."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def list_jobs(http: DriverHttp, path: str, *, endpoint: str, states: Mapping[str
 async def count_records(http: DriverHttp, path: str, *, endpoint: str, has_records: bool) -> int | None:
     """Return how many records all pages of the list at ``path`` have, None where one does not tell.
 
-    Also a page that tells their number alone can end early, at ``return_timeout``, and name the next.
+    A page with their number only can also end early, at ``return_timeout``, and name a next one.
     """
     walk = PageWalk(endpoint)
     total, href = 0, path

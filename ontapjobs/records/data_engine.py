@@ -1,4 +1,4 @@
-"""What jobs of ONTAP's data engine tell beside the fields of every job: their place, progress and children.
+"""The additional fields of jobs of ONTAP's data engine: their path, progress and children.
 
 Facts are from NetApp's Python client for 9.19, ``/data-engine/jobs`` and
 ``/data-engine/governance/file-preview/jobs``.

@@ -41,15 +41,15 @@ from ontapjobs.records.job_record import (
 )
 
 MAX_WORDS = 100
-"""So many words for states are remembered: a server could send ever new ones."""
+"""The limit of state words that are cached, since a server could send any number of them."""
 _SHARED_KEYS = ("svm", "node")
 
 
 class FastReader:
     """Decodes the ordinary records of one response.
 
-    ``table`` and ``custom`` map the server's words to states. With ``intern`` it may change the records:
-    their SVMs and nodes are replaced by shared ones that are decoded already.
+    ``table`` and ``custom`` map the server's words to states. With ``intern`` the records are changed: their
+    SVMs and nodes are replaced by shared, decoded ones.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class FastReader:
         self._interned_keys = _SHARED_KEYS if intern else ()
         self._interned: dict[str, tuple[dict[str, Any], Named | None]] = {}
         self.now: datetime = datetime.now(UTC)
-        """When its responses came: a reader of many sets it anew for each."""
+        """When the response was received; set again for each one if there are several."""
 
     def read(self, data: Any, known: JobRef | None = None, text: str | None = None) -> Job | None:
         """Return the job in a record, or None for a record that is not an ordinary one.
 
-        ``known`` is the ref that it was asked for by, ``text`` the record's own, from which the job's lazy
-        fields are read then: it takes less memory than what it is decoded to.
+        ``known`` is the ref of the job that was asked for. ``text`` is the record as JSON: if given, the lazy
+        fields of the job are read from it, which takes less memory than the decoded record.
         """
         if type(data) is not dict:
             return None
