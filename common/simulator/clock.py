@@ -15,10 +15,10 @@ FIRST, LAST = (datetime.fromisoformat(text) for text in ("0001-01-01T00:00Z", "9
 class Clock:
     """The event loop's clock in seconds, and dates that keep pace with it.
 
-    The two are tied together when the clock is first read: the date is ``wall`` then (default: the
-    real time). So on a loop in virtual time, dates move with the loop. ``scale`` is how many of its seconds
-    pass in one of the loop's; at 0 the clock stands still, and moves by `step` alone. A clock belongs to one
-    event loop. Raises `ValueError` for a scale below 0, and for a ``wall`` without time zone.
+    When the clock is first read, its date is ``wall`` (default: the real time), and moves on with the
+    loop's clock, also in virtual time. ``scale`` is how many of its seconds pass in one of the loop's; at 0
+    the clock stands still, and only `step` moves it. A clock belongs to one event loop. Raise `ValueError`
+    for a scale below 0, and for a ``wall`` without time zone.
     """
 
     def __init__(self, wall: datetime | None = None, *, scale: float = 1.0) -> None:
@@ -59,14 +59,14 @@ class Clock:
         self._wake()
 
     def step(self, seconds: float) -> None:
-        """Move the clock ahead, and wake the sleepers that are due. Raises `ValueError` below 0 seconds."""
+        """Move the clock ahead, and wake the sleepers that are due. Raise `ValueError` below 0 seconds."""
         if not 0 <= seconds < math.inf or math.isinf(self.now() + seconds):
             raise ValueError(f"a clock goes ahead by 0 seconds or more, not by {seconds}")
         self._base = self.read(), self.now() + seconds
         self._wake()
 
     def now(self) -> float:
-        """Return the current time in seconds. Raises `RuntimeError` outside an event loop."""
+        """Return the current time in seconds. Raise `RuntimeError` outside an event loop."""
         return self._tied()[0]
 
     def read(self) -> float:
@@ -118,7 +118,7 @@ class Clock:
 
 
 def parse_clock(text: str) -> Clock:
-    """Return the clock that ``loop``, ``stepped`` or ``scaled:60`` names. Raises `ValueError`."""
+    """Return the clock that ``loop``, ``stepped`` or ``scaled:60`` names. Raise `ValueError`."""
     kind, _, scale = text.partition(":")
     match kind, scale:
         case "loop", "":

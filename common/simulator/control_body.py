@@ -1,4 +1,4 @@
-"""Reads the JSON bodies sent to ``/_sim/``: jobs, faults, numbers. Raises `ValueError` with what is wrong."""
+"""Read the JSON bodies sent to ``/_sim/``: jobs, faults, numbers. Raise `ValueError` with what is wrong."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MATCH_KEYS: Mapping[str, type[object]] = {
 
 
 def read_body(request: Request, keys: Collection[str]) -> Data:
-    """Return the JSON object in a body. Raises `ValueError` for anything else, and for keys not named."""
+    """Return the JSON object in a body. Raise `ValueError` for anything else, and for keys not named."""
     if len(request.body) > LARGEST:
         raise ValueError(f"the body has {len(request.body)} bytes; a body has {LARGEST} at most")
     try:
@@ -60,12 +60,12 @@ def read_body(request: Request, keys: Collection[str]) -> Data:
 
 
 def read_number(data: Data, key: str) -> float:
-    """Return the number under a key. Raises `ValueError` for anything else."""
+    """Return the number under a key. Raise `ValueError` for anything else."""
     return float(_typed(data[key], float, key))
 
 
 def read_job(data: Data) -> NewJob:
-    """Return the job that a body describes. Raises `ValueError` for a script that makes no sense."""
+    """Return the job that a body describes. Raise `ValueError` for a script that makes no sense."""
     if "script" not in data:
         raise ValueError('a job needs a script: {"script": [["queued", 1], ["success", null]]}')
     script = [_step(step) for step in _typed(data["script"], list, "script")]
@@ -82,7 +82,7 @@ def read_job(data: Data) -> NewJob:
 
 
 def inject_from(inject: Callable[..., Injection], data: Data) -> Injection:
-    """Inject the faults that a body describes. Raises `ValueError` for those that make no sense."""
+    """Inject the faults that a body describes. Raise `ValueError` for those that make no sense."""
     described = data.get("faults")
     faults = [_fault(each) for each in (described if isinstance(described, list) else [described])]
     trigger = {

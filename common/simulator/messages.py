@@ -31,7 +31,7 @@ class Response:
         return self.body[: self.cut]
 
     def json(self) -> Any:
-        """Return the decoded body. Raises `ValueError` when it is not JSON."""
+        """Return the decoded body. Raise `ValueError` when it is not JSON."""
         return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
@@ -151,7 +151,7 @@ class Request:
         return f"{self.scheme}://{self.headers.get('host', 'localhost')}"
 
     def json(self) -> Any:
-        """Return the decoded body. Raises `ValueError` when it is not JSON."""
+        """Return the decoded body. Raise `ValueError` when it is not JSON."""
         return json.loads(self.body)
 
 

@@ -24,7 +24,7 @@ class Step:
 
     @classmethod
     def of(cls, step: StepLike) -> Step:
-        """Return a step from its tuple. Raises `ValueError` for seconds that no clock can count."""
+        """Return a step from its tuple. Raise `ValueError` for seconds that no clock can count."""
         if not isinstance(step, Step) and (not isinstance(step, list | tuple) or len(step) not in {2, 3}):
             raise ValueError(f"a step is (state, seconds) or (state, seconds, {{fields}}), not {step!r:.60}")
         result = step if isinstance(step, Step) else cls(step[0], step[1], step[2] if len(step) > 2 else {})
@@ -73,10 +73,10 @@ class Moment:
 
 @attrs.frozen
 class ScriptedLife:
-    """The steps of a job and the time at which they began; None where they have not.
+    """The steps of a job, and the time at which they began (None: not yet).
 
-    After its last step the job is gone; a last step without seconds lasts for ever. `held` are the steps
-    that a pause has set aside; a `sealed` life accepts no more changes.
+    After its last step the job is gone; a last step without seconds lasts for ever. `held` are the steps that
+    continue after a pause; a `sealed` life cannot be changed any more.
     """
 
     steps: tuple[Step, ...]
@@ -86,7 +86,7 @@ class ScriptedLife:
 
     @classmethod
     def of(cls, script: Script) -> ScriptedLife:
-        """Return a life that has not begun. Raises `ValueError` for a script that makes no sense."""
+        """Return a life that has not begun. Raise `ValueError` for a script that makes no sense."""
         steps = tuple(Step.of(step) for step in script)
         if not steps:
             raise ValueError("a job's script needs at least one step")
@@ -129,14 +129,14 @@ class ScriptedLife:
         return attrs.evolve(self, steps=(*past, via, paused), held=rest)
 
     def release(self, now: float) -> ScriptedLife:
-        """Return the life going on from where it was paused."""
+        """Return the life continued from where it was paused."""
         if not self.held:
             return self
         past, _ = self._split(now)
         return attrs.evolve(self, steps=(*past, *self.held), held=())
 
     def finish(self, now: float, via: Step, ending: Step) -> ScriptedLife:
-        """Return the life cut short: ``via`` for its seconds, then ``ending``, and sealed."""
+        """Return the life ended early: ``via`` for its seconds, then ``ending``, and sealed."""
         if self.sealed:
             return self
         past, _ = self._split(now)
@@ -187,7 +187,7 @@ class ScriptedJob:
 class NewJob:
     """The job that a write starts: script, fields (keywords of ``add_job``), and id (None: a new one).
 
-    ``warnings`` are the write's own, for systems that send some beside the job. Raises `ValueError` for a
+    ``warnings`` are the write's own, for systems that send some beside the job. Raise `ValueError` for a
     script that makes no sense.
     """
 

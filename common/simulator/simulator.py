@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import httpx
 
 LOGGER = "jobsource.simulator"
-"""The logger that is told of each request, at INFO, once it is answered or its connection is lost."""
+"""The logger of requests: each is logged at INFO, once it is answered or its connection is lost."""
 CONTROL = "_sim"
 """The first segment of the paths by which a simulator is controlled over HTTP."""
 
@@ -43,11 +43,11 @@ async def _below(served: AbstractAsyncContextManager[str], prefix: str) -> Async
 
 
 class Simulator(System):
-    """An ASGI application that plays a system with jobs.
+    """An ASGI application that simulates a system with jobs.
 
-    `faults` are the injected ones, in order; `counts` is how many requests there were, and what became of
-    them, since the start or the last `reset`. The options are those of `System`. A simulator belongs to one
-    event loop. Below ``/_sim/`` clients in any language can do over HTTP what its methods do.
+    `faults` are the injected faults, in order; `counts` has the number of requests, and how they ended, since
+    the start or the last `reset`. The options are those of `System`. A simulator belongs to one event loop.
+    Below ``/_sim/`` clients in any language can do over HTTP what its methods do.
     """
 
     def __init__(self, **options: Unpack[SimulatorOptions]) -> None:
@@ -65,15 +65,14 @@ class Simulator(System):
         after_seconds: float = 0.0,
         probability: float = 1.0,
     ) -> Injection:
-        """Let requests that match meet these faults; ``met`` of the result is the requests that did.
+        """Apply these faults to requests that match; ``met`` of the result has the requests that met them.
 
-        ``match`` is text such as ``"GET /api/*"``, a `Match`, a compiled pattern for the path, a
-        function of the request, or None for any. The faults show ``times`` times (None: always), not
-        in the first ``after`` requests that match nor within ``after_seconds`` on the simulator's
-        clock, and else with ``probability``, drawn by the simulator's seed. Of several faults in one
-        call the first is the outermost; of several calls, a request meets the first that it triggers.
-        Raises `ValueError` for arguments that make no sense, and for a fault of a feature that this system
-        lacks.
+        ``match`` is text such as ``"GET /api/*"``, a `Match`, a compiled pattern for the path, a function of
+        the request, or None for any request. The faults apply ``times`` times (None: always), but not to the
+        first ``after`` requests that match, nor within ``after_seconds`` on the simulator's clock; then with
+        ``probability``, drawn by the simulator's seed. Of several faults in one call the first is the
+        outermost; of several calls, the first that a request triggers applies to it. Raise `ValueError` for
+        invalid arguments, and for a fault of a feature that this system lacks.
         """
         if not faults:
             raise ValueError("name at least one fault to inject")
@@ -91,9 +90,9 @@ class Simulator(System):
         return injection
 
     def verify(self) -> None:
-        """Raise `AssertionError`, with a sentence for each, where an injected fault was never met.
+        """Raise `AssertionError`, with a sentence for each injected fault that no request has met.
 
-        A fault with a probability counts only where no request matched, for which of them meet it is chance.
+        A fault with a probability is left out if any request matched, since whether one meets it is chance.
         """
         sentences = unmet(self.faults)
         if sentences:
@@ -112,16 +111,16 @@ class Simulator(System):
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return an httpx transport that reaches this simulator without a socket.
 
-        It raises httpx's own exceptions for lost connections, and for a client's read timeout.
+        The transport raises httpx's own exceptions for lost connections, and for a client's read timeout.
         """
         from common.simulator.server.transport import SimulatorTransport  # needs httpx, which others don't
 
         return SimulatorTransport(self.handle)
 
     def serve(self, *, port: int = 0, host: str = LOOPBACK) -> AbstractAsyncContextManager[str]:
-        """Serve on 127.0.0.1 within ``async with``, which gives the URL; port 0 is any free port.
+        """Serve on 127.0.0.1 within ``async with``, which returns the URL; port 0 is any free port.
 
-        Requests still unanswered at the end get a 503. Raises `ImportError` without the extra
+        Requests that are unanswered at the end get a 503. Raise `ImportError` without the extra
         ``simulator``, and `OSError` if the port is taken.
         """
         return AsyncOnly(_below(serving(self.handle, port, host), self.mount.prefix))
@@ -133,9 +132,9 @@ class Simulator(System):
     async def handle(self, scope: HttpScope, body: bytes) -> Response:
         """Return the response to one request, whatever carried it.
 
-        Raises `ConnectionLost` where a fault, or an outage, loses the connection.
+        Raise `ConnectionLost` where a fault, or an outage, loses the connection.
         """
-        await anyio.lowlevel.checkpoint()  # as a socket would, let others go on, and notice a cancellation
+        await anyio.lowlevel.checkpoint()  # as with a socket, other tasks run, and a cancellation arrives
         request = Request.from_scope(scope, body, at=self.clock.now())
         if self.mount.prefix and request.segments[0] != CONTROL:
             below = self.mount.enter(request)

@@ -1,6 +1,6 @@
-"""The simulated system behind a simulator: its jobs, its clock, and what it answers to a request.
+"""The simulated system behind a simulator: its jobs, its clock, and its response to a request.
 
-Faults and the injection of faults see this part of a simulator alone.
+Faults, and their injection, depend on this part of a simulator only.
 """
 
 from __future__ import annotations
@@ -36,25 +36,24 @@ class SimulatorOptions(TypedDict, total=False):
 
 
 class System(abc.ABC):
-    """A system with jobs; a subclass decides what it answers.
+    """A simulated system with jobs; a subclass implements its responses.
 
     ``on_write`` is the job that a write starts, or a function that returns it; it may be replaced at any
     time. ``clock`` is the system's clock (default: the event loop's). ``seed`` makes ids, and which requests
-    meet an improbable fault, repeatable. ``journal_limit`` is the most requests that the journal keeps, the
-    latest (default: all). ``states`` are words for states that its jobs may have beside the system's own
-    (`vocabulary`), for tests of words that nobody knows; the attribute is a set, to which words may be added
-    at any time. ``prefix`` is a path below which it is served, as by a gateway or a proxy, with links
-    that match; requests elsewhere get a 404. Raises `ValueError` for a ``journal_limit`` below 0, and for a
-    prefix that is no path.
+    meet a fault with a probability, repeatable. ``journal_limit`` is how many requests the journal keeps, the
+    latest ones (default: all). ``states`` are words for states that its jobs may have beside the system's own
+    (`vocabulary`), to test unknown words; the attribute is a set, to which words may be added at any time.
+    ``prefix`` is a path below which it is served, as by a gateway or a proxy, with links that match; requests
+    elsewhere get a 404. Raise `ValueError` for a ``journal_limit`` below 0, and for a prefix that is no path.
 
-    `jobs` holds the jobs by id; delete one, and the system has forgotten it. `journal` is every request in
-    the order received, also those whose answer is outstanding or was lost.
+    `jobs` holds the jobs by id; one that is deleted is unknown to the system. `journal` has every request in
+    the order received, also those whose response is outstanding or was lost.
     """
 
     default_job: ClassVar[NewJob] = NewJob([("running", None)])
     """The job that a write starts unless ``on_write`` is given."""
     vocabulary: ClassVar[tuple[str, ...]] = ()
-    """The words that this system has for states, as it writes them; none: its jobs may have any."""
+    """The system's words for states, as it writes them; if empty, its jobs may have any."""
     option_help: ClassVar[MappingProxyType[str, str]] = MappingProxyType(
         {
             "journal_limit": "the most requests that the journal keeps; null: all",
@@ -64,7 +63,7 @@ class System(abc.ABC):
     )
     """A line for each option of this class, which ``python -m common.simulator --help`` shows."""
     features: ClassVar[frozenset[Feature]] = frozenset()
-    """What the lists and the sign-in of this system have that a fault can break."""
+    """The features of this system's lists and sign-in that a fault can break."""
     id_filter: ClassVar[str | None] = None
     """The name of the list filter that selects jobs by id; None where there is none."""
 
@@ -129,7 +128,7 @@ class System(abc.ABC):
         A step is ``(state, seconds)`` or ``(state, seconds, changes)``: the state, a word of the system's
         `vocabulary` or of `states` (None: none is sent), the seconds on the simulator's clock, and the fields
         that change from that step on. Seconds may be None, for ever, in the last step; after a last step with
-        seconds the job is gone. Outside an event loop, the script begins with the first request. Raises
+        seconds the job is gone. Outside an event loop, the script begins with the first request. Raise
         `ValueError` for a script that makes no sense, a state that the system does not have, and an id that
         is taken.
         """
@@ -167,7 +166,7 @@ class System(abc.ABC):
     def expire_tokens(self, *authorizations: str) -> None:
         """Let all tokens issued so far expire, and those in these ``Authorization`` headers.
 
-        Raises `ValueError` where the system has no tokens.
+        Raise `ValueError` where the system has no tokens.
         """
         self.require("tokens")
 

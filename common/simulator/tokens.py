@@ -1,4 +1,4 @@
-"""Which bearer tokens a simulator issues and to whom, and which of them it still accepts."""
+"""Issue the bearer tokens of a simulator, and decide which of them it accepts."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class TokenRefused(Exception):
 
 
 class TokenIssuer(abc.ABC):
-    """Issues tokens that live for ``lifetime`` seconds, and refuses its own once expired.
+    """Issues tokens that are valid for ``lifetime`` seconds, and refuses its own once they have expired.
 
     ``users`` are passwords by user name, ``clients`` secrets by client id; None: anybody gets a token. With
-    ``rotate``, a refresh token can be used once, and the next one comes with the reply. With ``strict``,
-    tokens that were not issued here are refused; else they are accepted, so that tests may use any. A
-    subclass decides who gets a token, and how it refuses.
+    ``rotate``, a refresh token can be used once, and the response has the next one. With ``strict``, tokens
+    that were not issued here are refused; else they are accepted, so that tests may use any. A subclass
+    decides who gets a token, and how it refuses.
     """
 
     scheme: ClassVar[str] = "bearer"
@@ -94,14 +94,14 @@ class TokenIssuer(abc.ABC):
 
     @abc.abstractmethod
     def _grant_password(self, fields: Fields, request: Request) -> str | None:
-        """Return the refresh token for a user (None for none). Raises `TokenRefused`."""
+        """Return the refresh token for a user (None for none). Raise `TokenRefused`."""
 
     @abc.abstractmethod
     def _grant_refresh(self, fields: Fields, request: Request) -> str | None:
-        """Return the refresh token for the bearer of one (None for none). Raises `TokenRefused`."""
+        """Return the refresh token for the bearer of one (None for none). Raise `TokenRefused`."""
 
     def _grant_assertion(self, fields: Fields, request: Request) -> str | None:
-        """Return the refresh token for the user of an assertion (None for none). Raises `TokenRefused`."""
+        """Return the refresh token for the user of an assertion (None for none). Raise `TokenRefused`."""
         raise TokenRefused(400, "unsupported_grant_type", "Unsupported grant type")
 
     @abc.abstractmethod
@@ -232,7 +232,7 @@ class UAATokenIssuer(TokenIssuer):
             raise TokenRefused(401, error, "The assertion is not trusted, or has expired")
 
     def _client(self, fields: Fields, request: Request) -> str:
-        """Return the id of the client. Raises `TokenRefused` where it is not among the clients."""
+        """Return the id of the client. Raise `TokenRefused` where it is not among the clients."""
         client, secret = self._client_and_secret(fields, request)
         if "client_assertion" in fields:
             self._check_assertion(fields["client_assertion"], "invalid_client")

@@ -31,7 +31,7 @@ class ResourceProbe:
     """A `Probe` that looks at one resource, by ``GET`` of ``path``, until ``finding`` says how the job ended.
 
     Transient failures are retried with the backoff of ``policy``, up to the deadline of the wait; without
-    one, for ``policy.outage_limit`` seconds. Raises `SourceError` for any other failure.
+    one, for ``policy.outage_limit`` seconds. Raise `SourceError` for any other failure.
     """
 
     path: str

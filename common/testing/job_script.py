@@ -47,7 +47,7 @@ class ScriptedJobState:
         errors: Mapping[int, Failure],
         refuses: Mapping[Action, Exception],
     ) -> ScriptedJobState:
-        """Return a job that has not begun. Raises `UsageError` for arguments that make no sense."""
+        """Return a job that has not begun. Raise `UsageError` for arguments that make no sense."""
         steps = [script] if isinstance(script, str | Job) else script
         if not isinstance(steps, Sequence) or any(isinstance(step, int | float) for step in steps):
             raise UsageError(f"a script is a state, a Job, or a list of (state, seconds), not {script!r:.60}")

@@ -17,7 +17,7 @@ _Args = TypeVarTuple("_Args")
 def run(main: Callable[[*_Args], Awaitable[_T]], *args: *_Args, backend: str = "asyncio") -> _T:
     """Run an async function in virtual time, from 0.0 on, and return its result.
 
-    ``backend`` is ``"asyncio"`` or ``"trio"``. Raises what the function raises, `VirtualTimeError` where
+    ``backend`` is ``"asyncio"`` or ``"trio"``. Raise what the function raises, `VirtualTimeError` where
     time cannot go on, and `UsageError` for another backend.
     """
     if backend == "trio":
@@ -26,7 +26,7 @@ def run(main: Callable[[*_Args], Awaitable[_T]], *args: *_Args, backend: str = "
 
 
 def virtual_options(backend: str) -> dict[str, Any]:
-    """Return the options that make a backend of anyio virtual. Raises `UsageError` for an unknown backend."""
+    """Return the options that make a backend of anyio virtual. Raise `UsageError` for an unknown backend."""
     if backend == "asyncio":
         return {"loop_factory": virtual_time_loop}
     if backend == "trio":

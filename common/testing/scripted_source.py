@@ -183,7 +183,7 @@ class ScriptedSource(BaseSource):
 
         ``errors`` maps the number of a request for this job, counted from 1, to what it fails with: an
         exception, or the HTTP status that any source would turn into one (404: `JobNotFound`). ``refuses``
-        maps an action to the exception that it raises; others are accepted. Raises `UsageError` for a script
+        maps an action to the exception that it raises; others are accepted. Raise `UsageError` for a script
         that makes no sense, for a field that a job does not have, and for an id that is taken.
         """
         lives = self._server.lives
@@ -207,7 +207,7 @@ class ScriptedSource(BaseSource):
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, and return it as read afterwards.
 
-        Raises the exception that ``refuses`` has for it, `AlreadyFinished` where the job has ended,
+        Raise the exception that ``refuses`` has for it, `AlreadyFinished` where the job has ended,
         `JobNotFound`, and `Unsupported` where the capability is missing.
         """
         ref = self.ref(job)
@@ -229,7 +229,7 @@ class ScriptedSource(BaseSource):
     ) -> AsyncIterator[Job]:
         """Yield the jobs in these states, all by default; other filters compare a field of the job.
 
-        Raises `Unsupported` without ``Capability.LIST``, and `UsageError` for a state or a field that does
+        Raise `Unsupported` without ``Capability.LIST``, and `UsageError` for a state or a field that does
         not exist.
         """
         if Capability.LIST not in self.capabilities:

@@ -36,7 +36,7 @@ def check_action(action: str) -> None:
 
 
 def act(job: ScriptedJob, action: str, now: float, settle: float) -> None:
-    """Carry out an action; for ``settle`` seconds the job still reads running. Raises `OntapError`."""
+    """Carry out an action; for ``settle`` seconds the job still reads running. Raise `OntapError`."""
     moment = job.at(now)
     error = refuse_action(action, moment.state if moment else None, job.refuses)
     if error is not None:

@@ -44,7 +44,7 @@ ALL = frozenset({"*", "**"})
 
 
 def parse_version(text: str) -> Version:
-    """Return ``9.15`` or ``9.15.1`` as numbers. Raises `ValueError` for anything else."""
+    """Return ``9.15`` or ``9.15.1`` as numbers. Raise `ValueError` for anything else."""
     try:
         return tuple(int(part) for part in text.split("."))
     except ValueError:

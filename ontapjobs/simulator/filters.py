@@ -24,7 +24,7 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
 
 
 def compile_filter(name: str, kind: Kind, text: str) -> Test:
-    """Return the test for a filter. Raises `OntapError` for a value that its field does not accept."""
+    """Return the test for a filter. Raise `OntapError` for a value that its field does not accept."""
     listed = plain_alternatives(text) if kind == "text" else None
     if listed is not None:
         return lambda value: value is not None and str(value) in listed

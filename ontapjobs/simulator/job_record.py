@@ -46,7 +46,7 @@ def has_ended(job: ScriptedJob, now: float) -> bool:
 def render(
     job: ScriptedJob, now: float, version: Version, wall: Callable[[float], datetime]
 ) -> dict[str, Any]:
-    """Return the record of a job, without fields that are None. Raises `ValueError` once it is gone."""
+    """Return the record of a job, without fields that are None. Raise `ValueError` once it is gone."""
     moment = job.at(now)
     if moment is None:
         raise ValueError(f"the script of job {job.id} has run out")

@@ -81,7 +81,7 @@ class ListQuery:
 
 
 def parse_query(parameters: Parameters, version: Version) -> ListQuery:
-    """Return the parsed parameters. Raises `OntapError` for one that ONTAP refuses."""
+    """Return the parsed parameters. Raise `OntapError` for one that ONTAP refuses."""
     texts = dict(parameters)
     parse_timeout(texts)
     fields = known(version)
@@ -103,7 +103,7 @@ def parse_query(parameters: Parameters, version: Version) -> ListQuery:
 
 
 def parse_fields(text: str, version: Version) -> frozenset[str]:
-    """Return the names listed in ``fields``. Raises `OntapError` for one that the release lacks."""
+    """Return the names listed in ``fields``. Raise `OntapError` for one that the release lacks."""
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     for name in sorted(names - ALL - selectable(version)):
         raise unknown_field(name, "fields")
@@ -111,7 +111,7 @@ def parse_fields(text: str, version: Version) -> frozenset[str]:
 
 
 def parse_timeout(texts: Mapping[str, str]) -> int:
-    """Return ``return_timeout`` in seconds, 0 without one. Raises `OntapError` outside 0 to 120."""
+    """Return ``return_timeout`` in seconds, 0 without one. Raise `OntapError` outside 0 to 120."""
     return _whole_number(texts, "return_timeout", 0, MAX_TIMEOUT) or 0
 
 

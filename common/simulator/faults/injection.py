@@ -20,7 +20,7 @@ class Trigger:
     """When a fault shows among the requests that match.
 
     At most ``times`` (None: any number), not in the first ``after`` requests, not within ``after_seconds``
-    on the simulator's clock, and else with ``probability``. Raises `ValueError` for values out of range.
+    on the simulator's clock, and else with ``probability``. Raise `ValueError` for values out of range.
     """
 
     times: int | None = 1

@@ -42,7 +42,7 @@ class Match:
     ``path`` is a pattern of the decoded path, in which ``*`` is any text (slashes too); ``regex`` is
     searched for in it. ``query`` has a pattern for each parameter that must be there. ``job`` is an id:
     in the path, or alone or beside others (``a|b``) in a parameter. ``nth`` is which of the requests
-    that meet the other conditions, counted from 1. Raises `ValueError` for a method that does not exist, a
+    that meet the other conditions, counted from 1. Raise `ValueError` for a method that does not exist, a
     pattern that is no regular expression, and an ``nth`` below 1.
     """
 
@@ -82,7 +82,7 @@ function of the request; None for any."""
 
 
 def match_of(like: MatchLike) -> Match:
-    """Return the match that a test means. Raises `ValueError` for text that is neither method nor path."""
+    """Return the match that a test means. Raise `ValueError` for text that is neither method nor path."""
     if isinstance(like, Match):
         return like
     if like is None:

@@ -18,7 +18,7 @@ Handle = Callable[[HttpScope, bytes], Awaitable[Response]]
 async def run_asgi(handle: Handle, scope: HttpScope, receive: Receive, send: Send) -> None:
     """Serve one connection scope.
 
-    Raises `ConnectionLost` where the connection is to be lost, after sending what comes before that; and
+    Raise `ConnectionLost` where the connection is to be lost, after sending what comes before that; and
     `ValueError` for a type other than lifespan and http.
     """
     if scope["type"] == "lifespan":

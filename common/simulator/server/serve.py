@@ -25,7 +25,7 @@ LOOPBACK = "127.0.0.1"
 
 @asynccontextmanager
 async def serving(handle: Handle, port: int, host: str = LOOPBACK) -> AsyncGenerator[str, None]:
-    """Serve ``handle`` and give the URL. Raises `ImportError` without uvicorn, `OSError` for a port taken."""
+    """Serve ``handle`` and give the URL. Raise `ImportError` without uvicorn, `OSError` for a port taken."""
     _uvicorn()
     drain = Drain(handle)
     with _listening(host, port) as listener, _quiet():

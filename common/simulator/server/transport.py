@@ -36,7 +36,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         self._handle = handle
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the response to a request. Raises httpx's own exceptions where a fault was injected."""
+        """Return the response to a request. Raise httpx's own exceptions where a fault was injected."""
         body = await request.aread()
         try:
             response = await self._answer(request, body)

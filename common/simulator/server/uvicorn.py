@@ -163,7 +163,7 @@ class _Timer:
 
 
 def bound(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that is bound to this address, and does not listen yet. Raises `OSError`."""
+    """Return a socket that is bound to this address, and does not listen yet. Raise `OSError`."""
     # TCP is named because asyncio sets TCP_NODELAY only on sockets whose protocol it can see; without, each
     # small response takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
