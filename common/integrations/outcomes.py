@@ -17,8 +17,8 @@ from common.model.errors import (
 from common.model.job import Job
 
 _SETTLED = (ActionUncertain, AuthenticationError, PermissionDenied, Unsupported, UsageError)
-"""What is the same at the next try: credentials that are refused again and again lock an account, and a write
-that may have been carried out is never sent twice."""
+"""Errors for which another try is useless or harmful: refused credentials, tried again and again, lock an
+account, and a write that may have been carried out is never sent twice."""
 
 
 def failure_of(outcome: Job | JobsError) -> JobsError | None:
@@ -37,12 +37,12 @@ def check_all(outcomes: Iterable[Job | JobsError]) -> list[Job]:
 
 
 def is_settled(outcome: Job | JobsError) -> bool:
-    """Whether the fate of the job is known: it has ended, or nobody will ever know more."""
+    """Whether nothing more can be learnt about the job: it has ended, or the error is ``final``."""
     return outcome.final if isinstance(outcome, JobsError) else outcome.done
 
 
 def worth_retrying(error: JobsError) -> bool:
-    """Whether another try may end otherwise: not if the job's fate is settled, or the call was wrong."""
+    """Whether another try may succeed: not after a final error, and not if the call itself was wrong."""
     return not (error.final or isinstance(error, _SETTLED))
 
 

@@ -26,9 +26,9 @@ class System:
 
 
 def target_of(provider: str, host: str, *, port: int | None = None, scheme: str | None = None) -> str:
-    """Return the target for a host as people write it, which may have a scheme, a port and a path of its own.
+    """Return the target for a host as users write it, perhaps with a scheme, a port and a path.
 
-    ``scheme`` and ``port`` count where the host has none; ``http`` is plain http, all else https.
+    ``scheme`` and ``port`` are used if the host has none; ``http`` means plain http, anything else https.
     """
     own_scheme, _, address = host.strip().rpartition("://")
     name, slash, path = address.strip("/").partition("/")
@@ -42,7 +42,7 @@ def target_of(provider: str, host: str, *, port: int | None = None, scheme: str 
 async def start_together() -> None:
     """Wait for the next whole second of the loop's clock.
 
-    An orchestrator starts its waits one after another. Those that begin at one moment are due together from
-    then on: fifty take a third of the requests that they take if they begin within three seconds.
+    An orchestrator starts its waits one after another. Waits that begin at the same moment stay due together:
+    fifty of them need a third of the requests of fifty that begin within three seconds.
     """
     await anyio.sleep(-anyio.current_time() % 1.0)

@@ -24,7 +24,7 @@ class View:
         self.rows: dict[JobRef, Row] = {}
 
     def add(self, ref: JobRef, title: str = "") -> None:
-        """Take on a job that is waited for, which is called by its title if it has one."""
+        """Add a job that is waited for; it is shown by its title if it has one."""
         self.rows[ref] = Row(ref, started_at=anyio.current_time(), title=title)
 
     def say(self, text: str) -> None:

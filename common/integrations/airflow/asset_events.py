@@ -22,10 +22,10 @@ class JobsEndedTrigger(BaseEventTrigger):
     """Fire an event for each job that ends, with the job as plain data: for an ``AssetWatcher``.
 
     Every ``interval`` seconds the jobs are listed that match ``filters``, the keywords of the source's
-    ``list``; they must be fewer than the seconds for which the system keeps a job that has ended (ONTAP:
-    300). What had ended before the first look is no event. From Airflow 3.3 on, what ends while no triggerer
-    runs is told by the next one, as long as the system keeps it; an event may then be told twice. Passing
-    trouble is waited out; whatever else is wrong ends the trigger with an error.
+    ``list``; it must be less than the seconds for which the system keeps a job that has ended (ONTAP: 300).
+    Jobs that had ended before the first list are no events. From Airflow 3.3 on, a job that ends while no
+    triggerer runs is an event of the next one, if the system still has it; such an event may fire twice.
+    Transient failures are retried; any other ends the trigger with an error.
     """
 
     hook_class: ClassVar[type[JobsHook]]

@@ -1,8 +1,8 @@
 """Whether a person ended a task, and the cancelling of its jobs that outlives the task.
 
 A killed task does not mean that somebody wants its jobs cancelled: workers are shut down, triggers move to
-another triggerer (apache/airflow#73454), tasks are cleared to wait once more. A person's mark is in the
-database: the state of the task is an end. Where the state cannot be told, jobs are left alone.
+another triggerer (apache/airflow#73454), tasks are cleared to run again. If a person ended it, the task is in
+a final state in the database. If the state cannot be read, the jobs are left alone.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class WaitForJobSensor(JobTask, BaseSensorOperator):
         return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once, with one request where the system answers for many. Passing trouble is no end."""
+        """Look at the jobs once, in one request if the system can. A transient failure ends nothing."""
         try:
             outcomes = self.run(partial(look_at, jobs=named_jobs(self.job)))
         except JobsError as error:

@@ -1,4 +1,4 @@
-"""What a sensor remembers between two ticks: the open jobs, and how far it has read."""
+"""The state of a sensor between two ticks: the open jobs, and up to where it has read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSION = 1
 class Cursor:
     """The open jobs by ref, with the state in which each was seen last; a job that has ended is dropped.
 
-    Beside the state is the partition of the asset that named the job, which its end belongs to.
+    With the state is the partition of the asset that named the job, to which its end is reported.
     """
 
     jobs: dict[str, tuple[str | None, str | None]] = attrs.field(factory=dict)

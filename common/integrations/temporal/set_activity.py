@@ -39,8 +39,8 @@ GATHER = 0.2
 class SetWatch:
     """One attempt to wait for the open jobs of a set, until its workflow says that it is over.
 
-    Nothing of it is in a heartbeat, which has a limit: what is open, and what was seen, the workflow knows.
-    A requester is told before the workflow is, so at least once.
+    The workflow keeps which jobs are open and which were seen, since a heartbeat has a limit of size. A
+    requester is told of an end before the workflow is, so at least once.
     """
 
     def __init__(self, target: str, source: BaseSource) -> None:

@@ -1,4 +1,4 @@
-"""What a set's workflow, its activity and its requesters send each other: ids, and few bytes a job."""
+"""The messages between a set's workflow, its activity and its requesters, with few bytes for each job."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class SetState:
 
 @dataclass(frozen=True)
 class Growth:
-    """What the workflow tells its activity.
+    """The changes of a set that the workflow tells its activity.
 
-    Rows that are new to it, the number of the next, the numbers of those that were taken back, and the end.
+    New rows, the number of the next row, whether the set is over, and the numbers of discarded rows.
     """
 
     rows: list[Row]
