@@ -105,7 +105,7 @@ class Demo:
         for row in rows:
             for detail in _details(row):
                 write_line(f"  {row.title}: {printable(detail)}")
-        write_line('next: "jobsource simulate ontap" is such a system for your own code; "jobsource --help"')
+        write_line('next: serve a simulated system for your own code with "jobsource simulate ontap"')
 
     @property
     def _refs(self) -> list[str]:

@@ -251,7 +251,7 @@ class ResolvedSettings:
         methods = tuple(methods)
         where = "settings= needs" if self._settings.hermetic else "pass auth=, or name a profile with"
         message = f"no credentials for {self._settings.endpoint}: {where} "
-        message += " or ".join(map(str, methods)) or "a certificate"
+        message += ", or ".join(map(str, methods)) or "a certificate"
         for layer in self._settings.excluded:
             values = layer.values(key for method in methods for key in method.keys)
             if not values:

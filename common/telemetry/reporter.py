@@ -61,7 +61,7 @@ def _retry_line(event: Event) -> str:
     after = (
         "no attempt is left before its deadline"
         if event.next_in is None
-        else f"asking again in {event.next_in:.1f} s"
+        else f"next attempt in {event.next_in:.1f} s"
     )
     return f"{about}{what}; attempt {event.attempt}, for {event.failing_for:.0f} s; {after}"
 

@@ -75,7 +75,7 @@ def retries() -> Iterator[tuple[str, ...]]:
 
 
 def errors() -> Iterator[tuple[str, ...]]:
-    """Every exception: what it is, whether the job's fate is known, whether asking again makes sense."""
+    """Every exception: what it is, whether the outcome is final, whether a retry makes sense."""
     yield "Exception", "Meaning", "Is the outcome final?", "Retry?"
     for cls in _errors(JobsError):
         first = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")

@@ -157,7 +157,9 @@ async def test_an_assertion_in_a_file_is_read_again_when_the_file_is_replaced(us
 
 def test_without_any_login_all_auth_methods_are_named(user_env: UserEnv) -> None:
     user_env.set(CF_HOME=str(user_env.folder / "none"))
-    with pytest.raises(UsageError, match=r"pass auth=, or name a profile with token or user and password or"):
+    with pytest.raises(
+        UsageError, match=r"pass auth=, or name a profile with token, or user and password, or"
+    ):
         connect("cf://api.example.org")
     with pytest.raises(UsageError, match=r"none.*config\.json"):
         connect("cf://")

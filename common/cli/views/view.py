@@ -54,7 +54,7 @@ class View:
             return
         row.trouble = ""
         if event.kind is EventKind.TROUBLE:
-            then = "" if event.next_in is None else f"; asking again in {event.next_in:.0f} s"
+            then = "" if event.next_in is None else f"; next attempt in {event.next_in:.0f} s"
             row.trouble = f"{row.without_ref(str(event.error))}{then}"
             self.show_trouble(row)
 

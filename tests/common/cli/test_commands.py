@@ -140,7 +140,7 @@ def test_trouble_is_said_while_it_is_waited_out(shell: Shell, ontap: Served[Onta
     done = shell.run("wait", id)
     assert done.status == 0
     assert "503" in done.err
-    assert "asking again in" in done.err
+    assert "next attempt in" in done.err
 
 
 def test_a_forgotten_job(shell: Shell, ontap: Served[OntapSimulator]) -> None:

@@ -1127,8 +1127,8 @@ async def test_a_missing_job_is_told_as_trouble(caplog: pytest.LogCaptureFixture
         await jobs.wait(JOB)
     lines = [record.getMessage() for record in caplog.records if "; attempt" in record.getMessage()]
     assert [line[line.index("; attempt") :] for line in lines] == [
-        "; attempt 1, for 0 s; asking again in 1.0 s",
-        "; attempt 2, for 1 s; asking again in 1.0 s",
+        "; attempt 1, for 0 s; next attempt in 1.0 s",
+        "; attempt 2, for 1 s; next attempt in 1.0 s",
     ]
     assert [line.count(str(REF)) for line in lines] == [1, 1]
 
@@ -1142,5 +1142,5 @@ async def test_trouble_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) 
     assert "503" in warned
     (detail,) = [record.getMessage() for record in caplog.records if "; attempt" in record.getMessage()]
     assert str(REF) in detail
-    assert re.search(r"; attempt 1, for 0 s; asking again in (0\.[5-9]|1\.0) s$", detail)
+    assert re.search(r"; attempt 1, for 0 s; next attempt in (0\.[5-9]|1\.0) s$", detail)
     assert TOKEN not in caplog.text
