@@ -97,7 +97,7 @@ async def test_a_cancelled_workflow_takes_its_jobs_out_of_a_shared_set(
 async def test_calls_of_one_workflow_for_the_same_job_end_each_in_its_own_way(temporal: Deployment) -> None:
     await temporal.start_worker()
     timeouts = [None, 5.0, None, 7.0, 5.0]
-    workflow = await temporal.start(WaitForOneOften.run, temporal.add_job(12), timeouts)
+    workflow = await temporal.start(WaitForOneOften.run, temporal.add_job(30), timeouts)
     assert await workflow.result() == ["WaitTimeout", "succeeded", "WaitTimeout", "WaitTimeout"]
     await temporal.set_of().result()  # it is empty
 
