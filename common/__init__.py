@@ -45,10 +45,10 @@ else:
     )
 
     def __getattr__(name: str) -> object:
-        if name == "__version__":  # read when somebody asks: that takes a while
-            from common.model.distribution import version
+        if name == "__version__":
+            from common.model.distribution import VERSION
 
-            return version()
+            return VERSION
         return _exports.get(name)
 
     def __dir__() -> list[str]:

@@ -80,6 +80,11 @@ def provider_names() -> frozenset[str]:
     return frozenset(_registered) | frozenset(_installed())
 
 
+def is_installed(name: str) -> bool:
+    """Whether there is a provider of this name. No entry point is looked for where it is registered."""
+    return name in _registered or name in _installed()
+
+
 def get_provider(name: str) -> Provider:
     """Return a provider by name. Raise `UsageError` where none of this name is installed."""
     if name not in _registered and name in _installed():
@@ -104,7 +109,7 @@ def installed_providers() -> list[Provider]:
 def is_ref(text: str) -> bool:
     """Whether a text is a job's reference rather than a bare id: it starts with a known provider's scheme."""
     match = _SCHEME.match(text)
-    return match is not None and (match[1] in _registered or match[1] in provider_names())
+    return match is not None and is_installed(match[1])
 
 
 def provider_packages() -> frozenset[str]:

@@ -15,7 +15,7 @@ from common.cli.errors import did_you_mean
 from common.cli.exit_status import ExitStatus, status_of
 from common.cli.parsing.read_words import read_words
 from common.cli.table import COMMANDS, Command
-from common.model.distribution import NAME, install_hint, version
+from common.model.distribution import NAME, VERSION, install_hint
 from common.model.errors import JobsError
 
 HELP = ("-h", "--help", "help")
@@ -50,7 +50,7 @@ def _run(words: list[str]) -> int:
         write_line(overview().rstrip())
         return ExitStatus.OK
     if words[0] == "--version":
-        write_line(f"{NAME} {version()}")
+        write_line(f"{NAME} {VERSION}")
         return ExitStatus.OK
     if (unreadable := next((word for word in words if not _is_text(word)), None)) is not None:
         complain(f"{unreadable[:40]!a}: not valid in this system's encoding")

@@ -6,7 +6,6 @@ import pkgutil
 from contextlib import suppress
 from importlib import import_module
 
-from common.http.user_agent import own_product
 from common.providers import installed_providers
 
 LATER = (
@@ -66,7 +65,6 @@ def preload() -> None:
     for name in LATER:
         with suppress(ImportError):
             import_module(name)
-    own_product()  # metadata has imports of its own, others on each release of Python
     for name in (_COMMON, *(provider.source().__module__ for provider in installed_providers())):
         _import_all(name)
         package = import_module(name)

@@ -9,7 +9,7 @@ import attrs
 from common.model.endpoints import endpoint_url
 from common.model.errors import UsageError
 from common.model.refs import JobRef, Scope
-from common.providers import get_provider, provider_names
+from common.providers import get_provider, is_installed, provider_names
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]*)(\+http)?://")
 _NO_JOB = "any"
@@ -54,7 +54,7 @@ def read_address(target: object) -> SystemAddress:
         )
     if match[1].lower() in ("http", "https") and not match[2]:
         return SystemAddress("", endpoint_url(target))
-    if match[1] not in provider_names():
+    if not is_installed(match[1]):
         names = ", ".join(f"{name}://" for name in sorted(provider_names())) or "none"
         raise UsageError(f"the target's scheme belongs to no installed provider: pass one of {names}")
     path, mark, query = target.partition("?")

@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 NAME = "jobsource"
-UNKNOWN = "unknown"
-"""The version where the packages are vendored, and no distribution is installed."""
-
-
-@cache
-def version() -> str:
-    """Return the version of the distribution, `UNKNOWN` where the packages are vendored.
-
-    Cached, because the look-up takes a millisecond, several times as long as making a source.
-    """
-    from importlib import metadata  # lazily: it imports the package email
-
-    try:
-        return metadata.version(NAME)
-    except metadata.PackageNotFoundError:
-        return UNKNOWN
+VERSION = "0.1.0"
+"""``pyproject.toml`` reads it from here: ``importlib.metadata`` would take a tenth of a short command's time."""
 
 
 def install_hint(extra: str) -> str:
