@@ -12,7 +12,7 @@ from common.auth.argument import AuthLike
 from common.model.errors import Unsupported
 from common.model.tracebacks import without_frames
 from common.options import SourceOptions, shows_keywords
-from common.polling.wait import Probe
+from common.polling.policy import Probe
 from common.set_module import set_module
 from common.sources.no_actions import SourceWithoutActions
 

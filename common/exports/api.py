@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     from common.model.serialize import from_dict, to_dict
     from common.model.states import TERMINAL, Action, Capability, JobState
     from common.options import InsecureConnectionWarning
-    from common.polling.policy import PollPolicy
-    from common.polling.wait import Probe
+    from common.polling.policy import PollPolicy, Probe
     from common.response.writes import Adopted
     from common.sources.sets.get_all import get_all
     from common.sources.sets.job_set import JobSet
@@ -125,8 +124,7 @@ MODULES: Modules = {
     "model.serialize": "from_dict to_dict",
     "model.states": "TERMINAL Action Capability JobState",
     "options": "InsecureConnectionWarning",
-    "polling.policy": "PollPolicy",
-    "polling.wait": "Probe",
+    "polling.policy": "PollPolicy Probe",
     "response.writes": "Adopted",
     "sources.sets.get_all": "get_all",
     "sources.sets.job_set": "JobSet",

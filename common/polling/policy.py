@@ -1,18 +1,20 @@
-"""When to ask again: pure arithmetic, without a clock, a socket or a state of its own."""
+"""When to ask again, pure arithmetic without a clock or a socket; and the arguments of a wait, checked."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from common.model.errors import UsageError
 from common.model.job import Job
+from common.model.refs import JobRef
 from common.model.states import JobState
 from common.set_module import set_module
+from common.telemetry.callbacks import wants_cancel
 
 LONGEST = 1e9
 """Seconds: nothing here takes thirty years, and beyond it clocks lose precision."""
@@ -125,6 +127,41 @@ class WaitRules:
     until: frozenset[JobState] | None = None
     retention: float = math.inf
     """Seconds for which the server keeps a job that has ended."""
+
+
+Probe = Callable[[JobRef, Job | None], Awaitable[JobState | Job]]
+"""Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state.
+
+A `Job` in such a state will do too, with what is known of its errors. A source has ready ones: ``absent``,
+``present``, and on Cloud Foundry ``last_operation``.
+"""
+
+OnCancel = Literal["leave", "cancel"] | Callable[[], bool]
+"""What a cancelled wait does to the remote job: nothing, or ask the server to cancel it.
+
+A function is called when the wait is cancelled, in the event loop, so it must not block. True cancels the
+job; where it raises, that is logged, and the job is left alone.
+"""
+
+CancelJob = Callable[[JobRef], Awaitable[object]]
+"""Asks the server to cancel a job."""
+
+
+@attrs.frozen(kw_only=True)
+class WaitSpec(WaitRules):
+    """The arguments of a wait, checked."""
+
+    timeout: float | None
+    deadline: datetime | None
+    cancel: CancelJob | None
+    """What a cancelled wait does; None where it leaves the remote job alone."""
+    cancel_if: Callable[[], bool] | None
+    """Asked before it does so."""
+    resolve_gone: Probe | None
+
+    def cancels(self, ref: JobRef) -> bool:
+        """Whether a wait that is being cancelled now is to cancel the remote job too."""
+        return self.cancel is not None and (self.cancel_if is None or wants_cancel(self.cancel_if, ref))
 
 
 set_module(PollPolicy)

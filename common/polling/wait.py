@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal, cast
+from typing import cast
 
 import anyio
 import anyio.lowlevel
@@ -18,30 +18,11 @@ from common.concurrency import restore_message
 from common.model.errors import JobsError
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.model.states import JobState
-from common.polling.policy import WaitRules
+from common.polling.policy import CancelJob, WaitSpec
 from common.polling.poller import Poller
 from common.polling.waiters import Waiter, WaiterTasks
-from common.telemetry.callbacks import wants_cancel
 from common.telemetry.events import Event, EventKind
 from common.telemetry.reporter import job_log
-
-Probe = Callable[[JobRef, Job | None], Awaitable[JobState | Job]]
-"""Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state.
-
-A `Job` in such a state will do too, with what is known of its errors. A source has ready ones: ``absent``,
-``present``, and on Cloud Foundry ``last_operation``.
-"""
-
-OnCancel = Literal["leave", "cancel"] | Callable[[], bool]
-"""What a cancelled wait does to the remote job: nothing, or ask the server to cancel it.
-
-A function is called when the wait is cancelled, in the event loop, so it must not block. True cancels the
-job; where it raises, that is logged, and the job is left alone.
-"""
-
-CancelJob = Callable[[JobRef], Awaitable[object]]
-"""Asks the server to cancel a job."""
 
 CANCEL_GRACE = 10.0
 """Seconds for which a cancelled wait goes on, to ask the server to cancel the job (``on_cancel``)."""
@@ -50,23 +31,6 @@ PROBE_LIMIT = 30.0
 
 _numbers = itertools.count(1)
 """The numbers of observed waits, unique in the process."""
-
-
-@attrs.frozen(kw_only=True)
-class WaitSpec(WaitRules):
-    """The arguments of a wait, checked."""
-
-    timeout: float | None
-    deadline: datetime | None
-    cancel: CancelJob | None
-    """What a cancelled wait calls to cancel the remote job; None to leave the job alone."""
-    cancel_if: Callable[[], bool] | None
-    """Decides at that moment whether it does; None for always."""
-    resolve_gone: Probe | None
-
-    def cancels(self, ref: JobRef) -> bool:
-        """Whether a wait that is being cancelled now is to cancel the remote job too."""
-        return self.cancel is not None and (self.cancel_if is None or wants_cancel(self.cancel_if, ref))
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import anyio
 
 from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.job import Job
 from common.model.refs import JobRef
-from common.polling.poller import Poller
-from common.polling.wait import Wait, WaitSpec
-from common.polling.waiters import WaiterTasks
+from common.polling.policy import WaitSpec
 from common.set_module import set_module
 from common.telemetry.callbacks import OnUpdate, tell_update
+
+if TYPE_CHECKING:
+    from common.polling.poller import Poller
+    from common.polling.wait import Wait
+    from common.polling.waiters import WaiterTasks
 
 
 class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
@@ -54,6 +58,8 @@ class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
             raise StopAsyncIteration
         poller = self._poller()
         if self._wait is None:
+            from common.polling.wait import Wait  # lazily: a source that only reads jobs needs none
+
             self._wait = Wait.begin(poller, self.ref, self._seen, self._spec, terminal_only=False)
         wait, self._stepping = self._wait, True
         try:
@@ -112,6 +118,8 @@ def begin_wait(
     watch: Watch, tasks_in: Callable[[Poller], WaiterTasks], *, terminal_only: bool, now: float
 ) -> Wait:
     """Return the wait of a watch, for a set whose tasks (``tasks_in`` its poller) work for many waits."""
+    from common.polling.wait import Wait
+
     poller, seen, spec = _parts(watch)
     tasks = tasks_in(poller)
     return Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks, now=now)

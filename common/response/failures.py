@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 import attrs
 
 from common.model.errors import ApiError, AuthenticationError, PermissionDenied, RateLimited, ServerError
@@ -114,6 +112,8 @@ def api_error(
 
 
 def _phrase(status: int) -> str:
+    from http import HTTPStatus  # lazily: only failures need it
+
     try:
         return f" {HTTPStatus(status).phrase}"
     except ValueError:

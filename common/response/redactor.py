@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -103,6 +102,8 @@ def _decode(view: str, origins: Sequence[int]) -> tuple[str, Sequence[int]]:
 def _unescape(escape: str) -> str:
     first = escape[0]
     if first == "&":
+        import html  # lazily: its table of entities is large
+
         return html.unescape(escape)
     if first not in "%\\":
         return " "

@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio.lowlevel
 import attrs
@@ -17,11 +17,9 @@ from common.model.job import UNREAD_RESULTS, Job, JobLike, with_warning
 from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
 from common.options import check_on_cancel, check_on_update, read_deadline, read_timeout, read_until
-from common.polling.policy import DelayRule, PollPolicy, plain_delay
+from common.polling.policy import DelayRule, OnCancel, PollPolicy, Probe, WaitSpec, plain_delay
 from common.polling.pollable import Pollable, Reading
-from common.polling.poller import Poller
 from common.polling.throttle import LoopThrottle
-from common.polling.wait import OnCancel, Probe, Wait, WaitSpec
 from common.polling.wait_errors import source_closed
 from common.polling.watch import UpdatingWait, Watch
 from common.sources.batch_look import BatchLook, Outcome
@@ -29,6 +27,9 @@ from common.sources.ref_resolver import RefResolver
 from common.telemetry.callbacks import OnUpdate
 from common.telemetry.events import Observer, combined
 from common.telemetry.reporter import Reporter, logger_of
+
+if TYPE_CHECKING:
+    from common.polling.poller import Poller
 
 
 def _any_policy(policy: PollPolicy) -> PollPolicy:
@@ -189,6 +190,8 @@ class BaseSource(AsyncContext):
         if on_update is not None:
             check_on_update(on_update)
             return await UpdatingWait(self._current_poller, ref, seen, spec).result(on_update, check=check)
+        from common.polling.wait import Wait  # lazily: see `_current_poller`
+
         async with Wait.begin(self._current_poller(), ref, seen, spec, terminal_only=True) as wait:
             while (pending := wait.next_step()) is not None:
                 await pending
@@ -257,6 +260,9 @@ class BaseSource(AsyncContext):
 
     def _current_poller(self) -> Poller:
         """Return the poller of the running event loop; another loop gets a new one."""
+        # Imported here: a source that only reads jobs needs none, and starts in less time.
+        from common.polling.poller import Poller
+
         throttle = self._throttle.current()
         poller = self._poller
         if poller is None or poller.throttle is not throttle:

@@ -13,8 +13,7 @@ from common.model.errors import Unsupported, UsageError, WrongSource
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
-from common.polling.policy import PollPolicy
-from common.polling.wait import OnCancel, Probe
+from common.polling.policy import OnCancel, PollPolicy, Probe
 from common.polling.watch import Watch
 from common.sources.base import BaseSource, add_observer
 from common.sources.paging import Chain

@@ -23,8 +23,8 @@ from common.model.refs import JobRef
 from common.model.states import JobState
 from common.model.tracebacks import without_frames
 from common.options import read_options
+from common.polling.policy import Probe
 from common.polling.throttle import LoopThrottle
-from common.polling.wait import Probe
 from common.response.decoding import root_object
 from common.response.failures import write_outcome_unknown
 from common.response.http_response import MAX_MESSAGE, HttpResponse, request_header, response_of

@@ -8,8 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from common.model.job import Job, JobLike
 from common.model.states import Action, Capability, JobState
-from common.polling.policy import PollPolicy
-from common.polling.wait import OnCancel, Probe
+from common.polling.policy import OnCancel, PollPolicy, Probe
 from common.set_module import set_module
 from common.telemetry.callbacks import OnUpdate
 

@@ -21,7 +21,7 @@ from common.integrations.prefect.waiting import send_in_portal, wait_in_portal
 from common.integrations.writes import start_jobs
 from common.model.errors import JobsError, JobsFailed, UsageError
 from common.model.job import Job, JobLike
-from common.polling.wait import OnCancel
+from common.polling.policy import OnCancel
 from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
 from common.sources.sets.wait_all import wait_all

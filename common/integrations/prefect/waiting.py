@@ -18,7 +18,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from common.hosts.portal import kept_portal
 from common.integrations.prefect.flow_runs import cancelled_by_person, until_cancelled
 from common.integrations.systems import System, start_together
-from common.polling.wait import OnCancel
+from common.polling.policy import OnCancel
 from common.sources.base import BaseSource
 
 _T = TypeVar("_T")

@@ -38,9 +38,9 @@ from common.model.errors import JobsError, UsageError
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
 from common.options import check_on_update, read_deadline, read_timeout
-from common.polling.policy import PollPolicy
+from common.polling.policy import OnCancel, PollPolicy, Probe
 from common.polling.poller import Poller
-from common.polling.wait import OnCancel, Probe, Wait, is_cancellation
+from common.polling.wait import Wait, is_cancellation
 from common.polling.waiter_group import WaiterGroup, cancel_jobs
 from common.polling.watch import Watch, begin_wait, poller_of
 from common.set_module import set_module

@@ -11,8 +11,8 @@ from common.model.async_only import AsyncContext, AsyncIteration
 from common.model.errors import JobsError, JobsFailed, UsageError, job_failure
 from common.model.job import Job, JobLike
 from common.model.refs import JobRef
-from common.polling.policy import PollPolicy
-from common.polling.wait import OnCancel, Probe, Wait
+from common.polling.policy import OnCancel, PollPolicy, Probe
+from common.polling.wait import Wait
 from common.polling.watch import Watch
 from common.sources.batch_look import Outcome
 from common.sources.fleet import Member
