@@ -35,7 +35,7 @@ def lazy_call(package: str, where: str) -> Callable[..., Any]:
     return call
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Provider:
     """One provider: its name, and functions that import its parts when they are called.
 

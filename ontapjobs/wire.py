@@ -132,7 +132,7 @@ def record(job: Job) -> JobRecord:
     return typed_record(job, JobRecord, PROVIDER)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Page:
     """One page of a list: its jobs, the link to the next page, and how many records the server counts.
 

@@ -17,7 +17,7 @@ from common.sources.base import BaseSource
 from common.telemetry.events import Observer
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Systems:
     """Sources by what names them, closed when the block is left.
 

@@ -12,7 +12,7 @@ _CLUSTER = "ontap://cluster1.example.com"
 _ID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Command:
     """One command. ``examples`` work as they are written for those who have such a system and profile."""
 

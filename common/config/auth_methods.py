@@ -11,7 +11,7 @@ from common.config.values import SettingValue
 from common.model.errors import UsageError
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(eq=False, repr=False)
 class AuthMethod:
     """One way to sign in, by the keys that it takes.
 

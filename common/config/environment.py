@@ -20,7 +20,7 @@ RESERVED: frozenset[str] = frozenset({CONFIG, ENDPOINT, PROFILE, PROVIDER, f"{PR
 """Variables with our prefix that do not hold the value of a key."""
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(eq=False, repr=False)
 class EnvironmentLayer:
     """One group of variables: those with our prefix, or those that a system's users already have.
 

@@ -29,7 +29,7 @@ _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 _NO_FILE = f"set {CONFIG} to its path, or, for the platform's own folder, {install_hint('profiles')}"
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(eq=False, repr=False)
 class Profile:
     """One table. ``endpoint`` is "" where it states none; in ``table`` only `OWN_KEYS` are checked."""
 
@@ -44,7 +44,7 @@ class Profile:
         return f"<Profile {self.name}>"
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(eq=False, repr=False)
 class Profiles:
     """All profiles of a file, by name; ``file`` is None where its place is unknown."""
 

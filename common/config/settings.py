@@ -26,7 +26,7 @@ MAX_QUOTED = 40
 """At most so many characters of an unknown key are quoted: longer ones are values that went astray."""
 
 
-@attrs.frozen(repr=False, kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class Settings:
     """All that was set for one system. A provider's ``connect`` function gets it, and calls `read`.
 

@@ -32,7 +32,7 @@ class Layer(IntEnum):
     """The mapping ``settings=``, beside which no variable and no profile is read."""
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(eq=False, repr=False)
 class SettingValue:
     """A value as it was set. Errors name it by ``label``; the value is in no error and in no repr.
 

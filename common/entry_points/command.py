@@ -18,7 +18,7 @@ HELP: tuple[list[str], ...] = ([], ["-h"], ["--help"], ["help"])
 
 def main() -> int:
     """Run the command, and return its exit status; Ctrl-C while it is imported prints nothing."""
-    gc.set_threshold(50_000)  # while modules are imported, nothing that is searched is garbage
+    gc.set_threshold(200_000)  # while modules are imported, nothing that is searched is garbage
     try:
         return _main()
     except KeyboardInterrupt:

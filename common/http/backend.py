@@ -50,7 +50,7 @@ class HttpRequest:
         return HttpRequest(self.method, self.url, headers, self.content, auth_headers)
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(eq=False, repr=False)
 class HttpResult:
     """A response, and the headers of its request, those that the HTTP library added included."""
 
@@ -58,7 +58,7 @@ class HttpResult:
     sent_headers: Mapping[str, str]
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(eq=False, repr=False)
 class HttpFailure:
     """The reason for no complete response."""
 

@@ -38,7 +38,7 @@ _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
 """White space, and the mark of UTF-8."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _LoopState:
     """What belongs to one event loop, and cannot be used on another."""
 

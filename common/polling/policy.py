@@ -118,7 +118,7 @@ def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:
     return healthy_delay(policy, ran)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, kw_only=True)
 class WaitRules:
     """The arguments of a wait by which it interprets replies. Waits with the same arguments share them."""
 
@@ -147,7 +147,7 @@ CancelJob = Callable[[JobRef], Awaitable[object]]
 """Asks the server to cancel a job."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, kw_only=True)
 class WaitSpec(WaitRules):
     """The arguments of a wait, checked."""
 

@@ -37,7 +37,7 @@ class BatchRefused(Exception):
         self.limit = limit
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class BatchReading:
     """The reply to a batch request: raw records by lower-case id, from all of its pages.
 

@@ -44,7 +44,7 @@ class Budget:
         return self.seconds / max(1.0, self.remaining * BUDGET_SHARE)
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Throttle:
     """The limits of one source on one event loop."""
 

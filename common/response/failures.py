@@ -24,7 +24,7 @@ _CLASSES: dict[int, type[ApiError]] = {
 }
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ErrorBody:
     """What an error body says, read by the provider's ``wire`` module.
 

@@ -24,7 +24,7 @@ LONGEST = 4096
 """The limit in bytes of a head that is read here."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class PlainHead:
     """The head of a response: its status, its headers as in `HttpResponse`, and the length of its body."""
 

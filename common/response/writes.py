@@ -54,7 +54,7 @@ def _quoted(excerpt: str) -> str:
     return f"was {excerpt!r}" if excerpt else "had no body"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class StartedJobs:
     """The jobs in the response to a write, read by the provider.
 

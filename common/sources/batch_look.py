@@ -29,7 +29,7 @@ Outcome = Job | JobsError
 """What came of one job: the `Job`, or the exception that asking or waiting for it alone would have raised."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Asked:
     """One job to look at, however often it was named."""
 
@@ -39,7 +39,7 @@ class _Asked:
     outcome: Outcome | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Request:
     """The jobs of one request; several form a batch, planned for ``room`` bytes of ids."""
 
@@ -47,7 +47,7 @@ class _Request:
     room: int = 0
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class BatchLook:
     """One look at some jobs. ``read`` sends one request for one job, as `BaseSource.get` does.
 

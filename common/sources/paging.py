@@ -15,7 +15,7 @@ from common.model.tracebacks import without_frames
 from common.response.job_list import as_one
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class FetchedPage:
     """One page: its jobs, an error for each record that could not be read, and where the next page is."""
 

@@ -23,7 +23,7 @@ SystemScope = frozenset[tuple[str, str]]
 _NO_SCOPE: SystemScope = frozenset()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ScopeRule:
     """How a provider reads a scope.
 

@@ -15,7 +15,7 @@ _Key = tuple[str, SystemScope]
 """An endpoint, or "" for any, and the parts of a scope."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Table:
     """The sources of one provider whose scopes are read by one rule."""
 

@@ -21,7 +21,7 @@ def job_log(ref: JobRef) -> logging.LoggerAdapter[logging.Logger]:
     return logging.LoggerAdapter(logger_of(ref.provider), {"job_ref": str(ref)})
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Reporter:
     """Tells the log and the observer of a source what its waits do.
 

@@ -94,7 +94,7 @@ def _uncertain(ref: JobRef, action: Action, error: JobsError) -> ActionUncertain
     )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Refusal:
     """What one code means. ``finished``: the job has ended; ``retryable``: the action may succeed later."""
 

@@ -59,7 +59,7 @@ class RecordText:
         return json.loads(self.text) if fields is None else fields
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class BatchPage:
     """The records of a page by lower-case id, each a `RecordText` or decoded, and the link to the next."""
 

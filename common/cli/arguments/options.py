@@ -46,7 +46,7 @@ Quiet = Annotated[
 ]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, repr=False)
 class SystemOptions:
     """Whose jobs bare ids are."""
 
@@ -67,7 +67,7 @@ class SystemOptions:
         return [word for option, value in pairs if value is not None for word in (option, value)]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, repr=False)
 class DebugOptions:
     """For those who look for a mistake."""
 
@@ -80,7 +80,7 @@ class DebugOptions:
     ] = False
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, repr=False)
 class WaitOptions:
     """How long jobs are waited for, and until when."""
 

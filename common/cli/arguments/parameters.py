@@ -20,7 +20,7 @@ REQUIRED = inspect.Parameter.empty
 """The default of a parameter that needs a value."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Parameter:
     """What a command line calls a parameter, and what its help says of it.
 
@@ -32,7 +32,7 @@ class Parameter:
     group: str = "Options"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BoundParameter:
     """A parameter of a command's function, or a field of a group of options that is one."""
 

@@ -53,7 +53,7 @@ _PLAIN_TARGET = re.compile(r"/[!-\"$-~]*(?<!\?)")
 _VERSION = b" HTTP/1.1\r\n"
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(eq=False, repr=False)
 class _Head:
     """The head of a request without a body, as h11 has checked and written it.
 

@@ -155,6 +155,15 @@ def test_the_launcher_prints_the_help_without_an_import(shell: Shell) -> None:
     assert not {"common", "rich", "cyclopts", "anyio", "attr", "pathlib"} & set(done.out.split())
 
 
+def test_one_look_imports_nothing_that_only_others_need(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    words = ["get", ontap.add(("success", None))]
+    code = f"import sys, jobsource.command as j; sys.argv[1:] = {words}; print(j.main(), *sys.modules)"
+    status, *modules = shell.script(shlex.join([sys.executable, "-c", code])).out.splitlines()[-1].split()
+    assert status == "0"
+    others = {"common.polling.poller", "cyclopts", "html", "http", "httpx", "importlib.metadata", "rich"}
+    assert not others & set(modules)
+
+
 def test_an_interrupt_while_it_is_imported_ends_it_without_a_word(shell: Shell) -> None:
     code = """
 import sys, jobsource.command

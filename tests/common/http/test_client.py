@@ -18,8 +18,7 @@ import pytest
 
 from cfjobs import CFJobs
 from common.http.over_httpx.httpx_backend import HttpxBackend
-from common.http.user_agent import own_product, user_agent
-from common.model import distribution
+from common.http.user_agent import user_agent
 from common.model.errors import (
     ActionUncertain,
     ApiError,
@@ -693,16 +692,10 @@ async def test_the_connection_is_asked_to_stay() -> None:
         assert "\r\nConnection: keep-alive\r\n" in server.heads[0]
 
 
-def test_the_user_agent_has_no_version_where_the_package_is_vendored(monkeypatch: pytest.MonkeyPatch) -> None:
-    def version(name: str) -> str:
-        raise metadata.PackageNotFoundError(name)
-
-    assert user_agent(None) == f"jobsource/{metadata.version('jobsource')}"
-    monkeypatch.setattr(metadata, "version", version)
-    monkeypatch.setattr("common.http.user_agent.own_product", own_product.__wrapped__)
-    monkeypatch.setattr("common.http.user_agent.version", distribution.version.__wrapped__)
-    assert user_agent(None) == "jobsource"
-    assert user_agent("acme/7") == "acme/7 jobsource"
+def test_the_user_agent_has_our_version_behind_the_callers_product() -> None:
+    own = f"jobsource/{metadata.version('jobsource')}"
+    assert user_agent(None) == own
+    assert user_agent("acme/7") == f"acme/7 {own}"
 
 
 def test_a_source_without_credentials_says_what_to_pass(ca: str, key: str) -> None:
