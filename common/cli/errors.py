@@ -32,10 +32,16 @@ WORDS: dict[str, str] = {
     r"or pass the file as path=": "or set CF_HOME",
     r"start\(\) sends a write: the method": "METHOD",
     r"pass text like '([^']+)', as str\(job\.ref\) returns it": r"write it as \1",
+    r"keep the refs that adopt\(\) gives": "keep the references that jobsource start prints",
+    r"([a-z_]+)= is missing: pass (the id of the \w+ [a-z]+,|it) as text": (
+        r"\1 is missing: set \1 in its profile, or its variable JOBSOURCE_…"
+    ),
     r"pass the id that the server (gave|returned), as text": "write the one that the server gave",
     r"Unused Tokens: \[(.*)\]\.": r"more words than it takes: \1",
     r"on_cancel='cancel'": "--cancel-on-interrupt",
-    r"not ended within [\d.]+ s": "not ended in time",
+    r"not ended by [-:.+\dT]+": "not ended in time",
+    r"Command \"[a-z]+\" parameter ([A-Z]+) requires an argument": r"\1 is missing",
+    r"Command \"[a-z]+\" parameter (-\S+) requires an argument": r"\1 needs a value",
     r"path= ": "PATH ",
     r"json= ": "--data ",
     r"pass its parts through urllib\.parse\.quote\(\)": "write a space as %20, and so on",

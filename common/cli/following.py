@@ -145,10 +145,9 @@ class Following:
         ref = job.ref if isinstance(job, Job) else job
         if ref in self.view.rows:
             return
-        left = self._ends_at - anyio.current_time()
         self.view.add(ref)
         self._waiting[ref] = None
-        jobs.add(job, timeout=None if math.isinf(left) else max(0.0, left))
+        jobs.add(job, deadline=self.deadline)
 
     def _take(self, jobs: JobSet, outcome: Job | JobsError) -> bool:
         """Take what came of a job. Return whether nothing else is waited for."""
@@ -213,6 +212,13 @@ class Following:
 def _other_state(job: Job, until: Collection[JobState]) -> UnexpectedState:
     wanted = " or ".join(sorted(state.name for state in until))
     return UnexpectedState(f"{job.ref}: ended as {state_words(job)}, not {wanted}", ref=job.ref, job=job)
+
+
+def check_waiting(options: WaitOptions, *, wait: bool) -> None:
+    """Raise `UsageError` for options of a wait that are wrong, or without the ``--wait`` that they are for."""
+    deadline_of(options)
+    if options != WaitOptions() and not wait:
+        raise UsageError("--timeout, --deadline and --cancel-on-interrupt need --wait")
 
 
 def deadline_of(options: WaitOptions) -> datetime | None:

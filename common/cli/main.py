@@ -46,6 +46,8 @@ def overview() -> str:
 
 
 def _run(words: list[str]) -> int:
+    if len(words) > 1 and words[0] in HELP:
+        words = [words[1], "--help"]
     if not words or words[0] in HELP:
         write_line(overview().rstrip())
         return ExitStatus.OK

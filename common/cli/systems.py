@@ -10,6 +10,7 @@ import attrs
 
 from common.config.connect import connect
 from common.config.fleet import Fleet
+from common.config.profiles import read_profiles
 from common.model.errors import UsageError, WrongSource
 from common.model.refs import JobRef
 from common.providers import is_ref
@@ -45,7 +46,7 @@ class Systems:
         if self._default is None:
             target, profile = self.target, self.profile
             if target is not None and "://" not in target and profile is None:
-                target, profile = None, target
+                profile, target = _profile_named(target), None
             self._default = self._join(connect(target, profile=profile))
         return self._default
 
@@ -53,6 +54,8 @@ class Systems:
         """Return the complete ref of a job that is named by its ref's text or its id. No request is sent."""
         text = text.strip()
         if not is_ref(text):
+            if text.startswith(("http://", "https://")):
+                raise UsageError("an address of an API names no job: write its reference, as ontap://host/id")
             if "://" in text:
                 JobRef.parse(text)  # what it lacks to be a ref is said in its own words
                 raise UsageError(f"{text}: no installed provider has refs with this scheme")
@@ -93,3 +96,14 @@ class Systems:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+
+def _profile_named(name: str) -> str:
+    """Return the name of a profile, in the place of a system's URL. Raise `UsageError` for any other."""
+    profiles = read_profiles()
+    if profiles.file is None or name in profiles.by_name:
+        return name  # without a file, `connect` says why there are no profiles
+    raise UsageError(
+        f"a system is written as ontap://{name}, and there is no profile {name!r} in {profiles.file}; there "
+        f"are: {', '.join(sorted(profiles.by_name)) or 'none'}"
+    )

@@ -13,7 +13,7 @@ from importlib import import_module
 PROVIDERS = ("bluexp_jobs", "cfjobs", "ontapjobs")
 """Those of this distribution: to look for their entry points takes a tenth of a short command."""
 HELP: tuple[list[str], ...] = ([], ["-h"], ["--help"], ["help"])
-"""The first words of a command line that asks for the help."""
+"""The command lines that ask for the help of all commands."""
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _main() -> int:
-    if sys.argv[1:2] in HELP:
+    if sys.argv[1:] in HELP:
         try:
             with open(os.path.join(_installed_in(), "common", "cli", "overview.txt"), "rb") as file:
                 os.write(1, file.read())

@@ -24,13 +24,10 @@ _CHARACTERS = rb"""(?:[\ !\#-\[\]-\x7f] | [\xc2-\xdf][\x80-\xbf]
     | \xe0[\xa0-\xbf][\x80-\xbf] | [\xe1-\xec\xee\xef][\x80-\xbf]{2} | \xed[\x80-\x9f][\x80-\xbf]
     | \xf0[\x90-\xbf][\x80-\xbf]{2} | [\xf1-\xf3][\x80-\xbf]{3} | \xf4[\x80-\x8f][\x80-\xbf]{2})*+"""
 """The bytes that are valid in a text, without escapes (RFC 8259, section 7; RFC 3629, section 4)."""
-_NEXT_BROKEN = (
-    rb"""(?: [^"]++ | "%b(?:\\[\ -~]%b)*+" )*+     # all before the next text with a forbidden byte,
+_NEXT_BROKEN = rb"""(?: [^"]++ | "%b(?:\\[\ -~]%b)*+" )*+  # all before the next text with a forbidden byte,
     ("[^"\\]*+(?:\\.[^"\\]*+)*+"?)?              # that text,
     ([\ \t\r\n]*:)?                               # and the colon behind it if it is a member's name
-    """
-    % (_CHARACTERS, _CHARACTERS)
-)
+    """ % (_CHARACTERS, _CHARACTERS)
 """Compiled by the first response that needs it, which takes a millisecond.
 
 It always matches and never backtracks, so that the time is linear in the size of the response.

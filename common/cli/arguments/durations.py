@@ -30,5 +30,6 @@ def read_deadline(text: str) -> datetime:
     except ValueError:
         raise UsageError(f"--deadline must be a time such as 2026-11-26T08:00Z, not {text[:40]!r}") from None
     if moment.tzinfo is None:
-        raise UsageError(f"--deadline {text} has no time zone: write {text}Z, or {text}+01:00 for your own")
+        text = moment.isoformat(timespec="minutes")
+        raise UsageError(f"--deadline has no time zone: write {text}Z, or {text}+01:00 for your own")
     return moment.astimezone(UTC)

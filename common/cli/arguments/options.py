@@ -32,6 +32,7 @@ Output = Annotated[
     JobFormat,
     Parameter(
         names=("--output", "-o"),
+        value="FORMAT",
         group="Output",
         help="The format on standard output; jsonl writes one event per change.",
     ),
@@ -46,15 +47,19 @@ Quiet = Annotated[
 ]
 
 
-@attrs.frozen(eq=False, kw_only=True, repr=False)
+@attrs.frozen(kw_only=True)
 class SystemOptions:
     """Whose jobs bare ids are."""
 
     target: Annotated[
-        str | None, Parameter(group="Which system", help="The system, such as ontap://cluster1.example.com.")
+        str | None,
+        Parameter(
+            value="SYSTEM", group="Which system", help="The system, such as ontap://cluster1.example.com."
+        ),
     ] = None
     profile: Annotated[
-        str | None, Parameter(group="Which system", help="The name of a profile; see jobsource profiles.")
+        str | None,
+        Parameter(value="NAME", group="Which system", help="The name of a profile; see jobsource profiles."),
     ] = None
 
     def systems(self, target: str | None = None, observer: Observer | None = None) -> Systems:
@@ -67,7 +72,7 @@ class SystemOptions:
         return [word for option, value in pairs if value is not None for word in (option, value)]
 
 
-@attrs.frozen(eq=False, kw_only=True, repr=False)
+@attrs.frozen(kw_only=True)
 class DebugOptions:
     """For those who look for a mistake."""
 
@@ -80,16 +85,19 @@ class DebugOptions:
     ] = False
 
 
-@attrs.frozen(eq=False, kw_only=True, repr=False)
+@attrs.frozen(kw_only=True)
 class WaitOptions:
     """How long jobs are waited for, and until when."""
 
     timeout: Annotated[
         str | None,
-        Parameter(help="Stop after this time for all jobs, such as 90s, 5m or 1h30m; 0 polls once."),
+        Parameter(
+            value="DURATION", help="Stop after this time for all jobs, such as 90s, 5m or 1h30m; 0 polls once."
+        ),
     ] = None
     deadline: Annotated[
-        str | None, Parameter(help="Stop at this time, such as 2026-11-26T08:00Z (with a time zone).")
+        str | None,
+        Parameter(value="TIME", help="Stop at this time, such as 2026-11-26T08:00Z (with a time zone)."),
     ] = None
     cancel_on_interrupt: Annotated[
         bool,

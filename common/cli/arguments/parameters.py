@@ -30,6 +30,8 @@ class Parameter:
     help: str = ""
     names: tuple[str, ...] = ()
     group: str = "Options"
+    value: str | None = None
+    """What the help calls its value, such as DURATION; None for its type."""
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -24,8 +24,9 @@ async def read_refs(names: Iterable[str]) -> AsyncIterator[str]:
     seen: set[str] = set()
     for name in names:
         if name != STDIN:
-            seen.add(name)
-            yield name
+            if name not in seen:
+                seen.add(name)
+                yield name
             continue
         async for line in read_lines():
             text = named_in(line)
@@ -58,11 +59,12 @@ def named_in(line: str) -> str:
             if isinstance(ref, str):
                 return ref
         raise UsageError("not the JSON of a job with a ref, as -o jsonl writes it")
-    if line.startswith("["):
-        raise UsageError("not a ref: pipe refs as text, or jobs as -o jsonl, one per line")
     if not line or line[0].isspace() or line.startswith("#"):
         return ""
-    return line.split(maxsplit=1)[0]
+    word = line.split(maxsplit=1)[0]
+    if word.startswith(("[", "─")) or "," in word:  # json, table or csv
+        raise UsageError("jobs are piped in as text or with -o jsonl, one a line")
+    return word
 
 
 async def read_lines() -> AsyncIterator[str]:

@@ -20,7 +20,7 @@ from common.cli.arguments.parameters import Parameter
 from common.cli.arguments.refs import check_names, read_refs
 from common.cli.console import complain
 from common.cli.exit_status import ExitStatus, combined, status_of
-from common.cli.following import Following, deadline_of
+from common.cli.following import Following, check_waiting, deadline_of
 from common.cli.output.writer import Format, Writer, make_writer
 from common.cli.running import run
 from common.cli.systems import Systems
@@ -100,7 +100,7 @@ class _Act:
 
     def run(self, names: tuple[str, ...], *, wait: bool, debug: bool) -> int:
         check_names(names, self.verb)
-        deadline_of(self.waiting)  # what is wrong with it is said before anything is sent
+        check_waiting(self.waiting, wait=wait)  # what is wrong is said before anything is sent
         return run(partial(self._act, names, wait), debug=debug)
 
     async def _act(self, names: tuple[str, ...], wait: bool) -> ExitStatus:

@@ -29,12 +29,14 @@ from common.sources.base import BaseSource
 STREAMS: tuple[Format, ...] = ("text", "jsonl")
 """The formats that ``--watch`` can write."""
 StateOption = Annotated[
-    str | None, Parameter(names=("--state",), help="Only jobs in these states, such as running,queued.")
+    str | None,
+    Parameter(names=("--state",), value="STATES", help="Only jobs in these states, such as running,queued."),
 ]
 FilterOption = Annotated[
     tuple[str, ...],
     Parameter(
         names=("--filter",),
+        value="KEY=VALUE",
         help="A filter of the system's job list as key=value, such as svm_name=vs1; can be repeated.",
     ),
 ]
@@ -46,12 +48,16 @@ def list_jobs(
     *,
     state: StateOption = None,
     filter_: FilterOption = (),
-    limit: Annotated[int | None, Parameter(help="The maximum number of jobs.")] = None,
+    limit: Annotated[int | None, Parameter(value="N", help="The maximum number of jobs.")] = None,
     watch: Annotated[bool, Parameter(help="Repeat, and print the changes.")] = False,
-    interval: Annotated[str, Parameter(help="The time between two requests of --watch.")] = "5s",
+    interval: Annotated[
+        str, Parameter(value="DURATION", help="The time between two requests of --watch.")
+    ] = "5s",
     output: Annotated[
         Format,
-        Parameter(names=("--output", "-o"), group="Output", help="The format on standard output."),
+        Parameter(
+            names=("--output", "-o"), value="FORMAT", group="Output", help="The format on standard output."
+        ),
     ] = "text",
     quiet: Quiet = False,
     system: SystemOptions = SystemOptions(),
@@ -80,7 +86,10 @@ def list_jobs(
 
     async def again_and_again() -> ExitStatus:
         live = output == "text" and is_terminal(sys.stdout)
-        writer = Writer() if live else make_writer(output, changes=True)
+        lines = (
+            TextWriter(changes=True, details=False) if output == "text" else make_writer(output, changes=True)
+        )
+        writer = Writer() if live else lines
         view = make_view(quiet=quiet, streams_changes=not live)
         async with system.systems(target) as systems:
             source = systems.default()

@@ -20,15 +20,18 @@ def simulate(
     provider: Annotated[str, Parameter(names=("PROVIDER",), help="ontap, bluexp or cf.")],
     /,
     *,
-    port: Annotated[int, Parameter(help="The port; 0 picks a free one.")] = 0,
+    port: Annotated[int, Parameter(value="PORT", help="The port; 0 picks a free one.")] = 0,
     clock: Annotated[
-        str, Parameter(help="loop (real time), scaled:60 (an hour takes a minute) or stepped (by requests).")
+        str,
+        Parameter(
+            value="CLOCK", help="loop (real time), scaled:60 (an hour takes a minute) or stepped (by requests)."
+        ),
     ] = ("loop"),
-    seed: Annotated[int | None, Parameter(help="A seed that makes ids repeatable.")] = None,
+    seed: Annotated[int | None, Parameter(value="N", help="A seed that makes ids repeatable.")] = None,
     verbose: Annotated[bool, Parameter(help="Print each request.")] = False,
     set_: Annotated[
         tuple[str, ...],
-        Parameter(names=("--set",), help="An option of the system as NAME=VALUE."),
+        Parameter(names=("--set",), value="NAME=VALUE", help="An option of the system; may be repeated."),
     ] = (),
 ) -> int:
     """Serve a simulated system until Ctrl-C, and print its address.

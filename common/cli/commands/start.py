@@ -11,7 +11,7 @@ from common.cli.arguments.options import DebugOptions, Quiet, SystemOptions, Wai
 from common.cli.arguments.parameters import STDIN, Parameter
 from common.cli.console import complain, printable, write_line
 from common.cli.exit_status import ExitStatus
-from common.cli.following import Following, deadline_of
+from common.cli.following import Following, check_waiting, deadline_of
 from common.cli.output.text import TextWriter
 from common.cli.output.writer import make_writer
 from common.cli.running import run
@@ -40,17 +40,22 @@ def start(
         str | None,
         Parameter(
             names=("--data", "-d"),
+            value="JSON",
             help="The body as JSON, @file, or - for standard input; put secrets into a file.",
         ),
     ] = None,
     inline: Annotated[
         float | None,
-        Parameter(help="Seconds for which ONTAP may delay its response until the job ends."),
+        Parameter(
+            value="SECONDS", help="Seconds for which ONTAP may delay its response until the job ends."
+        ),
     ] = None,
     wait: Annotated[bool, Parameter(help="Then wait until the jobs have ended.")] = False,
     output: Annotated[
         Literal["text", "json", "jsonl"],
-        Parameter(names=("--output", "-o"), group="Output", help="The format on standard output."),
+        Parameter(
+            names=("--output", "-o"), value="FORMAT", group="Output", help="The format on standard output."
+        ),
     ] = "text",
     quiet: Quiet = False,
     waiting: WaitOptions = WaitOptions(),
@@ -63,7 +68,7 @@ def start(
     is 4, and the message says where to check whether it was carried out.
     """
     body = None if data is None else _read_body(data)
-    deadline_of(waiting)
+    check_waiting(waiting, wait=wait)
 
     async def send() -> ExitStatus:
         view = make_view(quiet=quiet, streams_changes=output == "jsonl")

@@ -22,7 +22,9 @@ def wait(
     first_failure: Annotated[bool, Parameter(help="Stop when one job has ended without success.")] = False,
     until: Annotated[
         str | None,
-        Parameter(help="States that also end the wait of a job, as success, such as paused,queued."),
+        Parameter(
+            value="STATES", help="States that also end the wait of a job, as success, such as paused,queued."
+        ),
     ] = None,
     output: Output = "text",
     quiet: Quiet = False,
@@ -43,7 +45,7 @@ def wait(
     deadline = deadline_of(waiting)
     resume = ["jobsource", "wait", *([] if stop_at == "all" else [f"--{stop_at}"])]
     resume += [] if until is None else ["--until", until]
-    resume += [] if output == "text" else ["-o", output]
+    resume += [*([] if output == "text" else ["-o", output]), *system.words()]
 
     async def follow() -> ExitStatus:
         writer = make_writer(output)

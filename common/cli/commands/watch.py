@@ -36,7 +36,7 @@ def watch(
     check_names(refs, "watch")
     deadline = deadline_of(waiting)
     streams = output == "jsonl" or (output == "text" and not is_terminal(sys.stdout))
-    resume = ("jobsource", "watch", *([] if output == "text" else ["-o", output]))
+    resume = ("jobsource", "watch", *([] if output == "text" else ["-o", output]), *system.words())
 
     async def follow() -> ExitStatus:
         writer = make_writer(output, changes=streams)

@@ -79,6 +79,7 @@ def _annotation(parameter: BoundParameter) -> Any:
             name=parameter.names,
             help=parameter.declared.help,
             group=_group(parameter.declared.group),
+            metavar=parameter.declared.value,
             **options,
         ),
     ]

@@ -27,7 +27,7 @@ class HelpFormatter:
         entries = [entry for entry in panel.entries if entry.display_labels]
         if entries:
             lines = [line for entry in entries for line in _entry(entry, _plain(console, entry.description))]
-            _print(console, "\n".join([f"{panel.title}:", *lines]))
+            _print(console, "\n".join([f"\n{panel.title}:", *lines]))
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:
         """Print the first line."""
@@ -38,7 +38,8 @@ class HelpFormatter:
         """Print what the command does, each paragraph wrapped for the terminal."""
         del options
         paragraphs = _plain(console, description).split("\n\n")
-        _print(console, "\n\n".join(textwrap.fill(" ".join(each.split()), _width()) for each in paragraphs))
+        for each in paragraphs:
+            _print(console, "\n" + textwrap.fill(" ".join(each.split()), _width()))
 
 
 def _plain(console: Console, renderable: Any) -> str:
@@ -70,4 +71,4 @@ def _width() -> int:
 
 
 def _print(console: Console, text: str) -> None:
-    console.print(f"{text}\n", highlight=False, markup=False, soft_wrap=True)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -58,7 +58,7 @@ class Row:
 
 
 def clock_text(seconds: float) -> str:
-    """Return a duration as a clock shows it: ``0:07``, ``12:30``, ``3:00:00``."""
-    whole = int(seconds)
+    """Return a duration as a clock shows it, in whole seconds: ``0:07``, ``12:30``, ``3:00:00``."""
+    whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -182,6 +182,7 @@ def test_what_a_system_cannot_do(shell: Shell, cf: Served[CFSimulator]) -> None:
         done = shell.run(*words)
         assert done.status == 2
         assert message in done.err
+        assert "adopt()" not in done.err
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from common.cli.table import COMMANDS, Command
 from common.simulator.script import NewJob
 from ontapjobs.simulator import OntapSimulator
 from tests.common.cli.shell import ROOT, Served, Shell, ended, served
+from tests.profiles import PASSWORD
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,22 @@ def test_a_signal_ends_the_waiting_and_says_how_to_go_on(
     assert words[4] == "--deadline"
     assert shell.run(*words[1:4], "--timeout", "0").status == 124  # and the job goes on
     assert not [request for request in ontap.simulator.journal if request.method == "PATCH"]
+
+
+def test_the_line_that_goes_on_names_the_profile_too(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    """Without it, two profiles of one system would leave open which of them is to sign in."""
+    profile = f'endpoint = "{ontap.target}"\nuser = "u"\npassword = {{ env = "SECRET" }}\n'
+    shell.user.profiles(f"[profiles.reader]\n{profile}[profiles.writer]\n{profile}")
+    shell.user.set(SECRET=PASSWORD, JOBSOURCE_ENDPOINT="", JOBSOURCE_TOKEN="")
+    for verb in ("wait", "watch"):
+        id = ontap.add(("running", None))
+        with shell.started(verb, id, "--profile", "reader") as process:
+            stream = process.stderr if verb == "wait" else process.stdout
+            assert stream is not None
+            assert "RUNNING" in stream.readline()
+            done = ended(process, signal.SIGINT)
+        words = shlex.split(done.err.splitlines()[-1])
+        assert words == ["jobsource", verb, "--profile", "reader", f"{ontap.target}/{id}"]
 
 
 def test_a_signal_cancels_the_jobs_where_that_is_asked_for(

@@ -63,6 +63,8 @@ def test_a_list_that_is_watched(shell: Shell, ontap: Served[OntapSimulator]) -> 
         assert shell.run("cancel", job).status == 0
         while not seen.startswith(f"{job} FAILED"):
             seen = process.stdout.readline()
+        new = ontap.ref(("running", None))
+        assert process.stdout.readline().startswith(new)  # a job has one line, as without --watch
 
 
 def test_the_demo_goes_wrong_and_ends_well(shell: Shell) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from common.cli.arguments.durations import read_deadline, read_duration
-from common.cli.arguments.refs import named_in
+from common.cli.arguments.refs import named_in, read_refs
 from common.cli.arguments.states import read_states
 from common.cli.main import overview
 from common.cli.parsing.app import help_of
@@ -39,6 +39,8 @@ def test_a_deadline_has_a_time_zone() -> None:
     assert read_deadline("2026-11-26T08:00Z") == datetime(2026, 11, 26, 8, tzinfo=UTC)
     with pytest.raises(UsageError, match="no time zone: write 2026-11-26T08:00Z"):
         read_deadline("2026-11-26T08:00")
+    with pytest.raises(UsageError, match="no time zone: write 2026-11-26T00:00Z"):
+        read_deadline("2026-11-26")
     with pytest.raises(UsageError, match="must be a time such as"):
         read_deadline("tomorrow")
 
@@ -64,7 +66,12 @@ def test_a_line_of_standard_input(line: str, ref: str) -> None:
     assert named_in(line) == ref
 
 
-@pytest.mark.parametrize("line", ['{"event": 1}', "{not JSON", "[", "ontap://c/\ufffd"])
+@pytest.mark.anyio
+async def test_a_job_that_is_named_twice_counts_once() -> None:
+    assert [name async for name in read_refs(["a", "b", "a"])] == ["a", "b"]
+
+
+@pytest.mark.parametrize("line", ['{"event": 1}', "{not JSON", "[", "ontap://c/\ufffd", "ref,id", "───"])
 def test_a_line_that_names_no_job(line: str) -> None:
     with pytest.raises(UsageError, match=r"jsonl|UTF-8"):
         named_in(line)
@@ -94,7 +101,15 @@ def test_a_line_that_names_no_job(line: str) -> None:
         (["wait", "x", "--any", "--first-failure"], "cannot be combined"),
         (["wait", "-", "-"], "can be read only once"),
         (["wait", "ontap://nobody.example.com/1"], "no credentials for https://nobody.example.com"),
-        (["wait", "http://x/1"], "no installed provider has refs with this scheme"),
+        (["wait", "nas://x/1"], "no installed provider has refs with this scheme"),
+        (["wait", "https://c/api/cluster/jobs/1"], "an address of an API names no job: write its reference"),
+        (["list", "cluster1.example.com"], "a system is written as ontap://cluster1.example.com, and there"),
+        (["list", "10.0.0.1:8443"], "a system is written as ontap://10.0.0.1:8443, and there is no profile"),
+        (["list", "prdo"], "did you mean 'prod'?"),
+        (["start", "POST", "/api/x"], "PATH is missing"),
+        (["get", "x", "-o"], "-o needs a value"),
+        (["cancel", "x", "--timeout", "9s"], "--timeout, --deadline and --cancel-on-interrupt need --wait"),
+        (["start", "prod", "POST", "/api/x", "--timeout", "9s"], "need --wait"),
         (["start", "prod", "GET", "/api/x"], "METHOD must be one of POST, PUT, PATCH, DELETE"),
         (["start", "prod", "POST", "api/x"], "PATH must begin with one '/'"),
         (["start", "prod", "POST", "/api/x", "-d", "{secret-text"], "--data is not valid JSON: see line 1"),
@@ -135,6 +150,13 @@ def test_no_system_is_named(shell: Shell) -> None:
     assert "give --target ontap://host or --profile NAME, or set JOBSOURCE_PROFILE" in done.err
 
 
+def test_a_setting_that_is_missing(shell: Shell) -> None:
+    shell.user.set(JOBSOURCE_ENDPOINT="bluexp+http://127.0.0.1:1", JOBSOURCE_ACCOUNT="a")
+    done = shell.run("list")
+    assert done.status == 2
+    assert "agent is missing: set agent in its profile, or its variable JOBSOURCE_…" in done.err
+
+
 def test_the_help_names_every_command(shell: Shell) -> None:
     for words in ([], ["--help"], ["-h"]):
         done = shell.run(*words)
@@ -151,6 +173,9 @@ def test_each_help_has_examples(shell: Shell, command: Command) -> None:
     done = shell.run(name, "--help")
     assert done.status == 0
     assert done.out == help_of(command)  # which the documentation shows
+    assert shell.run("help", name).out == done.out
+    assert "\n\n\n" not in done.out
+    assert not [word for word in ("STR", "INT", "FLOAT", "CHOICE") if f" {word} " in done.out]
     assert done.out.startswith(f"usage: jobsource {name} ")
     examples = done.out.partition("Examples:\n")[2].strip().splitlines()
     assert 2 <= len(examples) <= 3
