@@ -215,7 +215,7 @@ def _other_state(job: Job, until: Collection[JobState]) -> UnexpectedState:
 
 
 def check_waiting(options: WaitOptions, *, wait: bool) -> None:
-    """Raise `UsageError` for options of a wait that are wrong, or without the ``--wait`` that they are for."""
+    """Raise `UsageError` for options of a wait that are wrong, or are given without ``--wait``."""
     deadline_of(options)
     if options != WaitOptions() and not wait:
         raise UsageError("--timeout, --deadline and --cancel-on-interrupt need --wait")

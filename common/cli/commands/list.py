@@ -138,5 +138,9 @@ async def _look(
         if known is None:
             view.add(ref)
         if known is None or job.differs(known):
-            view.change(job)
-            writer.outcome(job) if job.done else writer.change(job)
+            if job.done:
+                view.outcome(ref, job)
+                writer.outcome(job)
+            else:
+                view.change(job)
+                writer.change(job)

@@ -137,8 +137,13 @@ def ended(process: subprocess.Popen[str], number: signal.Signals | None = None) 
     return Done(process.returncode, out, err)
 
 
-def at_terminal(columns: int, words: Sequence[str], *, environment: dict[str, str] | None = None) -> Done:
-    """Run a command at a terminal; ``out`` is all that was drawn there, without control sequences."""
+def at_terminal(
+    columns: int, words: Sequence[str], *, environment: dict[str, str] | None = None, until: str = ""
+) -> Done:
+    """Run a command at a terminal; ``out`` is all that was drawn there, without control sequences.
+
+    Ctrl-C ends it once it has drawn ``until``.
+    """
     master, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     variables = {**os.environ, "TERM": "xterm-256color", **(environment or {})}
@@ -160,6 +165,9 @@ def at_terminal(columns: int, words: Sequence[str], *, environment: dict[str, st
         if not data:
             break
         drawn += data
+        if until and until.encode() in drawn:
+            process.send_signal(signal.SIGINT)
+            until = ""
     os.close(master)
     raw = drawn.decode()
     return Done(process.wait(TIMEOUT), _CONTROL.sub("", raw).replace("\r", "\n"), raw)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from bluexp_jobs.simulator import BlueXPSimulator
 from ontapjobs.simulator import OntapSimulator
-from tests.common.cli.shell import Served, Shell, at_terminal
+from tests.common.cli.shell import Served, Shell, at_terminal, served
 
 pytestmark = pytest.mark.slow
 
 LONG = "cutover is complete, and the old volume is taken offline " * 5
 NO_SPACE = {"message": "no space", "error": {"message": "no space", "code": "4"}}
+LAST = "ffffffff-ffff-4fff-8fff-ffffffffffff"
+"""The id of the last job of a list, which is sorted by ids."""
 VOLUMES: list[dict[str, Any]] = [
     {"id": "volume-1", "status": "SUCCESS", "error": ""},
     {"id": "volume-2", "status": "FAILED", "error": "snapshot is busy"},
@@ -65,6 +68,17 @@ def test_a_list_that_is_watched(shell: Shell, ontap: Served[OntapSimulator]) -> 
             seen = process.stdout.readline()
         new = ontap.ref(("running", None))
         assert process.stdout.readline().startswith(new)  # a job has one line, as without --watch
+
+
+def test_a_list_that_is_watched_has_jobs_that_go_on_first(shell: Shell) -> None:
+    with served("ontap", OntapSimulator()) as system:
+        shell.user.set(JOBSOURCE_ENDPOINT=system.target)
+        for _ in range(30):
+            system.add(("failure", None, NO_SPACE))
+        system.call(partial(system.simulator.add_job, [("running", None)], id=LAST))
+        done = at_terminal(120, ["list", "--watch"], until="and 12 more")
+    assert done.status == 130
+    assert any(line.startswith(LAST) and "RUNNING" in line for line in done.out.splitlines())
 
 
 def test_the_demo_goes_wrong_and_ends_well(shell: Shell) -> None:
