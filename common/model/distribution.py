@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "jobsource"
 VERSION = "0.1.0"
-"""``pyproject.toml`` reads it from here: ``importlib.metadata`` would take a tenth of a short command's time."""
+"""``pyproject.toml`` reads it here: ``importlib.metadata`` would take a tenth of a short command's time."""
 
 
 def install_hint(extra: str) -> str:

@@ -67,9 +67,7 @@ class Poller:
         self._pollable = pollable
         self._parking = parking()
         self.now: Callable[[], float] = self._parking.now
-        self.executor: PollExecutor = PollExecutor(
-            pollable, throttle, reporter, now=self.now, wake=self._wake
-        )
+        self.executor = PollExecutor(pollable, throttle, reporter, now=self.now, wake=self._wake)
         self._jobs: dict[_Key, PolledJob] = {}
         self._queue = PollQueue()
         self._deadlines = Deadlines()

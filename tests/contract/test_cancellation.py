@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -152,7 +153,7 @@ def skip_unless_asyncio() -> None:
         pytest.skip("trio's cancellations have no message")
 
 
-async def cancelled_at(task: asyncio.Future[object], after: float) -> tuple[object, ...]:
+async def cancelled_at(task: asyncio.Future[Any], after: float) -> tuple[object, ...]:
     """Return with what message a task ends that is cancelled after so many seconds."""
     loop = asyncio.get_running_loop()
     loop.call_at(loop.time() + after, task.cancel, "a person did it")

@@ -92,7 +92,8 @@ class WaitOptions:
     timeout: Annotated[
         str | None,
         Parameter(
-            value="DURATION", help="Stop after this time for all jobs, such as 90s, 5m or 1h30m; 0 polls once."
+            value="DURATION",
+            help="Stop after this time for all jobs, such as 90s, 5m or 1h30m; 0 polls once.",
         ),
     ] = None
     deadline: Annotated[

@@ -86,9 +86,8 @@ def list_jobs(
 
     async def again_and_again() -> ExitStatus:
         live = output == "text" and is_terminal(sys.stdout)
-        lines = (
-            TextWriter(changes=True, details=False) if output == "text" else make_writer(output, changes=True)
-        )
+        lines = TextWriter(details=False) if output == "text" else make_writer(output)
+        lines.changes = True
         writer = Writer() if live else lines
         view = make_view(quiet=quiet, streams_changes=not live)
         async with system.systems(target) as systems:

@@ -24,7 +24,8 @@ def simulate(
     clock: Annotated[
         str,
         Parameter(
-            value="CLOCK", help="loop (real time), scaled:60 (an hour takes a minute) or stepped (by requests)."
+            value="CLOCK",
+            help="loop (real time), scaled:60 (an hour takes a minute) or stepped (by requests).",
         ),
     ] = ("loop"),
     seed: Annotated[int | None, Parameter(value="N", help="A seed that makes ids repeatable.")] = None,

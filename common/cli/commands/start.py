@@ -46,9 +46,7 @@ def start(
     ] = None,
     inline: Annotated[
         float | None,
-        Parameter(
-            value="SECONDS", help="Seconds for which ONTAP may delay its response until the job ends."
-        ),
+        Parameter(value="SECONDS", help="Seconds for which ONTAP may delay its response until the job ends."),
     ] = None,
     wait: Annotated[bool, Parameter(help="Then wait until the jobs have ended.")] = False,
     output: Annotated[
