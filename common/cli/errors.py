@@ -32,7 +32,7 @@ WORDS: dict[str, str] = {
     r"or pass the file as path=": "or set CF_HOME",
     r"start\(\) sends a write: the method": "METHOD",
     r"pass text like '([^']+)', as str\(job\.ref\) returns it": r"write it as \1",
-    r"keep the refs that adopt\(\) gives": "keep the references that jobsource start prints",
+    r"store the refs that adopt\(\) returns": "store the references that jobsource start prints",
     r"([a-z_]+)= is missing: pass (the id of the \w+ [a-z]+,|it) as text": (
         r"\1 is missing: set \1 in its profile, or its variable JOBSOURCE_…"
     ),
