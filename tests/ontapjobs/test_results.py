@@ -442,7 +442,7 @@ async def test_a_deadline_ends_the_wait_and_the_error_has_the_end_of_the_job(tim
     await anyio.sleep(0 if timeout else 20)
     begun = anyio.current_time()
     async with way.source() as source:
-        with pytest.raises(WaitTimeout, match=r"ended SUCCEEDED 'success' .*, but what became of") as caught:
+        with pytest.raises(WaitTimeout, match=r"ended SUCCEEDED 'success' .*, but the results of") as caught:
             await source.wait(ref, timeout=timeout)
         assert anyio.current_time() - begun == pytest.approx(timeout, abs=0.1)
         assert not caught.value.final

@@ -213,7 +213,7 @@ def test_a_forked_child_makes_its_own() -> None:
             assert p.call(os.getpid) == os.getpid() and not theirs.is_closed
         """
     )
-    assert printed == ["the portal is of the process that this one was forked from: call portal() here"]
+    assert printed == ["the portal belongs to the parent process: call portal() in this process"]
 
 
 def test_a_child_that_leaves_the_block_of_its_parent_harms_nobody() -> None:
