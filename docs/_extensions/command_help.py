@@ -17,8 +17,8 @@ from common.cli.main import overview
 from common.cli.parsing.app import help_of
 from common.cli.table import COMMANDS
 
-WIDTH = 100
-"""Characters in a line of the help, as on a terminal that is wide enough."""
+WIDTH = 88
+"""Characters in a line of the help, which fit on a page."""
 
 
 def help_texts() -> Iterator[tuple[str, str]]:
