@@ -35,6 +35,7 @@ AGAIN: dict[type[JobsError], str] = {
     common.ActionRefused: "if `error.retryable`",
     common.AlreadyFinished: "no",
     common.ActionUncertain: "only after a check: it may have been carried out",
+    common.UnexpectedState: "unless `error.final`",
 }
 """What to do about errors that are not a wait's, or need somebody; the others follow from ``final``."""
 
@@ -82,7 +83,8 @@ def errors() -> Iterator[tuple[str, ...]]:
         final = cls._final
         special = next((AGAIN[base] for base in cls.__mro__ if base in AGAIN), None)
         again = special or ("no" if final else "yes")
-        yield f"`{cls.__name__}`", first, "yes" if final else "no", again
+        words = "yes" if final else "if the job has ended" if "final" in vars(cls) else "no"
+        yield f"`{cls.__name__}`", first, words, again
 
 
 def policy() -> Iterator[tuple[str, ...]]:
