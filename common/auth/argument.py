@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import httpx
 
     from common.auth.token_auth import TokenAuth
+    from common.options import Options
 
 
 AuthLike: TypeAlias = "tuple[str, str] | HeaderAuth | TokenAuth | httpx.Auth"
@@ -35,3 +36,11 @@ def read_auth(auth: Any) -> HeaderAuth | Any | None:
     if hasattr(auth, "bind") or hasattr(auth, "auth_flow") or hasattr(auth, "async_auth_flow"):
         return auth
     raise UsageError("auth= must be (user, password), Bearer(token), or an httpx.Auth")
+
+
+def needs_auth(auth: Any, options: Options) -> None:
+    """Raise `UsageError` where nothing can authenticate: no ``auth``, certificate or client of the caller."""
+    if auth is None and options.cert is None and options.http is None:
+        raise UsageError(
+            "auth= is missing: pass (user, password), Bearer(token), or cert= for a client certificate"
+        )

@@ -44,11 +44,6 @@ class HttpRequest:
         """The secrets in its headers, as far as they are recognised by their names."""
         return set().union(*map(secrets_in, (self.headers, *self.library_headers)))
 
-    def with_auth(self, auth_headers: Mapping[str, str]) -> HttpRequest:
-        """Return the same request with the headers that authenticate it."""
-        headers = {**self.headers, **auth_headers}
-        return HttpRequest(self.method, self.url, headers, self.content, auth_headers)
-
 
 @attrs.frozen(eq=False, repr=False)
 class HttpResult:

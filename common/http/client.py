@@ -48,6 +48,23 @@ class _LoopState:
     """Backends for other origins than the source's: token endpoints."""
 
 
+class _Exchange:
+    """A request of the API on its way."""
+
+    __slots__ = ("_unsigned", "backend", "request", "sent")
+
+    def __init__(self, backend: HttpBackend, request: HttpRequest) -> None:
+        self.backend = backend
+        self.request = self._unsigned = request
+        self.sent = False  # whether the server may have it, and has not refused its credentials
+
+    def sign(self, auth_headers: Mapping[str, str]) -> None:
+        """Add the headers that authenticate the request, in place of those that it had before."""
+        plain = self._unsigned
+        headers = {**plain.headers, **auth_headers}
+        self.request = HttpRequest(plain.method, plain.url, headers, plain.content, auth_headers)
+
+
 class ApiClient:
     """Sends requests to one endpoint: authenticated, limited in number, in time and in size.
 
@@ -125,41 +142,13 @@ class ApiClient:
         """
         state = self._loop_state()
         seconds = self._options.request_timeout if timeout is None else timeout
-        sent = False  # whether the server may have the request
-        all_headers = {**self._headers, **(headers or {})}
-        if self.request_observers:
-            all_headers = {**trace_headers(self.request_observers), **all_headers}
-        if json is not None:
-            content = jsonlib.dumps(json).encode()
-            all_headers["Content-Type"] = "application/json"
-        request = HttpRequest(
-            method,
-            self.endpoint + (target if self._locate is None else self._locate(target)),
-            all_headers,
-            content,
-        )
+        exchange = _Exchange(state.backend, self._request(method, target, headers or {}, json, content))
         try:
             async with state.limiter:
                 with anyio.move_on_after(seconds):
-                    if self._signer is None:
-                        sent = True
-                        return await self._send_retrying_dropped(state.backend, request)
-                    # No local variable, and no repr, shows the credentials: error trackers record both.
-                    signed = request.with_auth(await self._signer.headers())
-                    sent = True
-                    response = await self._send_retrying_dropped(state.backend, signed)
-                    if response.status == 401:
-                        sent = False  # what was refused was not carried out
-                        if not await self._signer.refresh(signed.auth_headers):
-                            return response
-                        signed = request.with_auth(await self._signer.headers())
-                        sent = True
-                        response = await self._send_retrying_dropped(state.backend, signed)
-                    if 200 <= response.status < 300 and self._token_signer is not None:
-                        self._token_signer.accepted(signed.auth_headers)
-                    return response
+                    return await self._exchange(exchange)
         except SourceError as error:
-            error.sent = error.sent and sent
+            error.sent = error.sent and exchange.sent
             if isinstance(error, TransportError) and error.misconfigured:
                 # Decided here and not where it was raised: a sign-in may be shared with other sources.
                 error.transient = self._had_good_reply
@@ -167,8 +156,8 @@ class ApiClient:
         except BaseException as error:
             restore_message(error)
             raise
-        what = "no complete response" if sent else "not signed in"
-        raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=sent)
+        what = "no complete response" if exchange.sent else "not signed in"
+        raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=exchange.sent)
 
     @without_frames
     async def request(
@@ -246,8 +235,41 @@ class ApiClient:
         send = logged(backend, self.redact)
         return observed(send, self.request_observers) if self.request_observers else send
 
-    async def _send_retrying_dropped(self, backend: HttpBackend, request: HttpRequest) -> HttpResponse:
-        send = self._sender(backend)
+    def _request(
+        self, method: str, target: str, headers: Mapping[str, str], json: object, content: bytes | None
+    ) -> HttpRequest:
+        """Return a request of the API, without credentials."""
+        all_headers = {**self._headers, **headers}
+        if self.request_observers:
+            all_headers = {**trace_headers(self.request_observers), **all_headers}
+        if json is not None:
+            content = jsonlib.dumps(json).encode()
+            all_headers["Content-Type"] = "application/json"
+        path = target if self._locate is None else self._locate(target)
+        return HttpRequest(method, self.endpoint + path, all_headers, content)
+
+    async def _exchange(self, exchange: _Exchange) -> HttpResponse:
+        """Send a request, and once more after a 401 if its credentials could be refreshed."""
+        signer = self._signer
+        if signer is None:
+            return await self._send_retrying_dropped(exchange)
+        response = await self._sign_and_send(exchange, signer)
+        if response.status == 401:
+            exchange.sent = False  # what was refused was not carried out
+            if await signer.refresh(exchange.request.auth_headers):
+                response = await self._sign_and_send(exchange, signer)
+        if 200 <= response.status < 300 and self._token_signer is not None:
+            self._token_signer.accepted(exchange.request.auth_headers)
+        return response
+
+    async def _sign_and_send(self, exchange: _Exchange, signer: HeaderAuth) -> HttpResponse:
+        # No local variable, and no repr, shows the credentials: error trackers record both.
+        exchange.sign(await signer.headers())
+        return await self._send_retrying_dropped(exchange)
+
+    async def _send_retrying_dropped(self, exchange: _Exchange) -> HttpResponse:
+        request, send = exchange.request, self._sender(exchange.backend)
+        exchange.sent = True
         result = await send(request)
         if (
             isinstance(result, HttpFailure)
@@ -320,11 +342,3 @@ class ApiClient:
         if endpoint not in state.other_origins:
             state.other_origins[endpoint] = self._backends.elsewhere(endpoint)
         return state.other_origins[endpoint]
-
-
-def needs_auth(auth: Any, options: Options) -> None:
-    """Raise `UsageError` where nothing can authenticate: no ``auth``, certificate or client of the caller."""
-    if auth is None and options.cert is None and options.http is None:
-        raise UsageError(
-            "auth= is missing: pass (user, password), Bearer(token), or cert= for a client certificate"
-        )

@@ -8,7 +8,8 @@ from typing import Any
 
 import attrs
 
-from common.http.client import ApiClient, needs_auth
+from common.auth.argument import needs_auth
+from common.http.client import ApiClient
 from common.model.endpoints import endpoint_url, split_endpoint
 from common.model.errors import (
     ActionUncertain,
