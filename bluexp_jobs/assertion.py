@@ -88,7 +88,7 @@ def _read_key(pem: bytes) -> Any:
         problem = "is not a private key in PEM form"
         if any(label in pem for label in (b"PUBLIC KEY-----", b"CERTIFICATE-----")):
             problem = (
-                "is a public key or a certificate, which NetApp has: pass the private key that belongs to it"
+                "is a public key or a certificate, which NetApp has: use the private key that belongs to it"
             )
     if key is not None and not isinstance(key, rsa.RSAPrivateKey):
         problem = f"is not an RSA key, as {ALGORITHM} needs"

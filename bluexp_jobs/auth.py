@@ -109,7 +109,7 @@ class ServiceAccount(TokenAuth):
         if (client_secret is None) == (private_key is None):
             raise UsageError("ServiceAccount() needs exactly one of client_secret and private_key=")
         if key_id is not None and private_key is None:
-            raise UsageError("key_id= is the id of a private key: pass private_key= too")
+            raise UsageError("key_id= is the id of a private key: set private_key= too")
         self.token_url: str = read_token_url(token_url)
         self.client_id: str = read_text("client_id", client_id)
         self.audience: str = read_text("audience", audience)

@@ -53,7 +53,7 @@ class BlueXPDriver(Driver):
     job_id_header: ClassVar[str | None] = "job-id"
     retention: ClassVar[float] = RETENTION
     lost_write_hint: ClassVar[str] = (
-        "look for its job: list() has those of the account, by working environment, type and time"
+        "look for its job among those of the account, by working environment, type and time"
     )
 
     def __init__(

@@ -99,9 +99,9 @@ def _name(keyword: str, value: object) -> str:
     if not (value.isascii() and value.isprintable()) or " " in value:
         raise UsageError(f"{keyword}= must be an id without spaces or control characters")
     if len(value) > MAX_ID:
-        raise UsageError(f"{keyword}= is {len(value)} characters long: pass the id of the BlueXP {keyword}")
+        raise UsageError(f"{keyword}= is {len(value)} characters long: use the id of the BlueXP {keyword}")
     if value in (".", "..", AGENT_SUFFIX):
-        raise UsageError(f"{keyword}={value!r} is no id: pass the id of the BlueXP {keyword}")
+        raise UsageError(f"{keyword}={value!r} is no id: use the id of the BlueXP {keyword}")
     return value
 
 

@@ -52,8 +52,8 @@ TRANSIENT_STATUSES = frozenset({409, 420})
 """The platform's own statuses for a transient refusal."""
 
 HINTS: Mapping[str, str] = {
-    "action not allowed for user": "account= may be the account's name: pass its id, such as 'account-x1'",
-    "user is not allowed to do operation": "agent= may be wrong: pass the id of the agent that runs the job",
+    "action not allowed for user": "account= may be the account's name: use its id, such as 'account-x1'",
+    "user is not allowed to do operation": "agent= may be wrong: use the id of the agent that runs the job",
 }
 """The usual causes of the platform's plain-text refusals, by their text."""
 

@@ -79,7 +79,8 @@ class CFJobs(SourceWithoutActions):
         """Raise `Unsupported` before any request: the API has no list of jobs."""
         del args, filters
         raise Unsupported(
-            "Cloud Foundry jobs cannot be listed: their API has no list; store the refs that adopt() returns"
+            "Cloud Foundry jobs cannot be listed: their API has no list; "
+            "store the ref of each job that is started"
         )
 
 

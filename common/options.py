@@ -287,7 +287,7 @@ def read_timeout(timeout: object) -> float | None:
 def read_deadline(deadline: object, timeout: object = None) -> datetime:
     """Return a wait's ``deadline=``. Raise `UsageError` for anything but an aware datetime, and for both."""
     if timeout is not None:
-        raise UsageError("deadline= and timeout= cannot be combined: pass one of them")
+        raise UsageError("deadline= and timeout= cannot be combined: use one of them")
     if not isinstance(deadline, datetime):
         raise UsageError("deadline= must be an aware datetime; seconds from now are timeout=")
     if deadline.utcoffset() is None:

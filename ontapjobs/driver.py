@@ -61,7 +61,7 @@ class OntapDriver(Driver):
     retry_after_cap: ClassVar[float] = 120.0
     retention: ClassVar[float] = RETENTION
     lost_write_hint: ClassVar[str] = (
-        "look for its job, as in list(description='DELETE /api/storage/volumes/*'), and at the resource"
+        "look for its job, by a description such as 'DELETE /api/storage/volumes/*', and at the resource"
     )
 
     def __init__(self, endpoint: str, *, states: Mapping[str, JobState], app: str) -> None:
@@ -101,9 +101,7 @@ class OntapDriver(Driver):
         """Refuse a ref whose parts are not what a write told. Raise `UsageError`."""
         path, done, results = dict(ref.scope).get(PATH), ref.hint(DONE), ref.hint(RESULTS)
         if path is not None and not is_jobs_path(path):
-            raise UsageError(
-                "the ref's path is not one of jobs: pass the ref that adopt() or start() returned"
-            )
+            raise UsageError("the ref's path is not one of jobs: use the ref that the write returned")
         if done is not None and (not done.isdecimal() or int(done) not in DONE_STATUSES):
             raise UsageError("the ref's hint 'done' must be a success status, such as 200")
         if results is not None and results_target(results, ref.id) is None:

@@ -37,7 +37,7 @@ class UAAAssertion(UAA):
 
     hint = (
         "the assertion has expired, or is from an identity provider that UAA does not trust for this client: "
-        "pass an async function that returns a new one"
+        "use a new one, or a function that returns one for each sign-in"
     )
 
     @without_frames
@@ -53,9 +53,9 @@ class UAAAssertion(UAA):
     ) -> None:
         super().__init__(client_id, client_secret, token_url=read_login_url(login_url), on_rotate=on_rotate)
         if as_client and client_secret:
-            raise UsageError("as_client=True: the assertion takes the place of client_secret=: pass one")
+            raise UsageError("a client assertion takes the place of client_secret=: use one of them")
         if as_client and client_id == CF_CLIENT:
-            raise UsageError("as_client=True: pass client_id=, the client that the assertion names")
+            raise UsageError("a client assertion needs client_id=, the client that it names")
         if not callable(assertion) and not isinstance(assertion, str):
             raise UsageError("UAAAssertion() takes a JWT as text, or an async function that returns one")
         self._assertion = assertion if callable(assertion) else _read(assertion)

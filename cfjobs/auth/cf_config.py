@@ -100,7 +100,8 @@ def read_config(file: Path, *, logged_in: bool = True) -> CfCliConfig:
     korifi = data.get("CFOnK8s")
     if isinstance(korifi, Mapping) and korifi.get("Enabled") is True:
         raise UsageError(
-            f"{file} is for Korifi, which has no UAA: pass a client certificate (cert=) or auth=Bearer(token)"
+            f"{file} is for Korifi, which has no UAA: "
+            "pass auth=Bearer(token), or cert= for a client certificate"
         )
     if logged_in and not (access or refresh or (as_client and secret)):
         raise UsageError(f"{file} has no login at {target}: log in first (cf login)")

@@ -49,7 +49,7 @@ async def find_token_url(http: TokenHttp) -> str:
     if root.get(KORIFI) not in (None, False):
         refuse_sign_in(
             f"{http.endpoint} is a Korifi ({KORIFI}), which has no UAA, so nothing was sent: sign in with a "
-            "client certificate (cert=) or with auth=Bearer(token)"
+            "client certificate or a bearer token"
         )
     links = root.get("links")
     if not isinstance(links, Mapping):
@@ -77,7 +77,7 @@ def trusted_token_url(link: str, endpoint: str) -> str:
     except (ValueError, UsageError):
         refuse_sign_in(
             f"{endpoint} names a login server by what is no http or https URL (or has a user name); "
-            "nothing was sent there: pass the right one as login_url="
+            "nothing was sent there: set login_url= to the right one"
         )
     if not plain:
         refuse_sign_in(
@@ -91,7 +91,7 @@ def trusted_token_url(link: str, endpoint: str) -> str:
         refuse_sign_in(
             f"{endpoint} names {host} as its login server, which is not trusted from "
             f"{'an https' if endpoint.startswith('https:') else 'a plain-http'} endpoint: nothing was sent "
-            "there; if it is the right server, pass it as login_url="
+            "there; if it is the right server, set login_url= to it"
         )
     return token_url_below(host + parts.path)
 

@@ -86,7 +86,7 @@ class UAA(TokenAuth):
         if self._configured_url is None and self._endpoint not in (None, http.endpoint):
             raise UsageError(
                 f"this {type(self).__name__} is for {self._endpoint}, not for {http.endpoint}: "
-                "create another one, or pass login_url= if both have the same UAA"
+                "create another one, or set login_url= if both have the same UAA"
             )
 
 

@@ -134,11 +134,11 @@ def read_bearer_token(token: object) -> str:
     """Return a token without its scheme "bearer". Raise `UsageError` if a header cannot carry it."""
     # ``cf oauth-token`` and many web pages show a token with its scheme.
     if not isinstance(token, str) or not token.strip():
-        raise UsageError("the bearer token is empty: pass the token as text")
+        raise UsageError("the bearer token must be text that is not empty")
     if token.strip().lower() == "bearer" or token[:7].lower() == "bearer ":
         token = token.strip()[7:].strip()
     if not token:
-        raise UsageError("the bearer token is empty after the word 'bearer': pass the token as text")
+        raise UsageError("the bearer token is empty after the word 'bearer'")
     if any(ord(c) < 32 or ord(c) > 126 for c in token):
         raise UsageError(
             "the bearer token contains a character that a header cannot carry (a line break at its end?)"

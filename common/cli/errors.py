@@ -5,8 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-OPTIONS = ("deadline", "filter", "inline", "profile", "target", "timeout")
-"""Keywords of the SDK that are options of the command too."""
+KEYWORDS: dict[str, str] = {
+    "deadline": "--deadline",
+    "inline": "--inline",
+    "json": "--data",
+    "method": "METHOD",
+    "on_cancel": "--cancel-on-interrupt",
+    "path": "PATH",
+    "profile": "--profile",
+    "timeout": "--timeout",
+}
+"""Keywords of the SDK that the command has under another name; any other is the key of a profile."""
 
 WORDS: dict[str, str] = {
     r"connect\(\) needs a system: pass a URL [^,]*, a job's reference or profile='name', or set": (
@@ -15,42 +24,36 @@ WORDS: dict[str, str] = {
     r"pass auth=, or name a profile with": (
         "add a profile for it (or set JOBSOURCE_ENDPOINT, and a variable JOBSOURCE_… for each key) with"
     ),
-    r"pass profile= with one of": "add --profile with one of",
-    r"pass '[a-z]+://host'( with a host)?, or profile='name'": (
-        "write it as ontap://host, or give --profile NAME"
-    ),
-    r"or pass profile='name' for a profile": "or give --profile NAME",
+    r"profile='name'": "--profile NAME",
     r"pass verify='ca\.pem'": 'set verify = "ca.pem" in its profile, or JOBSOURCE_VERIFY',
     r"or pass verify= an ssl\.SSLContext[^;:]*": "or correct the address",
     r"verify='ca\.pem' is safer": "set verify to a CA file instead",
     r"verify=False": "verify = false",
-    r"pass a client certificate \(cert=\) or auth=Bearer\(token\)": "set cert or token in its profile",
     r"pass auth=Bearer\(token\), or cert= for a client certificate": "set token or cert in its profile",
-    r"with auth=Bearer\(token\)": "with a token",
     r"or pass auth= yourself": "or set another way to sign in, in a profile",
     r"pass them as auth=\(user, password\)": "set user and password in a profile instead",
     r"or pass the file as path=": "or set CF_HOME",
-    r"start\(\) sends a write: the method": "METHOD",
-    r"pass text like '([^']+)', as str\(job\.ref\) returns it": r"write it as \1",
-    r"store the refs that adopt\(\) returns": "store the references that jobsource start prints",
     r"([a-z_]+)= is missing: pass (the id of the \w+ [a-z]+,|it) as text": (
         r"\1 is missing: set \1 in its profile, or its variable JOBSOURCE_…"
     ),
-    r"pass the id that the server (gave|returned), as text": "write the one that the server gave",
-    r"Unused Tokens: \[(.*)\]\.": r"more words than it takes: \1",
-    r"on_cancel='cancel'": "--cancel-on-interrupt",
     r"not ended by [-:.+\dT]+": "not ended in time",
+    r"pass its parts through urllib\.parse\.quote\(\)": "write a space as %20, and so on",
+}
+"""What the SDK says, and what a user of the command should read instead.
+
+A test finds for each pattern a message that it matches, and each message that would need one more.
+"""
+
+PARSER_WORDS: dict[str, str] = {
+    r"Unused Tokens: \[(.*)\]\.": r"more words than it takes: \1",
     r"Command \"[a-z]+\" parameter ([A-Z]+) requires an argument": r"\1 is missing",
     r"Command \"[a-z]+\" parameter (-\S+) requires an argument": r"\1 needs a value",
-    r"path= ": "PATH ",
-    r"json= ": "--data ",
-    r"pass its parts through urllib\.parse\.quote\(\)": "write a space as %20, and so on",
-    rf"\b({'|'.join(OPTIONS)})=": r"--\1",
-    r"\b([a-z_]+)=(?= |$|:|,)": r"\1",
 }
-"""What the SDK says, and what a user of the command should read instead."""
+"""The same for what cyclopts says."""
 
-_CHOICES = (
+_KEYWORD = re.compile(r"\b([a-z_]+)=(?=[ :,]|$)")
+
+CHOICES = (
     re.compile(r"there is no profile '(?P<word>[^']*)' in .*; there are: (?P<choices>.+)$", re.DOTALL),
     re.compile(r"unknown key '(?P<word>[^']*)'; known for \S+ are (?P<choices>.+)$"),
     re.compile(r"has no option '(?P<word>[^']*)'; there are: (?P<choices>.+)$"),
@@ -60,9 +63,10 @@ _CHOICES = (
 
 def in_words_of_the_shell(message: str) -> str:
     """Return a message of the SDK as the command prints it, with "did you mean" where that may help."""
-    for pattern, words in WORDS.items():
+    for pattern, words in (WORDS | PARSER_WORDS).items():
         message = re.sub(pattern, words, message)
-    for choices in _CHOICES:
+    message = _KEYWORD.sub(lambda keyword: KEYWORDS.get(keyword[1], keyword[1]), message)
+    for choices in CHOICES:
         match = choices.search(message)
         if match and match["choices"] != "none":
             return message + did_you_mean(match["word"], re.split(r", | and ", match["choices"]))

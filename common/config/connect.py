@@ -148,7 +148,7 @@ def _address_in_environment(jobsource: EnvironmentLayer) -> SystemAddress:
         return SystemAddress(layers[0].provider, layers[0].endpoint)
     if layers:
         names = " and ".join(layer.endpoint_variable for layer in layers)
-        raise UsageError(f"several systems are set, by {names}: pass a URL, such as 'ontap://host'")
+        raise UsageError(f"several systems are set, by {names}: use a URL, such as 'ontap://host'")
     providers = installed_providers()
     variables = [name for one in providers for name, key in one.environment.items() if key == "endpoint"]
     *most, last = PROFILE, ENDPOINT, *variables
@@ -163,7 +163,7 @@ def _match(profiles: Iterable[Profile], address: SystemAddress) -> Profile | Non
     matches = [profile for profile in profiles if _fits(profile, address)]
     if len(matches) > 1:
         names = ", ".join(sorted(profile.name for profile in matches))
-        raise UsageError(f"several profiles match {address}: pass profile= with one of {names}")
+        raise UsageError(f"several profiles match {address}: use profile= with one of {names}")
     return matches[0] if matches else None
 
 
@@ -243,7 +243,7 @@ def _unclear_provider(endpoint: str) -> str:
     connectable = [provider for provider in installed_providers() if provider.connect]
     urls = [str(SystemAddress(provider.name, endpoint)) for provider in connectable]
     urls = [url if url.endswith("//") else url.removesuffix("/") for url in urls]
-    return f"cannot tell which provider {endpoint} belongs to: pass one of {', '.join(urls) or 'none'}"
+    return f"cannot tell which provider {endpoint} belongs to: use one of {', '.join(urls) or 'none'}"
 
 
 def _endpoint(

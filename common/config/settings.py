@@ -63,7 +63,7 @@ class Settings:
                 "credentials go to no other system"
             )
         raise UsageError(
-            f"the endpoint is missing: pass '{self.provider.name}://host' with a host, or profile='name'"
+            f"the endpoint is missing: use '{self.provider.name}://host' with a host, or profile='name'"
         )
 
     def read(

@@ -44,19 +44,19 @@ def read_address(target: object) -> SystemAddress:
     if not isinstance(target, str):
         raise UsageError(
             f"the target must be a URL, a JobRef or its text, not {type(target).__name__}: "
-            "pass 'ontap://host', or profile='name'"
+            "use 'ontap://host', or profile='name'"
         )
     match = _SCHEME.match(target)
     if match is None:
         raise UsageError(
             "the target is neither a source's URL nor a job's reference: write it as 'ontap://host', "
-            "or pass profile='name' for a profile"
+            "or use profile='name' for a profile"
         )
     if match[1].lower() in ("http", "https") and not match[2]:
         return SystemAddress("", endpoint_url(target))
     if not is_installed(match[1]):
         names = ", ".join(f"{name}://" for name in sorted(provider_names())) or "none"
-        raise UsageError(f"the target's scheme belongs to no installed provider: pass one of {names}")
+        raise UsageError(f"the target's scheme belongs to no installed provider: use one of {names}")
     path, mark, query = target.partition("?")
     _, slash, rest = path[match.end() :].partition("/")
     if not slash:

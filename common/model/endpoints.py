@@ -27,7 +27,7 @@ def origin(text: str) -> str:
     """
     if not isinstance(text, str) or not text.strip():
         raise UsageError(
-            "the endpoint is empty: pass a host name or a URL such as 'https://cluster1.example.com'"
+            "the endpoint is empty: use a host name or a URL such as 'https://cluster1.example.com'"
         )
     return _read_origin(text)
 
@@ -61,7 +61,7 @@ def split_endpoint(endpoint: str) -> tuple[str, str]:
 def _read_origin(text: str) -> str:
     if any(ord(c) <= 32 or ord(c) == 127 for c in text):
         raise UsageError(
-            "the endpoint contains white space or control characters: pass 'https://host[:port]'"
+            "the endpoint contains white space or control characters: write it as 'https://host[:port]'"
         )
     url = text if "://" in text else f"https://{text}"
     _refuse_bare_ipv6(url)
@@ -72,7 +72,7 @@ def _read_origin(text: str) -> str:
             raise ValueError("port 0")
     except ValueError:
         raise UsageError(
-            "the endpoint is not a URL: pass 'https://host[:port]', with a port from 1 to 65535"
+            "the endpoint is not a URL: write it as 'https://host[:port]', with a port from 1 to 65535"
         ) from None
     _refuse_extras(parts)
     host = _host(parts)
@@ -91,7 +91,7 @@ def _refuse_bare_ipv6(url: str) -> None:
         except ValueError:
             continue
         raise UsageError(
-            "the endpoint is an IPv6 address without brackets: pass "
+            "the endpoint is an IPv6 address without brackets: write it as "
             f"'https://[{address}]', with a port behind the brackets"
         )
 
@@ -113,13 +113,13 @@ def _host(parts: SplitResult) -> str:
     if "[" in parts.netloc or "]" in parts.netloc:
         if not _BRACKETED.fullmatch(parts.netloc):
             raise UsageError(
-                "the endpoint's brackets must enclose an IPv6 address: pass for example 'https://[2001:db8::1]'"
+                "the endpoint's brackets must enclose an IPv6 address: write for example 'https://[2001:db8::1]'"
             )
         try:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:
             raise UsageError(
-                "the endpoint's IPv6 address is invalid: pass for example 'https://[2001:db8::1]'"
+                "the endpoint's IPv6 address is invalid: write for example 'https://[2001:db8::1]'"
             ) from None
     if not host.isascii():
         try:
@@ -127,7 +127,7 @@ def _host(parts: SplitResult) -> str:
         except UnicodeError:
             host = ""
     if not _HOST.fullmatch(host):
-        raise UsageError("the endpoint has no valid host name: pass 'https://host[:port]'")
+        raise UsageError("the endpoint has no valid host name: write it as 'https://host[:port]'")
     return host
 
 

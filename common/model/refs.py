@@ -61,7 +61,7 @@ def _pairs(what: str, example: str, value: Any) -> tuple[tuple[str, str], ...]:
 def _scope(value: Any) -> Scope:
     scope = value if value == () else _pairs("a scope", "(('account', 'account-x1'),)", value)
     if any(name in HINTS for name, _ in scope):
-        raise UsageError(f"a scope cannot have {' or '.join(sorted(HINTS))}: pass them as hints")
+        raise UsageError(f"a scope cannot have {' or '.join(sorted(HINTS))}: they are hints")
     return scope
 
 
@@ -101,7 +101,7 @@ class JobRef(Unchecked):
         if not isinstance(self.provider, str) or not _PROVIDER.fullmatch(self.provider):
             raise UsageError("a provider's name must be lower-case letters and digits, such as 'ontap'")
         if not isinstance(self.id, str) or not self.id:
-            raise UsageError("the job's id is empty: pass the id that the server returned, as text")
+            raise UsageError("the job's id is empty: use the id that the server returned")
 
     def __str__(self) -> str:
         secure, _, host = self.endpoint.rpartition("://")
@@ -143,9 +143,7 @@ class JobRef(Unchecked):
         """Return the ref whose ``str(ref)`` the text is. Raise `UsageError` for any other text."""
         match = _REF.fullmatch(text) if isinstance(text, str) else None
         if match is None or any(ord(c) <= 32 for c in text):
-            raise UsageError(
-                "not a job reference: pass text like 'ontap://host/id', as str(job.ref) returns it"
-            )
+            raise UsageError("not a job reference: write it like 'ontap://host/id'")
         host, scheme = match["host"], "http" if match["plain"] else "https"
         path, _, query = match["rest"].partition("?")
         prefix, divider, rest = path.partition("//")

@@ -95,7 +95,7 @@ def api_error(
     transient = elsewhere is None and is_transient(response.status, error_body)
     hint = error_body.hint or (None if transient else FATAL.get(response.status))
     if elsewhere is not None:
-        hint = "if that is the right server, pass its address as the endpoint"
+        hint = "if that is the right server, use its address as the endpoint"
     error = cls(
         f"{text}; {hint}" if hint else text,
         status=response.status,

@@ -92,7 +92,7 @@ def check_method(method: object) -> str:
     """Return the method of a write in upper case. Raise `UsageError` for any other method."""
     upper = method.upper() if isinstance(method, str) else ""
     if upper not in METHODS:
-        raise UsageError(f"start() sends a write: the method must be one of {', '.join(METHODS)}")
+        raise UsageError(f"method= must be one of {', '.join(METHODS)}")
     return upper
 
 
@@ -114,7 +114,7 @@ def check_path(path: object) -> str:
             "pass its parts through urllib.parse.quote()"
         )
     if _climbs(path.partition("?")[0]):
-        raise UsageError("path= contains '.' or '..' as a segment, plain or encoded: pass the resolved path")
+        raise UsageError("path= contains '.' or '..' as a segment, plain or encoded: write the resolved path")
     return path
 
 

@@ -291,8 +291,7 @@ class BaseSource(AsyncContext):
         if on_cancel not in ("leave", "cancel"):
             check_on_cancel(on_cancel)
         if on_cancel != "leave" and Capability.CANCEL not in self.capabilities:
-            what = "on_cancel='cancel'" if cancel_if is None else "on_cancel= a function"
-            raise Unsupported(f"{what}: {self.provider} jobs cannot be cancelled through their API")
+            raise Unsupported(f"on_cancel=: {self.provider} jobs cannot be cancelled through their API")
         if resolve_gone is not None and not callable(resolve_gone):
             raise UsageError(
                 "resolve_gone= must be an async function of the ref and the last job, or left out"

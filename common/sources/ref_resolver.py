@@ -140,10 +140,10 @@ def shortened(ref: JobRef) -> str:
 
 def _refuse_id(id: str) -> None:
     if not id:
-        raise UsageError("the job's id is empty: pass the id that the server returned, as text")
+        raise UsageError("the job's id is empty: use the id that the server returned")
     if len(id) > MAX_ID:
         raise UsageError(
-            f"the job's id is {len(id)} characters long: pass the id, not a response or a document"
+            f"the job's id is {len(id)} characters long: use the id, not a response or a document"
         )
     # The one text that no encoding keeps from being read as a folder on the way.
-    raise UsageError(f"{id!r} is not a job id: pass the id that the server returned")
+    raise UsageError(f"{id!r} is not a job id: use the id that the server returned")

@@ -119,7 +119,7 @@ def inlined(path: str, inline: object) -> tuple[str, float]:
         timeouts = [int(text) for text in in_path if text.isascii() and text.isdigit() and len(text) < 9]
         return path, float(min(max(timeouts, default=0), MAX_RETURN_TIMEOUT))
     if in_path:
-        raise UsageError("inline= and a return_timeout in the path cannot be combined: pass one of them")
+        raise UsageError("inline= and a return_timeout in the path cannot be combined: use one of them")
     whole = int(inline) if isinstance(inline, float) and inline.is_integer() else inline
     seconds = _check_int("inline", whole, 0, MAX_RETURN_TIMEOUT)
     return f"{base}{mark or '?'}{query}{'&' if query else ''}{RETURN_TIMEOUT}={seconds}", float(seconds)
@@ -132,7 +132,7 @@ def _values(name: str, value: object) -> str:
         parts = _value(name, value)
     if not parts:
         raise UsageError(
-            f"{name}= is an empty sequence, which would match nothing: leave it out, or pass values"
+            f"{name}= is an empty sequence, which would match nothing: leave it out, or name values"
         )
     return "|".join(parts)
 
@@ -155,7 +155,7 @@ def _value(name: str, value: object) -> list[str]:
             f"{name}= takes text, a number, a time or a sequence of them, not {type(value).__name__}"
         )
     if value == "":
-        raise UsageError(f"{name}= is empty: pass 'null' for jobs without one, or leave it out")
+        raise UsageError(f"{name}= is empty: use 'null' for jobs without one, or leave it out")
     return [str(value)]
 
 

@@ -36,7 +36,7 @@ def test_of_two_accounts_the_one_of_the_reference_is_used(user_env: UserEnv) -> 
     user_env.profiles(table.format("one") + table.format("two"))
     user_env.set(SECRET=PASSWORD)
     assert dict(connect(f"bluexp://api.bluexp.netapp.com/two/{ID}").resolver.scope)["account"] == "two"
-    with pytest.raises(UsageError, match=r"several profiles match .*: pass profile= with one of one, two"):
+    with pytest.raises(UsageError, match=r"several profiles match .*: use profile= with one of one, two"):
         connect("bluexp://api.bluexp.netapp.com")
 
 

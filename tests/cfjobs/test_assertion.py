@@ -83,7 +83,7 @@ async def test_after_an_assertion_the_refresh_token_is_used_and_a_new_assertion_
 async def test_an_assertion_that_is_refused_says_what_to_pass_and_shows_no_secret() -> None:
     wire = Foundation(None, refused("invalid_token", description=f"not trusted: {JWT}"))
     async with wire.jobs(UAAAssertion(JWT)) as jobs:
-        with pytest.raises(AuthenticationError, match="pass an async function") as caught:
+        with pytest.raises(AuthenticationError, match="use a new one, or a function") as caught:
             await jobs.get("j")
     assert JWT not in str(caught.value)
     assert len(wire.posts) == 1
@@ -117,7 +117,7 @@ NO_TEXT: Any = 7
     [
         (lambda: UAAAssertion(""), "assertion= is missing"),
         (lambda: UAAAssertion(NO_TEXT), "a JWT as text, or an async function"),
-        (lambda: UAAAssertion(JWT, as_client=True), "pass client_id="),
+        (lambda: UAAAssertion(JWT, as_client=True), "needs client_id="),
         (lambda: UAAAssertion(JWT, as_client=True, client_id="svc", client_secret=SECRET), "takes the place"),
         (lambda: UAAAssertion(JWT, login_url="ftp://x"), "login_url="),
         (lambda: UAAPasscode(" "), "passcode= is missing"),

@@ -93,23 +93,23 @@ def test_a_url_or_a_ref_names_the_source(target: Any, endpoint: str, user_env: U
     ("target", "message"),
     [
         ("", "neither a source's URL nor a job's reference"),
-        ("prod", "pass profile='name'"),
+        ("prod", "use profile='name'"),
         ("cluster1.example.com", "write it as 'ontap://host'"),
         (f" ontap://h/{ID}", "neither"),
-        ("nas://h", "belongs to no installed provider: pass one of bluexp://, cf://, ontap://"),
+        ("nas://h", "belongs to no installed provider: use one of bluexp://, cf://, ontap://"),
         ("ONTAP://h", "belongs to no installed provider"),
         ("ontap:h", "neither"),
         (f"ontap://admin:{PASSWORD}@h", "holds a user name or password"),
         (f"https://admin:{PASSWORD}@h", "holds a user name or password"),
         (f"https://h/a?{PASSWORD}", "no query"),
-        ("https://h", "which provider https://h belongs to: pass one of bluexp://h, cf://h, ontap://h, or"),
+        ("https://h", "which provider https://h belongs to: use one of bluexp://h, cf://h, ontap://h, or"),
         ("https://", "no valid host"),
         (f"ontap://h/a//b/c/{PASSWORD}", "not a job reference"),
         ("ontap://h#x", "not a job reference"),
         ("ontap://h/x y", "not a job reference"),
         ("ontap://[::1", "not a URL"),
-        ("ontap://", "the endpoint is missing: pass 'ontap://host' with a host"),
-        ("ontap:///", "the endpoint is missing: pass 'ontap://host' with a host"),
+        ("ontap://", "the endpoint is missing: use 'ontap://host' with a host"),
+        ("ontap:///", "the endpoint is missing: use 'ontap://host' with a host"),
         (7, "not int:"),
         (b"ontap://h", "not bytes:"),
         (PASSWORD, "neither"),
@@ -228,7 +228,7 @@ def test_several_profiles_of_one_system_are_named(filed: UserEnv) -> None:
     second = '[profiles.second]\nendpoint = "ontap://cluster2"\naliases = ["10.0.0.1"]'
     filed.profiles(FILE + second)
     with pytest.raises(
-        UsageError, match=r"match https://10\.0\.0\.1: pass profile= with one of prod, second$"
+        UsageError, match=r"match https://10\.0\.0\.1: use profile= with one of prod, second$"
     ):
         connect("https://10.0.0.1")
     connect("https://10.0.0.1", profile="prod")

@@ -250,7 +250,7 @@ def test_arguments_of_the_caller_count_before_the_settings() -> None:
     [
         (None, {}, "settings= needs a target"),
         ("ontap://h", {"profile": "one"}, "profile= and settings= cannot be combined"),
-        ("https://h", {}, "which provider https://h belongs to: pass one of bluexp://h, cf://h, ontap://h$"),
+        ("https://h", {}, "which provider https://h belongs to: use one of bluexp://h, cf://h, ontap://h$"),
         ("ontap://h", {"settings": "token"}, "settings= must be a mapping"),
         ("ontap://h", {"settings": {7: TOKEN}}, "settings= must be a mapping"),
         ("ontap://h", {"settings": [("token", TOKEN)]}, "settings= must be a mapping"),

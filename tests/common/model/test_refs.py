@@ -225,7 +225,7 @@ def test_hints_that_are_none_are_refused(hints: Any) -> None:
 
 @pytest.mark.parametrize("name", ["done", "results"])
 def test_no_part_of_a_scope_is_called_as_a_hint(name: str) -> None:
-    with pytest.raises(UsageError, match="pass them as hints"):
+    with pytest.raises(UsageError, match="they are hints"):
         JobRef("ontap", "", "1", {name: "x"})
 
 
