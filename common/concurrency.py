@@ -318,7 +318,8 @@ def restore_message(error: BaseException) -> None:
         return
     if anyio.current_effective_deadline() == -math.inf or not was_cancelled():
         return  # a scope further out is to catch this, or it is of something that the task awaited
-    # Private, but in every task of asyncio's since Python 3.9. Without it, the message stays as it is.
-    message = getattr(asyncio.current_task(), "_cancel_message", _SCOPE_MESSAGE)
-    if not str(message).startswith(_SCOPE_MESSAGE):
-        error.args = () if message is None else (message,)
+    # Private, but in every task of asyncio's since Python 3.9. None may be that of a task that passed its
+    # cancellation on to what it awaited; the message is then that of a scope around whoever awaits this task.
+    message = getattr(asyncio.current_task(), "_cancel_message", None)
+    if message is not None and not str(message).startswith(_SCOPE_MESSAGE):
+        error.args = (message,)
