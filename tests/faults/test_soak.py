@@ -155,7 +155,7 @@ class SoakRun:
             requests = len(self.sut.transport.job_reads)
             self.sut.clear_records()
             free_memory()
-            measurement = Measurement(tracemalloc.get_traced_memory()[0], requests, self.ended - ended)
+            measurement = Measurement(allocated(), requests, self.ended - ended)
             ended = self.ended
             self.measurements.append(measurement)
             print(f"{self.sut.system.name}, day {day}: {measurement}", flush=True)  # noqa: T201
@@ -180,6 +180,12 @@ def free_memory() -> None:
             getattr(sys, name)()
             break
     gc.collect()
+
+
+def allocated() -> int:
+    """Return the bytes allocated since tracing began, without those of the thread that pytest-xdist has."""
+    runner = [tracemalloc.Filter(False, f"*/{package}/*") for package in ("execnet", "xdist")]
+    return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces(runner).traces)
 
 
 @contextmanager
