@@ -67,7 +67,9 @@ class Poller:
         self._pollable = pollable
         self._parking = parking()
         self.now: Callable[[], float] = self._parking.now
-        self.executor = PollExecutor(pollable, throttle, reporter, now=self.now, wake=self._wake)
+        self.executor: PollExecutor = PollExecutor(
+            pollable, throttle, reporter, now=self.now, wake=self._wake
+        )
         self._jobs: dict[_Key, PolledJob] = {}
         self._queue = PollQueue()
         self._deadlines = Deadlines()
@@ -82,8 +84,7 @@ class Poller:
     @property
     def idle(self) -> bool:
         """Whether nobody waits, so that nothing at all is held."""
-        waiters = len(self._parked) + len(self._single_reads)
-        held = len(self._jobs) + len(self._queue) + len(self._deadlines) + waiters
+        held = self._parked or self._single_reads or self._jobs or self._queue or self._deadlines
         return not held and self._timer is None and not self._in_flight and not self._active
 
     def has_ended(self, job: Job) -> bool:
