@@ -61,7 +61,8 @@ class PortalFuture(Future[_T]):
 
     def done(self) -> bool:
         """Return whether the function has ended."""
-        return self._ended
+        # Callbacks run before the rest of `end`, and `asyncio.wrap_future` asks in them, from another thread.
+        return self._ended or super().done()
 
     def result(self, timeout: float | None = None) -> _T:
         """Return what the function does, after ``timeout`` seconds at most. Raise `TimeoutError`."""

@@ -271,6 +271,18 @@ def test_another_loop_can_await_a_future() -> None:
         assert asyncio.run(main(p)) == ((), 1.0, {})
 
 
+@pytest.mark.parametrize("cancels", [False, True])
+def test_a_future_is_done_where_its_callbacks_are_called(cancels: bool) -> None:
+    done: list[bool] = []
+    with portal() as p:
+        future = p.start(anyio.sleep, 3600 if cancels else 0.05)
+        future.add_done_callback(lambda ended: done.append(ended.done()))
+        if cancels:
+            future.cancel()
+        wait([future], 10)
+    assert done == [True]
+
+
 # --- leaving
 
 
