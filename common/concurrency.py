@@ -278,12 +278,13 @@ async def run_together(works: Iterable[Callable[[], Awaitable[None]]]) -> None:
             errors.append(error)
             group.cancel_scope.cancel()
 
+    group = anyio.create_task_group()
     try:
-        async with anyio.create_task_group() as group:
+        async with group:
             for work in works:
                 group.start_soon(run, work)
     except BaseException as error:
-        restore_message(error)
+        restore_message(error, group.cancel_scope)
         raise
     if errors:
         raise errors[0]
@@ -300,26 +301,23 @@ def was_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-_SCOPE_MESSAGE = "Cancelled via cancel scope "
-"""How the message of a cancellation by a scope of anyio's begins."""
+def restore_message(error: BaseException, scope: anyio.CancelScope) -> None:
+    """Give a cancellation of asyncio's that left a scope back the message of its ``task.cancel("why")``.
 
-
-def restore_message(error: BaseException) -> None:
-    """Give a cancellation of asyncio's back the message of the ``task.cancel("why")`` that it is of.
-
-    Where a scope of anyio's cancels a task in the same turn of the loop, and first, asyncio raises one
-    exception for both, with the scope's message. Called where it has left the scopes that may have done so.
+    Where the scope cancels its task in the same turn of the loop, and first, asyncio raises one exception for
+    both, with the scope's message. Its scope is in that message: another's may be around a task that awaits
+    this one, and has to know its own cancellation again.
     """
     if sniffio.thread_local.name is not None:
         return  # trio's have none
     import asyncio
 
-    if not isinstance(error, asyncio.CancelledError) or not str(error).startswith(_SCOPE_MESSAGE):
+    if not isinstance(error, asyncio.CancelledError):
+        return
+    if not str(error).startswith(f"Cancelled via cancel scope {id(scope):x}"):
         return
     if anyio.current_effective_deadline() == -math.inf or not was_cancelled():
-        return  # a scope further out is to catch this, or it is of something that the task awaited
-    # Private, but in every task of asyncio's since Python 3.9. None may be that of a task that passed its
-    # cancellation on to what it awaited; the message is then that of a scope around whoever awaits this task.
+        return  # a scope further out is to catch this
+    # Private, but in every task of asyncio's since Python 3.9.
     message = getattr(asyncio.current_task(), "_cancel_message", None)
-    if message is not None and not str(message).startswith(_SCOPE_MESSAGE):
-        error.args = (message,)
+    error.args = () if message is None else (message,)

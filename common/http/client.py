@@ -143,9 +143,11 @@ class ApiClient:
         state = self._loop_state()
         seconds = self._options.request_timeout if timeout is None else timeout
         exchange = _Exchange(state.backend, self._request(method, target, headers or {}, json, content))
+        scope = anyio.CancelScope()
         try:
             async with state.limiter:
-                with anyio.move_on_after(seconds):
+                scope.deadline = anyio.current_time() + seconds
+                with scope:
                     return await self._exchange(exchange)
         except SourceError as error:
             error.sent = error.sent and exchange.sent
@@ -154,7 +156,7 @@ class ApiClient:
                 error.transient = self._had_good_reply
             raise
         except BaseException as error:
-            restore_message(error)
+            restore_message(error, scope)
             raise
         what = "no complete response" if exchange.sent else "not signed in"
         raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=exchange.sent)

@@ -41,7 +41,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from common.concurrency import parking
+from common.concurrency import parking, restore_message
 from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef, Scope
@@ -270,11 +270,8 @@ class Poller:
             return  # replies would take the time that the others need to end
         queue, throttle = self._queue, self.throttle
         while queue.heap and queue.first_due() <= now and throttle.next_send_at(now, self._in_flight) <= now:
-            jobs = queue.next_batch(
-                self._pollable.batch_limit if now >= self.executor.batch_after else 0,
-                now,
-                recovered_at=throttle.recovered_at,
-            )
+            limit = self._pollable.batch_limit if now >= self.executor.batch_after else 0
+            jobs = queue.next_batch(limit, now, recovered_at=throttle.recovered_at)
             if not jobs:
                 break
             self._assign(jobs, now)
@@ -310,13 +307,14 @@ class Poller:
         leader = request.leader
         if self._timer is leader:
             self._elect_timer()
+        request.scope = scope = anyio.CancelScope(deadline=leader.deadline)
         try:
-            with anyio.CancelScope(deadline=leader.deadline) as scope:
-                request.scope = scope
+            with scope:
                 await self.executor.execute(request)
             if scope.cancelled_caught and not leader.notified:
                 leader.expire()
-        except BaseException:
+        except BaseException as error:
+            restore_message(error, scope)
             leader.active = False  # cancelled, and on its way out: it is assigned nothing more
             raise
         finally:

@@ -167,13 +167,16 @@ class Wait(Waiter):
             return
         # A single read has no deadline, but its probe is bounded.
         limit = self.began + PROBE_LIMIT if self.single_read else self.deadline
-        with anyio.CancelScope(deadline=limit) as scope:
-            try:
-                state = await probe(self.ref, self.last)
-            except StopAsyncIteration as stop:
-                # Unchanged, it would look like the end of a watch's iteration.
-                raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
-            self.resolve(state)
+        scope = anyio.CancelScope(deadline=limit)
+        try:
+            with scope:
+                self.resolve(await probe(self.ref, self.last))
+        except StopAsyncIteration as stop:
+            # Unchanged, it would look like the end of a watch's iteration.
+            raise RuntimeError("resolve_gone raised StopAsyncIteration") from stop
+        except BaseException as error:
+            restore_message(error, scope)
+            raise
         if scope.cancelled_caught:
             raise self.timeout_error()
         self.clear_error()  # only now: a probe that is cancelled is asked again at the next step of a watch
@@ -182,7 +185,6 @@ class Wait(Waiter):
         if isinstance(error, JobsError):
             self.end_with(error)
             return
-        restore_message(error)
         self.abandon()
         over = self.last is not None and self.last.done
         cancel = self.spec.cancel

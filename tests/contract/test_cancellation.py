@@ -145,20 +145,56 @@ async def test_a_scope_of_anyio_that_ends_a_request_is_no_cancellation_of_the_ta
     assert scope.cancelled_caught
 
 
+@pytest.mark.parametrize("survived", [False, True])
 @pytest.mark.parametrize("work", WORK)
 async def test_a_scope_catches_its_cancellation_of_a_task_that_awaits_another(
-    work: Work, system: System
+    work: Work, survived: bool, system: System
 ) -> None:
     skip_unless_asyncio()
+
+    async def task(rig: Rig) -> None:
+        if survived:
+            await survive_a_cancellation()
+        await work(rig.source, rig.job((JobState.RUNNING, None)))
+
     async with system.rig() as rig:
         with anyio.move_on_after(DEADLINE / 2) as scope:
-            await asyncio.ensure_future(work(rig.source, rig.job((JobState.RUNNING, None))))
+            await asyncio.ensure_future(task(rig))
         assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("work", WORK)
+async def test_a_message_is_not_that_of_a_former_cancellation(work: Work, system: System) -> None:
+    skip_unless_asyncio()
+
+    async def task(rig: Rig) -> None:
+        await survive_a_cancellation()
+        await work(rig.source, rig.job((JobState.RUNNING, None)))
+
+    async with system.rig() as rig:
+        assert await cancelled_at(asyncio.ensure_future(task(rig)), DEADLINE / 2) == ("a person did it",)
+    async with system.rig() as rig:
+        waiting = asyncio.ensure_future(task(rig))
+        asyncio.get_running_loop().call_later(DEADLINE / 2, waiting.cancel)
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await waiting
+        assert caught.value.args == ()
 
 
 def skip_unless_asyncio() -> None:
     if sniffio.current_async_library() != "asyncio":
         pytest.skip("trio's cancellations have no message")
+
+
+async def survive_a_cancellation() -> None:
+    """Be cancelled with a message, which asyncio keeps in the task although it goes on."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel("some other reason")
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        task.uncancel()
 
 
 async def cancelled_at(task: asyncio.Future[Any], after: float) -> tuple[object, ...]:

@@ -237,7 +237,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             bare = isinstance(error, anyio.get_cancelled_exc_class())
             await tasks.__aexit__(*((kind, error, trace) if bare else (None, None, None)))
         except BaseException as late:
-            restore_message(late)
+            restore_message(late, tasks.cancel_scope)
             raise
         finally:
             if cancelled:
