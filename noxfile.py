@@ -1,7 +1,7 @@
 """The project's checks, one session each: tests, lint and types by default, the others on request.
 
 What comes after ``--`` goes to the session's tool: ``nox -s tests-3.12 -- -k waiting``. The tests run
-in a process for each core: ``nox -s tests -- -n 0`` keeps to one.
+in a process for each core, or one more: ``nox -s tests -- -n 0`` keeps to one.
 """
 
 import json
@@ -45,6 +45,8 @@ ORCHESTRATORS = {"airflow", "dagster", "prefect", "temporal"}
 """Names of modules that need what is not in the environment of the other sessions."""
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
 """A process for each core, and whichever is idle takes work from the others."""
+ALL_TESTS = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
+"""One process more: a third of the time of the slow tests, a process waits for others or for the clock."""
 WAITING = ("-n", "4", "--dist", "worksteal")
 """For tests that wait for other processes most of their time."""
 
@@ -81,7 +83,7 @@ def tests(session: nox.Session) -> None:
     session.install("-e", ".[all]", *group("test"))
     installed = [python for python in PYTHONS if shutil.which(f"python{python}") or python == session.python]
     share = f"{installed.index(str(session.python))}/{len(installed)}"
-    session.run("pytest", *PARALLEL, *session.posargs, env={"JOBSOURCE_SLOW_TESTS": share})
+    session.run("pytest", *ALL_TESTS, *session.posargs, env={"JOBSOURCE_SLOW_TESTS": share})
 
 
 @nox.session(python=PYTHONS[0])
@@ -90,7 +92,7 @@ def lowest(session: nox.Session) -> None:
     session.install("uv")  # pip cannot
     lowest = ("--resolution", "lowest-direct")
     session.run("uv", "pip", "install", *lowest, "-e", ".[all,keyring]", *group("test"), silent=True)
-    session.run("pytest", *PARALLEL, *session.posargs)
+    session.run("pytest", *ALL_TESTS, *session.posargs)
 
 
 @nox.session(reuse_venv=True)
