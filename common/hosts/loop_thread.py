@@ -62,7 +62,8 @@ class PortalFuture(Future[_T]):
     def done(self) -> bool:
         """Return whether the function has ended."""
         # Callbacks run before the rest of `end`, and `asyncio.wrap_future` asks in them, from another thread.
-        return self._ended or super().done()
+        # Private, but `Future.done()` would take the future's lock, in which an interrupt may come.
+        return self._ended or self._state not in ("PENDING", "RUNNING")
 
     def result(self, timeout: float | None = None) -> _T:
         """Return what the function does, after ``timeout`` seconds at most. Raise `TimeoutError`."""
@@ -78,6 +79,8 @@ class PortalFuture(Future[_T]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end of the function, for ``timeout`` seconds at most; return whether it has ended."""
+        if self.done() and _runs_here(self._loop):
+            return True  # in a callback, which the loop's thread calls before it tells the end
         # A lock of this call alone, which the function's end releases: an interrupt leaves nothing locked.
         waiter = threading.Lock()
         waiter.acquire()
@@ -140,6 +143,15 @@ class PortalFuture(Future[_T]):
             self.end()
         else:
             self._scope.cancel()
+
+
+def _runs_here(loop: AbstractEventLoop) -> bool:
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 async def _outcome(value: Any) -> Any:

@@ -9,8 +9,8 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
-from contextlib import ExitStack, asynccontextmanager
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +281,24 @@ def test_a_future_is_done_where_its_callbacks_are_called(cancels: bool) -> None:
             future.cancel()
         wait([future], 10)
     assert done == [True]
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_a_callback_can_take_the_result(cancels: bool) -> None:
+    taken: list[object] = []
+
+    def take(ended: Future[None]) -> None:
+        with pytest.raises(CancelledError) if cancels else nullcontext():
+            taken.append((ended.exception(), ended.result()))
+        taken.append("ended")
+
+    with portal() as p:
+        future = p.start(anyio.sleep, 3600 if cancels else 0.05)
+        future.add_done_callback(take)
+        if cancels:
+            future.cancel()
+        wait([future], 10)
+    assert taken == (["ended"] if cancels else [(None, None), "ended"])
 
 
 # --- leaving
