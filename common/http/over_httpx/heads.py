@@ -36,8 +36,11 @@ def limit_heads(client: Any) -> None:
 
 
 def follow_head(event: str) -> None:
-    """Called with each event of the ``trace`` extension, in the task of the request."""
-    if ".receive_response_headers." in event:
+    """Called with each event of the ``trace`` extension, in the task of the request.
+
+    Of HTTP/1.1 alone: over HTTP/2 the task that waits for its head reads for all requests of the connection.
+    """
+    if event.startswith("http11.receive_response_headers."):
         _head.set(HeadLimit() if event.endswith(".started") else None)
 
 
@@ -66,6 +69,8 @@ class _Stream:
             return self._inner.get_extra_info(info)
         if self._socket is None:
             self._socket = self._inner.get_extra_info("socket")
+            if self._socket is None:  # a network backend of the caller's, without sockets
+                return self._inner.get_extra_info(info)
         number = self._socket.fileno()
         if number < 0:
             return True  # it is closed, as the next read will tell

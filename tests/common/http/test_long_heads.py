@@ -146,6 +146,16 @@ async def test_httpcore_reads_heads_in_small_parts_and_gives_other_tasks_their_t
     assert network.asked == [HEAD_PART] * 40 + [65536]
 
 
+async def test_what_comes_on_a_connection_of_http2_is_of_other_requests_too() -> None:
+    network = Network()
+    pool = SimpleNamespace(_network_backend=network)
+    limit_heads(SimpleNamespace(_transport=SimpleNamespace(_pool=pool)))
+    stream = await pool._network_backend.connect_tcp()
+    follow_head("http2.receive_response_headers.started")
+    await stream.read(65536)
+    assert network.asked == [65536]
+
+
 async def test_a_client_whose_network_cannot_be_had_stays_as_it_is() -> None:
     limit_heads(SimpleNamespace(_transport=SimpleNamespace(_pool=object())))
 
