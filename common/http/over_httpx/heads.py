@@ -53,6 +53,9 @@ class _Backend:
     async def connect_tcp(self, *args: Any, **keywords: Any) -> _Stream:
         return _Stream(await self._inner.connect_tcp(*args, **keywords))
 
+    async def connect_unix_socket(self, *args: Any, **keywords: Any) -> _Stream:
+        return _Stream(await self._inner.connect_unix_socket(*args, **keywords))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 

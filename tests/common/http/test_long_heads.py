@@ -121,6 +121,9 @@ class Network:
     async def connect_tcp(self) -> Network:
         return self
 
+    async def connect_unix_socket(self) -> Network:
+        return self
+
     async def start_tls(self) -> Network:
         return self
 
@@ -130,11 +133,12 @@ class Network:
         return b"x" * max_bytes
 
 
-async def test_httpcore_reads_heads_in_small_parts_and_gives_other_tasks_their_turns() -> None:
+@pytest.mark.parametrize("connect", ["connect_tcp", "connect_unix_socket"])
+async def test_httpcore_reads_heads_in_small_parts_and_gives_other_tasks_their_turns(connect: str) -> None:
     network = Network()
     pool = SimpleNamespace(_network_backend=network)
     limit_heads(SimpleNamespace(_transport=SimpleNamespace(_pool=pool)))
-    stream = await (await pool._network_backend.connect_tcp()).start_tls()
+    stream = await (await getattr(pool._network_backend, connect)()).start_tls()
     assert stream.asked is network.asked
     async with counted() as others:
         follow_head("http11.receive_response_headers.started")
