@@ -17,8 +17,10 @@ from anyio.lowlevel import RunVar, current_token
 
 from common.http.over_httpx.pools import sockets_below
 
-_left: RunVar[tuple[set[Any], AsyncGenerator[None, None]]] = RunVar("jobsource clients left by their sources")
+_Left = tuple[set[Any], AsyncGenerator[None, None]]
 """The clients that a loop is to close, and the generator that does it."""
+_left: RunVar[_Left | None] = RunVar("jobsource clients left by their sources")
+"""None once the generator has ended: it refers to the loop, which its own variable would keep for good."""
 
 
 class ClosedWithLoop:
@@ -35,7 +37,7 @@ class ClosedWithLoop:
     async def attach(self) -> None:
         """Let the client be closed with the running loop. Any call but the first does nothing."""
         if self._finalizer is None:
-            clients = await _left_on_running_loop()
+            clients, _ = await _left_on_running_loop()
             clients.add(self._client)
             self._finalizer = weakref.finalize(self, _drop, self._client, clients, self._loop)
             self._finalizer.atexit = False
@@ -43,19 +45,22 @@ class ClosedWithLoop:
     async def aclose(self) -> None:
         """Close the client now."""
         if self._finalizer is not None and self._finalizer.detach():
-            (await _left_on_running_loop()).discard(self._client)
+            clients, generator = await _left_on_running_loop()
+            clients.discard(self._client)
+            if not clients:
+                with suppress(RuntimeError):  # the loop ends at this moment, and closes it
+                    await generator.aclose()
         await self._client.aclose()
 
 
-async def _left_on_running_loop() -> set[Any]:
+async def _left_on_running_loop() -> _Left:
     found = _left.get(None)
     if found is None:
         clients: set[Any] = set()
-        generator = _closing(clients)
-        _left.set((clients, generator))
-        await anext(generator)
-        return clients
-    return found[0]
+        found = clients, _closing(clients)
+        _left.set(found)
+        await anext(found[1])
+    return found
 
 
 async def _closing(clients: set[Any]) -> AsyncGenerator[None, None]:
@@ -65,6 +70,7 @@ async def _closing(clients: set[Any]) -> AsyncGenerator[None, None]:
         while clients:
             with suppress(Exception):
                 await clients.pop().aclose()
+        _left.set(None)
 
 
 def _drop(client: Any, clients: set[Any], loop: Any) -> None:

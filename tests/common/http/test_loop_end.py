@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import weakref
 from collections.abc import Callable, Generator
 from functools import partial
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import httpx
 import pytest
+from anyio.lowlevel import current_token
 
 from common.http.selection import BACKEND_VARIABLE
 from common.model.errors import TransportError
@@ -92,6 +94,25 @@ def test_so_they_are_over_tls_and_to_a_token_endpoint(ca: str, key: str) -> None
             assert run(lambda: source.get("j1")).succeeded
             assert hung_up(api)
             assert hung_up(tokens)
+
+
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_a_loop_that_has_ended_is_not_kept(run: Run, closes: bool, server: Loopback) -> None:
+    loops: list[weakref.ref[Any]] = []
+
+    async def once() -> None:
+        loops.append(weakref.ref(current_token().native_token))
+        source = OntapJobs(server.url, auth=AUTH)
+        await source.get("j1")
+        if closes:
+            await source.aclose()
+
+    run(once)
+    if closes:
+        on_a_loop_that_is_closed_at_once(once)
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * len(loops)
 
 
 @pytest.mark.slow
