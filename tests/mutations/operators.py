@@ -138,6 +138,8 @@ def _skips(parent: ast.AST, field: str, child: ast.AST) -> bool:
     match child:
         case ast.Expr(value=ast.Constant()) | ast.Import() | ast.ImportFrom():
             return True
+        case ast.Expr(value=ast.Call(func=ast.Name("set_module"))):
+            return True  # only tests of whole packages see it
         case ast.keyword(arg=name) if name in OPTIONS:
             return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
