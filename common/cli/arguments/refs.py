@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -14,12 +15,14 @@ from common.model.errors import UsageError
 
 CHUNK = 65536
 """At most so many bytes are read at once."""
+_NAMES_A_JOB = re.compile(r".*://|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
+"""A word that can only be a second job on a line: what ``list`` writes after a ref is a state."""
 
 
 async def read_refs(names: Iterable[str]) -> AsyncIterator[str]:
     """Yield the jobs that are named, each once; for ``-``, those that standard input names.
 
-    Raise `UsageError` for a line of JSON that names none.
+    Raise `UsageError` for a line that names none though it should.
     """
     seen: set[str] = set()
     for name in names:
@@ -28,8 +31,13 @@ async def read_refs(names: Iterable[str]) -> AsyncIterator[str]:
                 seen.add(name)
                 yield name
             continue
+        number = 0
         async for line in read_lines():
-            text = named_in(line)
+            number += 1
+            try:
+                text = named_in(line)
+            except UsageError as error:
+                raise UsageError(f"standard input, line {number}: {error}") from None
             if text and text not in seen:
                 seen.add(text)
                 yield text
@@ -48,23 +56,30 @@ def named_in(line: str) -> str:
 
     So the output of ``list``, ``get`` and ``start`` can be piped in as text or as jsonl. Indented lines,
     which are details of the job above, and lines that begin with "#" name none. Raise `UsageError` for JSON
-    that names none, and for what is not text.
+    that names none, for two jobs on a line, and for what is not text.
     """
     line = line.removeprefix("\ufeff")  # PowerShell writes a byte order mark
-    if "\ufffd" in line:
-        raise UsageError("not valid UTF-8")
     if line.startswith("{"):
-        with suppress(ValueError, AttributeError):
+        with suppress(ValueError, AttributeError, RecursionError):
             ref = json.loads(line).get("ref")
             if isinstance(ref, str):
-                return ref
+                return _as_utf8(ref)
         raise UsageError("not the JSON of a job with a ref, as -o jsonl writes it")
     if not line or line[0].isspace() or line.startswith("#"):
         return ""
-    word = line.split(maxsplit=1)[0]
+    word, *others = line.split(maxsplit=2)
     if word.startswith(("[", "─")) or "," in word:  # json, table or csv
         raise UsageError("jobs are piped in as text or with -o jsonl, one a line")
-    return word
+    if others and _NAMES_A_JOB.match(others[0]):  # echo $refs: the second would not be waited for
+        raise UsageError("two jobs on one line: write one a line")
+    return _as_utf8(word)
+
+
+def _as_utf8(name: str) -> str:
+    # The rest of the line may hold U+FFFD: `list` writes it for what a server's message must not print.
+    if "\ufffd" in name:
+        raise UsageError("not valid UTF-8")
+    return name
 
 
 async def read_lines() -> AsyncIterator[str]:

@@ -60,6 +60,9 @@ def test_states_in_any_case() -> None:
         ("", ""),
         ('{"event": "end", "ref": "ontap://c/1"}', "ontap://c/1"),
         ("\ufeffontap://c/1", "ontap://c/1"),
+        ("ontap://c/1 RUNNING: a \ufffd that list writes for a control character", "ontap://c/1"),
+        ('{"ref": "ontap://c/1", "message": "\ufffd"}', "ontap://c/1"),
+        ("1 RUNNING: see https://example.com", "1"),
     ],
 )
 def test_a_line_of_standard_input(line: str, ref: str) -> None:
@@ -71,10 +74,23 @@ async def test_a_job_that_is_named_twice_counts_once() -> None:
     assert [name async for name in read_refs(["a", "b", "a"])] == ["a", "b"]
 
 
-@pytest.mark.parametrize("line", ['{"event": 1}', "{not JSON", "[", "ontap://c/\ufffd", "ref,id", "───"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *('{"event": 1}', "{not JSON", "[", "ontap://c/\ufffd", "ref,id", "───", '{"ref": "\ufffd"}'),
+        pytest.param('{"a": ' + "[" * 100_000, id="deep"),
+    ],
+)
 def test_a_line_that_names_no_job(line: str) -> None:
     with pytest.raises(UsageError, match=r"jsonl|UTF-8"):
         named_in(line)
+
+
+@pytest.mark.parametrize("second", ["ontap://c/2", "cf+http://c/2", "B5145E1D-b53b-11e8-8252-005056bbd8f5"])
+@pytest.mark.parametrize("space", [" ", "\r", "\t"])
+def test_two_jobs_on_a_line_are_refused_and_not_one_of_them_dropped(second: str, space: str) -> None:
+    with pytest.raises(UsageError, match="two jobs on one line: write one a line"):
+        named_in(f"ontap://c/1{space}{second}")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +127,12 @@ def test_a_line_that_names_no_job(line: str) -> None:
         (["list", "prdo"], "did you mean 'prod'?"),
         (["start", "POST", "/api/x"], "PATH is missing"),
         (["get", "x", "-o"], "-o needs a value"),
+        (["get", "x", "-o", "-"], 'Invalid value "-" for -o'),
+        (["list", "-"], "there is no profile '-' in"),
+        (["wait", "x", "--timeout", "-"], "such as 90s, 5m or 1h30m, not '-'"),
+        (["list", "prod", "--limit", "x"], 'Invalid value for --limit: "x" is not a whole number'),
+        (["start", "prod", "POST", "/api/x", "--inline", "x"], '--inline: "x" is not a number'),
+        (["start", "prod", "POST", "/api/x", "-d", "[" * 100_000], "--data is nested too deeply"),
         (["cancel", "x", "--timeout", "9s"], "--timeout, --deadline and --cancel-on-interrupt need --wait"),
         (["start", "prod", "POST", "/api/x", "--timeout", "9s"], "need --wait"),
         (["start", "prod", "GET", "/api/x"], "METHOD must be one of POST, PUT, PATCH, DELETE"),
