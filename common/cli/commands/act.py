@@ -107,7 +107,8 @@ class _Act:
         writer = make_writer(self.output)
         view = make_view(quiet=self.quiet, streams_changes=self.output == "jsonl")
         async with self.system.systems(observer=view.observe) as systems:
-            refs = [systems.ref(name) async for name in read_refs(names)]
+            # Each once, by whatever names: an action that is sent twice would be refused the second time.
+            refs = list(dict.fromkeys([systems.ref(name) async for name in read_refs(names)]))
             outcomes: dict[JobRef, Job | JobsError] = {}
             await run_together([partial(self._act_on, systems, ref, outcomes) for ref in refs])
             statuses: list[ExitStatus] = []
@@ -133,6 +134,10 @@ class _Act:
             outcomes[ref] = error
 
     async def _follow(self, systems: Systems, refs: list[JobRef], view: View, writer: Writer) -> ExitStatus:
+        resume = ["jobsource", "wait"]
+        if self.until:
+            resume += ["--until", ",".join(state.value for state in self.until)]
+        resume += [*([] if self.output == "text" else ["-o", self.output]), *self.system.words()]
         return await Following(
             systems,
             view,
@@ -140,5 +145,7 @@ class _Act:
             deadline=deadline_of(self.waiting),
             until=self.until,
             quiet=self.quiet,
+            cancel_on_interrupt=self.waiting.cancel_on_interrupt,
+            resume=tuple(resume),
             any_end=self.any_end,
         ).run(map(str, refs))

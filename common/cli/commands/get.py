@@ -31,7 +31,7 @@ def get(
 async def _get(names: tuple[str, ...], output: Format, systems: Systems) -> ExitStatus:
     writer = make_writer(output)
     async with systems:
-        refs = [systems.ref(name) async for name in read_refs(names)]
+        refs = list(dict.fromkeys([systems.ref(name) async for name in read_refs(names)]))
         outcomes = await get_all(systems.fleet, refs) if refs else []
     for outcome in outcomes:
         writer.outcome(outcome)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from common.cli.arguments.options import DebugOptions, Quiet, SystemOptions, WaitOptions
 from common.cli.arguments.parameters import STDIN, Parameter
 from common.cli.console import complain, printable, write_line
-from common.cli.exit_status import ExitStatus
+from common.cli.exit_status import ExitStatus, combined
 from common.cli.following import Following, check_waiting, deadline_of
 from common.cli.output.text import TextWriter
 from common.cli.output.writer import make_writer
@@ -82,6 +82,7 @@ def start(
                     complain(f"error: {error}")
             jobs = adopted.waitable
             status = ExitStatus.FAILED if adopted.errors else ExitStatus.OK
+            named = system.words() if "://" in target else ["--profile", target]
             if not wait:
                 _print(adopted, output)
                 return status
@@ -93,12 +94,13 @@ def start(
                 deadline=deadline_of(waiting),
                 quiet=quiet,
                 cancel_on_interrupt=waiting.cancel_on_interrupt,
+                resume=("jobsource", "wait", *named),
             ).run(
                 [str(job) for job in jobs if not isinstance(job, Job)],
                 jobs=[job for job in jobs if isinstance(job, Job)],
             )
             writer.close()
-            return max(status, ended)
+            return combined((status, ended))
 
     try:
         return run(send, debug=debugging.debug)
@@ -110,19 +112,20 @@ def start(
 
 
 def _read_body(data: str) -> Any:
-    if data == STDIN:
-        text = sys.stdin.read()
-    elif data.startswith("@"):
+    text = data
+    if data.startswith("@"):
+        # JSON is UTF-8 whatever the locale is; PowerShell writes a byte order mark.
         try:
-            text = Path(data[1:]).read_text("utf-8")
+            content = sys.stdin.buffer.read() if data == STDIN else Path(data[1:]).read_bytes()
+            text = content.decode("utf-8-sig")
         except (OSError, ValueError) as error:
-            raise UsageError(
-                f"--data {data}: {getattr(error, 'strerror', None) or 'not valid UTF-8'}"
-            ) from None
-    else:
-        text = data
+            name = "-" if data == STDIN else data
+            reason = getattr(error, "strerror", None) or "not valid UTF-8"
+            raise UsageError(f"--data {name}: {reason}") from None
     try:
         return json.loads(text)
+    except RecursionError:
+        raise UsageError("--data is nested too deeply") from None
     except ValueError as error:
         place = "its numbers"
         if isinstance(error, json.JSONDecodeError):

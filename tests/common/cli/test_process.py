@@ -73,6 +73,33 @@ def test_a_signal_cancels_the_jobs_where_that_is_asked_for(
     assert shell.run("wait", running).status == 1
 
 
+def test_a_signal_while_an_action_is_followed(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    shell.user.profile(f'endpoint = "{ontap.target}"\ntoken = {{ env = "SECRET" }}')
+    ontap.simulator.settle = 3600.0  # a pause does not show yet
+    try:
+        id = ontap.add(("running", None))
+        with shell.started("pause", id, "--profile", "prod", "--wait") as process:
+            of_job(process)
+            done = ended(process, signal.SIGINT)
+    finally:
+        ontap.simulator.settle = 0.2
+    assert shlex.split(done.err.splitlines()[-1]) == [
+        *("jobsource", "wait", "--until", "paused", "--profile", "prod", f"{ontap.target}/{id}")
+    ]
+    id = ontap.add(("running", None))
+    assert shell.run("pause", id, "--wait").status == 0
+    with shell.started("resume", id, "--wait", "--cancel-on-interrupt") as process:
+        of_job(process)
+        done = ended(process, signal.SIGINT)
+    assert done.status == 130
+    assert f"cancelled: {ontap.target}/{id}" in done.err
+    ontap.simulator.on_write = NewJob([("running", None)])
+    with shell.started("start", "prod", "DELETE", "/api/storage/volumes/v", "--wait") as process:
+        of_job(process)
+        done = ended(process, signal.SIGINT)
+    assert shlex.split(done.err.splitlines()[-1])[:4] == ["jobsource", "wait", "--profile", "prod"]
+
+
 def test_standard_input_is_read_as_it_comes(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     first, second = ontap.ref(("success", None)), ontap.ref(("success", None))
     with shell.started("wait", "-", "--timeout", "30s") as process:
