@@ -87,7 +87,7 @@ class BlueXPJobs(SourceWithoutActions):
                 scope=self.resolver.scope,
                 states=self._states,
             )
-            jobs, failures = await decode(response, read)
+            jobs, failures = await decode(response, read, "GET jobs")
             return FetchedPage([job for job in jobs if wanted is None or job.state is wanted], failures)
 
         return Pages(fetch, path)

@@ -164,7 +164,7 @@ class OntapDriver(Driver):
                     raise self._batch_failure(http, response, len(first))
                 page = read_page(response.body, last)
                 if page is None:
-                    page = await decode(response, partial(raw_page, response.body))
+                    page = await decode(response, partial(raw_page, response.body), f"GET {JOBS}")
             except (SourceError, BatchRefused) as failure:
                 if not records:
                     raise

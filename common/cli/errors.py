@@ -37,6 +37,9 @@ WORDS: dict[str, str] = {
         r"\1 is missing: set \1 in its profile, or its variable JOBSOURCE_…"
     ),
     r"not ended by [-:.+\dT]+": "not ended in time",
+    r"\$: not JSON": "the response is not JSON",
+    r"([A-Z]+ https?://\S+): \w+: (?:\[[^\]]*\] )?": r"\1: ",  # the class of an exception, and its errno
+    r" \(_ssl\.c:\d+\)": "",
     r"pass its parts through urllib\.parse\.quote\(\)": "write a space as %20, and so on",
 }
 """What the SDK says, and what a user of the command should read instead.
@@ -48,6 +51,9 @@ PARSER_WORDS: dict[str, str] = {
     r"Unused Tokens: \[(.*)\]\.": r"more words than it takes: \1",
     r"Command \"[a-z]+\" parameter ([A-Z]+) requires an argument": r"\1 is missing",
     r"Command \"[a-z]+\" parameter (-\S+) requires an argument": r"\1 needs a value",
+    r"unable to convert (\".*\") into int\b": r"\1 is not a whole number",
+    r"unable to convert (\".*\") into float\b": r"\1 is not a number",
+    r"(['\"])@-\1": r"\1-\1",  # how `parameters.STDIN` was typed
 }
 """The same for what cyclopts says."""
 

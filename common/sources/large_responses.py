@@ -11,17 +11,24 @@ from typing import TypeVar
 
 import anyio.to_thread
 
+from common.model.errors import DecodeError
 from common.response.http_response import HttpResponse
 from common.response.large_json import LARGE
 
 _T = TypeVar("_T")
 
 
-async def decode(response: HttpResponse, function: Callable[[], _T]) -> _T:
+async def decode(response: HttpResponse, function: Callable[[], _T], request: str = "") -> _T:
     """Return what ``function``, which decodes this response, returns; from a thread where that is large.
 
-    If the caller is cancelled meanwhile, the thread goes on to its end, and its result is lost.
+    A `DecodeError` begins with ``request``, since its path does not say which response it is about. If the
+    caller is cancelled meanwhile, the thread goes on to its end, and its result is lost.
     """
-    if len(response.body) <= LARGE:
-        return function()
-    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+    try:
+        if len(response.body) <= LARGE:
+            return function()
+        return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+    except DecodeError as error:
+        if request:
+            error.args = (f"{request}: {error}",)
+        raise

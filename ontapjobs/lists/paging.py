@@ -73,7 +73,7 @@ def list_jobs(http: DriverHttp, path: str, *, endpoint: str, states: Mapping[str
             return FetchedPage(())
         response = await get_list(http, path)
         read = partial(parse_page, response.body, endpoint=endpoint, states=states)
-        page = await decode(response, read)
+        page = await decode(response, read, f"GET {JOBS}")
         walk.mark_read(path)
         return FetchedPage(page.jobs, page.failures, page.next)
 
@@ -90,7 +90,7 @@ async def count_records(http: DriverHttp, path: str, *, endpoint: str, has_recor
     while (page := walk.next_path(href)) is not None:
         response = await get_list(http, page)
         read = partial(parse_count, response.body, has_records=has_records)
-        count, following = await decode(response, read)
+        count, following = await decode(response, read, f"GET {JOBS}")
         if count is None:
             return None
         total += count

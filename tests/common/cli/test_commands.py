@@ -222,6 +222,36 @@ def test_start(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     assert len(parts["refs"]) == 1
 
 
+@pytest.mark.slow
+def test_a_body_is_utf_8_whatever_the_locale_is(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    line = f"jobsource start {ontap.target} PATCH /api/storage/volumes/vol1 -d"
+    for encoding in ("latin-1", "ascii:surrogateescape", "utf-8"):
+        shell.user.set(PYTHONIOENCODING=encoding)
+        done = shell.script(rf"printf '\xef\xbb\xbf{{\"comment\": \"\xc3\xbc\"}}' | {line} -")
+        assert done.status == 0
+        assert json.loads(ontap.simulator.journal[-1].body) == {"comment": "ü"}
+        done = shell.script(rf"printf '\"\xff\"' | {line} -")
+        assert (done.status, done.err) == (2, "jobsource: --data -: not valid UTF-8\n")
+
+
+@pytest.mark.slow
+def test_a_job_by_several_names_is_one(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    id = ontap.add(("running", None))
+    names = (id, f"{ontap.target}/{id}")
+    assert len(shell.run("get", *names).out.splitlines()) == 1
+    sent = len(ontap.simulator.journal)
+    assert shell.run("cancel", *names).status == 0
+    assert [request.method for request in ontap.simulator.journal[sent:]].count("PATCH") == 1
+
+
+def test_a_page_of_a_proxy_is_told_with_the_request(shell: Shell, ontap: Served[OntapSimulator]) -> None:
+    for words in (("list",), ("count",)):
+        ontap.call(ontap.simulator.inject, "GET", faults.Html(200))
+        done = shell.run(*words)
+        assert (done.status, done.out) == (4, "")
+        assert done.err.startswith("jobsource: GET /api/cluster/jobs: the response is not JSON (")
+
+
 def test_profiles(shell: Shell, ontap: Served[OntapSimulator], cf: Served[CFSimulator]) -> None:
     shell.user.set(JOBSOURCE_ENDPOINT="", JOBSOURCE_TOKEN="", SECRET=PASSWORD)
     shell.user.profiles(

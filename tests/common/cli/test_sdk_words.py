@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from socket import EAI_AGAIN, gaierror
+from ssl import SSLError
 
 import pytest
+from h11 import RemoteProtocolError
 
 from common.cli.errors import CHOICES, KEYWORDS, WORDS, in_words_of_the_shell
+from common.http.backend import HttpFailure
+from common.http.no_response import transport_error
+from common.model.errors import DecodeError
 from common.model.refs import JobRef
 from common.polling.wait_errors import timeout_error
 
@@ -23,7 +29,26 @@ ROOT = Path(__file__).parents[3]
 PACKAGES = ("common", "ontapjobs", "bluexp_jobs", "cfjobs")
 VALUE = "ontap"
 """What stands in a message for each value."""
-COMPOSED = [str(timeout_error(JobRef("ontap", "", "1"), None, limit=datetime.now(UTC), cause=None))]
+
+
+def plain(text: str, limit: int | None = None, *, also: Set[str] = frozenset()) -> str:
+    """Redact nothing."""
+    del limit, also
+    return text
+
+
+TRANSPORT = {
+    ConnectionRefusedError(111, "Connection refused"): "GET https://c:1: Connection refused",
+    gaierror(EAI_AGAIN, "Temporary failure"): "GET https://c:1: Temporary failure",
+    SSLError(1, "[SSL: BAD] handshake failure (_ssl.c:1006)"): "GET https://c:1: handshake failure",
+    RemoteProtocolError("half a body"): "GET https://c:1: half a body",
+    TimeoutError(): "GET https://c:1: TimeoutError",
+}
+COMPOSED = [
+    str(timeout_error(JobRef("ontap", "", "1"), None, limit=datetime.now(UTC), cause=None)),
+    str(DecodeError("not JSON (1 byte)")),
+    *(str(transport_error(HttpFailure(error), "GET", "https://c:1", redact=plain)) for error in TRANSPORT),
+]
 """Messages that are put together from parts."""
 
 PYTHON = re.compile(rf"\b[a-z_]+=(?![a-z0-9…]|'{VALUE}')|\w\(\w*[=)]|(?:^|[:;,] |\bor )pass ")
@@ -114,6 +139,11 @@ def test_each_keyword_is_in_a_message_of_the_sdk(keyword: str) -> None:
 @pytest.mark.parametrize("choices", CHOICES, ids=lambda choices: choices.pattern[:24])
 def test_each_list_of_choices_is_in_a_message_of_the_sdk(choices: re.Pattern[str]) -> None:
     assert has_message(choices)
+
+
+@pytest.mark.parametrize(("message", "words"), list(zip(COMPOSED[2:], TRANSPORT.values(), strict=True)))
+def test_a_connection_that_fails_is_told_without_pythons_words(message: str, words: str) -> None:
+    assert in_words_of_the_shell(message) == words
 
 
 def test_what_can_reach_the_command_is_said_in_its_words() -> None:
