@@ -75,11 +75,10 @@ def read_secret(label: str, path: Path) -> str:
         raise UsageError(f"{label}: {path} cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:
         raise UsageError(f"{label}: {path} is larger than {LARGEST} bytes, too large for a secret")
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        text = ""  # raised below: the codec's exception, as its context, would carry the content
-    if content and not text:
+    text: str | None = None
+    with suppress(UnicodeDecodeError):  # raised below: that exception, as a context, would carry the content
+        text = content.decode("utf-8-sig")  # Windows' editors and PowerShell write a byte order mark
+    if text is None:
         raise UsageError(f"{label}: {path} is not text in UTF-8")
     secret = text.removesuffix("\n").removesuffix("\r")
     if not secret:

@@ -87,6 +87,12 @@ def test_a_secret_comes_from_a_file_without_one_newline_at_its_end(
     assert read({"password": {"file": "pw"}}, folder=user_env.folder).text("password") == found
 
 
+@pytest.mark.parametrize("text", ["\ufeffPa55", "\ufeffPa55\r\n"])
+def test_a_byte_order_mark_is_no_part_of_a_secret(user_env: UserEnv, text: str) -> None:
+    file = user_env.secret("pw", text)
+    assert read({"password": {"file": str(file)}}).text("password") == "Pa55"
+
+
 def test_a_secret_comes_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     keyring: Any = ModuleType("keyring")
     keyring.get_password = lambda service, user: {("jobs", "admin"): PASSWORD}.get((service, user))
