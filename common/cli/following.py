@@ -194,6 +194,8 @@ class Following:
             if scope.cancelled_caught:
                 complain("some cancellations were not answered in time: check these jobs")
             return
+        if self.quiet:
+            return
         words = [*self.resume, *map(str, self._waiting)]
         if self.deadline is not None:
             words += ["--deadline", self.deadline.isoformat(timespec="seconds")]
@@ -206,7 +208,8 @@ class Following:
         except JobsError as error:
             complain(error)
         else:
-            note(f"cancelled: {job}")
+            if not self.quiet:
+                note(f"cancelled: {job}")
 
 
 def _other_state(job: Job, until: Collection[JobState]) -> UnexpectedState:

@@ -42,7 +42,7 @@ Quiet = Annotated[
     Parameter(
         names=("--quiet", "-q"),
         group="Output",
-        help="Write nothing to standard error except usage errors.",
+        help="Write neither progress nor the errors of jobs to standard error.",
     ),
 ]
 

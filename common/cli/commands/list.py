@@ -96,7 +96,7 @@ def list_jobs(
                 async with anyio.create_task_group() as group:
                     group.start_soon(view.refresh)
                     while True:
-                        await _look(source, states, filters, limit, view, writer)
+                        await _look(source, states, filters, limit, view, writer, quiet=quiet)
                         await anyio.sleep(max(0.1, seconds))
         return ExitStatus.OK  # never: a signal ends it
 
@@ -121,6 +121,8 @@ async def _look(
     limit: int | None,
     view: View,
     writer: Writer,
+    *,
+    quiet: bool,
 ) -> None:
     """Read the list once, and tell what has changed. Passing trouble is reported, and the next look comes."""
     try:
@@ -128,7 +130,8 @@ async def _look(
     except SourceError as error:
         if not error.transient:
             raise
-        complain(error)
+        if not quiet:
+            complain(error)
         return
     for ref in [ref for ref in view.rows if ref not in jobs]:
         del view.rows[ref]

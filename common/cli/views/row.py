@@ -46,7 +46,8 @@ class Row:
         if self.error is not None:
             return self.without_ref(str(self.error))
         if self.trouble:
-            return self.trouble
+            # The row names the job: a narrow terminal has room for the answer, or for its id again.
+            return self.trouble.removeprefix(f"GET job {self.ref.id}").lstrip(": ")
         if self.job is None:
             return ""
         errors = "; ".join(map(str, self.job.errors))

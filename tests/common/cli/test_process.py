@@ -73,6 +73,18 @@ def test_a_signal_cancels_the_jobs_where_that_is_asked_for(
     assert shell.run("wait", running).status == 1
 
 
+@pytest.mark.parametrize("options", [(), ("--cancel-on-interrupt",)])
+def test_a_quiet_wait_is_quiet_when_it_is_interrupted(
+    shell: Shell, ontap: Served[OntapSimulator], options: tuple[str, ...]
+) -> None:
+    ref, good = ontap.ref(("running", None)), ontap.ref(("success", None))
+    with shell.started("wait", "-q", ref, good, *options) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # both were seen
+        done = ended(process, signal.SIGINT)
+    assert (done.status, done.err) == (130, "")
+
+
 def test_a_signal_while_an_action_is_followed(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     shell.user.profile(f'endpoint = "{ontap.target}"\ntoken = {{ env = "SECRET" }}')
     ontap.simulator.settle = 3600.0  # a pause does not show yet

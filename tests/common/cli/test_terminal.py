@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bluexp_jobs.simulator import BlueXPSimulator
-from ontapjobs.simulator import OntapSimulator
+from ontapjobs.simulator import OntapSimulator, faults
 from tests.common.cli.shell import Served, Shell, at_terminal, served
 
 pytestmark = pytest.mark.slow
@@ -54,6 +54,14 @@ def test_without_colour(shell: Shell, ontap: Served[OntapSimulator]) -> None:
     assert "\x1b[36m" in at_terminal(80, words).err
     assert "\x1b[36m" not in at_terminal(80, words, environment={"NO_COLOR": "1"}).err
     assert "\x1b" not in at_terminal(80, words, environment={"TERM": "dumb"}).err
+
+
+def test_a_narrow_terminal_shows_what_a_poll_met(shell: Shell) -> None:
+    with served("ontap", OntapSimulator()) as system:
+        system.call(partial(system.simulator.inject, "GET", faults.Status(503), times=None))
+        shell.user.set(JOBSOURCE_ENDPOINT=system.target)
+        done = at_terminal(60, ["wait", system.ref(("running", None)), "--timeout", "2s"])
+    assert "answered 503" in done.out.split("TIMEOUT")[0]
 
 
 def test_a_list_that_is_watched(shell: Shell, ontap: Served[OntapSimulator]) -> None:
