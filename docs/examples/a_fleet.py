@@ -17,8 +17,8 @@ async def main() -> None:
     bluexp = BlueXPJobs(account="a1", agent="g1", auth=Bearer("t"), transport=service.transport())
     cf = CFJobs("api.example.org", auth=Bearer("t"), transport=foundation.transport())
     refs = [
-        ontap.ref(cluster.add_job([("running", 20), ("success", None)])),
-        bluexp.ref(service.add_job([("IN_PROGRESS", 60), ("COMPLETED", None)])),
+        ontap.ref(cluster.add_job([("running", 10), ("success", None)])),
+        bluexp.ref(service.add_job([("IN_PROGRESS", 20), ("COMPLETED", None)])),
         cf.ref(foundation.add_job([("PROCESSING", 5), ("FAILED", None)])),
     ]
     async with Fleet([ontap, bluexp, cf]) as fleet, as_completed(fleet, refs) as outcomes:

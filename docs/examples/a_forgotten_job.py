@@ -1,8 +1,9 @@
 """A job that the server has deleted: find out how it ended from the resource."""
 
-import asyncio
+import anyio
 
 from common import JobGone
+from common.testing import run
 from ontapjobs import JobState, OntapJobs
 from ontapjobs.simulator import OntapSimulator
 
@@ -11,7 +12,7 @@ async def main() -> None:
     cluster = OntapSimulator()
     async with OntapJobs("cluster1", auth=("admin", "x"), transport=cluster.transport()) as jobs:
         seen = await jobs.get(cluster.add_job([("running", 5), ("success", None)]))
-        await asyncio.sleep(3600)  # our process was down for an hour; ONTAP keeps finished jobs for 5 minutes
+        await anyio.sleep(3600)  # our process was down for an hour; ONTAP keeps finished jobs for 5 minutes
 
         try:
             await jobs.wait(seen)
@@ -25,7 +26,7 @@ async def main() -> None:
         print(job.state.name, "resolved" if job.resolved else "as the server said")
 
 
-asyncio.run(main())
+run(main)  # as asyncio.run(main()), in virtual time
 
 # gone: True
 # SUCCEEDED resolved

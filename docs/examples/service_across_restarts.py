@@ -1,12 +1,12 @@
 """A service that stores its open jobs in SQLite, and resumes the waits after a restart."""
 
-import asyncio
 import json
 import sqlite3
 
 import anyio
 
 from common import from_dict, to_dict
+from common.testing import run
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 
@@ -45,7 +45,7 @@ async def main() -> None:
     print([outcome for (outcome,) in database.execute("SELECT outcome FROM jobs")])
 
 
-asyncio.run(main())
+run(main)  # as asyncio.run(main()), in virtual time
 
 # 2 open
 # 1 open

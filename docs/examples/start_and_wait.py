@@ -1,8 +1,7 @@
 """Send a write, wait for its jobs, and cancel a job that takes too long."""
 
-import asyncio
-
 from common import WaitTimeout, wait_all
+from common.testing import run
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 
@@ -23,7 +22,7 @@ async def main() -> None:
             print((await jobs.wait(slow, check=False)).done)
 
 
-asyncio.run(main())
+run(main)  # as asyncio.run(main()), in virtual time
 
 # SUCCEEDED POST /api/storage/volumes
 # still RUNNING

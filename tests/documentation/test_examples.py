@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import trio
 
@@ -17,6 +18,8 @@ from tests.documentation.reader import ROOT
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 LONGEST = 60
 """Lines of a program: what is longer is no example."""
+LONGEST_RUN = 40
+"""Seconds that a program may take in real time; one that waits longer uses `common.testing.run`."""
 
 
 def expected(program: Path) -> list[str]:
@@ -45,7 +48,11 @@ def test_an_example_prints_what_it_says(
     def on_trio(main: Callable[[], Awaitable[Any]]) -> None:
         trio_run(main, clock=virtual_clock())
 
-    monkeypatch.setattr(asyncio, "run", lambda main: run(lambda: main))
+    async def soon(main: Awaitable[Any]) -> None:
+        await main
+        assert anyio.current_time() < LONGEST_RUN  # in virtual time here, but not for who types it
+
+    monkeypatch.setattr(asyncio, "run", lambda main: run(soon, main))
     monkeypatch.setattr(trio, "run", on_trio)
     assert expected(program)
     runpy.run_path(str(program), run_name="__main__")
