@@ -10,6 +10,7 @@ from typing import Annotated
 from common.cli.arguments.parameters import Parameter
 from common.cli.console import note
 from common.cli.exit_status import ExitStatus
+from common.model.errors import UsageError
 from common.providers import get_provider
 from common.simulator.__main__ import make_simulator, run
 from common.simulator.script import Step
@@ -39,6 +40,8 @@ def simulate(
 
     Writes start jobs. Requests to /_sim/ add jobs, inject faults and move the clock.
     """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port {port}: ports are 0 (any free one) to 65535")
     get_provider(provider)  # not a class as module:Class
     simulator = make_simulator(provider, set_, clock=clock, seed=seed)
     run(simulator, port=port, verbose=verbose, on_start=partial(_tell_how_to_use_it, provider))
