@@ -19,7 +19,6 @@ from common.telemetry.callbacks import OnUpdate, tell_update
 if TYPE_CHECKING:
     from common.polling.poller import Poller
     from common.polling.wait import Wait
-    from common.polling.waiters import WaiterTasks
 
 
 class Watch(AsyncIteration, AsyncContext, AsyncIterator[Job]):
@@ -114,24 +113,11 @@ class UpdatingWait(Watch):
         return self._wait.result(check=check)
 
 
-def begin_wait(
-    watch: Watch, tasks_in: Callable[[Poller], WaiterTasks], *, terminal_only: bool, now: float
-) -> Wait:
-    """Return the wait of a watch, for a set whose tasks (``tasks_in`` its poller) work for many waits."""
-    from common.polling.wait import Wait
+def parts_of(watch: Watch) -> tuple[Poller, Job | None, WaitSpec]:
+    """Return the poller of a watch's source, of the running event loop, the job that was seen, and its spec.
 
-    poller, seen, spec = _parts(watch)
-    tasks = tasks_in(poller)
-    return Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks, now=now)
-
-
-def poller_of(watch: Watch) -> Poller:
-    """Return the poller of a watch's source, of the running event loop."""
-    return _parts(watch)[0]
-
-
-def _parts(watch: Watch) -> tuple[Poller, Job | None, WaitSpec]:
-    # Private, since users of a watch only iterate; sets need them, and a source returns nothing but a watch.
+    For sets. It is no property, since users of a watch only iterate.
+    """
     return watch._poller(), watch._seen, watch._spec  # pyright: ignore[reportPrivateUsage]
 
 

@@ -260,12 +260,12 @@ class BaseSource(AsyncContext):
 
     def _current_poller(self) -> Poller:
         """Return the poller of the running event loop; another loop gets a new one."""
-        # Imported here: a source that only reads jobs needs none, and starts in less time.
-        from common.polling.poller import Poller
-
         throttle = self._throttle.current()
         poller = self._poller
         if poller is None or poller.throttle is not throttle:
+            # Imported here: a source that only reads jobs needs none, and starts in less time.
+            from common.polling.poller import Poller
+
             self._poller = poller = Poller(self._pollable, throttle, self._reporter)
             if self._closed:
                 poller.close()

@@ -42,7 +42,7 @@ from common.polling.policy import OnCancel, PollPolicy, Probe
 from common.polling.poller import Poller
 from common.polling.wait import Wait, is_cancellation
 from common.polling.waiter_group import WaiterGroup, cancel_jobs
-from common.polling.watch import Watch, begin_wait, poller_of
+from common.polling.watch import Watch, parts_of
 from common.set_module import set_module
 from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
@@ -268,7 +268,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 
     def _new(self, watch: Watch, now: float, resumed: Resumed | None = None) -> Wait:
         terminal_only = not self._changes and self._on_update is None
-        wait = begin_wait(watch, self._group, terminal_only=terminal_only, now=now)
+        poller, seen, spec = parts_of(watch)
+        tasks = self._group(poller)
+        wait = Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks, now=now)
         if resumed is not None:
             wait.go_on(resumed.ran, resumed.limit)
             if resumed.error is not None:
@@ -331,7 +333,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 
     def _find(self, watch: Watch) -> Wait | None:
         """Return the last member for a job whose outcome has not been told."""
-        group, ref = self._groups.get(poller_of(watch)), watch.ref
+        group, ref = self._groups.get(parts_of(watch)[0]), watch.ref
         waiting = group.waits(ref) if group is not None else []
         going_on = (wait for wait in reversed(waiting) if wait not in self._discarded)
         ended = (wait for wait, _ in reversed(self._untold.outcomes()))
