@@ -94,11 +94,8 @@ class WaitProgress:
         too long.
         """
         self._trouble = None
-        last, rules, state, news = self.last, self.rules, job.state, False
-        self._last_seen, self._seen_at = sent_at, at
-        if job is not last or not self._told:  # most replies tell nothing new
-            news = not self._told or last is None or job.differs(last)
-            self.last, self._told = job, True
+        last, told, rules, state = self.last, self._told, self.rules, job.state
+        self._last_seen, self._seen_at, self.last, self._told = sent_at, at, job, True
         if state in TERMINAL or (rules.until and state in rules.until and sent_at >= self.began):
             self.ended = True
             return True
@@ -111,7 +108,8 @@ class WaitProgress:
             self._bound_unknown(job, sent_at)
         else:
             self._unknown_since = None
-        return news
+        # Most replies tell nothing new, and are the same object. An end is told whatever it differs in.
+        return not told or (job is not last and (last is None or job.differs(last)))
 
     def job_not_found(self, error: JobNotFound, *, sent_at: float) -> JobsError | None:
         """Take the API's own word that there is no such job.
