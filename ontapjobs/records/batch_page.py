@@ -85,7 +85,7 @@ def _read(page: str, last: Mapping[str, Any]) -> BatchPage | None:
     opening = head and _ID.match(page, head.end())
     if head is None or opening is None:
         return None
-    at, to_id, separator = head.end(), opening.end() - opening.start(), ""
+    at, to_id, separator, following = head.end(), opening.end() - opening.start(), "", ""
     records: dict[str, RecordText] = {}
     loads = decoding.fast_loads()
     while True:
@@ -94,11 +94,12 @@ def _read(page: str, last: Mapping[str, Any]) -> BatchPage | None:
         if type(record) is RecordText and page.startswith(record.text, at):
             end = at + len(record.text)
         else:
-            fields, end = _decode(page, at, separator and separator + opening[0], loads)
+            fields, text = _decode(page, at, following, loads)
+            end = at + len(text)
             uuid = fields.get("uuid") if type(fields) is dict else None
             if type(uuid) is not str or uuid.lower() != id:
                 return None
-            record = RecordText(page[at:end], fields)
+            record = RecordText(text, fields)
         if id in records:
             return None
         records[id] = record
@@ -107,6 +108,7 @@ def _read(page: str, last: Mapping[str, Any]) -> BatchPage | None:
             if between is None:
                 break
             separator = between[0]
+            following = separator + opening[0]
         at = end + len(separator)
     rest = json.loads(page[: head.end()] + page[end:], object_pairs_hook=_without_repeats)
     if type(rest) is not dict or rest.get("records") != []:
@@ -114,19 +116,22 @@ def _read(page: str, last: Mapping[str, Any]) -> BatchPage | None:
     return BatchPage(records, read_links(rest.get("_links"))[0].get("next"))
 
 
-def _decode(page: str, at: int, following: str, loads: Loads | None) -> tuple[Any, int]:
-    """Return the value that begins at this place, and where it ends.
+def _decode(page: str, at: int, following: str, loads: Loads | None) -> tuple[Any, str]:
+    """Return the value that begins at this place, and its text.
 
     Where msgspec is installed, it is handed what stands before ``following``, the beginning of another
     record. That is a guess: what msgspec does not read is not a record, or not the whole of one.
     """
     end = page.find(following, at) if following and loads is not None else -1
     if loads is not None and end > 0:
+        text = page[at:end]
         try:
-            return loads(page[at:end]), end
+            return loads(text), text
         except Exception:  # its own, which json may not share
-            return _scan(page, at)
-    return _scan(page, at)
+            value, end = _scan(page, at)
+            return value, page[at:end]
+    value, end = _scan(page, at)
+    return value, page[at:end]
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
