@@ -51,7 +51,9 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
             return loads(data)
     try:
         # Decoded strictly, since json itself accepts lone surrogates, which are invalid UTF-8.
-        string = data.decode(json.detect_encoding(data)) if isinstance(data, bytes) else data
+        # Text may have kept its byte order mark, which json refuses.
+        string = data if isinstance(data, str) else data.decode(json.detect_encoding(data))
+        string = string.removeprefix("\ufeff")
         return loads_large(string) if large else json.loads(string)
     except RecursionError:
         problem = "the JSON is nested too deep"

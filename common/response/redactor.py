@@ -134,7 +134,7 @@ def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
                 "".join([chr(units[at] + 256 * units[at + 1]) for at in range(0, len(units), 2)]),
                 # As ASCII, by libraries that drop or replace what is none.
                 *(text.encode("ascii", errors).decode() for errors in ("ignore", "replace")),
-                text.encode("utf-8", "surrogatepass").decode("ascii", "replace"),
+                text.encode(errors="surrogatepass").decode("ascii", "replace"),
             }
     for form in forms:
         decoded = form

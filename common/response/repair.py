@@ -50,11 +50,11 @@ def read_repaired(data: bytes) -> Repaired | None:
         for match in re.finditer(_NEXT_BROKEN, data, re.DOTALL | re.VERBOSE):
             if match[1] is None:
                 continue
-            if match[2] is not None or len(parts) > 2 * MAX_REPAIRS:
+            if match[2] is not None or len(parts) >= 2 * MAX_REPAIRS:
                 return None
-            text = _CONTROL.sub(REPLACEMENT, match[1].decode("utf-8", "replace"))
+            text = _CONTROL.sub(REPLACEMENT, match[1].decode(errors="replace"))
             parts += data[end : match.start(1)], text.encode()
-            end = match.end(1)
+            end = match.end()
             replaced.add(json.loads(text))
         if not parts:
             return None

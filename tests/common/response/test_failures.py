@@ -131,6 +131,30 @@ def test_without_a_message_the_body_is_quoted(body: bytes, text: str) -> None:
     assert str(error) == f"{REQUEST} answered 503 Service Unavailable: {text}"
 
 
+def test_refused_credentials_are_no_plain_api_error_and_a_body_that_may_hold_them_is_not_shown() -> None:
+    # OAuth refuses a client's credentials with 400, and a server may repeat them.
+    hidden = api_error(
+        response(400, b"secret=Pa55"), ErrorBody(), request=REQUEST, refused=True, show_body=False
+    )
+    assert type(hidden) is AuthenticationError
+    assert str(hidden) == f"{REQUEST} answered 400 Bad Request: the body is not shown"
+    assert not hidden.body
+    empty = api_error(response(400, b""), ErrorBody(), request=REQUEST, show_body=False)
+    assert str(empty) == f"{REQUEST} answered 400 Bad Request: no body"
+
+
+def test_a_redirect_to_another_server_is_told_without_what_its_page_says() -> None:
+    page = b"moved to https://login.example/?ticket=Pa55"
+    elsewhere = HttpResponse(302, (("location", "/"),), page, redirected_to="https://login.example")
+    body = ErrorBody(code="9", message=page.decode(), hint="look there", transient=True)
+    error = api_error(elsewhere, body, request=REQUEST)
+    assert str(error) == (
+        f"{REQUEST} answered 302 Found: a redirect to https://login.example, which is not followed; "
+        "if that is the right server, use its address as the endpoint"
+    )
+    assert (error.code, error.message, error.body, error.transient) == (None, None, "", False)
+
+
 def test_a_status_that_has_no_name_stands_alone() -> None:
     assert (
         str(api_error(response(599), ErrorBody(message="busy"), request="GET /x"))
