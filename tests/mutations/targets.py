@@ -57,6 +57,8 @@ TARGETS = (
             "tests/common/http/test_api_client.py",
             "tests/common/http/test_client.py",
             "tests/common/http/test_log.py",
+            "tests/common/telemetry/test_requests.py",
+            "tests/contract/test_cancellation.py",
         ),
     ),
     Target(

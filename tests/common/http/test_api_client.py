@@ -322,6 +322,16 @@ def test_a_proxy_s_password_is_redacted_whatever_else_is_read_of_the_environment
         assert client.redact("it was pr0xy-pa55") == "it was ****"
 
 
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize(("trust_env", "shown"), [(True, "it was ****"), (False, "it was pr0xy-pa55")])
+def test_a_password_of_the_environment_s_proxy_is_redacted_where_that_is_used(
+    trust_env: bool, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://pu:pr0xy-pa55@127.0.0.1:9")
+    client = ApiClient(URL, auth=None, options=Options(trust_env=trust_env), keepalive=60, headers={})
+    assert client.redact("it was pr0xy-pa55") == shown
+
+
 @pytest.mark.parametrize(
     ("error", "ending"),
     [
