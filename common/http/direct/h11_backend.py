@@ -274,10 +274,7 @@ class _Exchange:
         if self._connection is None:
             raise AssertionError("an exchange was read before it began")
         data = self._received or await self._connection.receive(CHUNK)
-        if len(data) > size:
-            data, self._received = data[:size], data[size:]
-        else:
-            self._received = b""
+        data, self._received = data[:size], data[size:]
         if self._budget.spend(len(data)):
             await anyio.lowlevel.checkpoint()
         return data

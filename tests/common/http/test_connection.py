@@ -375,7 +375,12 @@ async def test_over_tls_much_arrives_in_both_directions(tls_peer: TlsPeer, conte
 async def test_a_handshake_may_come_in_pieces(
     tls_peer: TlsPeer, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "CHUNK", 7)
+    receive = Connection._receive
+
+    async def receive_a_piece(self: Connection, size: int = 7) -> bytes:
+        return await receive(self, min(size, 7))
+
+    monkeypatch.setattr(Connection, "_receive", receive_a_piece)
     connection = await Connection.open("127.0.0.1", tls_peer.port, context)
     tls_peer.line.sendall(b"in pieces too")
     received = b""

@@ -14,8 +14,8 @@ import anyio.lowlevel
 import h11
 import pytest
 
-from common.http.backend import STEP, HttpFailure, HttpRequest, HttpResult, TlsMismatch
-from common.http.direct import connection as connections
+from common.http.backend import HEAD_PART, STEP, HttpFailure, HttpRequest, HttpResult, TlsMismatch
+from common.http.direct import h11_backend
 from common.http.direct.connection import Connection
 from common.http.direct.h11_backend import MAX_HEAD, H11Backend
 from common.options import Options
@@ -25,6 +25,7 @@ from tests.turns import counted
 pytestmark = pytest.mark.anyio
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def get(url: str, method: str = "GET", content: bytes | None = None, **headers: str) -> HttpRequest:
@@ -122,6 +123,33 @@ async def test_the_endpoint_says_where_to_connect_and_whether_over_tls(
     assert (failure.sent, failure.dropped, failure.closed) == (False, False, False)
 
 
+SENT: dict[str, Callable[[str], HttpRequest]] = {
+    "a read": lambda url: get(f"{url}/a"),
+    "of another target": lambda url: get(f"{url}/1234567/b?c=%20"),
+    "of another host's name": lambda url: get(f"{url.replace('127.0.0.1', 'h')}/1234567/d"),
+    "of a header": lambda url: get(f"{url}/e", Via="us"),
+    "HEAD": lambda url: get(f"{url}/f", "HEAD"),
+    "DELETE": lambda url: get(f"{url}/g", "DELETE"),
+    "DELETE with a body": lambda url: get(f"{url}/h", "DELETE", b"abc"),
+    "POST": lambda url: get(f"{url}/i", "POST"),
+    "POST with a body": lambda url: get(f"{url}/j", "POST", b"abc"),
+}
+
+
+@pytest.mark.parametrize("first", SENT.values(), ids=SENT)
+async def test_a_request_goes_out_the_same_whatever_was_sent_before(
+    first: Callable[[str], HttpRequest],
+) -> None:
+    with Loopback(always(EMPTY)) as server:
+        for second in SENT.values():
+            for before in ([], [first]):
+                async with backend_of(server.url) as backend:
+                    for request in (*before, second):
+                        assert isinstance(await backend.send(request(server.url)), HttpResult)
+        sent = list(zip(server.heads, server.bodies, strict=True))
+    assert sent[0::3] == sent[2::3]
+
+
 async def test_what_cannot_be_sent_opens_no_connection() -> None:
     with Loopback(always(EMPTY)) as server:
         async with backend_of(server.url) as backend:
@@ -176,6 +204,38 @@ async def test_a_head_of_128_kib_is_read() -> None:
     assert MAX_HEAD == 131_072
 
 
+@pytest.mark.parametrize(
+    ("piece", "reason", "dropped"),
+    [
+        (EMPTY[:-2] + b"X: y\r\n" * 2000 + b"\r\n", "more than 1000 lines came before the body", False),
+        (CHUNKED + b"0\r\n" + b"X: y\r\n" * 2000, "the trailer after the last one, is too long", True),
+    ],
+    ids=["a head", "a trailer"],
+)
+async def test_a_head_or_a_trailer_of_too_many_lines_is_no_response(
+    piece: bytes, reason: str, dropped: bool
+) -> None:
+    def script(_: int, __: str) -> Iterable[bytes]:
+        yield piece
+        raise OSError  # which ends the connection
+
+    with Loopback(script) as server:
+        async with backend_of(server.url) as backend:
+            failure = await failure_of(backend, server.url)
+    assert reason in str(failure.error)
+    assert (failure.sent, failure.dropped) == (True, dropped)
+
+
+async def test_a_response_to_head_has_no_body_whatever_length_it_states() -> None:
+    with Loopback(always(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")) as server:
+        async with backend_of(server.url) as backend:
+            for _ in range(2):
+                result = await backend.send(get(server.url, "HEAD"))
+                assert isinstance(result, HttpResult)
+                assert (result.response.header("content-length"), result.response.body) == ("5", b"")
+        assert server.connections == 1
+
+
 async def test_a_response_in_tls_to_a_plain_request_is_no_dropped_connection() -> None:
     with Loopback(always(b"\x15\x03\x01\x00\x02\x02\x46")) as server:
         async with backend_of(server.url) as backend:
@@ -185,7 +245,7 @@ async def test_a_response_in_tls_to_a_plain_request_is_no_dropped_connection() -
 
 
 async def test_a_body_may_begin_as_a_tls_record_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "CHUNK", 1)  # so that it comes by itself
+    monkeypatch.setattr(h11_backend, "CHUNK", 1)  # so that it comes by itself
     body = bytes(range(32))
     with Loopback(always(*raw(body))) as server:
         async with backend_of(server.url) as backend:
@@ -224,12 +284,11 @@ class AllAtOnce:
 async def test_a_body_in_chunks_gives_other_tasks_their_turns(
     chunk: int, count: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     body = (b"%x\r\n" % chunk + b"x" * chunk + b"\r\n") * count + b"0\r\n\r\n"
 
     async def open_it(*where: Any) -> AllAtOnce:
         del where
-        return AllAtOnce(head + body, size)
+        return AllAtOnce(CHUNKED + body, size)
 
     monkeypatch.setattr(Connection, "open", open_it)
     async with backend_of("http://h") as backend, counted() as others:
@@ -291,9 +350,12 @@ async def test_idle_for_too_long_is_as_long_as_keepalive_says(
     assert len(opened) == connections
 
 
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\nX: ".ljust(HEAD_PART - 4, b"x") + b"\r\n\r\n"
 REUSED = {
     "length": (EMPTY, True),
-    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", True),
+    "chunks": (CHUNKED + b"0\r\n\r\n", True),
+    "chunks and one byte more": (CHUNKED + b"0\r\n\r\n\n", False),
+    "one byte more than is parsed at a time": (NO_CONTENT + b"\n", False),
     "no body": (b"HTTP/1.1 204 No Content\r\n\r\n", True),
     "two responses": (EMPTY + EMPTY, False),
     "one byte more": (EMPTY + b"\n", False),
