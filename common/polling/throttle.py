@@ -122,8 +122,8 @@ class LoopThrottle:
 
     def __init__(self, max_in_flight: int, retry_after_cap: float) -> None:
         self.max_in_flight = max_in_flight
-        self._limits = max_in_flight, retry_after_cap
-        self._current: tuple[object, Throttle] = (None, Throttle(*self._limits))
+        self._retry_after_cap = retry_after_cap
+        self._current: tuple[object, Throttle] = (None, self._new())
 
     def current(self) -> Throttle:
         """Return the throttle of the running event loop."""
@@ -131,7 +131,7 @@ class LoopThrottle:
         loop, throttle = self._current  # read and written at once: another loop's thread may be doing it too
         if loop is not running:
             if loop is not None:
-                throttle = Throttle(*self._limits)
+                throttle = self._new()
             self._current = running, throttle
         return throttle
 
@@ -146,3 +146,6 @@ class LoopThrottle:
     def update_budget(self, budget: Budget) -> None:
         """See `Throttle.update_budget`."""
         self.current().update_budget(budget, anyio.current_time())
+
+    def _new(self) -> Throttle:
+        return Throttle(self.max_in_flight, self._retry_after_cap)

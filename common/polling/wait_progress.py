@@ -218,7 +218,7 @@ class WaitProgress:
         outage = now - trouble.outage_since
         if self.limit is None and self.deadline == math.inf and outage >= policy.outage_limit:
             if self.last is not None and self.last.done:
-                self._give_up_results(f"no good response for {outage:.0f} s")
+                self._give_up_results()
                 return None
             reason = f"no good response for {outage:.0f} s, the limit for a wait without a deadline"
             return self._give_up(error, now, reason)
@@ -239,12 +239,13 @@ class WaitProgress:
         """
         if self.last is None or not self.last.done or self.last.state is JobState.SUCCEEDED:
             return False
-        self._give_up_results("the deadline passed")
+        self._give_up_results()
         return True
 
-    def _give_up_results(self, reason: str) -> None:
+    def _give_up_results(self) -> None:
         if self.last is not None:
-            self.last = with_warning(self.last, f"{UNREAD_RESULTS}: {self.last_error or reason}")
+            reason = self.last_error or "the deadline passed"
+            self.last = with_warning(self.last, f"{UNREAD_RESULTS}: {reason}")
         self.ended = self._told = True
 
     def shift_clock(self, seconds: float) -> None:

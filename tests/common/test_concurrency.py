@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import weakref
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,6 +22,7 @@ from common.concurrency import (
     begin_own_task,
     finish,
     parking,
+    run_together,
     running_loop,
     runs_in_own_task,
     was_cancelled,
@@ -326,6 +328,63 @@ async def test_work_that_fails_raises_its_error_to_whoever_finishes_it() -> None
     with pytest.raises(ZeroDivisionError):
         await finish(fail)
     await finish(anyio.lowlevel.checkpoint)
+
+
+# --- functions that run at once
+
+
+class Ending:
+    """Functions that end after some seconds, with an error or without; which did so is kept."""
+
+    def __init__(self) -> None:
+        self.ended: list[object] = []
+
+    def after(self, seconds: float, end: object) -> Callable[[], Awaitable[None]]:
+        async def work() -> None:
+            await anyio.sleep(seconds)
+            self.ended.append(end)
+            if isinstance(end, Exception):
+                raise end
+
+        return work
+
+
+async def test_functions_run_at_once_until_the_last_has_ended() -> None:
+    ending = Ending()
+    await run_together([ending.after(2, "a"), ending.after(3, "b"), ending.after(1, "c")])
+    assert (ending.ended, anyio.current_time()) == (["c", "a", "b"], 3)
+
+
+async def test_the_first_error_of_functions_that_run_at_once_ends_all_and_is_raised_itself() -> None:
+    ending, errors = Ending(), [KeyError("one"), ValueError("two")]
+    with pytest.raises((KeyError, ValueError)) as caught:
+        await run_together(
+            [ending.after(1, "a"), *(ending.after(2, error) for error in errors), ending.after(3, "b")]
+        )
+    assert anyio.current_time() == 2
+    assert ending.ended[0] == "a"
+    assert caught.value is ending.ended[1]  # and not the other one, which asyncio raises in the same moment
+
+
+async def test_functions_that_run_at_once_end_with_their_caller() -> None:
+    ending = Ending()
+    with anyio.move_on_after(1) as scope:
+        await run_together([ending.after(2, "a"), ending.after(2, "b")])
+    await anyio.sleep(2)
+    assert (scope.cancelled_caught, ending.ended) == (True, [])
+
+
+async def test_a_cancellation_in_the_moment_of_an_error_keeps_its_message() -> None:
+    needs_asyncio()
+    task = asyncio.ensure_future(run_together([Ending().after(1, ValueError()), anyio.sleep_forever]))
+    loop = asyncio.get_running_loop()
+    loop.call_at(loop.time() + 1 + 1e-10, task.cancel, "a person did it")
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert caught.value.args == ("a person did it",)
+
+
+# --- whose cancellation it is
 
 
 async def test_a_task_knows_its_own_cancellation_from_that_of_what_it_awaits() -> None:

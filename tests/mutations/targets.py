@@ -71,7 +71,11 @@ TARGETS = (
         ("common/http/direct/h11_backend.py",),
         ("tests/common/http/test_h11_exchanges.py",),
     ),
-    Target("concurrency", ("common/concurrency.py",), ("tests/common/test_concurrency.py",)),
+    Target(
+        "concurrency",
+        ("common/concurrency.py",),
+        ("tests/common/test_concurrency.py", "tests/contract/test_cancellation.py"),
+    ),
     Target(
         "policy",
         ("common/polling/policy.py",),

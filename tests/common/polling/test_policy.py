@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,17 @@ from common.model.errors import UsageError
 from common.model.job import Job
 from common.model.refs import JobRef
 from common.model.states import JobState
-from common.polling.policy import LONGEST, PollPolicy, backoff, healthy_delay, recheck_at, run_time
+from common.polling.policy import (
+    LONGEST,
+    CancelJob,
+    PollPolicy,
+    WaitRules,
+    WaitSpec,
+    backoff,
+    healthy_delay,
+    recheck_at,
+    run_time,
+)
 
 SECONDS = st.floats(0.0, 1e7)
 UNIT = st.floats(0.0, 1.0)
@@ -151,6 +162,42 @@ def test_a_day_takes_a_bounded_number_of_polls() -> None:
 def test_good_polls_have_no_jitter() -> None:
     policy = PollPolicy()
     assert len({healthy_delay(policy, 123.0) for _ in range(20)}) == 1
+
+
+def test_a_provider_without_a_rule_of_its_own_goes_by_the_run_time() -> None:
+    policy = PollPolicy()
+    assert [WaitRules(policy=policy).delay(policy, JOB, ran) for ran in (0.0, 100.0)] == [1.0, 10.0]
+
+
+# --- what a cancelled wait does
+
+
+async def ask_the_server(_: JobRef) -> None:
+    """Never asked here."""
+
+
+@pytest.mark.parametrize(
+    ("cancel", "cancel_if", "cancels"),
+    [
+        (None, None, False),
+        (ask_the_server, None, True),
+        (ask_the_server, lambda: True, True),
+        (ask_the_server, lambda: False, False),
+        (None, lambda: True, False),
+    ],
+)
+def test_a_cancelled_wait_cancels_the_job_if_it_can_and_the_caller_wants_it(
+    cancel: CancelJob | None, cancel_if: Callable[[], bool] | None, cancels: bool
+) -> None:
+    spec = WaitSpec(
+        policy=PollPolicy(),
+        timeout=None,
+        deadline=None,
+        cancel=cancel,
+        cancel_if=cancel_if,
+        resolve_gone=None,
+    )
+    assert spec.cancels(JOB.ref) is cancels
 
 
 # --- backoff

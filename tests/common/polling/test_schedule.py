@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from common import JobRef, PollPolicy
-from common.polling.deadlines import Deadlines
+from common.polling.deadlines import EXPIRED_AT_ONCE, Deadlines
 from common.polling.policy import WaitRules
 from common.polling.schedule import MAX_SKIPPED, MAX_STALE, PollQueue
 from common.polling.waiters import PolledJob, PollRequest, Waiter
@@ -95,10 +95,25 @@ def test_a_job_whose_request_is_under_way_is_not_asked_about() -> None:
     assert taken(made, 5.0) == [["b"]]
 
 
-def test_a_job_that_left_is_in_the_queue_no_more() -> None:
-    made, jobs = queue(a=1.0)
-    made.next_batch(0, 1.0)
-    assert jobs["a"].due == math.inf
+def test_jobs_that_left_are_in_the_queue_no_more() -> None:
+    made, jobs = queue(a=1.0, b=1.0)
+    made.next_batch(ROOM, 1.0)
+    assert [jobs[name].due for name in "ab"] == [math.inf] * 2
+
+
+def test_a_job_that_was_put_off_or_is_under_way_does_not_go_along_at_its_former_time() -> None:
+    made, jobs = queue(a=1.0, b=1.0, c=1.0, d=1.0, e=1.0)
+    made.put(jobs["c"], 9.0)
+    send(jobs["d"])
+    assert names(made.next_batch(ROOM, 1.0)) == ["a", "b", "e"]
+    assert made.first_due() == 9.0
+
+
+def test_a_request_is_full_at_the_first_job_that_is_not_due_yet_even_one_that_goes_alone() -> None:
+    made, _ = queue(a=1.0)
+    made.put(polled("b", cost=0, delay=1.0), 50.0)
+    assert names(made.next_batch(ROOM, 1.0)) == ["a"]
+    assert made.first_due() == 50.0
 
 
 def test_without_requests_for_many_each_job_goes_alone() -> None:
@@ -241,6 +256,17 @@ def test_what_is_left_after_pruning_is_in_order_and_what_is_under_way_is_not_lef
     assert taken(made, 1.0) == [names([job]) for job in expected]
 
 
+def test_the_first_job_of_all_is_left_after_pruning_and_one_may_follow_what_was_dropped() -> None:
+    made, jobs = queue(a=0.0, b=5.0)
+    send(jobs["b"])
+    for _ in range(2 * MAX_STALE):
+        made.put(jobs["b"], 5.0)
+    made.prune(2)
+    assert len(made) == 1
+    made.put(polled("c"), 5.0)
+    assert taken(made, 5.0) == [["a"], ["c"]]
+
+
 def test_without_jobs_the_queue_is_empty() -> None:
     made, _ = queue(a=1.0, b=2.0)
     made.prune(0)
@@ -265,6 +291,31 @@ def test_deadlines_pass_in_order_each_once() -> None:
     assert list(passed(made, 2.0)) == []
     assert made.first() == 3.0
     assert all(each.deadline_key for each in waiters.values())
+
+
+def test_waits_of_one_deadline_are_ended_some_at_a_time() -> None:
+    made, ended = Deadlines(), list[Waiter]()
+    waiters = [waiter(str(number), 1.0) for number in range(EXPIRED_AT_ONCE + 1)]
+    for each in waiters:
+        made.put(each)
+    for _ in range(2):
+        assert not made.expire(1.0, ended.append)
+    assert ended == waiters[:-1]
+    assert all(each.expired for each in ended)
+    assert len(made) == len(waiters)  # until each of them has gone
+    for each in ended:
+        made.discard(each, 1)
+    assert passed(made, 1.0) == waiters[-1:]
+
+
+def test_waits_that_have_ended_or_ask_just_now_are_not_ended_by_their_deadline() -> None:
+    made = Deadlines()
+    left, told, asking, other = (waiter(name, 1.0) for name in ("left", "told", "asking", "other"))
+    for each in (other, left, told, asking):
+        made.put(each)
+    left.active, told.notified = False, True
+    asking.request = PollRequest(1, [], asking, ROOM, 1)
+    assert passed(made, 1.0) == [other]
 
 
 def test_waiters_of_one_deadline_are_told_apart() -> None:

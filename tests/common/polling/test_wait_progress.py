@@ -71,8 +71,10 @@ def test_the_first_answer_is_told_and_the_same_again_is_not() -> None:
 
 
 def test_the_first_answer_is_told_also_when_the_job_was_seen_before_like_this() -> None:
-    one = tracker(last=job())
-    assert [one.observe(job(), sent_at=BEGAN + n) for n in range(2)] == [True, False]
+    seen = job()
+    for again in (job(), seen):
+        one = tracker(last=seen)
+        assert [one.observe(again, sent_at=BEGAN + n) for n in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +163,50 @@ def test_the_provider_has_a_say_in_the_delay() -> None:
     one = tracker(delay=lambda policy, job, ran: policy.initial + ran + (job.progress or 0))
     one.observe(job(progress=0.5), sent_at=BEGAN + 3)
     assert one.due == BEGAN + 3 + 1 + 3 + 0.5
+
+
+def test_the_shortest_delay_may_be_less_than_a_second() -> None:
+    one = tracker(PollPolicy(initial=0.5))
+    one.observe(job(), sent_at=BEGAN)
+    assert one.due == BEGAN + 0.5
+
+
+# --- How long the job has run
+
+
+def test_a_job_that_was_never_seen_has_run_since_the_wait_began() -> None:
+    one = tracker()
+    assert [one.run_time(BEGAN + seconds) for seconds in (-5.0, 0.5, 20.0)] == [0.0, 0.5, 20.0]
+    assert one.seen_at is None
+    one.resolve(JobState.FAILED)
+    assert one.run_time(BEGAN + 30) == 30
+
+
+def test_a_job_without_times_has_run_until_it_was_last_seen() -> None:
+    one = tracker()
+    one.observe(job(), sent_at=BEGAN + 20)
+    assert one.run_time(BEGAN + 50) == 20
+
+
+def test_a_job_with_times_has_run_until_it_was_last_seen_by_the_clock() -> None:
+    one, seen = tracker(), job(started_at=NOON, observed_at=NOON + timedelta(seconds=10))
+    one.observe(seen, sent_at=BEGAN)
+    assert (one.run_time(BEGAN + 50), one.seen_at) == (10, seen.observed_at)
+    later = NOON + timedelta(seconds=60)
+    one.observe(seen, sent_at=BEGAN + 50, at=later)
+    assert (one.run_time(BEGAN + 99), one.seen_at) == (60, later)
+
+
+def test_a_wait_of_another_process_goes_on_from_its_run_time_and_with_its_limit() -> None:
+    one = tracker()
+    one.go_on(30.0, 60.0)
+    assert one.run_time(BEGAN + 20) == 50
+    one.observe(job(), sent_at=BEGAN + 20)
+    assert one.run_time(BEGAN + 99) == 50
+    assert "not ended within 60 s" in str(one.timeout_error())
+    one = tracker(last=job(observed_at=datetime.now(UTC) - timedelta(seconds=9)))
+    one.go_on(30.0, None)
+    assert one.run_time(BEGAN + 20) == 30  # it has not been seen since
 
 
 # --- How it ends
@@ -607,6 +653,25 @@ def test_without_its_results_an_end_counts_unless_it_is_a_success(state: JobStat
     assert len(one.last.warnings) == one.ended
 
 
+def test_a_failure_whose_results_cannot_be_read_ends_an_outage_without_an_error() -> None:
+    one = tracker()
+    fail(one, BEGAN, error=TransportError("connection refused"))
+    one.end_seen(job(JobState.FAILED), now=BEGAN + 1)
+    assert one.last_error is None
+    assert fail(one, BEGAN + 1) is None
+    assert not one.ended
+    assert fail(one, BEGAN + 1 + POLICY.outage_limit) is None
+    assert one.result(check=False).warnings == ("the results of its records could not be read: 503",)
+
+
+def test_a_failure_whose_results_were_not_read_by_the_deadline_says_so() -> None:
+    one = tracker()
+    one.end_seen(job(JobState.FAILED), now=BEGAN)
+    assert one.end_without_results()
+    reason = "the deadline passed"
+    assert one.result(check=False).warnings == (f"the results of its records could not be read: {reason}",)
+
+
 # --- the clock, and what is asked for too early
 
 
@@ -615,6 +680,15 @@ def test_when_a_job_was_last_seen_goes_along_to_another_clock() -> None:
     one.observe(job(), sent_at=BEGAN)
     one.shift_clock(500)
     assert one.job_not_found(JobNotFound("no such job"), sent_at=BEGAN + 799) is None
+
+
+def test_for_how_long_a_job_has_been_missing_goes_along_to_another_clock() -> None:
+    one, error = tracker(), JobNotFound("no such job")
+    one.observe(job(), sent_at=BEGAN)
+    assert one.job_not_found(error, sent_at=BEGAN + 1) is None
+    one.shift_clock(500)
+    assert one.job_not_found(error, sent_at=BEGAN + 515) is None
+    assert type(one.job_not_found(error, sent_at=BEGAN + 516)) is JobGone
 
 
 def test_all_times_go_along_to_another_clock() -> None:
