@@ -297,7 +297,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         elif not (wait.ended or wait.expired or wait.error is not None):
             wait.poller.rearm(wait)
             if self._changes:
-                self._tell(wait, None)
+                self._untold.put(wait, None)
             if wait.last is not None:
                 tell_update(self._on_update, wait.last)  # which may use this set
         else:
@@ -324,12 +324,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def _end(self, wait: Wait) -> None:
         if (outcome := wait.take_failure() or wait.last) is None:
             raise AssertionError("a wait ended with nothing to tell")
-        self._tell(wait, outcome)
+        self._untold.put(wait, outcome)
         if isinstance(outcome, Job):
             tell_update(self._on_update, outcome)
-
-    def _tell(self, wait: Wait, outcome: Outcome | None) -> None:
-        self._untold.put(wait, outcome)
 
     def _find(self, watch: Watch) -> Wait | None:
         """Return the last member for a job whose outcome has not been told."""

@@ -18,6 +18,7 @@ from ssl import SSLError
 import pytest
 from h11 import RemoteProtocolError
 
+import common
 from common.cli.errors import CHOICES, KEYWORDS, WORDS, in_words_of_the_shell
 from common.http.backend import HttpFailure
 from common.http.no_response import transport_error
@@ -25,7 +26,7 @@ from common.model.errors import DecodeError
 from common.model.refs import JobRef
 from common.polling.wait_errors import timeout_error
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(common.__file__).parents[1]
 PACKAGES = ("common", "ontapjobs", "bluexp_jobs", "cfjobs")
 VALUE = "ontap"
 """What stands in a message for each value."""
