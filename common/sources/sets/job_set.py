@@ -114,8 +114,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
         # Made now: whatever is wrong with the call is raised before anything begins.
         self._resumed = {self._watch(each.job, each.remaining, None): each for each in resumed}
-        self._first = deque(self._resumed)
-        self._first.extend(self._watch(job, timeout, deadline) for job in jobs)
+        self._first = deque([*self._resumed, *(self._watch(job, timeout, deadline) for job in jobs)])
 
     def add(self, job: JobLike, *, timeout: float | None = None, deadline: datetime | None = None) -> JobRef:
         """Add a wait for one job, from any task of the event loop, and return the job's complete ref.
@@ -297,7 +296,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         elif not (wait.ended or wait.expired or wait.error is not None):
             wait.poller.rearm(wait)
             if self._changes:
-                self._untold.put(wait, None)
+                self._tell(wait, None)
             if wait.last is not None:
                 tell_update(self._on_update, wait.last)  # which may use this set
         else:
@@ -324,9 +323,12 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def _end(self, wait: Wait) -> None:
         if (outcome := wait.take_failure() or wait.last) is None:
             raise AssertionError("a wait ended with nothing to tell")
-        self._untold.put(wait, outcome)
+        self._tell(wait, outcome)
         if isinstance(outcome, Job):
             tell_update(self._on_update, outcome)
+
+    def _tell(self, wait: Wait, outcome: Outcome | None) -> None:
+        self._untold.put(wait, outcome)
 
     def _find(self, watch: Watch) -> Wait | None:
         """Return the last member for a job whose outcome has not been told."""
