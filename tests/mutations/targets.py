@@ -101,6 +101,8 @@ TARGETS = (
         ("common/polling/executor.py", "common/polling/poller.py"),
         (
             "tests/common/polling",
+            "tests/common/telemetry/test_events.py",
+            "tests/common/telemetry/test_log.py",
             "tests/ontapjobs/test_sweeping.py",
             "tests/ontapjobs/test_results.py",
             "tests/ontapjobs/test_started.py",

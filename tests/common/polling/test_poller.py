@@ -8,18 +8,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from random import Random
 from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import attrs
 import httpx
 import pytest
 
 from cfjobs import CFJobs
 from common import (
     Bearer,
+    DecodeError,
     Job,
     JobGone,
     JobNotFound,
+    JobRef,
     JobState,
     PollPolicy,
     SourceClosed,
@@ -31,6 +35,7 @@ from common import (
 from common.model.errors import RateLimited
 from common.polling import watch as watching
 from common.polling.pollable import BatchRefused
+from common.polling.throttle import Budget
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import ENDPOINT, JOB, TOKEN, Script, about, never, outcome, outcomes
 from tests.common.virtual import HANGS, Backend, Footprint, virtual_asyncio, virtual_trio
@@ -591,6 +596,89 @@ async def test_a_job_goes_by_the_delay_of_the_most_eager_of_its_waits() -> None:
     assert 25 < min(at for at in lab.times_of("job") if at > 6) < 26
 
 
+@pytest.mark.parametrize(("ids", "room"), [("ab", 0), ("ab", 100), ("?", 0)], ids=["one", "many", "missing"])
+async def test_replies_of_any_kind_let_more_requests_out_again_after_a_429(ids: str, room: int) -> None:
+    policy = PollPolicy(initial=1, maximum=1, start_grace=9)
+    lab = Lab(room=room, concurrency=2, policy=policy)
+    for id in ids.strip("?"):
+        lab.end(id, 9)
+    lab._throttle.on_failure(overloaded(0))
+    assert lab._throttle.current().limit == 1
+    await outcomes(*(lab.wait(id) for id in ids))
+    assert lab._throttle.current().limit == 2
+
+
+@pytest.mark.parametrize(("room", "apart"), [(0, 10), (100, 5)])
+async def test_jobs_share_the_budget_of_the_server_until_it_is_renewed(room: int, apart: float) -> None:
+    lab = Lab("a", "b", room=room, policy=PollPolicy(initial=0.5, maximum=60, fraction=0))
+    lab._throttle.update_budget(Budget(limit=100, remaining=40, seconds=100.0))  # half of it: one in 5 s
+    await outcomes(*(patient(110, lab.wait(id)) for id in "ab"))
+    for id in "ab":
+        times = lab.times_of(id)
+        assert times[:4] == [about(apart * n) for n in range(4)]
+        assert times[-1] - times[-2] == about(0.5)
+
+
+# Results
+
+
+HINTS = (("results", "/api/storage/luns"),)
+
+
+class Results(Lab):
+    """Jobs with results, but for "plain" and "bare"; only a job's own record tells of those of "own"."""
+
+    def __init__(self, *ids: str, room: int) -> None:
+        super().__init__(*ids, room=room)
+        self.read_of: list[str] = []
+
+    def has_unread_results(self, job: Job) -> bool:
+        return job.ref.id != "plain" and job.message is None
+
+    async def read_results(self, job: Job) -> Job:
+        await anyio.lowlevel.checkpoint()
+        self.read_of.append(job.ref.id)
+        return attrs.evolve(job, message="read")
+
+    def _job(self, ref: JobRef, state: JobState) -> Job:
+        own = HINTS if ref.id == "own" else ref.hints
+        return super()._job(attrs.evolve(ref, hints=own), state)
+
+    def hinted(self, id: str) -> JobRef:
+        return attrs.evolve(self.ref(id), hints=HINTS)
+
+
+@pytest.mark.parametrize("room", [0, 100])
+async def test_what_has_results_is_read_once_it_has_ended_and_what_is_known_is_not_read_again(
+    room: int,
+) -> None:
+    names = ["a", "b", "own", "plain", "bare"]
+    lab = Results(room=room)
+    for name in names:
+        lab.end(name, 3)
+    found = await outcomes(
+        *(lab.wait(lab.ref(name) if name in ("own", "bare") else lab.hinted(name)) for name in names)
+    )
+    assert [isinstance(each, Job) and each.message for each in found] == ["read"] * 3 + [None] * 2
+    assert sorted(lab.read_of) == ["a", "b", "own"]
+    assert [len(lab.times_of(name)) for name in names] == [4] * 5
+    if room:
+        assert lab.decoded == 2 * len(names)  # the state that each began in, and its end
+
+
+async def test_a_wait_that_knows_of_results_has_them_in_its_ref_though_the_record_is_as_before() -> None:
+    lab = Results("a", "plain", room=100)
+
+    async def join() -> Job:
+        await anyio.sleep(2.5)
+        return await lab.wait(lab.hinted("a"), timeout=3)
+
+    *_, found = await outcomes(patient(9, lab.wait("plain")), patient(9, lab.wait(lab.ref("a"))), join())
+    assert isinstance(found, WaitTimeout)
+    assert found.job is not None
+    assert found.job.ref.hints == HINTS
+
+
 # Absence, refusals
 
 
@@ -653,6 +741,22 @@ async def test_a_missing_job_is_looked_for_in_the_lists_that_are_asked_for_anywa
     assert listed == [about(at) for at in (7, 8, 10, 14)]
 
 
+@pytest.mark.parametrize("others", [(), (RARELY,)], ids=["one wait", "of two waits"])
+async def test_no_list_is_asked_for_the_last_look_at_a_missing_job(others: Sequence[PollPolicy]) -> None:
+    lab = Lab("a", "b", room=100)
+    policy = PollPolicy(initial=1, maximum=1, start_grace=0, gone_grace=1)
+
+    async def forget() -> Job:
+        await anyio.sleep(5.5)
+        lab.gone.add("b")
+        return await lab.get("a")
+
+    waits = [lab.wait("b", policy=each) for each in (policy, *others)]
+    found, *_ = await outcomes(*waits, patient(30, lab.wait("a")), forget())
+    assert isinstance(found, JobGone)
+    assert next(asked.ids for asked in lab.asked if asked.at > 6.5 and "b" in asked.ids) == ("b",)
+
+
 async def test_a_missing_job_that_a_list_has_again_is_waited_for() -> None:
     lab = Lab("a", "b", room=100)
     lab.end("b", 30)
@@ -667,6 +771,23 @@ async def test_a_missing_job_that_a_list_has_again_is_waited_for() -> None:
     found, *_ = await outcomes(lab.wait("b"), patient(40, lab.wait("a")), forget())
     assert isinstance(found, Job)
     assert len([asked for asked in lab.asked if asked.ids == ("b",) and asked.at > 6.5]) == 0
+
+
+async def test_jobs_whose_records_in_a_list_cannot_be_read_are_asked_for_alone_at_once() -> None:
+    class Damaged(Lab):
+        def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
+            if ref.id != "a":
+                raise DecodeError("expected text", path="$.state")
+            return super().decode_batch_record(ref, record)
+
+    lab = Damaged(room=100)
+    for id in "abc":
+        lab.end(id, 5)
+    assert all(map(ended, await outcomes(*(lab.wait(id) for id in "abc"))))
+    together, *alone = lab.asked[:3]
+    assert set(together.ids) == {"a", "b", "c"}
+    assert {each.ids for each in alone} == {("b",), ("c",)}
+    assert [each.at for each in lab.asked[:3]] == [0] * 3
 
 
 async def test_a_refused_list_is_tried_again_after_a_minute_at_the_earliest() -> None:
