@@ -23,9 +23,9 @@ SystemScope = frozenset[tuple[str, str]]
 _NO_SCOPE: SystemScope = frozenset()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(repr=False)
 class ScopeRule:
-    """How a provider reads a scope.
+    """How a provider reads a scope; equal for all sources of one provider, which are routed to by one table.
 
     ``canonical`` returns the one form of a scope that can be written in several. ``job_parts`` are the names
     of its parts that belong to a job, and not to the system.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from cProfile import Profile
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -27,6 +30,7 @@ from common import (
 from common.model import refs
 from common.sources.base import BaseSource, add_observer
 from common.testing import ScriptedSource
+from ontapjobs import OntapJobs
 from tests.common.virtual import Footprint
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
@@ -43,6 +47,14 @@ def system(name: str, **options: Any) -> ScriptedSource:
 
 def job_of(name: str) -> str:
     return f"scripted://{name}/job-1"
+
+
+def calls(action: Callable[[], object]) -> int:
+    """Return how many functions are called by one."""
+    profile = Profile(builtins=True)
+    profile.runcall(action)
+    profile.create_stats()
+    return sum(entry.callcount for entry in profile.getstats())
 
 
 async def test_a_source_that_joins_later_gets_its_jobs() -> None:
@@ -288,6 +300,15 @@ async def test_only_the_source_of_a_ref_is_asked_about_it(monkeypatch: pytest.Mo
         for name in names:
             await fleet.get(job_of(name))
     assert asked == [f"https://{name}" for name in names]
+
+
+async def test_to_add_a_source_or_to_route_a_job_costs_the_same_in_a_fleet_of_any_size() -> None:
+    def work(of: int) -> tuple[int, int]:
+        sources = [OntapJobs(f"https://host-{number}", auth=("user", "password")) for number in range(of + 1)]
+        fleet, newcomer = Fleet(sources[:-1]), sources[-1]
+        return calls(partial(fleet.add, newcomer)), calls(partial(fleet.route, newcomer.ref("a" * 36)))
+
+    assert work(5) == work(100)
 
 
 # --- Observers
