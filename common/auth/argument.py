@@ -25,12 +25,12 @@ def read_auth(auth: Any) -> HeaderAuth | Any | None:
     """
     if isinstance(auth, type):
         raise UsageError("auth= must be an instance, not a class: pass for example Bearer(token)")
-    if auth is None or isinstance(auth, HeaderAuth):
-        return auth
     if isinstance(auth, tuple):
         if len(auth) != 2 or not all(isinstance(part, str) for part in auth):
             raise UsageError("auth= as a tuple must be (user, password), both text")
         return Basic(*auth)
+    if auth is None or isinstance(auth, HeaderAuth):
+        return auth
     if isinstance(auth, str):
         raise UsageError("auth= must not be text: pass (user, password), or Bearer(token) for a token")
     if hasattr(auth, "bind") or hasattr(auth, "auth_flow") or hasattr(auth, "async_auth_flow"):

@@ -82,7 +82,7 @@ def proxy_secrets(proxy: str | None) -> set[str]:
     For None, return those in the proxies of the environment.
     """
     if proxy is None:
-        proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+        proxies = [os.environ.get(name, "") for name in os.environ if name.lower().endswith("_proxy")]
         return set().union(*map(_login_secrets, proxies))
     return _login_secrets(proxy)
 

@@ -40,5 +40,7 @@ class RequestObserver(Protocol):
 
 def request_observers(observer: Observer | None) -> tuple[RequestObserver, ...]:
     """Return those of a source's observers that are told of requests."""
+    if observer is None:
+        return ()
     each: tuple[object, ...] = observer.observers if isinstance(observer, Several) else (observer,)
     return tuple(one for one in each if isinstance(one, RequestObserver))

@@ -51,7 +51,8 @@ def ours(jobs_each: int) -> Wait:
         policy = PollPolicy(initial=INTERVAL, maximum=INTERVAL)
         places = {id: index for index, id in enumerate(jobs.ids)}
         async with Fleet([OntapJobs(url, auth=("u", "p"), policy=policy) for url in urls]) as fleet:
-            refs = [fleet.sources[n // jobs_each].ref(id) for n, id in enumerate(jobs.ids)]
+            sources = fleet.sources
+            refs = [sources[n // jobs_each].ref(id) for n, id in enumerate(jobs.ids)]
             async with JobSet(fleet, refs) as waits:
                 waits.close()
                 async for outcome in waits:

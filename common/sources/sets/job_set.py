@@ -30,7 +30,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio.abc
-import anyio.lowlevel
 
 from common.concurrency import restore_message
 from common.model.async_only import AsyncContext, AsyncIteration
@@ -50,9 +49,6 @@ from common.sources.fleet import BaseFleet, Member
 from common.sources.sets.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
 from common.sources.sets.untold import Untold
 from common.telemetry.callbacks import OnUpdate, tell_update
-
-TOLD_A_TURN = 32
-"""After so many outcomes other tasks get their turn; a turn for each would cost far more than the outcome."""
 
 
 class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
@@ -103,7 +99,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._resolve_gone = resolve_gone
         self._policy = policy
         self._closed = self._left = self._failed = False
-        self._size = self._told = 0
+        self._size = 0
         self._tasks: anyio.abc.TaskGroup | None = None
         self._groups: dict[Poller, WaiterGroup] = {}
         self._untold = Untold()
@@ -180,9 +176,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     async def __anext__(self) -> Outcome:
         if self._tasks is None:
             raise UsageError(f"iterate over {self._words()} inside 'async with {self._words()} as …:'")
-        self._told += 1
-        if self._told % TOLD_A_TURN == 0:
-            await anyio.lowlevel.checkpoint()
+        if self._untold.turn_ends():
+            await self._untold.next_turn()
         while not self._untold:
             if self._left or (self._closed and not self._size):
                 raise StopAsyncIteration

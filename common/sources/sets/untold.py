@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import anyio
+import anyio.lowlevel
 
 from common.polling.wait import Wait
 from common.sources.batch_look import Outcome
+
+TURN = 0.005
+"""Seconds after which a consumer that always finds an entry lets other tasks run. Not a number of entries:
+where a turn of the event loop takes long, as with a thousand requests in flight, few a turn would be late."""
+MOST_A_TURN = 1_024
+"""After so many entries it does so anyway: in virtual time a turn takes no time."""
+LOOK_EVERY = 32
+"""Entries between two looks at the clock."""
 
 
 class Untold:
@@ -19,6 +28,8 @@ class Untold:
     def __init__(self) -> None:
         self._entries: OrderedDict[Wait, Outcome | None] = OrderedDict()
         self._arrival: anyio.Event | None = None
+        self._taken = 0
+        self._turn_began = 0.0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -30,7 +41,22 @@ class Untold:
 
     def take(self) -> tuple[Wait, Outcome | None]:
         """Remove and return the first entry."""
+        self._taken += 1
         return self._entries.popitem(last=False)
+
+    def turn_ends(self) -> bool:
+        """Whether the consumer has taken entries for so long that others should run: see `next_turn`."""
+        taken = self._taken
+        return (
+            taken > 0
+            and taken % LOOK_EVERY == 0
+            and (taken >= MOST_A_TURN or anyio.current_time() - self._turn_began >= TURN)
+        )
+
+    async def next_turn(self) -> None:
+        """Let other tasks run."""
+        await anyio.lowlevel.checkpoint()
+        self._taken, self._turn_began = 0, anyio.current_time()
 
     def discard(self, wait: Wait) -> None:
         """Remove the entry of a wait, if it has one."""
@@ -55,3 +81,4 @@ class Untold:
         """Wait for the next `put` or `wake`."""
         self._arrival = self._arrival or anyio.Event()
         await self._arrival.wait()
+        self._taken, self._turn_began = 0, anyio.current_time()
