@@ -109,7 +109,10 @@ def run_time(job: Job, date: datetime | None, waited: float) -> float:
 
 
 DelayRule = Callable[[PollPolicy, Job, float], float]
-"""The provider's delay after a good poll, from the policy, the job and its run time in seconds."""
+"""The provider's delay after a good poll, from the policy, the job and its run time in seconds.
+
+It is never outside of ``initial`` and ``maximum`` of the policy, and is not called where these are equal.
+"""
 
 
 def plain_delay(policy: PollPolicy, job: Job, ran: float) -> float:

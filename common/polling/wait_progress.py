@@ -99,10 +99,13 @@ class WaitProgress:
         if state in TERMINAL or (rules.until and state in rules.until and sent_at >= self.began):
             self.ended = True
             return True
-        waited = self._head_start + sent_at - self.began
-        delay = rules.delay(rules.policy, job, run_time(job, date, waited))
+        policy = rules.policy
+        delay = policy.initial
+        if policy.maximum > delay:  # else it is the same for each run time
+            waited = self._head_start + sent_at - self.began
+            delay = rules.delay(policy, job, run_time(job, date, waited))
         if spacing > delay:
-            delay = max(delay, min(spacing, rules.policy.maximum))
+            delay = max(delay, min(spacing, policy.maximum))
         self.due = sent_at + delay
         if state is JobState.UNKNOWN:
             self._bound_unknown(job, sent_at)

@@ -79,7 +79,7 @@ TARGETS = (
     Target(
         "policy",
         ("common/polling/policy.py",),
-        ("tests/common/polling/test_policy.py",),
+        ("tests/common/polling/test_policy.py", "tests/common/sources/test_wait_keywords.py"),
     ),
     Target(
         "limits",
@@ -106,6 +106,7 @@ TARGETS = (
             "tests/ontapjobs/test_sweeping.py",
             "tests/ontapjobs/test_results.py",
             "tests/ontapjobs/test_started.py",
+            "tests/cfjobs/test_budget.py",
         ),
     ),
     Target(

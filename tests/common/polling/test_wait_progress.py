@@ -165,6 +165,13 @@ def test_the_provider_has_a_say_in_the_delay() -> None:
     assert one.due == BEGAN + 3 + 1 + 3 + 0.5
 
 
+@pytest.mark.parametrize("ran", [0.0, 3.0, 1e6])
+def test_equal_bounds_leave_nothing_to_the_run_time(ran: float) -> None:
+    one = tracker(PollPolicy(initial=7.0, maximum=7.0), delay=lambda policy, job, ran: pytest.fail("asked"))
+    one.observe(job(started_at=NOON), sent_at=BEGAN + 3, date=NOON + timedelta(seconds=ran))
+    assert one.due == BEGAN + 3 + 7
+
+
 def test_the_shortest_delay_may_be_less_than_a_second() -> None:
     one = tracker(PollPolicy(initial=0.5))
     one.observe(job(), sent_at=BEGAN)
