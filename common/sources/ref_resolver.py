@@ -83,6 +83,8 @@ class RefResolver:
             return self._complete(job)
         if job.provider != self.provider or job.endpoint != self.endpoint or job.scope != self.scope:
             self._check_owner(job)
+        elif not job.hints and _is_id(job.id):
+            return job
         ref = self._complete(job.id)
         if job.hints or (self.rule.job_parts and job.scope != self.scope):
             return self._with_hints(ref, job)
@@ -95,7 +97,7 @@ class RefResolver:
         return ref
 
     def _complete(self, id: str) -> JobRef:
-        if not 0 < len(id) <= MAX_ID or id in (".", ".."):
+        if not _is_id(id):
             _refuse_id(id)
         return self._any.sibling(id)
 
@@ -115,6 +117,10 @@ class RefResolver:
         if foreign:
             names = " and ".join(name for name, _ in self.rule.canonical(ref.scope) if name in dict(foreign))
             raise WrongSource(f"{shortened(ref)}: this job is of another {names} than the source", ref=ref)
+
+
+def _is_id(id: str) -> bool:
+    return 0 < len(id) <= MAX_ID and id not in (".", "..")
 
 
 def ref_or_id(job: JobLike) -> JobRef | str:
