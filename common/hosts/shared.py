@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
+from itertools import takewhile
+from operator import attrgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -111,7 +113,7 @@ class _Entry:
         if sniffio.current_async_library() == "trio":
             from common.hosts.trio_idle import idle_entries
 
-            idle_entries().add(self)
+            idle_entries()[self] = None
         else:
             import asyncio
 
@@ -125,7 +127,7 @@ class _Entry:
         elif sniffio.current_async_library() == "trio":
             from common.hosts.trio_idle import idle_entries
 
-            idle_entries().discard(self)
+            idle_entries().pop(self, None)
 
     def retire(self) -> None:
         """Take it out of the table: who asks from now on gets another source."""
@@ -159,6 +161,22 @@ def _entries() -> WeakValueDictionary[SettingsKey, _Entry]:
         return entries
 
 
+def _unusable(key: SettingsKey) -> list[_Entry]:
+    """Return what is to be closed before a use: on trio, which has no timers, all that have expired.
+
+    The other entries are not looked at: there may be thousands, and each use would look at all of them.
+    """
+    unusable: list[_Entry] = []
+    if sniffio.current_async_library() == "trio":
+        from common.hosts.trio_idle import idle_entries
+
+        unusable += takewhile(attrgetter("expired"), idle_entries())
+    own = _entries().get(key)
+    if own is not None and own not in unusable and (own.source.is_closed or own.expired):
+        unusable.append(own)
+    return unusable
+
+
 class SharedSource(AsyncContext):
     """One use of a shared source, made by `shared_source`; entered once, with ``async with``."""
 
@@ -172,12 +190,11 @@ class SharedSource(AsyncContext):
         settings, self._settings = self._settings, None
         if settings is None:
             raise UsageError("a shared source can be entered only once: call shared_source() for each use")
-        entries = _entries()
-        for other in list(entries.values()):
-            if other.expired or other.source.is_closed:
-                other.retire()
-                await finish(other.close)
-        entry = entries.get(self._key)
+        if unusable := _unusable(self._key):
+            for former in unusable:
+                former.retire()
+            await finish(partial(run_together, [former.close for former in unusable]))
+        entry = _entries().get(self._key)
         if entry is None:
             entry = _Entry(self._key, settings.build())
         entry.acquire()

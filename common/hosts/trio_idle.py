@@ -12,12 +12,15 @@ def _variable() -> Any:
     return import_module("trio.lowlevel").RunVar("idle shared sources")
 
 
-def idle_entries() -> set[Any]:
-    """Return the set of the running run, which ends with it. anyio's variables would outlive it."""
+def idle_entries() -> dict[Any, None]:
+    """Return those of the running run, the longest idle first.
+
+    They end with the run, which anyio's variables would outlive.
+    """
     variable = _variable()
     try:
-        entries: set[Any] = variable.get()
+        entries: dict[Any, None] = variable.get()
     except LookupError:
-        entries = set()
+        entries = {}
         variable.set(entries)
     return entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from common.sources.base import BaseSource
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.common.virtual import Footprint
+from tests.costs import lines_of
 from tests.profiles import PASSWORD, TOKEN, UserEnv
 
 TARGET = "ontap://cluster1"
@@ -228,3 +230,37 @@ async def test_it_serves_what_takes_many_jobs() -> None:
     ids = [simulator.add_job([("success", None)]) for _ in range(3)]
     async with shared_source(TARGET, auth=("a", "b"), transport=Way(simulator)) as source:
         assert [job.succeeded for job in await wait_all(source, ids, timeout=60)] == [True] * 3
+
+
+async def test_a_use_costs_the_same_beside_any_number_of_shared_sources() -> None:
+    async def cost(others: int) -> int:
+        async with AsyncExitStack() as stack:
+            for number in range(others):
+                await use(settings={"token": f"idle-{number}"})
+                await stack.enter_async_context(shared_source(TARGET, settings={"token": f"used-{number}"}))
+            await use()
+            return await lines_of(use())
+
+    few = await cost(5)
+    await close_shared()
+    assert await cost(50) == few
+
+
+async def test_what_has_expired_is_closed_at_once_and_not_one_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def slowly(_: OntapJobs) -> None:
+        await anyio.sleep(30)
+
+    before = Footprint.now()
+    for number in range(20):
+        await use(settings={"token": str(number)})
+    monkeypatch.setattr(OntapJobs, "aclose", slowly)
+    await anyio.sleep(LINGER + 1)
+    began = anyio.current_time()
+    await use()
+    assert anyio.current_time() - began <= 30
+    monkeypatch.undo()
+    await anyio.sleep(LINGER + 30)
+    await close_shared()
+    assert Footprint.now() == before
