@@ -28,7 +28,7 @@ def tls_context(
 
     With ``public``, a CA file is trusted in addition to the well-known authorities, not instead of them.
     Without ``trust_env`` these are certifi's, whatever `CA_VARIABLES` say. Files that have changed on disk
-    are read again, now and for new connections.
+    are read again for new connections; those of ``verify`` and ``cert`` also now.
     """
     if isinstance(verify, ssl.SSLContext):
         if cert is not None:
@@ -47,7 +47,10 @@ def tls_context(
         )
     )
     if isinstance(context, RenewedContext):
-        context.renew()
+        if isinstance(verify, bool) and cert is None:
+            context.current()  # a fleet would look at the same files, perhaps hundreds, for each source
+        else:
+            context.renew()
     return context
 
 

@@ -11,6 +11,7 @@ certificate replaced before its key, or either missing for a moment.
 
 from __future__ import annotations
 
+import os
 import ssl
 import stat
 import threading
@@ -105,16 +106,22 @@ def _stamp(path: Path) -> object:
     """Return what changes with the content of a file, or of a folder's files; None where there is none."""
     try:
         status = path.stat()
-        entries = sorted(path.iterdir()) if stat.S_ISDIR(status.st_mode) else []
+        if not stat.S_ISDIR(status.st_mode):
+            return _file_stamp(status)
+        with os.scandir(
+            path
+        ) as entries:  # a `Path` for each of hundreds of files would take most of the time
+            return _file_stamp(status), {entry.name: _entry_stamp(entry) for entry in entries}
     except (OSError, ValueError):  # the latter for what can be no path
         return None
-    own = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return own, [(each.name, _file_stamp(each)) for each in entries]
 
 
-def _file_stamp(path: Path) -> object:
+def _entry_stamp(entry: os.DirEntry[str]) -> object:
     try:
-        status = path.stat()
+        return _file_stamp(entry.stat())
     except OSError:
         return None  # a link to nowhere
+
+
+def _file_stamp(status: os.stat_result) -> object:
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -14,6 +14,7 @@ from common.model.errors import TransportError, UsageError
 from common.polling.policy import PollPolicy
 from ontapjobs import ClientCredentials, OntapJobs
 from tests.certificates import Certificate, replace
+from tests.costs import lines
 from tests.loopback import Loopback, raw
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("library")]
@@ -206,6 +207,25 @@ async def test_authorities_that_the_environment_names_are_looked_at_too(
                 await source.get("j1")
             replace(file, FIRST.pem)
             assert (await source.get("j1")).succeeded
+
+
+def test_a_source_costs_the_same_whatever_number_of_files_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_files, "LOOK_INTERVAL", 1.0)
+    monkeypatch.setattr(tls_files, "monotonic", lambda: 0.0)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+
+    def cost(files: int) -> int:
+        folder = tmp_path / str(files)
+        folder.mkdir()
+        for number in range(files):
+            (folder / f"{number}.pem").write_bytes(FIRST.pem)
+        monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+        tls_context()
+        return lines(tls_context)
+
+    assert cost(5) == cost(50)
 
 
 def test_authorities_of_the_environment_that_cannot_be_loaded_are_an_error_of_the_constructor(
