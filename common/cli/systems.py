@@ -105,5 +105,5 @@ def _profile_named(name: str) -> str:
         return name  # without a file, `connect` says why there are no profiles
     raise UsageError(
         f"a system is written as ontap://{name}, and there is no profile {name!r} in {profiles.file}; there "
-        f"are: {', '.join(sorted(profiles.by_name)) or 'none'}"
+        f"are: {profiles.names}"
     )

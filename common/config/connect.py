@@ -90,7 +90,7 @@ def resolve(
     if name is not None:
         chosen = profiles.named(name, prefix)
     elif address is not None:
-        chosen = _match(profiles.by_name.values(), address)
+        chosen = _match(profiles.of(address.endpoint), address)
     provider = get_provider(_resolve_provider(chosen, address, jobsource))
     layers = (jobsource, provider_layer(provider))
     endpoint = _endpoint(chosen, address, provider, layers, named=name)

@@ -6,7 +6,8 @@ import functools
 import importlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ CONFIG = "JOBSOURCE_CONFIG"
 """The variable that names the file."""
 OWN_KEYS: tuple[str, ...] = ("aliases", "endpoint", "provider")
 """What every profile may state about the system that it is for."""
+
+MAX_NAMED = 20
+"""At most so many profiles are named in an error."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*")
@@ -50,6 +54,28 @@ class Profiles:
 
     file: Path | None
     by_name: Mapping[str, Profile] = attrs.field(factory=dict[str, Profile])
+    _by_endpoint: dict[str, list[Profile]] = attrs.field(factory=dict[str, list[Profile]], init=False)
+
+    def __attrs_post_init__(self) -> None:
+        for profile in self.by_name.values():
+            for endpoint in {profile.endpoint, *(profile.aliases if profile.endpoint else ())}:
+                self._by_endpoint.setdefault(endpoint, []).append(profile)
+
+    def of(self, endpoint: str) -> Iterable[Profile]:
+        """Return the profiles that state an endpoint, also as an alias, and those that state none; "" is any.
+
+        There may be one for each of a thousand systems, so they are not all looked at for each of them.
+        """
+        if not endpoint:
+            return self.by_name.values()
+        return chain(self._by_endpoint.get(endpoint, ()), self._by_endpoint.get("", ()))
+
+    @property
+    def names(self) -> str:
+        """The names of the profiles, for an error."""
+        names = sorted(self.by_name)
+        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+        return f"{', '.join(names[:MAX_NAMED]) or 'none'}{more}"
 
     def named(self, name: object, prefix: str = "") -> Profile:
         """Return a profile by name. Raise `UsageError`, beginning with ``prefix``, where there is none."""
@@ -61,8 +87,7 @@ class Profiles:
         if self.file is None:
             raise UsageError(f"{prefix}profile {name!r}: there is no profiles file: {_NO_FILE}")
         if name not in self.by_name:
-            there = ", ".join(sorted(self.by_name)) or "none"
-            raise UsageError(f"{prefix}there is no profile {name!r} in {self.file}; there are: {there}")
+            raise UsageError(f"{prefix}there is no profile {name!r} in {self.file}; there are: {self.names}")
         return self.by_name[name]
 
 

@@ -21,6 +21,7 @@ from common.providers import Provider, register_provider
 from ontapjobs import OntapJobs
 from ontapjobs.simulator import OntapSimulator
 from tests.common.test_embedding import ROOT, printed, write
+from tests.costs import lines
 from tests.profiles import BACKUP_AND_DEV, PASSWORD, TOKEN, UserEnv, auth_of, words
 
 ID = "b5145e1d-b53b-11e8-8252-005056bbd8f5"
@@ -628,3 +629,31 @@ print(json.dumps(lines))
     assert "has a scope that toy does not have (it has only box" in refused[2]
     assert shelf == "<ToyJobs 'https://shelf', box='b3'>"
     assert TOKEN not in str(refused)
+
+
+def test_a_system_costs_the_same_among_the_profiles_of_any_number_of_others(user_env: UserEnv) -> None:
+    def cost(others: int) -> int:
+        names = ["wanted", *map(str, range(others))]
+        tables = [
+            f'[profiles.{name}]\nendpoint = "ontap://{name}"\naliases = ["{name}.lan"]' for name in names
+        ]
+        user_env.profiles("\n".join(tables))
+        connect("ontap://wanted", auth=("a", "b"))
+        return lines(lambda: connect("ontap://wanted.lan", auth=("a", "b")))
+
+    assert cost(5) == cost(50)
+
+
+def test_a_profile_with_an_alias_and_no_endpoint_matches_once(user_env: UserEnv) -> None:
+    host = "api.bluexp.netapp.com"
+    user_env.profiles(f"{BACKUP_AND_DEV}\n".replace("agent =", f'aliases = ["{host}", "lan"]\nagent ='))
+    user_env.set(LAB_TOKEN=TOKEN)
+    for name in (host, "lan"):
+        assert repr(connect(f"bluexp://{name}")).count("account-x1") == 1
+
+
+def test_an_error_names_some_of_many_profiles(user_env: UserEnv) -> None:
+    user_env.profiles("\n".join(f'[profiles.p{number}]\nprovider = "ontap"' for number in range(1000)))
+    with pytest.raises(UsageError, match=r"there are: p0, p1, .* and 980 more$") as raised:
+        connect(profile="none")
+    assert len(str(raised.value)) < 500
