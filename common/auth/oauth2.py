@@ -135,9 +135,7 @@ def sign_in_failed(text: str) -> NoReturn:
 
 def _fields(response: HttpResponse) -> dict[str, Any]:
     if len(response.body) > LARGE:
-        raise DecodeError(
-            f"{len(response.body)} bytes are too many for the response to a sign-in", transient=True
-        )
+        raise DecodeError(f"{len(response.body)} bytes are too many for the response to a sign-in")
     body = read_json(response.body)
     return body if isinstance(body, dict) else {}
 

@@ -120,6 +120,7 @@ TARGETS = (
         ),
         (
             "tests/common/auth/test_client_credentials.py",
+            "tests/common/auth/test_oauth2.py",
             "tests/common/auth/test_token_auth.py",
             "tests/common/auth/test_token_cache.py",
         ),

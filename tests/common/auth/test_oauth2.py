@@ -1,4 +1,4 @@
-"""Responses of token endpoints with bytes that JSON forbids: what is a token in them, and what is not."""
+"""Odd responses of token endpoints, with bytes that JSON forbids or too many: what is a token in them."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ def test_a_token_with_such_a_byte_is_none(bad: bytes) -> None:
     with pytest.raises(TransportError, match="no valid access_token"):
         read_token(both, "signing in")
     assert read_refresh_token(both) is None
+
+
+def test_a_response_of_up_to_one_mib_is_read_and_a_larger_one_is_no_token() -> None:
+    body = b'{"access_token": "a", "refresh_token": "b"}'.ljust(2**20)
+    assert read_token(response(body), "signing in").access == "a"
+    assert read_refresh_token(response(body)) == "b"
+    with pytest.raises(TransportError, match="1048577 bytes are too many") as caught:
+        read_token(response(body + b" "), "signing in")
+    assert caught.value.transient
+    assert read_refresh_token(response(body + b" ")) is None
