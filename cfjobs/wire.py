@@ -306,7 +306,7 @@ def _where_the_reason_is(record: JobRecord) -> str:
     resource, guid, operation = "its resource", "…", True
     for name, link in record.links.items():
         href = link.href.partition("?")[0].rstrip("/")
-        if name not in ("self", "cloud_controller_v2") and "/" in href:
+        if name != "self" and "/" in href:
             resource, guid = href, href.rpartition("/")[2]
             operation = "instance" in name or "binding" in name
             break

@@ -15,6 +15,7 @@ from cfjobs import (
     AuthenticationError,
     Bearer,
     CFJobs,
+    DecodeError,
     JobFailed,
     JobNotFound,
     JobRef,
@@ -204,6 +205,13 @@ async def test_the_request_id_is_kept_for_support() -> None:
     with pytest.raises(ServerError, match="request req-1::suffix") as caught:
         await source.get(GUID)
     assert caught.value.request_id == "req-1::suffix"
+
+
+async def test_a_reply_without_a_guid_is_of_no_job_and_passes() -> None:
+    source, _ = cf(reply({"state": "COMPLETE"}))
+    with pytest.raises(DecodeError, match="cannot be identified") as caught:
+        await source.get(GUID)
+    assert (caught.value.path, caught.value.transient) == ("$.guid", True)
 
 
 # --- taking over the job of a write

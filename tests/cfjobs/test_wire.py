@@ -157,6 +157,12 @@ def test_an_error_is_read_whatever_it_lacks(error: Any, detail: ErrorDetail, wra
     assert job(state="FAILED", errors=wrap(error)).errors == (detail,)
 
 
+def test_the_record_of_an_error_has_what_was_sent_each_by_its_name() -> None:
+    [first, _] = parse_job(FULL).record.errors
+    assert (first.code, first.title, first.detail) == (10008, "CF-UnprocessableEntity", "app is in use")
+    assert first.extra == {}
+
+
 @pytest.mark.parametrize("word", ["FAILED", "COMPLETE", "PROCESSING"])
 @pytest.mark.parametrize("fields", [{}, {"errors": None}, {"errors": []}])
 def test_errors_may_be_null_empty_or_absent_also_on_a_failure(word: str, fields: dict[str, Any]) -> None:
@@ -190,8 +196,9 @@ def test_a_failure_without_errors_says_where_its_reason_may_be(links: Any, place
     assert job(state="PROCESSING", errors=[], links=links).message is None
 
 
-def test_a_failure_without_errors_and_links_names_the_query_of_its_events() -> None:
-    said = job(state="FAILED", errors=[], links={}).message or ""
+@pytest.mark.parametrize("links", [{}, {"self": "/v3/jobs/j"}, {"self": "/v3/jobs/j", "org": "o-1"}])
+def test_a_failure_without_errors_and_a_resource_names_the_query_of_its_events(links: Any) -> None:
+    said = job(state="FAILED", errors=[], links=links).message or ""
     assert said.endswith("the last_operation of its resource, or /v3/audit_events?target_guids=…")
 
 
@@ -364,6 +371,13 @@ def test_an_error_without_a_word_says_so_and_keeps_its_code() -> None:
         ErrorDetail("the server gave no reason", code="5"),
     )
     assert job(state="FAILED", errors=[{"code": "A5"}]).errors[0].code == "A5"
+
+
+@pytest.mark.parametrize("id", ["", GUID])
+def test_a_guid_with_a_byte_that_json_forbids_is_refused_with_its_path(id: str) -> None:
+    with pytest.raises(DecodeError, match="cannot be read") as caught:
+        parse_job(b'{"guid": "app.delete~caf\xe9", "state": "COMPLETE"}', id=id)
+    assert (caught.value.path, caught.value.transient) == ("$.guid", True)
 
 
 def test_a_job_without_any_id_is_refused() -> None:

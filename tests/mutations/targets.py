@@ -23,6 +23,10 @@ class Target:
         return self.tests if self.slow else ("-m", "not slow", *self.tests)
 
 
+KEPT = (
+    "tests/contract/test_waits.py::test_a_job_seen_longer_ago_than_the_system_keeps_jobs_is_gone_at_once",
+)
+"""How long each system keeps its jobs."""
 TARGETS = (
     Target("states", ("common/model/states.py",), ("tests/common/model/test_states.py",)),
     Target("refs", ("common/model/refs.py",), ("tests/common/model/test_refs.py",)),
@@ -155,6 +159,8 @@ TARGETS = (
             "tests/ontapjobs/test_fast_path.py",
             "tests/ontapjobs/test_source.py",
             "tests/contract/test_identity.py",
+            "tests/contract/test_records.py",
+            *KEPT,
             "tests/ontapjobs/test_faults.py",
             "tests/ontapjobs/test_sweeping.py",
         ),
@@ -167,6 +173,8 @@ TARGETS = (
             "tests/bluexp_jobs/test_driver.py",
             "tests/bluexp_jobs/test_source.py",
             "tests/contract/test_identity.py",
+            "tests/contract/test_records.py",
+            *KEPT,
             "tests/bluexp_jobs/test_faults.py",
         ),
     ),
@@ -179,6 +187,8 @@ TARGETS = (
             "tests/cfjobs/test_budget.py",
             "tests/cfjobs/test_source.py",
             "tests/contract/test_identity.py",
+            "tests/contract/test_records.py",
+            *KEPT,
             "tests/cfjobs/test_faults.py",
             "tests/cfjobs/test_delay.py",
             "tests/cfjobs/test_polling.py",
