@@ -29,6 +29,12 @@ def test_a_target_names_what_the_profile_leaves_open(user_env: UserEnv) -> None:
         connect(profile="prod")
 
 
+def test_a_target_with_one_segment_names_the_account(user_env: UserEnv) -> None:
+    user_env.profile('provider = "bluexp"\nagent = "a1"\ntoken = { env = "SECRET" }')
+    source = connect("bluexp://api.bluexp.netapp.com/account-x1")
+    assert dict(source.resolver.scope) == {"account": "account-x1", "agent": "a1"}
+
+
 def test_of_two_accounts_the_one_of_the_reference_is_used(user_env: UserEnv) -> None:
     table = (
         '[profiles.{0}]\nprovider = "bluexp"\naccount = "{0}"\nagent = "a1"\ntoken = {{ env = "SECRET" }}\n'

@@ -536,6 +536,13 @@ def test_a_job_without_any_id_is_refused() -> None:
     assert caught.value.path == "$.job[0].id"
 
 
+@pytest.mark.parametrize("id", ["", ID])
+def test_an_id_with_a_byte_that_json_forbids_is_refused_with_its_path(id: str) -> None:
+    with pytest.raises(DecodeError, match="cannot be read") as caught:
+        parse_job(b'{"job": {"id": "caf\xe9", "status": "COMPLETED"}}', id=id)
+    assert (caught.value.path, caught.value.transient) == ("$.job[0].id", True)
+
+
 @pytest.mark.parametrize("nothing", [[], None])
 def test_an_empty_or_null_job_is_the_word_that_there_is_none(nothing: object) -> None:
     with pytest.raises(NoJob) as caught:

@@ -106,6 +106,13 @@ def test_of_a_request_that_may_have_been_passed_on_the_hint_does_not_say_that_no
     assert (error.hint or "").endswith("(X-Cf-RouterError)")
 
 
+async def test_an_exception_shows_no_more_than_300_characters_of_the_routers_word() -> None:
+    source, _ = cf(502, "x" * 900)
+    with pytest.raises(ApiError) as caught:
+        await source.get("1")
+    assert f"says '{'x' * 300}' (" in str(caught.value)
+
+
 def test_a_remark_beside_the_apis_own_response_changes_nothing() -> None:
     body = b'{"errors": [{"code": 10010, "title": "CF-ResourceNotFound", "detail": "Job not found"}]}'
     error = parse_error(HttpResponse(404, (("x-cf-routererror", "deprecated-semicolon-params"),), body))

@@ -170,6 +170,7 @@ TARGETS = (
         ("bluexp_jobs/wire.py", "bluexp_jobs/driver.py"),
         (
             "tests/bluexp_jobs/test_wire.py",
+            "tests/bluexp_jobs/test_config.py",
             "tests/bluexp_jobs/test_driver.py",
             "tests/bluexp_jobs/test_source.py",
             "tests/contract/test_identity.py",
