@@ -108,9 +108,8 @@ def _stamp(path: Path) -> object:
         status = path.stat()
         if not stat.S_ISDIR(status.st_mode):
             return _file_stamp(status)
-        with os.scandir(
-            path
-        ) as entries:  # a `Path` for each of hundreds of files would take most of the time
+        # A `Path` for each of hundreds of files would take most of the time.
+        with os.scandir(path) as entries:
             return _file_stamp(status), {entry.name: _entry_stamp(entry) for entry in entries}
     except (OSError, ValueError):  # the latter for what can be no path
         return None
