@@ -312,12 +312,11 @@ def restore_message(error: BaseException, scope: anyio.CancelScope) -> None:
         return  # trio's have none
     import asyncio
 
-    if not isinstance(error, asyncio.CancelledError):
-        return
-    if not str(error).startswith(f"Cancelled via cancel scope {id(scope):x}"):
-        return
-    if anyio.current_effective_deadline() == -math.inf or not was_cancelled():
-        return  # a scope further out is to catch this
-    # Private, but in every task of asyncio's since Python 3.9.
-    message = getattr(asyncio.current_task(), "_cancel_message", None)
-    error.args = () if message is None else (message,)
+    if (
+        isinstance(error, asyncio.CancelledError)
+        and str(error).startswith(f"Cancelled via cancel scope {id(scope):x}")
+        and anyio.current_effective_deadline() > -math.inf  # else a scope further out is to catch this
+    ):
+        # Private, but in every task of asyncio's since Python 3.9.
+        message = getattr(asyncio.current_task(), "_cancel_message", None)
+        error.args = () if message is None else (message,)

@@ -22,6 +22,7 @@ from common.concurrency import (
     begin_own_task,
     finish,
     parking,
+    restore_message,
     run_together,
     running_loop,
     runs_in_own_task,
@@ -376,12 +377,25 @@ async def test_functions_that_run_at_once_end_with_their_caller() -> None:
 
 async def test_a_cancellation_in_the_moment_of_an_error_keeps_its_message() -> None:
     needs_asyncio()
-    task = asyncio.ensure_future(run_together([Ending().after(1, ValueError()), anyio.sleep_forever]))
     loop = asyncio.get_running_loop()
-    loop.call_at(loop.time() + 1 + 1e-10, task.cancel, "a person did it")
+
+    async def fail() -> None:
+        await anyio.sleep(1)
+        loop.call_soon(task.cancel, "a person did it")  # behind the error, which cancels the others
+        raise ValueError
+
+    task = asyncio.ensure_future(run_together([fail, anyio.sleep_forever]))
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
     assert caught.value.args == ("a person did it",)
+
+
+async def test_an_exception_that_cannot_tell_its_text_is_left_as_it_is() -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    restore_message(Odd("as raised"), anyio.CancelScope())
 
 
 # --- whose cancellation it is

@@ -163,6 +163,25 @@ async def test_a_scope_catches_its_cancellation_of_a_task_that_awaits_another(
         assert scope.cancelled_caught
 
 
+@pytest.mark.parametrize("work", [wait, wait_with_updates, watch, wait_for_all])
+async def test_a_scope_catches_its_cancellation_also_in_the_turn_in_which_a_deadline_cuts_a_request(
+    work: Work, system: System
+) -> None:
+    skip_unless_asyncio()
+
+    async def task(rig: Rig) -> bool:
+        await survive_a_cancellation(forget=False)
+        with anyio.CancelScope() as scope:
+            loop = asyncio.get_running_loop()
+            loop.call_at(loop.time() + DEADLINE + NANOSECOND / 2, scope.cancel)
+            await work(rig.source, rig.job((JobState.RUNNING, None)))
+        return scope.cancelled_caught
+
+    async with system.rig() as rig:
+        rig.wire.latency = lambda: 10 * DEADLINE
+        assert await asyncio.ensure_future(task(rig))
+
+
 @pytest.mark.parametrize("work", WORK)
 async def test_a_message_is_not_that_of_a_former_cancellation(work: Work, system: System) -> None:
     skip_unless_asyncio()
@@ -186,7 +205,7 @@ def skip_unless_asyncio() -> None:
         pytest.skip("trio's cancellations have no message")
 
 
-async def survive_a_cancellation() -> None:
+async def survive_a_cancellation(*, forget: bool = True) -> None:
     """Be cancelled with a message, which asyncio keeps in the task although it goes on."""
     task = asyncio.current_task()
     assert task is not None
@@ -194,7 +213,8 @@ async def survive_a_cancellation() -> None:
     try:
         await asyncio.sleep(0)
     except asyncio.CancelledError:
-        task.uncancel()
+        if forget:
+            task.uncancel()
 
 
 async def cancelled_at(task: asyncio.Future[Any], after: float) -> tuple[object, ...]:
