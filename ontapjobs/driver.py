@@ -29,7 +29,7 @@ from ontapjobs.paths.gateway import outer_path
 from ontapjobs.paths.links import JOBS, is_jobs_path, results_target
 from ontapjobs.records.batch_page import RecordText, read_page
 from ontapjobs.records.data_engine import PATH
-from ontapjobs.wire import PROVIDER, fast_reader, parse_error, raw_page, read_any_job
+from ontapjobs.wire import PROVIDER, fast_reader, parse_error, parse_job, raw_page
 from ontapjobs.writes.results import read_results, results_path
 from ontapjobs.writes.started import DONE_STATUSES, parse_started
 
@@ -197,7 +197,9 @@ class OntapDriver(Driver):
     def _read(self, record: Object, ref: JobRef, text: str | None = None) -> Job:
         self._reader.now = datetime.now(UTC)
         job = None if ref.scope else self._reader.read(record, ref, text)
-        return job if job is not None else read_any_job(record, ref, self.states)
+        if job is not None:
+            return job
+        return parse_job(record, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=self.states)
 
     def _batch_failure(self, http: DriverHttp, response: HttpResponse, size: int) -> Exception:
         if response.status in TOO_LONG:

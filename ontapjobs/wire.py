@@ -103,16 +103,6 @@ def parse_job(
     return build_job(root, endpoint=endpoint, scope=scope, id=id, states=states, path="$")
 
 
-def read_any_job(root: Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job:
-    """Return what `parse_job` would for the job with this ref, which is complete and is not checked anew.
-
-    It is for records that are no ordinary ones, which a fast reader has left.
-    """
-    job = parse_job(root, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=states)
-    # With what a write told of it, which the record does not.
-    return job if not ref.hints or job.ref != ref else attrs.evolve(job, ref=ref.with_hints(job.ref.hints))
-
-
 def parse_jobs(
     data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
 ) -> list[Job]:
@@ -156,7 +146,7 @@ def parse_page(
     fields = Fields(root)
     count = fields.integer("num_records")
     records = root.get("records")
-    if "records" in root and records is not None and not isinstance(records, list | Mapping):
+    if records is not None and not isinstance(records, list | Mapping):
         raise DecodeError("records must be an array", path="$.records", transient=True)
     if records is None and count is None:
         raise DecodeError("not a list of jobs: it has neither records nor num_records", transient=True)

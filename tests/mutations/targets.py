@@ -152,7 +152,9 @@ TARGETS = (
             "ontapjobs/actions/bulk.py",
         ),
         (
+            "tests/ontapjobs/test_batch_page.py",
             "tests/ontapjobs/test_bulk.py",
+            "tests/ontapjobs/test_gateway.py",
             "tests/ontapjobs/test_wire.py",
             "tests/ontapjobs/test_started.py",
             "tests/ontapjobs/test_results.py",

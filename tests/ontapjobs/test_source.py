@@ -101,6 +101,18 @@ async def test_a_bearer_token_signs_in_too(router: respx.MockRouter) -> None:
         await source.get(UUID)
 
 
+async def test_no_more_than_a_minute_passes_between_two_polls_unless_a_policy_says_otherwise() -> None:
+    assert OntapJobs("cluster1", auth=AUTH).policy == PollPolicy(maximum=60)
+
+
+@pytest.mark.parametrize("more", [{}, {"percent_complete": 40}], ids=["ordinary", "odd"])
+async def test_a_job_says_when_it_was_seen_each_time(more: dict[str, Any]) -> None:
+    source, _ = ontap(reply({**RUNNING, **more}))
+    for _ in range(2):
+        asked = datetime.now(UTC)
+        assert asked <= (await source.get(UUID)).observed_at <= datetime.now(UTC)
+
+
 @pytest.mark.parametrize(
     ("id", "segment"),
     [

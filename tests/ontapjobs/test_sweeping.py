@@ -455,6 +455,17 @@ async def test_a_record_that_is_none_does_not_fail_or_hang_a_wait(junk: Any) -> 
     assert not scope.cancelled_caught
 
 
+@pytest.mark.parametrize("junk", [None, "x", {}, {"state": "failure"}, {"uuid": None}], ids=str)
+async def test_a_record_without_an_id_does_not_spoil_a_list(junk: Any) -> None:
+    simulator, way, source = cluster()
+    ids = crowd(simulator, 3)
+    way.intercept = on_lists(
+        lambda request: page([junk, *(record(id, now_state(3)) for id in ids_of(request))])
+    )
+    assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
+    assert way.gets == []
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"num_records": 0}, {"records": None}, {"records": 7}, {"records": "x"}], ids=str
 )

@@ -156,6 +156,7 @@ def test_a_failure_with_code_0_and_no_words_is_a_failure() -> None:
         ({"message": "M", "code": 4}, ErrorDetail("M", code="4")),
         ({"message": "M", "code": "4"}, ErrorDetail("M", code="4")),
         ({"message": "M", "code": -1}, ErrorDetail("M", code="-1")),
+        ({"message": "M", "code": "E-4"}, ErrorDetail("M", code="E-4")),
         ({"message": "M", "code": 0}, ErrorDetail("M")),
         ({"message": "M", "error": {}}, ErrorDetail("M")),
         ({"message": "M", "error": None}, ErrorDetail("M")),
@@ -224,6 +225,14 @@ def test_a_whole_record_is_read() -> None:
 def test_bytes_text_and_decoded_json_give_the_same_job() -> None:
     text = json.dumps(FULL)
     assert parse_job(FULL) == parse_job(text) == parse_job(text.encode())
+
+
+def test_a_job_stays_as_it_was_read_though_the_data_is_changed_later() -> None:
+    data = {"uuid": UUID, "state": "running", "svm": {"name": "svm1"}, "_links": {"self": {"href": SELF}}}
+    read = parse_job(data)
+    data["svm"], data["_links"] = {"name": "another"}, {}
+    assert read.record.svm.name == "svm1"
+    assert read.links == {"self": SELF}
 
 
 def test_a_record_may_lack_all_but_its_uuid() -> None:
@@ -359,6 +368,14 @@ def test_what_cannot_be_a_job_is_refused_as_not_the_apis(data: Any) -> None:
     assert caught.value.transient
 
 
+@pytest.mark.parametrize(
+    ("data", "what"), [({"error": {}}, "an error body:"), ({"records": []}, "no job in the response:")]
+)
+def test_what_came_in_place_of_a_job_is_said(data: Any, what: str) -> None:
+    with pytest.raises(DecodeError, match=what):
+        parse_job(data, id=UUID)
+
+
 @pytest.mark.slow
 @at_least(200)
 @given(written(json_values(KEYS, [*STATES, UUID])))
@@ -437,8 +454,9 @@ def test_the_count_may_be_missing_or_text(count: dict[str, Any]) -> None:
     assert page.num_records == (1 if count.get("num_records") else None)
 
 
-def test_a_count_alone_is_a_page_without_jobs() -> None:
-    page = parse_page({"num_records": 41})
+@pytest.mark.parametrize("records", [{}, {"records": None}])
+def test_a_count_alone_is_a_page_without_jobs(records: dict[str, Any]) -> None:
+    page = parse_page({"num_records": 41, **records})
     assert (page.jobs, page.next, page.num_records) == ([], None, 41)
 
 
@@ -457,10 +475,21 @@ def test_a_bad_record_in_a_list_is_named_by_its_path(data: Any, path: str) -> No
     assert path in str(caught.value)
 
 
-@pytest.mark.parametrize("data", [{}, FULL, {"error": {"code": "4"}}, {"records": "none"}, {"records": 5}])
-def test_what_is_no_list_is_refused(data: Any) -> None:
-    with pytest.raises(DecodeError):
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ({}, "$"),
+        (FULL, "$"),
+        ({"error": {"code": "4"}}, "$"),
+        ({"records": None}, "$"),
+        ({"records": "none", "num_records": 1}, "$.records"),
+        ({"records": 5}, "$.records"),
+    ],
+)
+def test_what_is_no_list_is_refused_as_not_the_apis(data: Any, path: str) -> None:
+    with pytest.raises(DecodeError) as caught:
         parse_jobs(data)
+    assert (caught.value.path, caught.value.transient) == (path, True)
 
 
 # --- the jobs that a write started
