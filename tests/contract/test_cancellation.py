@@ -145,6 +145,20 @@ async def test_a_scope_of_anyio_that_ends_a_request_is_no_cancellation_of_the_ta
     assert scope.cancelled_caught
 
 
+@pytest.mark.parametrize("work", [wait, wait_with_updates, watch, wait_for_all])
+async def test_a_scope_catches_its_cancellation_in_the_turn_in_which_the_deadline_cuts_a_request(
+    work: Work, system: System
+) -> None:
+    skip_unless_asyncio()
+    async with system.rig() as rig:
+        rig.wire.latency = lambda: 10 * DEADLINE
+        with anyio.CancelScope() as scope:
+            loop = asyncio.get_running_loop()
+            loop.call_at(loop.time() + DEADLINE + NANOSECOND / 2, scope.cancel)
+            await work(rig.source, rig.job((JobState.RUNNING, None)))
+        assert scope.cancelled_caught
+
+
 @pytest.mark.parametrize("survived", [False, True])
 @pytest.mark.parametrize("work", WORK)
 async def test_a_scope_catches_its_cancellation_of_a_task_that_awaits_another(
