@@ -330,9 +330,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         group, ref = self._groups.get(parts_of(watch)[0]), watch.ref
         waiting = group.waits(ref) if group is not None else []
         going_on = (wait for wait in reversed(waiting) if wait not in self._discarded)
-        ended = (wait for wait, _ in reversed(self._untold.outcomes()))
-        others = (wait for wait in chain(reversed(self._asking), ended) if wait.ref == ref)
-        return next(chain(going_on, others), None)
+        asking = (wait for wait in reversed(self._asking) if wait.ref == ref)
+        return next(chain(going_on, asking, reversed(self._untold.ended(ref))), None)
 
     def _unended(self) -> list[Wait]:
         """Return the members that have not ended; after the block was left, those that had not then."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import anyio
 import anyio.lowlevel
 
+from common.model.refs import JobRef
 from common.polling.wait import Wait
 from common.sources.batch_look import Outcome
 
@@ -27,6 +29,7 @@ class Untold:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[Wait, Outcome | None] = OrderedDict()
+        self._ended: dict[JobRef, list[Wait]] = {}
         self._arrival: anyio.Event | None = None
         self._taken = 0
         self._turn_began = 0.0
@@ -37,12 +40,17 @@ class Untold:
     def put(self, wait: Wait, outcome: Outcome | None) -> None:
         """Add an outcome, or with None the mark of a change."""
         self._entries[wait] = outcome
+        if outcome is not None:
+            self._ended.setdefault(wait.ref, []).append(wait)
         self.wake()
 
     def take(self) -> tuple[Wait, Outcome | None]:
         """Remove and return the first entry."""
         self._taken += 1
-        return self._entries.popitem(last=False)
+        wait, outcome = self._entries.popitem(last=False)
+        if outcome is not None:
+            self._forget(wait)
+        return wait, outcome
 
     def turn_ends(self) -> bool:
         """Whether the consumer has taken entries for so long that others should run: see `next_turn`."""
@@ -60,7 +68,8 @@ class Untold:
 
     def discard(self, wait: Wait) -> None:
         """Remove the entry of a wait, if it has one."""
-        self._entries.pop(wait, None)
+        if self._entries.pop(wait, None) is not None:
+            self._forget(wait)
 
     def discard_changes(self) -> None:
         """Remove the marks of changes, and keep the outcomes."""
@@ -70,6 +79,16 @@ class Untold:
     def outcomes(self) -> list[tuple[Wait, Outcome]]:
         """Return the waits that have ended, with their outcomes, in the order in which they did."""
         return [(wait, outcome) for wait, outcome in self._entries.items() if outcome is not None]
+
+    def ended(self, ref: JobRef) -> Sequence[Wait]:
+        """Return the waits for one job that have ended, in the order in which they did."""
+        return self._ended.get(ref, ())
+
+    def _forget(self, wait: Wait) -> None:
+        waits = self._ended[wait.ref]
+        waits.remove(wait)
+        if not waits:
+            del self._ended[wait.ref]
 
     def wake(self) -> None:
         """Wake the consumers that wait."""

@@ -1,0 +1,34 @@
+"""What a set of waits costs does not grow with what else is waited for."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio
+import pytest
+
+from common import JobSet
+from tests.common.lab import Lab
+from tests.costs import lines
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
+
+FEW, MANY = 20, 400
+
+
+async def test_to_discard_costs_the_same_beside_any_number_of_outcomes_that_nobody_took() -> None:
+    async def cost(outcomes: int) -> list[int]:
+        names = list(map(str, range(outcomes)))
+        lab = Lab("waiting", room=1000)
+        for name in names:
+            lab.end(name, 0)
+        async with JobSet(lab, [*names, "waiting"]) as jobs:
+            await anyio.sleep(0.5)
+            assert len(jobs) == outcomes + 1
+            costs = [
+                lines(partial(jobs.discard, name)) for name in (names[-1], names[0], "absent", "waiting")
+            ]
+            assert len(jobs) == outcomes - 2
+            return costs
+
+    assert await cost(FEW) == await cost(MANY)
