@@ -30,7 +30,7 @@ class WaiterGroup:
         """Whether a task has ended with an exception of its own, which cancels all the others."""
         self._tasks = tasks
         self._settle = settle
-        self._size = 0
+        self._waits: dict[Wait, None] = {}
         self._notified: list[Wait] = []
         self._driver: Waiter | None = None
 
@@ -42,7 +42,7 @@ class WaiterGroup:
             wait.end_with(error)
             raise
         wait.entered = True
-        self._size += 1
+        self._waits[wait] = None
         if self._driver is None:
             # It waits for no job: its ref is never read.
             self._driver = Waiter(ref=wait.ref, rules=wait.rules, began=wait.began)
@@ -52,11 +52,11 @@ class WaiterGroup:
         """End a wait."""
         wait.entered = False
         self.poller.remove(wait)
-        self._size -= 1
+        del self._waits[wait]
 
     def waits(self, ref: JobRef | None = None) -> list[Wait]:
         """Return the waits that have not been removed; those for one job, if named."""
-        return cast("list[Wait]", self.poller.waiters_of(self, ref))
+        return list(self._waits) if ref is None else cast("list[Wait]", self.poller.waiters_of(self, ref))
 
     def notify(self, waiter: Waiter) -> None:
         """See `WaiterTasks`. Nothing is settled here, where the waiters of a job are being looked through."""
@@ -96,7 +96,7 @@ class WaiterGroup:
                 notified, self._notified = self._notified, []
                 for wait in notified:
                     self._settle(wait)
-                if not self._size:
+                if not self._waits:
                     break
                 if notified:  # ends come by the thousand: let others run between two lots of them
                     await anyio.lowlevel.checkpoint()

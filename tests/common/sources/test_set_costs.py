@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from functools import partial
 
 import anyio
@@ -9,11 +10,25 @@ import pytest
 
 from common import JobSet
 from tests.common.lab import Lab
-from tests.costs import lines
+from tests.costs import lines, lines_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
 FEW, MANY = 20, 400
+
+
+async def test_to_leave_or_to_store_a_set_costs_the_same_beside_any_number_of_other_waits() -> None:
+    async def cost(others: int) -> tuple[int, int]:
+        names = list(map(str, range(others)))
+        lab, mine = Lab(*names, "mine", room=1000), AsyncExitStack()
+        async with JobSet(lab, names):
+            jobs = await mine.enter_async_context(JobSet(lab, ["mine"]))
+            await anyio.sleep(0.5)
+            return lines(jobs.checkpoint), await lines_of(mine.aclose())
+
+    (few_stored, few_left), (many_stored, many_left) = await cost(FEW), await cost(MANY)
+    assert many_stored == few_stored
+    assert many_left < 2 * few_left  # trio runs its tasks in a random order
 
 
 async def test_to_discard_costs_the_same_beside_any_number_of_outcomes_that_nobody_took() -> None:
