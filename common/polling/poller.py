@@ -158,7 +158,7 @@ class Poller:
         if waiter.single_read:
             self._single_reads[waiter] = None
         self._wake_timer(waiter.deadline)
-        self._enqueue(job)
+        self._enqueue(job, waiter)
 
     def remove(self, waiter: Waiter) -> None:
         """End a wait, or a step of it, also in a cancelled task: its roles go to others."""
@@ -195,7 +195,7 @@ class Poller:
             waiter.expire()
             self._wake(waiter)
         else:
-            self._enqueue(self._jobs[_key(waiter.ref)])
+            self._enqueue(self._jobs[_key(waiter.ref)], waiter)
 
     def waiters_of(self, tasks: WaiterTasks, ref: JobRef) -> list[Waiter]:
         """Return the waiters for one job that these tasks work for."""
@@ -257,8 +257,9 @@ class Poller:
 
     # Dispatching
 
-    def _enqueue(self, job: PolledJob) -> None:
-        if job.in_flight is None and (due := job.next_due()) != job.due:
+    def _enqueue(self, job: PolledJob, waiter: Waiter) -> None:
+        """Let a waiter's job fall due earlier, if that waiter wants it: its others are not looked at."""
+        if job.in_flight is None and (due := waiter.due) < job.due:
             self._queue.put(job, due)
             if due < self._wake_at:
                 self._wake_timer(due)

@@ -31,6 +31,35 @@ async def test_to_leave_or_to_store_a_set_costs_the_same_beside_any_number_of_ot
     assert many_left < 2 * few_left  # trio runs its tasks in a random order
 
 
+async def test_one_more_wait_for_a_job_costs_the_same_however_many_it_has() -> None:
+    async def cost(others: int) -> int:
+        lab = Lab("job", room=1000)
+        async with JobSet(lab, ["job"] * others) as jobs:
+            await anyio.sleep(0.5)
+            jobs.add("job")
+            return lines(partial(jobs.add, "job"))
+
+    assert await cost(FEW) == await cost(MANY)
+
+
+async def test_a_change_costs_each_of_its_watchers_the_same_however_many_they_are() -> None:
+    async def cost(watchers: int) -> float:
+        lab = Lab("job", room=1000)
+        lab.end("job", anyio.current_time() + 1.5)
+
+        async def watch() -> None:
+            async for _ in lab.watch("job"):
+                pass
+
+        async with anyio.create_task_group() as group:
+            for _ in range(watchers):
+                group.start_soon(watch)
+            spent = await lines_of(anyio.sleep(1.2))
+        return spent / watchers
+
+    assert await cost(MANY) <= await cost(FEW)
+
+
 async def test_to_discard_costs_the_same_beside_any_number_of_outcomes_that_nobody_took() -> None:
     async def cost(outcomes: int) -> list[int]:
         names = list(map(str, range(outcomes)))
