@@ -197,10 +197,10 @@ class Poller:
         else:
             self._enqueue(self._jobs[_key(waiter.ref)], waiter)
 
-    def waiters_of(self, tasks: WaiterTasks, ref: JobRef) -> list[Waiter]:
-        """Return the waiters for one job that these tasks work for."""
-        job = self._jobs.get(_key(ref))
-        return [waiter for waiter in job.waiters if waiter.tasks is tasks] if job is not None else []
+    def waiters_of(self, tasks: WaiterTasks, ref: JobRef | None = None) -> list[Waiter]:
+        """Return the waiters that these tasks work for, in the order of their jobs; of one job, if named."""
+        jobs = self._jobs.values() if ref is None else filter(None, [self._jobs.get(_key(ref))])
+        return [waiter for job in jobs for waiter in job.waiters if waiter.tasks is tasks]
 
     def leave(self, driver: Waiter) -> None:
         """End the work of a waiter that waits for no job: its role goes to another."""

@@ -16,6 +16,10 @@ from common.polling.poller import Poller
 from common.polling.wait import Wait, cancel_remote, is_cancellation
 from common.polling.waiters import PollRequest, Waiter
 
+FEW = 1_000
+"""A group of at most so many waits knows them itself, for there may be thousands of small sets on one source.
+In a larger one that would cost each wait 50 bytes, so they are looked for in the poller."""
+
 
 class WaiterGroup:
     """Runs waits of one poller in a task group: one task drives the poller, and one runs each request.
@@ -30,7 +34,9 @@ class WaiterGroup:
         """Whether a task has ended with an exception of its own, which cancels all the others."""
         self._tasks = tasks
         self._settle = settle
-        self._waits: dict[Wait, None] = {}
+        self._size = 0
+        self._few: dict[Wait, None] | None = {}
+        """The waits, None once there were more than `FEW`."""
         self._notified: list[Wait] = []
         self._driver: Waiter | None = None
 
@@ -42,7 +48,11 @@ class WaiterGroup:
             wait.end_with(error)
             raise
         wait.entered = True
-        self._waits[wait] = None
+        self._size += 1
+        if self._few is not None:
+            self._few[wait] = None
+            if self._size > FEW:
+                self._few = None
         if self._driver is None:
             # It waits for no job: its ref is never read.
             self._driver = Waiter(ref=wait.ref, rules=wait.rules, began=wait.began)
@@ -52,11 +62,17 @@ class WaiterGroup:
         """End a wait."""
         wait.entered = False
         self.poller.remove(wait)
-        del self._waits[wait]
+        self._size -= 1
+        if self._few is not None:
+            del self._few[wait]
+        elif not self._size:
+            self._few = {}
 
     def waits(self, ref: JobRef | None = None) -> list[Wait]:
         """Return the waits that have not been removed; those for one job, if named."""
-        return list(self._waits) if ref is None else cast("list[Wait]", self.poller.waiters_of(self, ref))
+        if ref is None and self._few is not None:
+            return list(self._few)
+        return cast("list[Wait]", self.poller.waiters_of(self, ref))
 
     def notify(self, waiter: Waiter) -> None:
         """See `WaiterTasks`. Nothing is settled here, where the waiters of a job are being looked through."""
@@ -96,7 +112,7 @@ class WaiterGroup:
                 notified, self._notified = self._notified, []
                 for wait in notified:
                     self._settle(wait)
-                if not self._waits:
+                if not self._size:
                     break
                 if notified:  # ends come by the thousand: let others run between two lots of them
                     await anyio.lowlevel.checkpoint()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 
 import anyio
 import anyio.lowlevel
@@ -29,7 +28,7 @@ class Untold:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[Wait, Outcome | None] = OrderedDict()
-        self._ended: dict[JobRef, list[Wait]] = {}
+        self._by_ref: dict[JobRef, list[Wait]] | None = None
         self._arrival: anyio.Event | None = None
         self._taken = 0
         self._turn_began = 0.0
@@ -40,17 +39,13 @@ class Untold:
     def put(self, wait: Wait, outcome: Outcome | None) -> None:
         """Add an outcome, or with None the mark of a change."""
         self._entries[wait] = outcome
-        if outcome is not None:
-            self._ended.setdefault(wait.ref, []).append(wait)
+        self._by_ref = None
         self.wake()
 
     def take(self) -> tuple[Wait, Outcome | None]:
         """Remove and return the first entry."""
         self._taken += 1
-        wait, outcome = self._entries.popitem(last=False)
-        if outcome is not None:
-            self._forget(wait)
-        return wait, outcome
+        return self._entries.popitem(last=False)
 
     def turn_ends(self) -> bool:
         """Whether the consumer has taken entries for so long that others should run: see `next_turn`."""
@@ -68,8 +63,7 @@ class Untold:
 
     def discard(self, wait: Wait) -> None:
         """Remove the entry of a wait, if it has one."""
-        if self._entries.pop(wait, None) is not None:
-            self._forget(wait)
+        self._entries.pop(wait, None)
 
     def discard_changes(self) -> None:
         """Remove the marks of changes, and keep the outcomes."""
@@ -80,15 +74,13 @@ class Untold:
         """Return the waits that have ended, with their outcomes, in the order in which they did."""
         return [(wait, outcome) for wait, outcome in self._entries.items() if outcome is not None]
 
-    def ended(self, ref: JobRef) -> Sequence[Wait]:
+    def ended(self, ref: JobRef) -> list[Wait]:
         """Return the waits for one job that have ended, in the order in which they did."""
-        return self._ended.get(ref, ())
-
-    def _forget(self, wait: Wait) -> None:
-        waits = self._ended[wait.ref]
-        waits.remove(wait)
-        if not waits:
-            del self._ended[wait.ref]
+        if self._by_ref is None:  # made where it is asked for, so that an end costs nothing more
+            self._by_ref = {}
+            for wait, _ in self.outcomes():
+                self._by_ref.setdefault(wait.ref, []).append(wait)
+        return [wait for wait in self._by_ref.get(ref, ()) if wait in self._entries]
 
     def wake(self) -> None:
         """Wake the consumers that wait."""
