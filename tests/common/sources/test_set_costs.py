@@ -51,6 +51,7 @@ async def test_a_change_costs_each_of_its_watchers_the_same_however_many_they_ar
             async for _ in lab.watch("job"):
                 pass
 
+        spent = 0
         async with anyio.create_task_group() as group:
             for _ in range(watchers):
                 group.start_soon(watch)
