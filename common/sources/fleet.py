@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from contextlib import AsyncExitStack
 from datetime import datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
+import anyio
+import anyio.lowlevel
+
+from common.concurrency import finish
 from common.model.async_only import AsyncContext
 from common.model.errors import Unsupported, UsageError, WrongSource
 from common.model.job import Job, JobLike
@@ -20,7 +24,10 @@ from common.sources.paging import Chain
 from common.sources.ref_resolver import ref_or_id, shortened
 from common.sources.routing import Router
 from common.telemetry.callbacks import OnUpdate
-from common.telemetry.events import Observer, combined
+from common.telemetry.events import Observer, combined, logger
+
+MAX_SHOWN = 5
+"""The repr of a fleet names so many members: an error that quotes it must stay short."""
 
 
 class BaseFleet(AsyncContext):
@@ -253,11 +260,31 @@ class BaseFleet(AsyncContext):
         return Chain([source.list(*args, **filters) for source in able])
 
     async def aclose(self) -> None:
-        """Close every member, also if closing one of them fails."""
+        """Close every member, all at once, also if closing one of them fails.
+
+        So it takes as long as the slowest of them does, at most its ``request_timeout``.
+        """
         self._closed = True
-        async with AsyncExitStack() as stack:
+        # Not in the caller's task, of which a cancellation could come between two of them.
+        await finish(self._close)
+
+    async def _close(self) -> None:
+        errors: list[Exception] = []
+
+        async def close(source: Member) -> None:
+            try:
+                await source.aclose()
+            except Exception as error:
+                if errors:
+                    logger.exception("the source %r was not closed in order", source)
+                errors.append(error)
+
+        async with anyio.create_task_group() as group:
             for source in self.sources:
-                stack.push_async_callback(source.aclose)
+                group.start_soon(close, source)
+                await anyio.lowlevel.checkpoint()  # each may end thousands of waits: others run in between
+        if errors:
+            raise errors[0]
 
     async def __aenter__(self) -> Self:
         return self
@@ -271,7 +298,10 @@ class BaseFleet(AsyncContext):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {list(self._members)!r}>"
+        shown = [repr(source) for source in islice(self._members, MAX_SHOWN)]
+        if len(self._members) > MAX_SHOWN:
+            shown.append(f"and {len(self._members) - MAX_SHOWN} more")
+        return f"<{type(self).__name__} [{', '.join(shown)}]>"
 
 
 Member = BaseSource | BaseFleet

@@ -32,6 +32,7 @@ from common.sources.base import BaseSource, add_observer
 from common.testing import ScriptedSource
 from ontapjobs import OntapJobs
 from tests.common.virtual import Footprint
+from tests.turns import counted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
@@ -234,6 +235,61 @@ async def test_of_fifty_systems_that_come_and_go_no_end_is_lost_or_told_twice(se
     assert any(isinstance(outcome, SourceClosed) for (outcome,) in ended.values())
     assert Footprint.now() == before
     await fleet.aclose()
+
+
+class Slow(ScriptedSource):
+    """A system that takes half a minute to close, as where a sign-in hangs."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(30)
+
+
+async def test_a_fleet_closes_its_sources_at_once_and_not_one_after_another() -> None:
+    names = [f"host-{number}" for number in range(20)]
+    sources = [Slow(endpoint=f"https://{name}") for name in names]
+    ended: list[float] = []
+    closed: list[float] = []
+
+    async def wait(source: Slow) -> None:
+        with pytest.raises(SourceClosed):
+            await source.wait(source.add_job(LIFE))
+        ended.append(anyio.current_time())
+
+    async with anyio.create_task_group() as group:
+        for source in sources:
+            group.start_soon(wait, source)
+        await anyio.sleep(1)
+        closed.append(anyio.current_time())
+        await Fleet([Fleet(sources[:10]), *sources[10:]]).aclose()
+        closed.append(anyio.current_time())
+    assert ended == pytest.approx([closed[0]] * 20)
+    assert closed[1] == pytest.approx(closed[0] + 30)
+
+
+async def test_a_fleet_whose_closing_is_cancelled_closes_every_source() -> None:
+    fleet = Fleet([Slow(endpoint=f"https://host-{number}") for number in range(20)])
+    with anyio.move_on_after(5):
+        await fleet.aclose()
+    for source in fleet.sources:
+        assert isinstance(source, Slow)
+        assert source.is_closed
+
+
+async def test_others_get_turns_while_a_fleet_is_closed() -> None:
+    fleet = Fleet([system(f"host-{number}") for number in range(50)])
+    async with counted() as turns:
+        await fleet.aclose()
+        assert turns.count >= 50
+
+
+async def test_a_fleet_of_many_is_short_in_an_error() -> None:
+    many = Fleet([system(f"host-{number}") for number in range(1000)])
+    assert repr(many).endswith("'https://host-4'>, and 995 more]>")
+    with pytest.raises(UsageError, match="995 more") as raised:
+        await Fleet([system("other")]).remove(many)
+    assert len(str(raised.value)) < 500
 
 
 # --- Whose job it is
