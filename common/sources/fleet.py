@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 import anyio
 import anyio.lowlevel
@@ -39,8 +40,8 @@ class BaseFleet(AsyncContext):
         if observer is not None and not callable(observer):
             raise UsageError("observer= must be a function that takes one Event")
         self._members: dict[Member, None] = {}
-        self._fleets: dict[BaseFleet, None] = {}
-        self._router = Router()
+        self._router = Router()  # of all sources, also of those in fleets that are members
+        self._outer: WeakSet[BaseFleet] = WeakSet()
         self._observer: Observer | None = None
         self._closed = False
         for source in sources:
@@ -72,7 +73,8 @@ class BaseFleet(AsyncContext):
     def add(self, source: Member) -> None:
         """Add a source or another fleet.
 
-        Raise `UsageError` if the fleet has a source for the same system, or is closed.
+        Raise `UsageError` if the fleet, or one of which it is a member, has a source for the same system, and
+        if it is closed.
         """
         if not isinstance(source, BaseSource | BaseFleet):
             raise UsageError(
@@ -80,21 +82,25 @@ class BaseFleet(AsyncContext):
             )
         if self._closed:
             raise UsageError("the fleet is closed: make a new one")
-        if isinstance(source, BaseFleet) and self in source._nested():
+        around = self._around()
+        if source in around:
             raise UsageError("a Fleet cannot be a member of itself")
-        for each in source._leaves() if isinstance(source, BaseFleet) else (source,):
-            other = self._clashing(each)
-            if other is not None:
-                raise UsageError(
-                    "a Fleet with two sources of one system: a job's ref would belong to both "
-                    f"{other!r} and {each!r}"
-                )
+        leaves = _leaves(source)
+        for each in leaves:
+            for fleet in around:
+                other = fleet._router.clashing(each)
+                if other is not None:
+                    raise UsageError(
+                        "a Fleet with two sources of one system: a job's ref would belong to both "
+                        f"{other!r} and {each!r}"
+                    )
         if self._observer is not None:
             _add_observer(source, self._observer)
         if isinstance(source, BaseFleet):
-            self._fleets[source] = None
-        else:
-            self._router.add(source)
+            source._outer.add(self)
+        for fleet in around:
+            for each in leaves:
+                fleet._router.add(each)
         self._members[source] = None
 
     async def remove(self, source: Member) -> None:
@@ -110,9 +116,10 @@ class BaseFleet(AsyncContext):
             raise UsageError(f"{source!r} is not a source of this fleet")
         del self._members[source]
         if isinstance(source, BaseFleet):
-            del self._fleets[source]
-        else:
-            self._router.remove(source)
+            source._outer.discard(self)
+        for fleet in self._around():
+            for each in _leaves(source):
+                fleet._router.remove(each)
         await source.aclose()
 
     @property
@@ -141,7 +148,7 @@ class BaseFleet(AsyncContext):
             raise UsageError(
                 f"a bare id could be any of {len(self._members)} sources' job: pass its ref instead"
             )
-        owners = self._owners(ref)
+        owners = list(self._router.owners(ref))
         if not owners:
             raise WrongSource(
                 f"{shortened(ref)}: this job belongs to none of the fleet's {len(self._members)} sources",
@@ -154,28 +161,12 @@ class BaseFleet(AsyncContext):
             )
         return route(owners[0], job if isinstance(job, Job) else ref)
 
-    def _owners(self, ref: JobRef) -> list[BaseSource]:
-        owners = list(self._router.owners(ref))
-        for fleet in self._fleets:
-            owners += fleet._owners(ref)
-        return owners
-
-    def _leaves(self) -> Iterator[BaseSource]:
-        for source in self._members:
-            if isinstance(source, BaseSource):
-                yield source
-            else:
-                yield from source._leaves()
-
-    def _nested(self) -> Iterator[BaseFleet]:
-        yield self
-        for fleet in self._fleets:
-            yield from fleet._nested()
-
-    def _clashing(self, source: BaseSource) -> BaseSource | None:
-        """Return the source here whose jobs another one would take as its own, or the reverse."""
-        clashes = (self._router.clashing(source), *(fleet._clashing(source) for fleet in self._fleets))
-        return next((other for other in clashes if other is not None), None)
+    def _around(self) -> dict[BaseFleet, None]:
+        """Return this fleet, and those in which it is a member, directly or not."""
+        around: dict[BaseFleet, None] = {self: None}
+        for fleet in self._outer:
+            around |= fleet._around()
+        return around
 
     async def get(self, job: JobLike) -> Job:
         """Poll a job once, and return it."""
@@ -328,6 +319,13 @@ def route_all(source: Member, jobs: Iterable[JobLike]) -> list[Routed]:
     if isinstance(jobs, str) or not isinstance(jobs, Iterable):
         raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
     return [route(source, job) for job in jobs]
+
+
+def _leaves(source: Member) -> list[BaseSource]:
+    """Return the sources of a member: itself, or those of a fleet, and of the fleets in it."""
+    if isinstance(source, BaseSource):
+        return [source]
+    return [each for member in source.sources for each in _leaves(member)]
 
 
 def _add_observer(source: Member, observer: Observer) -> None:

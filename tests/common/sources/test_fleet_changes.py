@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from cProfile import Profile
 from functools import partial
@@ -32,6 +34,7 @@ from common.sources.base import BaseSource, add_observer
 from common.testing import ScriptedSource
 from ontapjobs import OntapJobs
 from tests.common.virtual import Footprint
+from tests.costs import lines
 from tests.turns import counted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
@@ -185,6 +188,29 @@ async def test_what_joins_a_fleet_within_a_fleet_is_found_from_outside() -> None
         await outer.remove(inner)
         with pytest.raises(WrongSource):
             outer.ref(job_of("c"))
+
+
+async def test_what_joins_a_fleet_within_a_fleet_has_no_system_of_that_one() -> None:
+    inner, innermost = Fleet([system("a")]), Fleet([system("b")])
+    async with Fleet([inner, system("c")]) as outer:
+        inner.add(innermost)
+        for fleet in (inner, innermost):
+            for name in "abc":
+                with pytest.raises(UsageError, match="two sources of one system"):
+                    fleet.add(system(name))
+        await outer.remove(inner)
+        assert len(outer.sources) == 1
+        outer.add(system("a"))
+        assert (await outer.get(job_of("a"))).ref == JobRef.parse(job_of("a"))
+
+
+async def test_a_fleet_does_not_keep_those_that_it_was_a_member_of() -> None:
+    inner = Fleet([system("a")])
+    outer = weakref.ref(Fleet([inner, system("b")]))
+    gc.collect()
+    assert outer() is None
+    inner.add(system("b"))
+    await inner.aclose()
 
 
 @pytest.mark.slow
@@ -365,6 +391,15 @@ async def test_to_add_a_source_or_to_route_a_job_costs_the_same_in_a_fleet_of_an
         return calls(partial(fleet.add, newcomer)), calls(partial(fleet.route, newcomer.ref("a" * 36)))
 
     assert work(5) == work(100)
+
+
+async def test_to_add_a_fleet_or_to_route_a_job_costs_the_same_beside_any_number_of_fleets() -> None:
+    def cost(of: int) -> tuple[int, int]:
+        fleets = [Fleet([system(f"host-{number}")]) for number in range(of + 1)]
+        outer, newcomer = Fleet(fleets[:-1]), fleets[-1]
+        return lines(partial(outer.add, newcomer)), lines(partial(outer.route, job_of("host-0")))
+
+    assert cost(5) == cost(100)
 
 
 # --- Observers
