@@ -26,6 +26,7 @@ HINTS = frozenset({DONE, RESULTS})
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
+_BLANK = re.compile(r"[\x00-\x20]")
 _REF = re.compile(r"(?P<provider>[a-z][a-z0-9]*)(?P<plain>\+http)?://(?P<host>[^/?#]*)/(?P<rest>.*)")
 
 Scope = tuple[tuple[str, str], ...]
@@ -142,7 +143,7 @@ class JobRef(Unchecked):
     def parse(cls, text: str) -> JobRef:
         """Return the ref whose ``str(ref)`` the text is. Raise `UsageError` for any other text."""
         match = _REF.fullmatch(text) if isinstance(text, str) else None
-        if match is None or any(ord(c) <= 32 for c in text):
+        if match is None or _BLANK.search(text):
             raise UsageError("not a job reference: write it like 'ontap://host/id'")
         host, scheme = match["host"], "http" if match["plain"] else "https"
         path, _, query = match["rest"].partition("?")
@@ -151,7 +152,7 @@ class JobRef(Unchecked):
             host, path = f"{host}/{prefix}", rest
         try:
             segments = [decode_segment(part) for part in path.split("/")]
-            pairs = parse_qsl(query, keep_blank_values=True, errors="surrogatepass")
+            pairs = parse_qsl(query, keep_blank_values=True, errors="surrogatepass") if query else []
         except (UnicodeDecodeError, ValueError):
             raise UsageError("not a job reference: it has an escape (%..) that is not valid UTF-8") from None
         names = [name for name, _ in pairs]

@@ -87,10 +87,11 @@ def read_checkpoint(data: object) -> list[Resumed]:
         raise UsageError(
             f"the checkpoint is of version {data.get('version')!r}, but this release reads version {VERSION}"
         )
-    return [_read_row(row, number) for number, row in enumerate(data["waits"])]
+    now = time.time()  # read once: waits of one deadline have the same time left, and share what holds it
+    return [_read_row(row, number, now) for number, row in enumerate(data["waits"])]
 
 
-def _read_row(row: Any, number: int) -> Resumed:
+def _read_row(row: Any, number: int, now: float) -> Resumed:
     try:
         named, state, ran, seen, *limits = row
         limit, deadline = limits or (None, None)
@@ -98,7 +99,7 @@ def _read_row(row: Any, number: int) -> Resumed:
         numbers = [ran, *(each for each in (seen, given, deadline) if each is not None)]
         if any(isinstance(each, bool) or not 0 <= each < math.inf for each in numbers):
             raise ValueError("a time is not a number of seconds")
-        remaining = None if deadline is None else max(0.0, deadline - time.time())
+        remaining = None if deadline is None else max(0.0, deadline - now)
         if isinstance(limit, str):
             limit = read_deadline(datetime.fromisoformat(limit))
         error = None

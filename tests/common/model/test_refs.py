@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from common.model.errors import UsageError
 from common.model.refs import JobRef, decode_segment, encode_segment
+from tests.costs import lines
 from tests.jobvalues import IDS, REFS
 from tests.pickled import pickled
 
@@ -251,3 +253,11 @@ def test_a_refusal_quotes_nothing_of_what_may_be_a_password(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         JobRef.parse(text)
     assert "geheim" not in str(caught.value)
+
+
+def test_to_read_a_ref_costs_the_same_for_ids_of_any_length() -> None:
+    def cost(length: int) -> int:
+        return lines(partial(JobRef.parse, f"ontap://cluster1/{'a' * length}"))
+
+    JobRef.parse("ontap://cluster1/1")  # the endpoint is read once
+    assert cost(5) == cost(500)

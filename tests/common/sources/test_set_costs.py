@@ -78,3 +78,12 @@ async def test_to_discard_costs_the_same_beside_any_number_of_outcomes_that_nobo
             return costs
 
     assert await cost(FEW) == await cost(MANY)
+
+
+async def test_waits_of_one_deadline_that_are_resumed_share_what_holds_it() -> None:
+    names = list(map(str, range(MANY)))
+    lab = Lab(*names, room=1000)
+    async with JobSet(lab, names, timeout=3600) as jobs:
+        stored = jobs.checkpoint()
+    async with JobSet(lab, checkpoint=stored) as resumed:
+        assert len({id(wait.spec) for wait in resumed._unended()}) == 1
