@@ -25,15 +25,21 @@ class WaiterGroup:
     """Runs waits of one poller in a task group: one task drives the poller, and one runs each request.
 
     ``settle`` is called with each wait soon after it was notified, and must call `remove` if the wait has
-    ended, else `Poller.rearm`.
+    ended, else `Poller.rearm`. ``fail`` is called where a task ends with an exception of its own, which
+    cancels all the others. Its waits and its tasks hold it, and nobody else needs to.
     """
 
-    def __init__(self, poller: Poller, tasks: anyio.abc.TaskGroup, settle: Callable[[Wait], None]) -> None:
+    def __init__(
+        self,
+        poller: Poller,
+        tasks: anyio.abc.TaskGroup,
+        settle: Callable[[Wait], None],
+        fail: Callable[[], None],
+    ) -> None:
         self.poller = poller
-        self.failed: bool = False
-        """Whether a task has ended with an exception of its own, which cancels all the others."""
         self._tasks = tasks
         self._settle = settle
+        self._fail = fail
         self._size = 0
         self._few: dict[Wait, None] | None = {}
         """The waits, None once there were more than `FEW`."""
@@ -127,7 +133,8 @@ class WaiterGroup:
 
     def _abandon(self, error: BaseException) -> None:
         """Let no more requests be sent for these waits: all the tasks are being cancelled."""
-        self.failed = self.failed or not is_cancellation(error)
+        if not is_cancellation(error):
+            self._fail()
         for wait in self.waits():
             wait.active = False
 

@@ -27,7 +27,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from itertools import chain
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
+from weakref import WeakValueDictionary
 
 import anyio.abc
 
@@ -101,7 +102,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._closed = self._left = self._failed = False
         self._size = 0
         self._tasks: anyio.abc.TaskGroup | None = None
-        self._groups: dict[Poller, WaiterGroup] = {}
+        # Weak, so that a set that goes on while systems come and go keeps nothing of those that have gone.
+        self._groups: WeakValueDictionary[Poller, WaiterGroup] = WeakValueDictionary()
         self._untold = Untold()
         self._asking: dict[Wait, anyio.CancelScope] = {}
         self._discarded: set[Wait] = set()
@@ -143,7 +145,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             self._discarded.add(wait)
             if not wait.notified:
                 wait.notified = True
-                self._group(wait.poller).notify(wait)
+                cast("WaiterGroup", wait.tasks).notify(wait)
         self._size -= 1
         self._untold.wake()
         return True
@@ -215,8 +217,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         if tasks is None:
             return
         # A task of the set that failed has cancelled the block; nobody else wants the jobs cancelled.
-        failed = self._failed or any(group.failed for group in self._groups.values())
-        cancelled = error is not None and is_cancellation(error) and not failed
+        cancelled = error is not None and is_cancellation(error) and not self._failed
         self._now, self._abandoned, self._left = anyio.current_time(), self._unended(), True
         for group in self._groups.values():
             for wait in group.waits():
@@ -257,7 +258,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         if (group := self._groups.get(poller)) is None:
             if self._tasks is None:
                 raise UsageError(f"add jobs inside 'async with {self._words()} as …:'")
-            group = self._groups[poller] = WaiterGroup(poller, self._tasks, self._settle)
+            group = self._groups[poller] = WaiterGroup(poller, self._tasks, self._settle, self._fail)
         return group
 
     def _new(self, watch: Watch, now: float, resumed: Resumed | None = None) -> Wait:
@@ -274,16 +275,16 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def _begin(self, wait: Wait) -> None:
         over = wait.ended or wait.error is not None
         if not over:
-            self._group(wait.poller).add(wait)
+            cast("WaiterGroup", wait.tasks).add(wait)
         self._size += 1
         if over:
             self._end(wait)
 
     def _settle(self, wait: Wait) -> None:
         """Take note of what a waiting member was notified of."""
-        group = self._group(wait.poller)
         if not wait.entered:
             return  # the block was left meanwhile
+        group = cast("WaiterGroup", wait.tasks)
         if wait in self._discarded:
             self._discarded.remove(wait)
             group.remove(wait)
@@ -309,11 +310,15 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             except JobsError as error:
                 wait.fail(error)
             except BaseException as error:
-                self._failed = self._failed or not is_cancellation(error)
+                if not is_cancellation(error):
+                    self._fail()
                 wait.abandon()
                 raise
         if self._asking.pop(wait, None) is not None and not self._left:
             self._end(wait)
+
+    def _fail(self) -> None:
+        self._failed = True
 
     def _end(self, wait: Wait) -> None:
         if (outcome := wait.take_failure() or wait.last) is None:

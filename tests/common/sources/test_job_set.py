@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from random import Random
@@ -442,6 +444,26 @@ async def test_discarding_in_one_system_leaves_the_same_id_of_another_alone() ->
         assert jobs.discard(one.ref("a"))
         jobs.close()
         assert [outcome.ref async for outcome in jobs] == [two.ref("a")]
+
+
+@pytest.mark.parametrize("closed_first", [False, True])
+async def test_a_set_keeps_nothing_of_a_source_whose_jobs_have_ended(closed_first: bool) -> None:
+    stays, goes = lab_of(a=NEVER), OtherLab()
+    goes.end("b", NEVER if closed_first else 3)
+    fleet = Fleet([stays, goes])
+    async with fleet, JobSet(fleet, [stays.ref("a")]) as jobs:
+        poller = weakref.ref(goes._current_poller())
+        jobs.add(goes.ref("b"))
+        await anyio.sleep(1)
+        if closed_first:
+            await fleet.remove(goes)
+        assert name(await anext(jobs)) == "b"
+        if not closed_first:
+            await fleet.remove(goes)
+        await anyio.wait_all_tasks_blocked()
+        del goes
+        gc.collect()
+        assert poller() is None
 
 
 @pytest.mark.parametrize("latency", [0.0, 10.0])
