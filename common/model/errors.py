@@ -327,6 +327,9 @@ class JobsFailed(ExceptionGroup[JobsError]):
         group.outcomes = self.outcomes
         return group
 
+    def __repr__(self) -> str:  # without the errors: there may be 100,000
+        return f"JobsFailed({self.message!r}, <{len(self.exceptions)} errors>)"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return JobsFailed, (self.message, list(self.exceptions)), self.__dict__.copy()
 

@@ -150,6 +150,13 @@ async def test_a_group_pickles_with_all_its_outcomes_also_a_part_of_it() -> None
         assert again.outcomes[lab.ref("good")] == caught.value.outcomes[lab.ref("good")]
 
 
+async def test_the_repr_of_thousands_of_failures_is_short() -> None:
+    ids = [f"job{number}" for number in range(1000)]
+    with pytest.raises(JobsFailed) as caught:
+        await wait_all(lab_of(*((id, 1, FAILED) for id in ids)), ids)
+    assert repr(caught.value) == "JobsFailed('1000 of 1000 jobs: 1000 FAILED', <1000 errors>)"
+
+
 async def test_one_deadline_holds_for_all_and_is_kept_also_where_requests_hang() -> None:
     lab = lab_of(*((f"job-{n}", 0, SUCCEEDED) for n in range(20)), room=0, concurrency=2)
     lab.latency = lambda _: 1e9
