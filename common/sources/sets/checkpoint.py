@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,16 +45,16 @@ class Resumed:
     """The error that it ended with there."""
 
 
-def write_checkpoint(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the checkpoint with these rows."""
-    return {"version": VERSION, "waits": list(rows)}
+def write_checkpoint(waits: Iterable[tuple[Wait, Outcome | None]], now: float) -> dict[str, Any]:
+    """Return what another process needs to continue these waits; ``now`` is the loop's time.
 
-
-def write_row(wait: Wait, outcome: Job | JobsError | None, now: float) -> Row:
-    """Return what another process needs to continue a wait; ``now`` is the loop's time.
-
-    ``outcome`` is that of a wait that has ended, else None.
+    Each comes with its outcome, None for one that has not ended.
     """
+    ahead = time.time() - now  # read once: waits of one deadline have one in the checkpoint, too
+    return {"version": VERSION, "waits": [_write_row(wait, outcome, now, ahead) for wait, outcome in waits]}
+
+
+def _write_row(wait: Wait, outcome: Outcome | None, now: float, ahead: float) -> Row:
     last, seen_at = wait.last, wait.seen_at
     if isinstance(outcome, SourceClosed | UsageError):
         outcome = None  # this process's own trouble: another one continues the wait
@@ -72,7 +72,7 @@ def write_row(wait: Wait, outcome: Job | JobsError | None, now: float) -> Row:
     if wait.limit is not None and outcome is None:
         limit = wait.limit.isoformat() if isinstance(wait.limit, datetime) else wait.limit
         deadline = wait.began if wait.deadline == math.inf else wait.deadline
-        row += [limit, round(time.time() + deadline - now, 1)]
+        row += [limit, round(deadline + ahead, 1)]
     return row
 
 

@@ -47,7 +47,7 @@ from common.set_module import set_module
 from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
 from common.sources.fleet import BaseFleet, Member
-from common.sources.sets.checkpoint import Resumed, read_checkpoint, write_checkpoint, write_row
+from common.sources.sets.checkpoint import Resumed, read_checkpoint, write_checkpoint
 from common.sources.sets.untold import Untold
 from common.telemetry.callbacks import OnUpdate, tell_update
 
@@ -164,9 +164,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         this returns the waits that remained then.
         """
         now = self._now if self._left else anyio.current_time()
-        rows = [write_row(wait, None, now) for wait in self._unended()]
-        rows += [write_row(wait, outcome, now) for wait, outcome in self._untold.outcomes()]
-        return write_checkpoint(rows)
+        going_on = ((wait, None) for wait in self._unended())
+        return write_checkpoint(chain(going_on, self._untold.outcomes()), now)
 
     def __len__(self) -> int:
         """How many outcomes have not been told."""
