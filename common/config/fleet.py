@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,7 @@ from common.model.tracebacks import without_frames
 from common.options import SourceOptions, shows_keywords
 from common.set_module import set_module
 from common.sources.base import BaseSource
-from common.sources.fleet import BaseFleet
+from common.sources.fleet import BaseFleet, each_of
 from common.sources.routing import Router
 from common.telemetry.events import Observer
 
@@ -55,17 +56,20 @@ class Fleet(BaseFleet):
             raise UsageError("Fleet.connect() takes a list of refs or targets: pass [target] for one")
         connected, seen = Router(), set[SystemAddress]()
         sources: list[BaseSource] = []
-        for target in refs_or_targets:
+
+        def join(target: str | JobRef | Job) -> None:
             address = read_address(target.ref if isinstance(target, Job) else target)
             system = SystemAddress(address.provider, address.endpoint, address.scope)
             if system in seen:
-                continue
+                return
             seen.add(system)
             source = connect(str(system), auth=auth, settings=settings, **options)
             # Another name of the same system, such as an alias in its profile, needs no source of its own.
             if connected.clashing(source) is None:
                 connected.add(source)
                 sources.append(source)
+
+        deque(each_of(join, refs_or_targets, "refs_or_targets"), maxlen=0)
         return cls(sources, observer=observer)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 import anyio
@@ -26,6 +27,9 @@ from common.sources.ref_resolver import ref_or_id, shortened
 from common.sources.routing import Router
 from common.telemetry.callbacks import OnUpdate
 from common.telemetry.events import Observer, combined, logger
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 MAX_SHOWN = 5
 """The repr of a fleet names so many members: an error that quotes it must stay short."""
@@ -318,7 +322,18 @@ def route_all(source: Member, jobs: Iterable[JobLike]) -> list[Routed]:
     """Return `route` of each of many jobs. Raise `UsageError` for anything but a list."""
     if isinstance(jobs, str) or not isinstance(jobs, Iterable):
         raise UsageError("jobs must be a list of refs, ids or jobs: pass [job] for one")
-    return [route(source, job) for job in jobs]
+    return list(each_of(partial(route, source), jobs, "jobs"))
+
+
+def each_of(read: Callable[[_T], _R], items: Iterable[_T], name: str) -> Iterator[_R]:
+    """Yield what a function returns for each item. A note to what it raises tells which of them it was."""
+    for number, item in enumerate(items):
+        try:
+            result = read(item)
+        except (UsageError, WrongSource) as error:
+            error.add_note(f"it was {name}[{number}]")
+            raise
+        yield result
 
 
 def _leaves(source: Member) -> list[BaseSource]:

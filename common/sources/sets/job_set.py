@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import Any, Self, cast
@@ -46,7 +47,7 @@ from common.polling.watch import Watch, parts_of
 from common.set_module import set_module
 from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
-from common.sources.fleet import BaseFleet, Member
+from common.sources.fleet import BaseFleet, Member, each_of
 from common.sources.sets.checkpoint import Resumed, read_checkpoint, write_checkpoint
 from common.sources.sets.untold import Untold
 from common.telemetry.callbacks import OnUpdate, tell_update
@@ -100,7 +101,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._resolve_gone = resolve_gone
         self._policy = policy
         self._closed = self._left = self._failed = False
-        self._size = 0
+        self._size, self._now = 0, 0.0
         self._tasks: anyio.abc.TaskGroup | None = None
         # Weak, so that a set that goes on while systems come and go keeps nothing of those that have gone.
         self._groups: WeakValueDictionary[Poller, WaiterGroup] = WeakValueDictionary()
@@ -108,11 +109,11 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._asking: dict[Wait, anyio.CancelScope] = {}
         self._discarded: set[Wait] = set()
         self._abandoned: list[Wait] = []
-        self._now = 0.0
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
         # Made now: whatever is wrong with the call is raised before anything begins.
         self._resumed = {self._watch(each.job, each.remaining, None): each for each in resumed}
-        self._first = deque([*self._resumed, *(self._watch(job, timeout, deadline) for job in jobs)])
+        begun = partial(self._watch, timeout=timeout, deadline=deadline)
+        self._first = deque([*self._resumed, *each_of(begun, jobs, "jobs")])
 
     def add(self, job: JobLike, *, timeout: float | None = None, deadline: datetime | None = None) -> JobRef:
         """Add a wait for one job, from any task of the event loop, and return the job's complete ref.

@@ -35,7 +35,10 @@ from common import (
     Unsupported,
     UsageError,
     WrongSource,
+    as_completed,
+    get_all,
     to_dict,
+    wait_all,
 )
 from common.sources.base import add_observer
 from common.telemetry.events import Event, EventKind
@@ -741,6 +744,20 @@ async def test_bad_input_is_refused_before_any_request(
     with pytest.raises(expected):
         JobSet(lab, jobs, **options)
     assert lab.asked == []
+
+
+@pytest.mark.parametrize("bad", ["", JobRef("lab", "https://elsewhere.example", "a"), 7])
+async def test_an_error_tells_which_of_thousands_of_jobs_it_is_about(bad: Any) -> None:
+    async def begin(use: Any) -> None:
+        await use(lab_of(a=NEVER), [*["a"] * 5000, bad, "a"])
+
+    for use in (JobSet, wait_all, get_all, as_completed):
+        with pytest.raises((UsageError, WrongSource)) as raised:
+            await begin(use)
+        assert raised.value.__notes__ == ["it was jobs[5000]"]
+    with pytest.raises(UsageError) as refused:
+        Fleet.connect(["ontap://a", "ontap://b", bad], auth=("a", "b"))
+    assert refused.value.__notes__ == ["it was refs_or_targets[2]"]
 
 
 async def test_what_is_no_source_is_refused() -> None:
