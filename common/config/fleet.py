@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -69,7 +68,8 @@ class Fleet(BaseFleet):
                 connected.add(source)
                 sources.append(source)
 
-        deque(each_of(join, refs_or_targets, "refs_or_targets"), maxlen=0)
+        for _ in each_of(join, refs_or_targets, "refs_or_targets"):
+            pass
         return cls(sources, observer=observer)
 
 
