@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -338,6 +339,17 @@ async def test_a_watch_tells_the_end_once_with_its_results() -> None:
     async with way.source() as source:
         states = [job.state async for job in source.watch((await written(way)).refs[0])]
     assert states == [JobState.RUNNING, JobState.PARTIAL]
+
+
+async def test_the_end_of_a_job_with_results_is_a_line_of_the_log_as_any_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "jobsource.ontap")
+    way = cluster()
+    async with way.source() as source:
+        await source.wait((await written(way)).refs[0])
+    changes = [vars(each)["state"] for each in caplog.records if vars(each).get("event") == "changed"]
+    assert changes == ["RUNNING", "SUCCEEDED"]
 
 
 async def test_waits_for_one_job_share_its_results_also_without_the_hint() -> None:

@@ -20,6 +20,8 @@ from cfjobs import CFJobs
 from common import (
     Bearer,
     DecodeError,
+    Event,
+    EventKind,
     Job,
     JobGone,
     JobNotFound,
@@ -29,13 +31,16 @@ from common import (
     SourceClosed,
     SourceError,
     TransportError,
+    UnexpectedState,
     UsageError,
     WaitTimeout,
 )
 from common.model.errors import RateLimited
+from common.model.refs import DONE
 from common.polling import watch as watching
 from common.polling.pollable import BatchRefused
 from common.polling.throttle import Budget
+from common.sources.base import add_observer
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import ENDPOINT, JOB, TOKEN, Script, about, never, outcome, outcomes
 from tests.common.virtual import HANGS, Backend, Footprint, virtual_asyncio, virtual_trio
@@ -596,6 +601,36 @@ async def test_a_job_goes_by_the_delay_of_the_most_eager_of_its_waits() -> None:
     assert 25 < min(at for at in lab.times_of("job") if at > 6) < 26
 
 
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.UNKNOWN])
+async def test_a_wait_that_has_ended_does_not_set_the_pace_of_those_who_stay(state: JobState) -> None:
+    lab = Lab("other", room=100, policy=RARELY)
+    lab.end("job", 0, state)
+    hasty = PollPolicy(initial=1, maximum=1, unknown_limit=0)
+    first, *_ = await outcomes(
+        lab.wait("job", until={JobState.RUNNING}, policy=hasty),
+        patient(90, lab.wait("job")),
+        later(30, lambda: patient(10, lab.wait("other"))),
+    )
+    assert isinstance(first, Job if state is JobState.RUNNING else UnexpectedState)
+    # In 100 s it is due, of which a quarter is over: it joins the other.
+    assert [(asked.at, set(asked.ids)) for asked in lab.asked] == [(0, {"job"}), (30, {"job", "other"})]
+
+
+async def test_a_newcomer_whose_job_was_asked_about_for_another_has_its_turn_after_a_floor() -> None:
+    lab = Lab("other", "odd", room=100)
+    lab.end("job", 10)
+    lab.latency = lambda ids: 4.0 if ids == ["odd"] else 5.0
+    lab.trouble = lambda ids: overloaded(20) if ids == ["odd"] else None
+    *_, found = await outcomes(
+        patient(90, lab.wait("other", policy=RARELY)),  # carries the request for both
+        lab.wait("job", timeout=2),
+        patient(90, lab.wait("odd")),
+        later(3, lambda: patient(90, lab.wait("job"))),
+    )
+    assert ended(found)
+    assert lab.times_of("job") == [0, about(24)]
+
+
 @pytest.mark.parametrize(("ids", "room"), [("ab", 0), ("ab", 100), ("?", 0)], ids=["one", "many", "missing"])
 async def test_replies_of_any_kind_let_more_requests_out_again_after_a_429(ids: str, room: int) -> None:
     policy = PollPolicy(initial=1, maximum=1, start_grace=9)
@@ -641,8 +676,9 @@ class Results(Lab):
         return attrs.evolve(job, message="read")
 
     def _job(self, ref: JobRef, state: JobState) -> Job:
-        own = HINTS if ref.id == "own" else ref.hints
-        return super()._job(attrs.evolve(ref, hints=own), state)
+        known = HINTS if ref.id == "own" else ref.hints
+        true = [pair for pair in known if pair[0] != DONE or state is not JobState.RUNNING]
+        return super()._job(attrs.evolve(ref, hints=true), state)
 
     def hinted(self, id: str) -> JobRef:
         return attrs.evolve(self.ref(id), hints=HINTS)
@@ -677,6 +713,47 @@ async def test_a_wait_that_knows_of_results_has_them_in_its_ref_though_the_recor
     assert isinstance(found, WaitTimeout)
     assert found.job is not None
     assert found.job.ref.hints == HINTS
+
+
+@pytest.mark.parametrize("room", [0, 100])
+async def test_what_a_newcomer_knows_of_results_outlives_a_reply_that_was_under_way(room: int) -> None:
+    lab = Results("other", room=room)
+    lab.end("a", 5)
+    lab.latency = lambda _: 3.0
+    wrong = attrs.evolve(lab.ref("a"), hints=((DONE, "200"),))  # a hint that the reply contradicts
+    _, *found = await outcomes(
+        patient(20, lab.wait("other")), lab.wait(wrong), later(1, lambda: lab.wait(lab.hinted("a")))
+    )
+    assert [isinstance(each, Job) and each.message for each in found] == ["read", "read"]
+    assert lab.read_of == ["a"]
+
+
+async def test_a_newcomer_in_the_moment_of_an_end_is_told_no_end_without_its_results() -> None:
+    class Busy(Results):
+        async def read_results(self, job: Job) -> Job:
+            if self.read_of and anyio.current_time() < 70:
+                raise TransportError("down")
+            return await super().read_results(job)
+
+    lab, found = Busy("other", room=100), list[Job | Exception]()
+    lab.end("a", 3)
+
+    async def wait() -> None:
+        found.append(await outcome(lab.wait(lab.hinted("a"))))
+
+    def begin_another(event: Event) -> None:
+        if event.job is not None and event.job.message == "read" and len(lab.read_of) == 1 and not found:
+            found.append(event.job)
+            group.start_soon(wait)  # before the one that does not carry the request takes its end
+
+    add_observer(lab, begin_another)
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        group.start_soon(wait)
+        await outcome(patient(90, lab.wait("other")))
+    assert [isinstance(each, Job) and each.message for each in found] == ["read"] * 4
+    # It is in one list more, for which a minute without results is long enough.
+    assert len([asked for asked in lab.asked if asked.at > 3.5 and "a" in asked.ids]) <= 1
 
 
 # Absence, refusals
@@ -733,12 +810,41 @@ async def test_a_missing_job_is_looked_for_in_the_lists_that_are_asked_for_anywa
         lab.gone.add("b")
         return await lab.get("a")
 
+    told: list[Event] = []
+    add_observer(lab, told.append)
     found, *_ = await outcomes(lab.wait("b"), patient(30, lab.wait("a")), forget())
     assert isinstance(found, JobGone)
+    looks = [event for event in told if event.kind is EventKind.TROUBLE]
+    assert [(event.ref.id, event.attempt) for event in looks] == [("b", n) for n in range(1, 6)]
     alone = [asked.at for asked in lab.asked if asked.ids == ("b",)]
     assert alone == [about(6), about(21)]
     listed = [asked.at for asked in lab.asked if set(asked.ids) == {"a", "b"} and asked.at > 6.5]
     assert listed == [about(at) for at in (7, 8, 10, 14)]
+
+
+async def test_a_newcomer_who_has_not_seen_a_missing_job_is_told_at_once_that_there_is_none() -> None:
+    lab = Lab("a", "b", room=100)
+    told: list[Event] = []
+    add_observer(lab, told.append)
+    lab.latency = lambda _: 0.1
+
+    async def forget() -> Job:
+        await anyio.sleep(5.5)
+        lab.gone.add("b")
+        await anyio.sleep(3)
+        with pytest.raises(JobNotFound):
+            await lab.wait("b")
+        assert anyio.current_time() < 9.5
+        assert [each.kind for each in told if each.wait == told[-1].wait] == [
+            EventKind.BEGAN,
+            EventKind.ENDED,
+        ]
+        return await lab.get("a")
+
+    found, _, newcomer = await outcomes(lab.wait("b"), patient(30, lab.wait("a")), forget())
+    assert isinstance(newcomer, Job)
+    assert isinstance(found, JobGone)
+    assert anyio.current_time() == about(30)
 
 
 @pytest.mark.parametrize("others", [(), (RARELY,)], ids=["one wait", "of two waits"])
