@@ -26,6 +26,7 @@ from common import (
     JobGone,
     JobNotFound,
     JobRef,
+    JobSet,
     JobState,
     PollPolicy,
     SourceClosed,
@@ -119,12 +120,15 @@ async def test_waits_that_follow_one_another_are_not_held_up() -> None:
     assert len(lab.asked) == 10
 
 
-async def test_a_newcomer_to_others_is_asked_for_a_quarter_of_a_second_after_they_were() -> None:
+@pytest.mark.parametrize(("id", "at"), [("job", 0.25), ("odd", 0.1)], ids=["any", "one that goes alone"])
+async def test_a_newcomer_to_others_is_asked_for_a_quarter_of_a_second_after_they_were(
+    id: str, at: float
+) -> None:
     lab = Lab("other", room=100, policy=RARELY)
-    lab.end("job", 0)
-    found = await outcomes(patient(20, lab.wait("other")), later(0.1, lambda: lab.wait("job")))
+    lab.end(id, 0)
+    found = await outcomes(patient(20, lab.wait("other")), later(0.1, lambda: lab.wait(id)))
     assert ended(found[1])
-    assert [(asked.at, asked.ids) for asked in lab.asked] == [(0, ("other",)), (0.25, ("job",))]
+    assert [(asked.at, asked.ids) for asked in lab.asked] == [(0, ("other",)), (at, (id,))]
 
 
 async def test_a_newcomer_with_little_time_has_half_of_it_for_the_reply() -> None:
@@ -337,6 +341,64 @@ async def test_every_deadline_is_kept_while_other_requests_hang(concurrency: int
     assert all(isinstance(each, WaitTimeout) for each in found)
     assert took == {n: about(1 + n / 2) for n in range(20)}
     assert lab._current_poller().idle
+
+
+@pytest.mark.parametrize("timers", [(), ("timer",)], ids=["alone", "beside a timer"])
+async def test_the_deadline_of_a_newcomer_is_kept_while_the_request_for_its_job_hangs(
+    timers: Sequence[str],
+) -> None:
+    lab = Lab("job", *timers)
+    lab.latency = lambda ids: 1e9 if ids == ["job"] and anyio.current_time() > 0.5 else 0.0
+
+    async def newcomer() -> Job:
+        with pytest.raises(WaitTimeout):
+            await lab.wait("job", timeout=10)
+        assert anyio.current_time() == about(15)
+        return await lab.get("job")
+
+    with anyio.move_on_after(20):
+        await outcomes(*(lab.wait(id, policy=RARELY) for id in timers), lab.wait("job"), later(5, newcomer))
+    assert lab.times_of("job") == [0, about(1), about(15)]
+
+
+async def test_a_deadline_is_kept_by_another_once_the_timer_has_gone_while_a_request_hangs() -> None:
+    lab = Lab("timer", "short", "hangs")
+    lab.latency = lambda ids: 1e9 if ids == ["hangs"] and anyio.current_time() > 0.5 else 0.0
+    ends: list[float] = []
+
+    async def short() -> Job:
+        try:
+            return await lab.wait("short", timeout=50, policy=RARELY)
+        finally:
+            ends.append(anyio.current_time())
+
+    await outcomes(
+        patient(10, lab.wait("timer", policy=RARELY)),
+        later(0.1, short),
+        later(0.2, lambda: patient(90, lab.wait("hangs"))),
+    )
+    assert ends == [about(50.1)]
+
+
+async def test_a_job_for_which_nobody_waits_any_more_is_not_asked_about() -> None:
+    lab = Lab("a", "b", room=100)
+    await outcomes(patient(5, lab.wait("a")), patient(2.5, lab.wait("b")))
+    assert [set(asked.ids) for asked in lab.asked] == [{"a", "b"}] * 3 + [{"a"}] * 2
+
+
+async def test_an_error_in_a_request_of_a_set_whose_leader_has_left_is_nobodys() -> None:
+    lab = Lab("a", room=100)
+    lab.end("b", 8)
+    lab.latency = lambda _: 5.0
+    failures: list[Exception | None] = [UsageError("a mistake of the program")]
+    lab.trouble = lambda _: failures.pop() if failures else None
+    async with JobSet(lab, []) as jobs:
+        jobs.add("a")  # without a deadline, so it leads
+        jobs.add("b", timeout=50)
+        await anyio.sleep(2)
+        jobs.discard("a")
+        jobs.close()
+        assert [isinstance(each, Job) and each.ref.id async for each in jobs] == ["b"]
 
 
 @pytest.mark.parametrize("order", range(6))
