@@ -229,15 +229,13 @@ class Poller:
 
     # The timer
 
-    async def _run_timer(self, waiter: Waiter, now: float) -> None:
+    def _run_timer(self, waiter: Waiter, now: float) -> Awaitable[object]:
         self._timer = waiter
         self._wake_at = self._next_wake(now)
         self._parked[waiter] = None
-        await self._parking.park_until(waiter, self._wake_at)
-        self._parked.pop(waiter, None)
+        return self._parking.park_until(waiter, self._wake_at)
 
     def _elect_timer(self) -> None:
-        self._wake_at = math.inf
         # The last one: it mostly has the latest deadline, and the first of a dict that many others have left
         # is found by a search past all of their empty places.
         self._timer = next(reversed(self._parked), None)
@@ -246,7 +244,7 @@ class Poller:
 
     def _wake_timer(self, at: float) -> None:
         """Wake the timer if it would sleep past ``at``; it then sleeps for less."""
-        if self._timer is not None and at < self._wake_at and self._timer in self._parked:
+        if self._timer is not None and at < self._wake_at:
             self._wake(self._timer)
 
     def _next_wake(self, now: float) -> float:
@@ -324,9 +322,6 @@ class Poller:
 
     def complete(self, request: PollRequest) -> None:
         """Return a request's jobs to the queue, also where it was never sent."""
-        if request.completed:
-            return
-        request.completed = True
         self._in_flight -= 1
         put = self._queue.put
         for job in request.jobs:

@@ -150,7 +150,6 @@ class PollRequest:
     """On the loop's clock."""
     scope: anyio.CancelScope | None = None
     """Cancels the request while it is in flight."""
-    completed: bool = False
 
     @property
     def needed(self) -> bool:
