@@ -105,6 +105,7 @@ TARGETS = (
         ("common/polling/executor.py", "common/polling/poller.py"),
         (
             "tests/common/polling",
+            "tests/common/sources/test_job_set.py",
             "tests/common/telemetry/test_events.py",
             "tests/common/telemetry/test_log.py",
             "tests/ontapjobs/test_sweeping.py",
