@@ -39,8 +39,8 @@ LONGEST_GAP = 240.0
 """Seconds between two polls that a policy may have at most: in a longer gap a job could end and vanish."""
 BATCH_LIMIT = 6_000
 """Bytes of ids in one request: gateways refuse URLs of more than 7 to 8 kB."""
-MIN_BATCH_LIMIT = 100
-"""Bytes of ids; a batch request is not made smaller than this."""
+MIN_HALVED = 200
+"""Bytes of a path: of a shorter one, half would not hold two ids."""
 SEPARATOR = "%7C"
 """``|`` between the ids of one request, percent-encoded."""
 UUID_SHAPE = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -67,7 +67,7 @@ class OntapDriver(Driver):
     def __init__(self, endpoint: str, *, states: Mapping[str, JobState], app: str) -> None:
         super().__init__(endpoint, states=states)
         self._prefix = split_endpoint(endpoint)[1]
-        self._reader = fast_reader(endpoint, (), states)
+        self._reader = fast_reader(endpoint, (), states, intern=False)
         # The server keeps statistics by the first of these headers.
         self.headers: Mapping[str, str] = {
             "X-Dot-Client-App": app,
@@ -166,8 +166,6 @@ class OntapDriver(Driver):
                 if page is None:
                     page = await decode(response, partial(raw_page, response.body), f"GET {JOBS}")
             except (SourceError, BatchRefused) as failure:
-                if not records:
-                    raise
                 return BatchReading(records, date, failure)
             date = date or response.date
             if not wanted.issuperset(page.records):
@@ -203,8 +201,7 @@ class OntapDriver(Driver):
 
     def _batch_failure(self, http: DriverHttp, response: HttpResponse, size: int) -> Exception:
         if response.status in TOO_LONG:
-            smaller = max(size // 2, MIN_BATCH_LIMIT) if size > 2 * MIN_BATCH_LIMIT else None
-            return BatchRefused(limit=smaller)
+            return BatchRefused(limit=size // 2 if size >= MIN_HALVED else None)
         if response.status == 401 or is_transient(response.status, parse_error(response)):
             return http.failure(response, f"GET {JOBS}")
         return BatchRefused()

@@ -94,7 +94,7 @@ def parse_job(
     """
     root = root_object(data)
     if own or root is not data:
-        job = fast_reader(endpoint, scope, states).read(root)
+        job = fast_reader(endpoint, scope, states, intern=False).read(root)
         if job is not None:
             return job
     if not _KEYS & root.keys():
@@ -213,7 +213,7 @@ def parse_error(response: HttpResponse) -> ErrorBody:
 
 
 def fast_reader(
-    endpoint: str, scope: Scope, states: Mapping[str, JobState] | None, *, intern: bool = False
+    endpoint: str, scope: Scope, states: Mapping[str, JobState] | None, *, intern: bool
 ) -> FastReader:
     """Return a reader of ordinary records (see `ontapjobs.records.fast_path`)."""
     return FastReader(PROVIDER, endpoint, scope, _table(scope), states, intern=intern)

@@ -122,8 +122,10 @@ async def test_what_could_be_about_all_jobs_by_mistake_is_refused_before_any_req
             BulkResult(Action.CANCEL, 1, named(A), (ENDED,)),
         ),
         (
-            {"errors": ["broken", 5]},
-            BulkResult(Action.CANCEL, errors=(ErrorDetail("broken"), ErrorDetail("5"))),
+            {"errors": ["broken", 5], "rollback_errors": ["not undone"]},
+            BulkResult(
+                Action.CANCEL, errors=(ErrorDetail("broken"), ErrorDetail("5"), ErrorDetail("not undone"))
+            ),
         ),
         (
             {"error": {"code": "458784"}},

@@ -199,6 +199,14 @@ async def test_a_record_is_called_by_the_best_that_it_has(record: dict[str, Any]
     assert [item.id for item in job.items] == [id]
 
 
+async def test_results_that_are_only_counted_are_results() -> None:
+    way = cluster()
+    way.intercept = lambda _: httpx.Response(200, json={"num_records": 0})
+    async with way.source() as source:
+        job = await source.wait((await written(way)).refs[0])
+    assert (job.state, job.items, job.warnings) == (JobState.SUCCEEDED, (), ())
+
+
 async def test_only_an_error_that_names_a_record_of_the_write_makes_an_item() -> None:
     errors = [{"message": "a", "target": target} for target in ("records[0].name", "records", "name", None)]
     undone = [{"message": "b", "target": "records[2]"}]

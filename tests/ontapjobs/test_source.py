@@ -93,6 +93,19 @@ async def test_get_asks_for_every_common_field_and_says_who_asks(router: respx.M
     assert "Content-Type" not in sent.headers
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "path"),
+    [
+        ("https://um.example.com/api/gateways/1cd8", "/api/gateways/1cd8/cluster/jobs"),
+        ("https://um.example.com/proxy", f"/proxy{JOBS}"),
+    ],
+)
+async def test_behind_a_gateway_or_a_proxy_a_job_is_below_its_path(endpoint: str, path: str) -> None:
+    wire = Recorder(reply(RUNNING))
+    await OntapJobs(endpoint, auth=AUTH, transport=wire).get(UUID)
+    assert wire.lines == [f"GET {path}/{UUID}?fields=*"]
+
+
 async def test_a_bearer_token_signs_in_too(router: respx.MockRouter) -> None:
     router.get(f"https://cluster1:8443{JOBS}/{UUID}", headers={"Authorization": "Bearer t0ken"}).respond(
         json=RUNNING
@@ -103,6 +116,12 @@ async def test_a_bearer_token_signs_in_too(router: respx.MockRouter) -> None:
 
 async def test_no_more_than_a_minute_passes_between_two_polls_unless_a_policy_says_otherwise() -> None:
     assert OntapJobs("cluster1", auth=AUTH).policy == PollPolicy(maximum=60)
+
+
+async def test_a_policy_under_which_a_job_could_be_forgotten_between_two_polls_is_refused() -> None:
+    assert OntapJobs("cluster1", auth=AUTH, policy=PollPolicy(maximum=240)).policy.maximum == 240
+    with pytest.raises(UsageError, match="after 300 s, so at most 240 s may pass"):
+        OntapJobs("cluster1", auth=AUTH, policy=PollPolicy(maximum=241))
 
 
 @pytest.mark.parametrize("more", [{}, {"percent_complete": 40}], ids=["ordinary", "odd"])

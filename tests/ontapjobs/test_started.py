@@ -294,6 +294,12 @@ async def test_jobs_of_two_kinds_may_have_one_id() -> None:
     assert len(wire.requests) == 2
 
 
+async def test_a_job_elsewhere_is_read_by_the_words_of_its_own_kind() -> None:
+    source, _ = ontap(lambda _: httpx.Response(200, json={"uuid": UUID, "state": "canceled"}))
+    assert (await source.get(UUID)).state is JobState.UNKNOWN
+    assert (await source.get(JobRef("ontap", "", UUID, (("path", ENGINE),)))).state is JobState.CANCELLED
+
+
 def test_progress_children_and_parent_are_those_of_the_data_engine() -> None:
     for data in (RECORD, httpx.Response(200, json=RECORD).content):
         job = parse_job(data, scope=(("path", ENGINE),))

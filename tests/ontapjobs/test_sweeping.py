@@ -233,7 +233,7 @@ async def test_a_list_without_end_hangs_no_wait(monkeypatch: pytest.MonkeyPatch)
     found: list[Job | Exception] = []
     with anyio.move_on_after(600):
         found = await outcomes(*(source.wait(id) for id in ids))
-    assert len(way.lists) < 200
+    assert len(way.lists) == 20
     assert succeeded(found)
 
 
@@ -247,12 +247,12 @@ async def test_a_next_page_elsewhere_is_not_followed_and_fails_no_wait(href: str
 
     def first_page(request: httpx.Request) -> httpx.Response:
         asked.append(str(request.url))
-        return page([record(ids[0])], href)
+        return page([record(id, now_state(3.5)) for id in ids[:2]], href)
 
     way.intercept = on_lists(first_page)
     assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
-    assert asked
-    assert [url for url in asked if "uuid=" not in url] == []
+    assert len(asked) == 1  # a list whose pages cannot be followed is as good as refused for a while
+    assert "uuid=" in asked[0]
 
 
 # Too long
@@ -275,6 +275,18 @@ async def test_what_is_too_long_is_halved_until_it_fits_and_never_becomes_a_thou
     per_request = (limit // 2) // 39 - 2
     polls = 3
     assert len(way.lists) <= 40 + polls * (600 // per_request + 1)
+
+
+@pytest.mark.parametrize(("jobs", "room", "held"), [(100, 60, range(45, 51)), (5, 2, range(2, 3))])
+async def test_what_is_too_long_is_sent_again_in_halves(jobs: int, room: int, held: range) -> None:
+    simulator, way, source = cluster()
+    ids = crowd(simulator, jobs)
+    way.intercept = on_lists(lambda request: httpx.Response(414) if len(ids_of(request)) > room else None)
+    assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
+    sizes = [len(asked) for asked in way.asked_for]
+    assert sizes[0] == jobs
+    assert sizes[1] == sizes[2]
+    assert sizes[1] in held
 
 
 async def test_where_even_two_are_too_long_each_is_asked_for_by_itself() -> None:
@@ -534,6 +546,17 @@ async def test_what_was_seen_last_says_when_it_was_seen_also_where_nothing_had_c
         assert isinstance(each, WaitTimeout)
         assert each.job is not None
         assert each.job.observed_at >= asked_at[-1]
+
+
+async def test_how_long_a_job_of_a_list_has_been_running_is_told_by_the_servers_clock() -> None:
+    simulator, way, source = cluster()
+    ids = crowd(simulator, 2)
+    records = [record(id, start_time="2020-01-01T10:00:00Z") for id in ids]
+    headers = {"Date": "Wed, 01 Jan 2020 10:10:00 GMT"}
+    way.intercept = lambda _: httpx.Response(200, json={"records": records}, headers=headers)
+    policy = PollPolicy(initial=1, maximum=60)
+    await outcomes(*(source.wait(id, timeout=30, policy=policy) for id in ids))
+    assert len(way.lists) == 1
 
 
 async def test_a_list_and_a_single_request_tell_the_same_of_a_job() -> None:

@@ -606,7 +606,7 @@ def test_a_body_without_an_error_object_is_not_the_apis(body: Any) -> None:
     assert (error_body.from_api, error_body.not_found) == (False, False)
 
 
-@pytest.mark.parametrize("code", ["262160", "65541", "65552", "65562", "393271"])
+@pytest.mark.parametrize("code", ["262160", "65541", "65552", "65562", "393271", "458773", "2621573"])
 def test_overload_and_quorum_codes_pass_by_themselves(code: str) -> None:
     assert code in TRANSIENT_CODES
     assert parse_error(response(400, {"error": {"code": int(code)}})).transient
