@@ -523,6 +523,12 @@ def test_a_job_that_is_inlined_whole_costs_no_poll() -> None:
     assert parsed.ids == (UUID,)
 
 
+def test_a_job_that_is_named_twice_is_started_once() -> None:
+    body = {"job": {"uuid": UUID, "state": "running"}, "jobs": [{"uuid": UUID, "state": "running"}]}
+    parsed = parse_started(response(202, body), endpoint=HOST)
+    assert (parsed.ids, [job.id for job in parsed.jobs]) == ((UUID,), [UUID])
+
+
 def test_a_job_inlined_without_its_uuid_takes_it_from_its_link() -> None:
     body = {"job": {"state": "success", "_links": {"self": {"href": SELF}}}}
     assert parse_started(response(200, body), endpoint=HOST).jobs[0].id == UUID
