@@ -15,6 +15,7 @@ from common.model.errors import DecodeError, SourceError, UsageError
 from common.model.job import Job
 from common.model.refs import DONE, RESULTS, JobRef, Scope, encode_segment
 from common.model.states import Capability, JobState
+from common.model.tracebacks import without_frames
 from common.polling.policy import PollPolicy
 from common.polling.pollable import BatchReading, BatchRefused
 from common.response.decoding import Object, root_object
@@ -27,7 +28,7 @@ from ontapjobs.lists.paging import MAX_PAGES, next_page_path
 from ontapjobs.lists.query import inlined
 from ontapjobs.paths.gateway import outer_path
 from ontapjobs.paths.links import JOBS, is_jobs_path, results_target
-from ontapjobs.records.batch_page import RecordText, read_page
+from ontapjobs.records.batch_page import BatchPage, RecordText, read_page
 from ontapjobs.records.data_engine import PATH
 from ontapjobs.wire import PROVIDER, fast_reader, parse_error, parse_job, raw_page
 from ontapjobs.writes.results import read_results, results_path
@@ -159,15 +160,10 @@ class OntapDriver(Driver):
         while True:
             seen.add(path)
             try:
-                response = await http.send("GET", path)
-                if response.status != 200:
-                    raise self._batch_failure(http, response, len(first))
-                page = read_page(response.body, last)
-                if page is None:
-                    page = await decode(response, partial(raw_page, response.body), f"GET {JOBS}")
+                page, sent = await self._read_page(http, path, len(first), last)
             except (SourceError, BatchRefused) as failure:
                 return BatchReading(records, date, failure)
-            date = date or response.date
+            date = date or sent
             if not wanted.issuperset(page.records):
                 raise BatchRefused  # the filter was ignored
             records.update(page.records)
@@ -198,6 +194,18 @@ class OntapDriver(Driver):
         if job is not None:
             return job
         return parse_job(record, endpoint=ref.endpoint, scope=ref.scope, id=ref.id, states=self.states)
+
+    @without_frames  # what it raises is kept
+    async def _read_page(
+        self, http: DriverHttp, path: str, size: int, last: Mapping[str, Any]
+    ) -> tuple[BatchPage, datetime | None]:
+        response = await http.send("GET", path)
+        if response.status != 200:
+            raise self._batch_failure(http, response, size)
+        page = read_page(response.body, last)
+        if page is None:
+            page = await decode(response, partial(raw_page, response.body), f"GET {JOBS}")
+        return page, response.date
 
     def _batch_failure(self, http: DriverHttp, response: HttpResponse, size: int) -> Exception:
         if response.status in TOO_LONG:

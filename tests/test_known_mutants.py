@@ -13,7 +13,7 @@ from tests.mutations.targets import TARGETS
 def test_all_modules_and_tests_of_the_targets_exist() -> None:
     installed = Path(common.__file__).parents[1]
     modules = [installed / path for target in TARGETS for path in target.modules]
-    tests = [ROOT / path for target in TARGETS for path in target.tests]
+    tests = [ROOT / path.partition("::")[0] for target in TARGETS for path in target.tests]
     assert [path for path in (*modules, *tests) if not path.exists()] == []
 
 

@@ -49,6 +49,10 @@ class BatchReading:
     date: datetime | None = None
     failure: SourceError | BatchRefused | None = None
 
+    def __attrs_post_init__(self) -> None:
+        if self.failure is not None:
+            self.failure.__traceback__ = None  # it is kept, and its frames have what the server sent
+
 
 class Pollable(abc.ABC):
     """Reads the jobs of one source for the poller. Only `read` must be implemented."""

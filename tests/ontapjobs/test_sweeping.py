@@ -15,7 +15,7 @@ import anyio
 import httpx
 import pytest
 
-from common import Bearer, Job, JobNotFound, JobRef, PollPolicy, SourceError, WaitTimeout
+from common import Bearer, Job, JobNotFound, JobRef, JobSet, PollPolicy, SourceError, WaitTimeout
 from common.model.errors import AuthenticationError, DecodeError
 from common.sources.base import add_observer
 from common.telemetry.events import EventKind
@@ -23,6 +23,7 @@ from ontapjobs import OntapJobs
 from ontapjobs.driver import OntapDriver
 from ontapjobs.simulator import OntapSimulator
 from tests.common.scripted import about, outcomes
+from tests.leaks.tracebacks import Looks, linked
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
@@ -253,6 +254,22 @@ async def test_a_next_page_elsewhere_is_not_followed_and_fails_no_wait(href: str
     assert succeeded(await outcomes(*(source.wait(id) for id in ids)))
     assert len(asked) == 1  # a list whose pages cannot be followed is as good as refused for a while
     assert "uuid=" in asked[0]
+
+
+@pytest.mark.parametrize("whole", [0, 1])
+async def test_the_failure_of_a_page_keeps_nothing_that_the_server_sent(whole: int) -> None:
+    simulator, way, source = cluster()
+    ids = crowd(simulator, 3, ends=100)
+    first = page([record(ids[0])], f"{JOBS}?start.uuid={ids[0]}")
+    echo = httpx.Response(200, text="<html>t0ken-that-came-back</html>")
+    way.intercept = on_lists(lambda request: first if whole and "start." not in str(request.url) else echo)
+    async with JobSet(source, ids, timeout=5) as jobs:
+        jobs.close()
+        ended = [outcome async for outcome in jobs]
+    errors = [error for outcome in ended if isinstance(outcome, WaitTimeout) for error in linked(outcome)]
+    assert any(isinstance(error, DecodeError) for error in errors)
+    shown = [text for error in errors for _, text in Looks().shown_by(error)]
+    assert not [text for text in shown if "t0ken" in text]
 
 
 # Too long
