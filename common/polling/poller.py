@@ -229,11 +229,12 @@ class Poller:
 
     # The timer
 
-    def _run_timer(self, waiter: Waiter, now: float) -> Awaitable[object]:
+    async def _run_timer(self, waiter: Waiter, now: float) -> None:
         self._timer = waiter
         self._wake_at = self._next_wake(now)
         self._parked[waiter] = None
-        return self._parking.park_until(waiter, self._wake_at)
+        await self._parking.park_until(waiter, self._wake_at)
+        self._parked.pop(waiter, None)  # it woke by itself, and may be about to send
 
     def _elect_timer(self) -> None:
         # The last one: it mostly has the latest deadline, and the first of a dict that many others have left
@@ -244,7 +245,8 @@ class Poller:
 
     def _wake_timer(self, at: float) -> None:
         """Wake the timer if it would sleep past ``at``; it then sleeps for less."""
-        if self._timer is not None and at < self._wake_at:
+        # Its second part spares the many who begin in one turn a call each.
+        if self._timer is not None and at < self._wake_at and self._timer in self._parked:
             self._wake(self._timer)
 
     def _next_wake(self, now: float) -> float:
