@@ -8,6 +8,7 @@ import json
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -570,6 +571,36 @@ async def test_a_set_in_a_cancelled_scope_does_not_spin_while_its_block_is_shiel
                 with anyio.CancelScope(shield=True):
                     await anyio.sleep(50)
     assert len(lab.asked) <= 3
+
+
+async def test_a_cancelled_set_sends_no_request_for_others_while_its_block_is_shielded() -> None:
+    lab = lab_of(0, a=20)
+    lab.latency = lambda _: 0.3
+    async with nothing_left(lab), anyio.create_task_group() as group:
+        # The set's wait has the later deadline, so it would lead each request for the job.
+        group.start_soon(partial(lab.wait, "a", timeout=60))
+        with anyio.CancelScope() as scope:
+            async with JobSet(lab, ["a"]):
+                await anyio.sleep(1.1)
+                scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(25)
+    assert lab.times == [about(at) for at in (0, 1, *(1.1 + second for second in range(20)))]
+
+
+async def test_a_wait_that_was_just_told_a_change_leads_no_request_of_others() -> None:
+    lab = lab_of(0, a=2)
+    lab.latency = lambda _: 0.3
+    async with (
+        nothing_left(lab),
+        anyio.create_task_group() as group,
+        JobSet(lab, ["a"], changes=True) as jobs,
+    ):
+        await anyio.sleep(0.1)
+        # It begins while the set's request is in flight, and its own leaves when that has its reply.
+        group.start_soon(partial(lab.wait, "a", timeout=60))
+        assert told(await anext(jobs)) == ("a", "running")
+    assert lab.times == [about(at) for at in (0, 0.3, 1.3, 2.3)]
 
 
 async def test_a_cancelled_consumer_loses_nothing() -> None:
