@@ -25,7 +25,7 @@ from common.polling.watch import UpdatingWait, Watch
 from common.sources.batch_look import BatchLook, Outcome
 from common.sources.ref_resolver import RefResolver
 from common.telemetry.callbacks import OnUpdate
-from common.telemetry.events import Observer, combined
+from common.telemetry.events import Observer, replaced
 from common.telemetry.reporter import Reporter, logger_of
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ class BaseSource(AsyncContext):
                     outcomes[place] = source_closed(refs[place], None)
         return outcomes
 
-    def _add_observer(self, observer: Observer) -> None:
-        both = combined(self._reporter.observer, observer)
-        if both is self._reporter.observer:
+    def _replace_observer(self, former: Observer | None, observer: Observer | None) -> None:
+        both = replaced(self._reporter.observer, former, observer)
+        if both == self._reporter.observer:
             return
         if self._poller is not None and not self._poller.idle:
             raise UsageError("an observer must be set before the first wait: this source has waits already")
@@ -322,6 +322,9 @@ async def look_at(source: BaseSource, jobs: Sequence[JobLike]) -> list[Outcome]:
     return await source._look_at(jobs)  # pyright: ignore[reportPrivateUsage]
 
 
-def add_observer(source: BaseSource, observer: Observer) -> None:
-    """Let one more observer see the events of a source. Raise `UsageError` while its jobs are waited for."""
-    source._add_observer(observer)  # pyright: ignore[reportPrivateUsage]
+def replace_observer(source: BaseSource, former: Observer | None, observer: Observer | None) -> None:
+    """Let another observer see the events of a source in place of the former, if there was one.
+
+    Raise `UsageError` while jobs of the source are waited for.
+    """
+    source._replace_observer(former, observer)  # pyright: ignore[reportPrivateUsage]

@@ -21,12 +21,12 @@ from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
 from common.polling.policy import OnCancel, PollPolicy, Probe
 from common.polling.watch import Watch
-from common.sources.base import BaseSource, add_observer
+from common.sources.base import BaseSource, replace_observer
 from common.sources.paging import Chain
 from common.sources.ref_resolver import ref_or_id, shortened
 from common.sources.routing import Router
 from common.telemetry.callbacks import OnUpdate
-from common.telemetry.events import Observer, combined, logger
+from common.telemetry.events import Observer, logger, replaced
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -41,8 +41,6 @@ class BaseFleet(AsyncContext):
     def __init__(self, sources: Iterable[Member], *, observer: Observer | None = None) -> None:
         if not isinstance(sources, Iterable):
             raise UsageError("a Fleet takes a list of sources: Fleet([ontap, foundation])")
-        if observer is not None and not callable(observer):
-            raise UsageError("observer= must be a function that takes one Event")
         self._members: dict[Member, None] = {}
         self._router = Router()  # of all sources, also of those in fleets that are members
         self._outer: WeakSet[BaseFleet] = WeakSet()
@@ -69,9 +67,10 @@ class BaseFleet(AsyncContext):
 
     @observer.setter
     def observer(self, observer: Observer | None) -> None:
-        if observer is not None:
-            for source in self._members:
-                _add_observer(source, observer)
+        if observer is not None and not callable(observer):
+            raise UsageError("observer= must be a function that takes one Event")
+        for source in self._members if observer is not self._observer else ():
+            _replace_observer(source, self._observer, observer)
         self._observer = observer
 
     def add(self, source: Member) -> None:
@@ -99,7 +98,7 @@ class BaseFleet(AsyncContext):
                         f"{other!r} and {each!r}"
                     )
         if self._observer is not None:
-            _add_observer(source, self._observer)
+            _replace_observer(source, None, self._observer)
         if isinstance(source, BaseFleet):
             source._outer.add(self)
         for fleet in around:
@@ -343,8 +342,8 @@ def _leaves(source: Member) -> list[BaseSource]:
     return [each for member in source.sources for each in _leaves(member)]
 
 
-def _add_observer(source: Member, observer: Observer) -> None:
+def _replace_observer(source: Member, former: Observer | None, observer: Observer | None) -> None:
     if isinstance(source, BaseFleet):
-        source.observer = combined(source.observer, observer)
+        source.observer = replaced(source.observer, former, observer)
     else:
-        add_observer(source, observer)
+        replace_observer(source, former, observer)

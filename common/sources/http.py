@@ -100,8 +100,8 @@ class HttpSource(BaseSource):
             observer=checked.observer,
         )
 
-    def _add_observer(self, observer: Observer) -> None:
-        super()._add_observer(observer)
+    def _replace_observer(self, former: Observer | None, observer: Observer | None) -> None:
+        super()._replace_observer(former, observer)
         self._client.request_observers = request_observers(self._reporter.observer)
 
     @without_frames

@@ -95,13 +95,20 @@ class Several:
             each(event)
 
 
-def combined(*observers: Observer | None) -> Observer | None:
-    """Return observers as one, which calls each with each event once; None if there are none."""
-    each: dict[Observer, None] = {}
-    for observer in observers:
-        several = observer.observers if isinstance(observer, Several) else (observer,)
-        each.update(dict.fromkeys(one for one in several if one is not None))
-    return Several(tuple(each)) if len(each) > 1 else next(iter(each), None)
+def replaced(observer: Observer | None, former: Observer | None, new: Observer | None) -> Observer | None:
+    """Return an observer that calls what this one calls but for the former, and the new one; None for none.
+
+    Each may stand for several; each of them is called with each event once.
+    """
+    left = [each for each in _each_of(observer) if each not in _each_of(former)]
+    each = tuple(dict.fromkeys([*left, *_each_of(new)]))
+    return Several(each) if len(each) > 1 else next(iter(each), None)
+
+
+def _each_of(observer: Observer | None) -> tuple[Observer, ...]:
+    if isinstance(observer, Several):
+        return observer.observers
+    return () if observer is None else (observer,)
 
 
 set_module(EventKind, Event)

@@ -39,6 +39,8 @@ async def until_cancelled(flow_run: UUID) -> bool:
 async def _together(work: Callable[[UUID], Awaitable[bool]], flow_run: UUID) -> bool:
     """Return what ``work`` does, which is done once for all who ask meanwhile."""
     key = work.__qualname__, flow_run
+    for ended in [each for each, asked in _asked.items() if asked.done]:
+        del _asked[ended]  # a process may serve flow runs for months
     while True:
         asked = _asked.get(key)
         if asked is None or asked.done or asked.loop is not running_loop():

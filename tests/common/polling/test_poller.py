@@ -41,7 +41,7 @@ from common.model.refs import DONE
 from common.polling import watch as watching
 from common.polling.pollable import BatchRefused
 from common.polling.throttle import Budget
-from common.sources.base import add_observer
+from common.sources.base import replace_observer
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import ENDPOINT, JOB, TOKEN, Script, about, never, outcome, outcomes
 from tests.common.virtual import HANGS, Backend, Footprint, virtual_asyncio, virtual_trio
@@ -808,7 +808,7 @@ async def test_a_newcomer_in_the_moment_of_an_end_is_told_no_end_without_its_res
             found.append(event.job)
             group.start_soon(wait)  # before the one that does not carry the request takes its end
 
-    add_observer(lab, begin_another)
+    replace_observer(lab, None, begin_another)
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
         group.start_soon(wait)
@@ -873,7 +873,7 @@ async def test_a_missing_job_is_looked_for_in_the_lists_that_are_asked_for_anywa
         return await lab.get("a")
 
     told: list[Event] = []
-    add_observer(lab, told.append)
+    replace_observer(lab, None, told.append)
     found, *_ = await outcomes(lab.wait("b"), patient(30, lab.wait("a")), forget())
     assert isinstance(found, JobGone)
     looks = [event for event in told if event.kind is EventKind.TROUBLE]
@@ -887,7 +887,7 @@ async def test_a_missing_job_is_looked_for_in_the_lists_that_are_asked_for_anywa
 async def test_a_newcomer_who_has_not_seen_a_missing_job_is_told_at_once_that_there_is_none() -> None:
     lab = Lab("a", "b", room=100)
     told: list[Event] = []
-    add_observer(lab, told.append)
+    replace_observer(lab, None, told.append)
     lab.latency = lambda _: 0.1
 
     async def forget() -> Job:

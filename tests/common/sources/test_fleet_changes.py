@@ -30,7 +30,7 @@ from common import (
     get_all,
 )
 from common.model import refs
-from common.sources.base import BaseSource, add_observer
+from common.sources.base import BaseSource, replace_observer
 from common.testing import ScriptedSource
 from ontapjobs import OntapJobs
 from tests.common.virtual import Footprint
@@ -409,8 +409,8 @@ async def test_an_observer_of_a_fleet_sees_the_jobs_of_all_members_once() -> Non
     own: list[Event] = []
     seen: list[Event] = []
     first, second = system("a"), system("b")
-    add_observer(first, own.append)
-    add_observer(second, seen.append)
+    replace_observer(first, None, own.append)
+    replace_observer(second, None, seen.append)
     async with Fleet([first, Fleet([second])], observer=seen.append) as fleet:
         fleet.add(system("c"))
         for name in "abc":
@@ -420,12 +420,30 @@ async def test_an_observer_of_a_fleet_sees_the_jobs_of_all_members_once() -> Non
     assert [str(event.ref) for event in own if event.kind is EventKind.ENDED] == [job_of("a")]
 
 
+async def test_an_observer_of_a_fleet_is_replaced_in_all_members_which_keep_their_own() -> None:
+    own, former, later = list[Event](), list[Event](), list[Event]()
+    first, second = system("a"), system("b")
+    replace_observer(first, None, own.append)
+    inner = Fleet([second], observer=own.append)
+    async with Fleet([first, inner], observer=former.append) as fleet:
+        for observer in (later.append, None):
+            fleet.observer = observer
+            assert fleet.observer == observer
+            for name in "ab":
+                await fleet.wait(job_of(name))
+    assert not former
+    assert inner.observer == own.append
+    for seen, times in ((own, 2), (later, 1)):
+        ended = [str(event.ref) for event in seen if event.kind is EventKind.ENDED]
+        assert ended == [job_of(name) for name in "ab"] * times
+
+
 async def test_an_observer_that_fails_keeps_nothing_from_others(caplog: pytest.LogCaptureFixture) -> None:
     def broken(event: Event) -> None:
         raise ValueError(event.kind)
 
     source, seen = system("a"), list[Event]()
-    add_observer(source, broken)
+    replace_observer(source, None, broken)
     async with Fleet([source], observer=seen.append) as fleet:
         assert (await fleet.wait(job_of("a"))).succeeded
     assert seen[-1].kind is EventKind.ENDED
@@ -449,6 +467,8 @@ async def test_an_observer_cannot_join_while_waits_are_going_on() -> None:
 def test_what_is_no_observer_is_refused(observer: Any) -> None:
     with pytest.raises(UsageError, match="observer="):
         Fleet([system("a")], observer=observer)
+    with pytest.raises(UsageError, match="observer="):
+        Fleet([system("a")]).observer = observer
 
 
 async def test_a_job_keeps_what_was_seen_of_it_on_its_way_to_its_source() -> None:

@@ -21,7 +21,7 @@ from common import (
     RateLimited,
     UsageError,
 )
-from common.sources.base import add_observer
+from common.sources.base import replace_observer
 from tests.common.lab import Lab
 from tests.common.scripted import JOB, OTHER, Script, about, done, error, gone, running, source, unavailable
 
@@ -180,7 +180,7 @@ async def test_each_member_of_a_set_begins_and_ends_once() -> None:
     lab, events = Lab("never", room=100), list[Event]()
     lab.end("soon", 3)
     over = Job(lab.ref("over"), JobState.SUCCEEDED)
-    add_observer(lab, events.append)
+    replace_observer(lab, None, events.append)
     async with JobSet(lab, ["soon", "never", "unknown", over]) as jobs:
         jobs.add("never", timeout=2)
         jobs.add("never")
@@ -199,7 +199,7 @@ async def test_each_member_of_a_set_begins_and_ends_once() -> None:
 
 async def test_what_a_closed_source_refuses_ends_too() -> None:
     lab, events = Lab("a", "b"), list[Event]()
-    add_observer(lab, events.append)
+    replace_observer(lab, None, events.append)
     async with JobSet(lab, ["a"]) as jobs:
         await lab.aclose()
         with pytest.raises(UsageError):

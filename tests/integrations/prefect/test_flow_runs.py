@@ -108,3 +108,11 @@ async def test_a_watch_outlives_an_api_that_fails_and_whoever_leaves(asked: Api)
             await until_cancelled(OUTER)
     asked.state = Cancelled()
     assert await until_cancelled(OUTER) is False
+
+
+async def test_a_process_that_serves_flow_runs_for_months_keeps_none_that_it_asked_about(asked: Api) -> None:
+    asked.state = Cancelled()
+    for _ in range(20):
+        assert not await cancelled_by_person(uuid.uuid4())
+        assert not await until_cancelled(uuid.uuid4())
+    assert len(flow_runs._asked) <= 2
