@@ -95,7 +95,7 @@ async def request_token(
         failed.transient = error.transient
         raise failed from None
     except DecodeError as error:
-        sign_in_failed(f"{what} failed: the response cannot be read: {error}")
+        sign_in_failed(f"{what} failed: the response cannot be read: {_cause(error)}")
 
 
 def read_token(response: HttpResponse, what: str) -> Token:
@@ -106,7 +106,7 @@ def read_token(response: HttpResponse, what: str) -> Token:
     try:
         fields = _fields(response)
     except DecodeError as error:
-        sign_in_failed(f"{what} returned no token: {error}")
+        sign_in_failed(f"{what} returned no token: {_cause(error)}")
     try:
         access = read_bearer_token(fields.get("access_token"))
     except UsageError:
@@ -131,6 +131,10 @@ def read_refresh_token(response: HttpResponse) -> str | None:
 def sign_in_failed(text: str) -> NoReturn:
     """Raise a transient `TransportError` for a sign-in."""
     raise TransportError(text, sent=False) from None
+
+
+def _cause(error: DecodeError) -> str:
+    return str(error).removeprefix(f"{error.path}: ")  # the path leads to records, and here are none
 
 
 def _fields(response: HttpResponse) -> dict[str, Any]:
