@@ -28,9 +28,10 @@ class BlueXPJobs(SourceWithoutActions):
     """The backup and recovery jobs of one BlueXP account, run by one agent (once called connector).
 
     ``account`` is an account or organisation id (not its name), ``agent`` the agent's id, with or without
-    "clients" behind it. ``auth`` is `RefreshToken`, `ServiceAccount`, in private mode `AgentPassword`, or
-    ``Bearer(token)`` or an ``httpx.Auth``. ``endpoint`` is another host, as in private mode the agent's. The
-    other keywords are those of `common.options.SourceOptions`. Raise `UsageError`.
+    "clients" behind it. ``auth`` is `RefreshToken`, `ServiceAccount`, `UserPassword`, in private mode
+    `AgentPassword`, or ``Bearer(token)`` or an ``httpx.Auth``. ``endpoint`` is another host, in private mode
+    the agent's. The other keywords are those of `common.options.SourceOptions`. Raise `UsageError` for an
+    invalid argument.
     """
 
     provider: str = PROVIDER

@@ -23,7 +23,7 @@ class CFJobs(SourceWithoutActions):
     ``endpoint`` is the API's address, such as ``https://api.example.org``. ``auth`` is ``UAAPassword``,
     ``UAAPasscode``, ``UAAAssertion``, ``UAAClientCredentials``, ``UAARefreshToken``, ``Bearer(token)`` or an
     ``httpx.Auth``; with ``cert=`` (Korifi) it may be left out. The other keywords are those of
-    `common.options.SourceOptions`. Raise `UsageError`.
+    `common.options.SourceOptions`. Raise `UsageError` for an invalid argument.
     """
 
     provider: str = PROVIDER
@@ -71,7 +71,8 @@ class CFJobs(SourceWithoutActions):
         While the operation is in progress, it is polled until the deadline of the wait. A failure has the
         service broker's text. ``path`` is that of the resource, such as ``/v3/service_instances/<guid>``.
         ``type`` is the operation of a job that was never seen. If the last operation is another one, the
-        outcome is unknown, and the wait raises `JobGone` or `JobNotFound`. Raise `UsageError`.
+        outcome is unknown, and the wait raises `JobGone` or `JobNotFound`. Raise `UsageError` for another
+        ``type``, and for a path with a query.
         """
         return self._probe(path, LastOperation(type))
 

@@ -36,8 +36,8 @@ class OntapJobs(HttpSource):
     ``endpoint`` is the cluster's management address; ``https://`` is added to a bare host name. It may have a
     path, such as ``/api/gateways/{uuid}`` of Active IQ Unified Manager. ``auth`` is (user, password),
     ``Bearer(token)`` or `ClientCredentials` (OAuth: 9.14 and later), or an ``httpx.Auth``; it may be left out
-    with ``cert=``. The other keywords are those of `common.options.SourceOptions`. Raise
-    `UsageError`.
+    with ``cert=``. The other keywords are those of `common.options.SourceOptions`. Raise `UsageError` for an
+    invalid argument.
     """
 
     provider: str = PROVIDER

@@ -121,13 +121,20 @@ class Job(LazyFields):
     operation: str | None = attrs.field(default=None, kw_only=True)
     """What the job does: ONTAP's description, BlueXP's type, Cloud Foundry's operation."""
     message: str | None = attrs.field(default=None, kw_only=True)
+    """ONTAP's ``message``, BlueXP's ``error``; on Cloud Foundry, where to look if a failure has no errors."""
     progress: float | None = attrs.field(default=None, kw_only=True)
     """0.0 to 1.0, or None where the server does not tell what is outstanding."""
     created_at: datetime | None = attrs.field(default=None, kw_only=True)
+    """Cloud Foundry's ``created_at``, BlueXP's ``time``, ``create_time`` of ONTAP's data engine.
+
+    All times are aware and in UTC, None where the system does not tell them.
+    """
     started_at: datetime | None = attrs.field(default=None, kw_only=True)
+    """ONTAP's ``start_time``."""
     updated_at: datetime | None = attrs.field(default=None, kw_only=True)
+    """Cloud Foundry's ``updated_at``, ``update_time`` of ONTAP's data engine."""
     finished_at: datetime | None = attrs.field(default=None, kw_only=True)
-    """All times are aware and in UTC; ``finished_at`` is set only once the state is terminal."""
+    """ONTAP's ``end_time``, only once the state is terminal."""
     errors: tuple[ErrorDetail, ...] = attrs.field(default=(), kw_only=True)
     """All errors: the job's first, then its items', with the item's id as ``target``."""
     warnings: tuple[str, ...] = attrs.field(default=(), kw_only=True)

@@ -184,8 +184,8 @@ class HttpSource(BaseSource):
         """Return a ``resolve_gone`` for the job of a delete, which checks the deleted resource.
 
         The job is SUCCEEDED if the API answers 404 for ``path`` (the account must be allowed to see the
-        resource), else FAILED. Transient errors are retried. ``path`` is as in `start`,
-        without a query. Raise `UsageError`.
+        resource), else FAILED. Transient errors are retried. ``path`` is as in `start`, without a query.
+        Raise `UsageError` for any other path.
         """
         return self._probe(path, find_absent)
 
@@ -193,8 +193,7 @@ class HttpSource(BaseSource):
         """Return a ``resolve_gone`` for the job of a create: SUCCEEDED if its resource exists.
 
         It is FAILED if the API answers 404. A resource can exist although its job failed, such as a service
-        instance of Cloud Foundry: see ``CFJobs.last_operation``. ``path`` is as in `absent`. Raise
-        `UsageError`.
+        instance of Cloud Foundry: see ``CFJobs.last_operation``. ``path`` and errors are those of `absent`.
         """
         return self._probe(path, find_present)
 

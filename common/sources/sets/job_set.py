@@ -169,7 +169,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         return write_checkpoint(chain(going_on, self._untold.outcomes()), now)
 
     def __len__(self) -> int:
-        """How many outcomes have not been told."""
+        """Return how many outcomes the iteration has not returned yet, those of running waits included."""
         return self._size
 
     def __aiter__(self) -> Self:
