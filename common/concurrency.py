@@ -146,7 +146,7 @@ _own_task: ContextVar[Callable[[], object]] = ContextVar("jobsource_own_task", d
 
 
 def begin_own_task() -> None:
-    """Note that the running task is of a task group of ours: nobody else has it, so only anyio cancels it."""
+    """Mark the running task as one of our own task groups: only anyio cancels it, never ``task.cancel()``."""
     if sniffio.thread_local.name is None:
         import asyncio
 
@@ -168,7 +168,7 @@ def runs_in_own_task() -> bool:
 _T = TypeVar("_T")
 
 _tasks: set[object] = set()
-"""The tasks of asyncio that carry work: the loop itself keeps weak references alone."""
+"""Running asyncio tasks that nothing else refers to: the loop itself keeps only weak references."""
 
 
 def start_task(
@@ -181,11 +181,11 @@ def start_task(
     return task
 
 
-class Carried(Generic[_T]):
-    """Work in a task of the event loop itself, so that no cancellation of those who wait for it reaches it.
+class DetachedWork(Generic[_T]):
+    """Work in a task of its own, which several tasks can wait for: their cancellations do not reach it.
 
-    It is cancelled when the last of them goes, but for the parts that it shields. ``value`` is its result and
-    ``error`` its exception, both None where it was cancelled. It belongs to one event loop.
+    If the last task that waits is cancelled, so is the work, except for the parts that it shields. ``value``
+    is its result and ``error`` its exception, both None where it was cancelled. It belongs to one event loop.
     """
 
     def __init__(self) -> None:
@@ -214,7 +214,7 @@ class Carried(Generic[_T]):
         return self._done.is_set()
 
     async def wait(self) -> None:
-        """Wait for the end of the work."""
+        """Wait for the end of the work; it is cancelled if all tasks that wait here are."""
         self._waiters += 1
         try:
             await self._done.wait()
@@ -222,15 +222,15 @@ class Carried(Generic[_T]):
             if not isinstance(error, GeneratorExit):  # with it the event loop has gone, and the work too
                 self._waiters -= 1
                 if not self._waiters:
-                    self.drop()
+                    self.cancel()
             raise
 
-    async def ended(self) -> None:
-        """Wait for the end of the work without being counted: it goes on without this caller."""
+    async def join(self) -> None:
+        """Wait for the end of the work, without a say in whether it is cancelled (see `wait`)."""
         await self._done.wait()
 
-    def drop(self) -> None:
-        """Cancel the work, but for the parts that it shields."""
+    def cancel(self) -> None:
+        """Cancel the work, except for the parts that it shields."""
         self._scope.cancel()
 
     async def _run(self, work: Callable[[], Awaitable[_T]]) -> None:
@@ -253,18 +253,18 @@ async def finish(work: Callable[[], Awaitable[object]]) -> None:
 
     The work itself must be bounded in time.
     """
-    carried, cancelled = Carried[object](), None
-    carried.start(work)
+    detached, cancelled = DetachedWork[object](), None
+    detached.start(work)
     with anyio.CancelScope(shield=True):
-        while not carried.done:
+        while not detached.done:
             try:
-                await carried.ended()
+                await detached.join()
             except anyio.get_cancelled_exc_class() as error:
                 cancelled = error  # asyncio's own, which knows no shield
     if cancelled is not None:
         raise cancelled
-    if carried.error is not None:
-        raise carried.error
+    if detached.error is not None:
+        raise detached.error
 
 
 async def run_together(works: Iterable[Callable[[], Awaitable[None]]]) -> None:
@@ -302,14 +302,14 @@ def was_cancelled() -> bool:
 
 
 def restore_message(error: BaseException, scope: anyio.CancelScope) -> None:
-    """Give a cancellation of asyncio's that left a scope back the message of its ``task.cancel("why")``.
+    """Restore the message of ``task.cancel("why")`` in an asyncio cancellation that has left ``scope``.
 
-    Where the scope cancels its task in the same turn of the loop, and first, asyncio raises one exception for
-    both, with the scope's message. Its scope is in that message: another's may be around a task that awaits
-    this one, and has to know its own cancellation again.
+    If the scope and then ``task.cancel()`` cancel the task in one turn of the loop, asyncio raises a single
+    exception, with the scope's message. That message names the scope, and only this scope's is replaced: an
+    outer scope recognises its own cancellation by its message.
     """
     if sniffio.thread_local.name is not None:
-        return  # trio's have none
+        return  # trio's cancellations have no message
     import asyncio
 
     if (

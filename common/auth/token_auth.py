@@ -1,17 +1,17 @@
 """Sign in for a bearer token, and keep it valid: one sign-in, however many requests wait for it.
 
 **One sign-in is shared by all.** A source may have thousands of waits, and all of them need the same token.
-The first request that finds no fresh one begins a sign-in, which runs in a task of the event loop (`Carried`
-of ``common.concurrency``). All requests that need the token wait for that task, the first like any other:
-each keeps its own deadline and can be cancelled at any moment, and each gets the token, or a copy of the
-error. A sign-in belongs to an event loop; a token does not.
+The first request that finds no fresh one begins a sign-in, which runs in a task of its own (`DetachedWork` of
+``common.concurrency``). All requests that need the token wait for that task, the first like any other: each
+keeps its own deadline and can be cancelled at any moment, and each gets the token, or a copy of the error. A
+sign-in belongs to an event loop; a token does not.
 
-**What was sent is carried to its end.** A refresh token may be valid once: the server spends it when the
-request arrives, and its successor is in the response. Were that lost, only a person could sign in again. So
-the sign-in is cancelled when the last request that waits for it goes, but from sending the request until the
-successor is stored and ``on_rotate`` has been told, it is shielded. Each of the two takes at most the
-source's ``request_timeout``. A source that closes waits for the sign-in that uses its connections. Only what
-is not a cancellation can lose a token: a response that does not arrive, or a process that ends.
+**A request that was sent is completed.** A refresh token may be valid once: the server spends it when the
+request arrives, and its successor is in the response. If that were lost, only a person could sign in again.
+So a sign-in is cancelled when the last request that waits for it is, but it is shielded from the sending of
+its request until the successor is stored and ``on_rotate`` has returned. The request and ``on_rotate`` each
+take at most the source's ``request_timeout``. Closing a source waits for a sign-in that uses its connections.
+A token can still be lost with a response that does not arrive, or with the process.
 
 **A token is refreshed ahead of its expiry**: `REFRESH_AHEAD` seconds before, or at half of a short
 lifetime, so that no request is sent with a token that expires on its way. Only the request that begins it
@@ -28,7 +28,7 @@ wrong passwords, and a thousand waits would send one each. Transient failures (n
 proxy's page) are retried, up to `MAX_TRIES` times, and are not remembered.
 
 ``tests/common/auth/test_token_auth.py`` tests each of these, among others by cancelling a request at every
-one of its awaits; ``tests/faults/test_token_history.py`` keeps the issuer's books through random schedules.
+one of its awaits; ``tests/faults/test_token_history.py`` checks what the issuer recorded of random schedules.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from common.auth.oauth2 import (
 )
 from common.auth.rotation import OnRotate, tell_rotation
 from common.auth.token_cache import CachedToken, Rejection
-from common.concurrency import Carried, running_loop
+from common.concurrency import DetachedWork, running_loop
 from common.model.errors import AuthenticationError, SourceError, UsageError
 from common.model.tracebacks import without_frames
 from common.response.redaction import Unpicklable
@@ -65,7 +65,7 @@ MAX_RETRY_DELAY = 10.0
 """Seconds; a sign-in fails at once where the server asks for a longer delay than this."""
 
 
-class _SignIn(Carried[str]):
+class _SignIn(DetachedWork[str]):
     """A sign-in under way, over the connections of one source; its value is the access token."""
 
     def __init__(self, http: TokenHttp) -> None:
@@ -168,8 +168,8 @@ class TokenAuth(Unpicklable, abc.ABC):
         """Let a sign-in over these connections send nothing more, and wait for its end."""
         sign_in = self._sign_in
         if sign_in is not None and sign_in.http is http and sign_in.loop is running_loop():
-            sign_in.drop()
-            await sign_in.ended()
+            sign_in.cancel()
+            await sign_in.join()
 
     def _fresh_token(self, refused: str | None) -> str | None:
         cached = self._cached

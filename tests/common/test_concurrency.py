@@ -1,4 +1,4 @@
-"""A task that is parked until another wakes it, and work that is carried to its end whoever is cancelled."""
+"""A task that is parked until another wakes it, and work that is completed whoever is cancelled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import sniffio
 
 from common import concurrency
 from common.concurrency import (
-    Carried,
+    DetachedWork,
     Parking,
     begin_own_task,
     finish,
@@ -144,7 +144,7 @@ def test_every_run_has_an_event_loop_of_its_own_and_without_one_there_is_none() 
         running_loop()
 
 
-# --- work that is carried
+# --- detached work
 
 
 class Work:
@@ -163,34 +163,34 @@ class Work:
         return "done"
 
 
-def carry(work: Any) -> Carried[Any]:
-    carried = Carried[Any]()
-    carried.start(work)
-    return carried
+def detach(work: Any) -> DetachedWork[Any]:
+    detached = DetachedWork[Any]()
+    detached.start(work)
+    return detached
 
 
-async def test_carried_work_has_a_value_for_all_who_wait() -> None:
-    carried = carry(Work())
-    assert not carried.done
+async def test_detached_work_has_a_value_for_all_who_wait() -> None:
+    detached = detach(Work())
+    assert not detached.done
     async with anyio.create_task_group() as group:
-        group.start_soon(carried.wait)
-        group.start_soon(carried.ended)
-        await carried.wait()
-    assert (carried.done, carried.value, carried.error) == (True, "done", None)
+        group.start_soon(detached.wait)
+        group.start_soon(detached.join)
+        await detached.wait()
+    assert (detached.done, detached.value, detached.error) == (True, "done", None)
     assert anyio.current_time() == 10
-    await carried.wait()
-    assert carried.loop is running_loop()
+    await detached.wait()
+    assert detached.loop is running_loop()
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)], ids=repr)
-async def test_carried_work_that_fails_has_an_error_of_whatever_kind(error: BaseException) -> None:
+async def test_detached_work_that_fails_has_an_error_of_whatever_kind(error: BaseException) -> None:
     async def fail() -> None:
         await anyio.sleep(1)
         raise error
 
-    carried = carry(fail)
-    await carried.wait()
-    assert (carried.done, carried.value, carried.error) == (True, None, error)
+    detached = detach(fail)
+    await detached.wait()
+    assert (detached.done, detached.value, detached.error) == (True, None, error)
 
 
 @pytest.mark.parametrize(("after", "steps", "ends"), [(3, [], 3), (7, ["sent", "stored"], 10)])
@@ -198,51 +198,51 @@ async def test_work_that_nobody_waits_for_ends_but_for_what_it_shields(
     after: float, steps: list[str], ends: float
 ) -> None:
     work = Work()
-    carried = carry(work)
+    detached = detach(work)
     with anyio.move_on_after(after) as scope:
-        await carried.wait()
+        await detached.wait()
     assert (scope.cancelled_caught, anyio.current_time()) == (True, after)
-    await carried.ended()
+    await detached.join()
     assert (anyio.current_time(), work.steps) == (ends, steps)
-    assert (carried.done, carried.value, carried.error) == (True, None, None)
+    assert (detached.done, detached.value, detached.error) == (True, None, None)
 
 
 async def test_work_goes_on_while_one_of_those_who_wait_is_left() -> None:
-    carried = carry(Work())
+    detached = detach(Work())
     async with anyio.create_task_group() as group:
-        group.start_soon(carried.wait)
+        group.start_soon(detached.wait)
         for _ in range(3):
             with anyio.move_on_after(1):
-                await carried.wait()
-    assert carried.value == "done"
+                await detached.wait()
+    assert detached.value == "done"
 
 
 async def test_one_who_waits_and_is_given_up_by_its_loop_takes_nothing_with_it() -> None:
     needs_asyncio()
-    carried = carry(Work())
-    given_up = carried.wait()
+    detached = detach(Work())
+    given_up = detached.wait()
     given_up.send(None)
     given_up.close()
     await anyio.sleep(11)
-    assert carried.value == "done"
+    assert detached.value == "done"
 
 
 async def test_who_only_waits_for_the_end_does_not_keep_work_going() -> None:
-    carried = carry(Work())
+    detached = detach(Work())
     async with anyio.create_task_group() as group:
-        group.start_soon(carried.ended)
+        group.start_soon(detached.join)
         with anyio.move_on_after(1):
-            await carried.wait()
-    assert (carried.done, carried.value, anyio.current_time()) == (True, None, 1)
+            await detached.wait()
+    assert (detached.done, detached.value, anyio.current_time()) == (True, None, 1)
 
 
-async def test_work_that_is_dropped_ends_for_all() -> None:
-    carried = carry(Work())
+async def test_work_that_is_cancelled_ends_for_all() -> None:
+    detached = detach(Work())
     async with anyio.create_task_group() as group:
-        group.start_soon(carried.wait)
+        group.start_soon(detached.wait)
         await anyio.sleep(1)
-        carried.drop()
-    assert (carried.done, carried.value, anyio.current_time()) == (True, None, 1)
+        detached.cancel()
+    assert (detached.done, detached.value, anyio.current_time()) == (True, None, 1)
 
 
 async def test_work_has_the_context_of_whoever_began_it() -> None:
@@ -255,9 +255,9 @@ async def test_work_has_the_context_of_whoever_began_it() -> None:
         return found
 
     variable.set("the caller's")
-    carried = carry(read)
-    await carried.wait()
-    assert (carried.value, variable.get()) == ("the caller's", "the caller's")
+    detached = detach(read)
+    await detached.wait()
+    assert (detached.value, variable.get()) == ("the caller's", "the caller's")
 
 
 async def test_work_that_awaits_something_cancelled_has_failed() -> None:
@@ -268,30 +268,30 @@ async def test_work_that_awaits_something_cancelled_has_failed() -> None:
         future.cancel()
         await future
 
-    carried = carry(await_it)
-    await carried.wait()
-    assert "cancelled" in str(carried.error)
+    detached = detach(await_it)
+    await detached.wait()
+    assert "cancelled" in str(detached.error)
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
 async def test_work_whose_own_task_is_cancelled_ends_without_an_error(seconds: float) -> None:
     needs_asyncio()
     mine = asyncio.all_tasks()
-    carried = carry(Work())
+    detached = detach(Work())
     if seconds:
         await anyio.sleep(seconds)
     (task,) = asyncio.all_tasks() - mine
     task.cancel()
-    await carried.wait()
-    assert (carried.done, carried.value, carried.error) == (True, None, None)
+    await detached.wait()
+    assert (detached.done, detached.value, detached.error) == (True, None, None)
 
 
-async def test_nothing_is_left_of_carried_work_that_has_ended() -> None:
+async def test_nothing_is_left_of_detached_work_that_has_ended() -> None:
     before = set(concurrency._tasks)  # of other tests, whose loop has ended
-    carried = carry(Work())
-    await carried.wait()
-    gone = weakref.ref(carried)
-    del carried
+    detached = detach(Work())
+    await detached.wait()
+    gone = weakref.ref(detached)
+    del detached
     await anyio.sleep(1)
     gc.collect()
     assert gone() is None

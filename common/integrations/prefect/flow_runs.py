@@ -14,7 +14,7 @@ import anyio
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import State
 
-from common.concurrency import Carried, running_loop
+from common.concurrency import DetachedWork, running_loop
 from common.telemetry.events import logger
 
 INTERVAL = 5.0
@@ -22,7 +22,7 @@ INTERVAL = 5.0
 ANSWER_TIMEOUT = 10.0
 """Seconds in which Prefect's API must say who cancels a wait; else the jobs are left alone."""
 
-_asked: dict[tuple[str, UUID], Carried[bool]] = {}
+_asked: dict[tuple[str, UUID], DetachedWork[bool]] = {}
 """What is being asked about a flow run, in the portal's loop: all of its waits share the answer."""
 
 
@@ -44,7 +44,7 @@ async def _together(work: Callable[[UUID], Awaitable[bool]], flow_run: UUID) -> 
     while True:
         asked = _asked.get(key)
         if asked is None or asked.done or asked.loop is not running_loop():
-            asked = _asked[key] = Carried()
+            asked = _asked[key] = DetachedWork()
             asked.start(partial(work, flow_run))
         await asked.wait()
         if asked.error is not None:
