@@ -221,7 +221,7 @@ class PollExecutor:
         """Count a batch without the job as "no such job" where that is enough, else ask for it alone."""
         error = JobNotFound(f"{job.ref}: the server's list does not have the job", ref=job.ref)
         waiters = [each for each in job.waiters if not each.notified and each.sequence <= request.sequence]
-        if waiters and all(waiter.absent(error, sent_at=request.sent_at) for waiter in waiters):
+        if waiters and all(waiter.missing_from_batch(error, sent_at=request.sent_at) for waiter in waiters):
             for waiter in waiters:
                 self._tell_trouble(request, waiter, error, self._now())
             _recheck_alone(job)

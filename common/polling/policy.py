@@ -157,9 +157,9 @@ class WaitSpec(WaitRules):
     timeout: float | None
     deadline: datetime | None
     cancel: CancelJob | None
-    """What a cancelled wait does; None where it leaves the remote job alone."""
+    """Called if the wait is cancelled; None leaves the remote job alone."""
     cancel_if: Callable[[], bool] | None
-    """Asked before it does so."""
+    """The caller's ``on_cancel`` function, which decides whether ``cancel`` is called; None for always."""
     resolve_gone: Probe | None
 
     def cancels(self, ref: JobRef) -> bool:

@@ -123,13 +123,13 @@ class Wait(Waiter):
             self.entered = False
             self.poller.remove(self)
         if error is not None:
-            await self._abandoned(error)
+            await self._interrupted(error)
             return
-        if self.asks_probe:
+        if self.needs_probe:
             try:
                 await self.ask_probe()
             except BaseException as late:
-                await self._abandoned(late)
+                await self._interrupted(late)
                 raise
         failure = self.take_failure()
         if failure is not None:
@@ -139,8 +139,8 @@ class Wait(Waiter):
                 del failure  # its traceback has this frame: what is in a cycle is left to the collector
 
     @property
-    def asks_probe(self) -> bool:
-        """Whether the caller's probe is to be asked how the job ended."""
+    def needs_probe(self) -> bool:
+        """Whether `ask_probe` comes next: the server has no such job, and the caller passed a probe."""
         lost = self.not_found and self.error is not None and not self.expired
         return lost and self.spec.resolve_gone is not None
 
@@ -181,18 +181,19 @@ class Wait(Waiter):
             raise self.timeout_error()
         self.clear_error()  # only now: a probe that is cancelled is asked again at the next step of a watch
 
-    async def _abandoned(self, error: BaseException) -> None:
+    async def _interrupted(self, error: BaseException) -> None:
+        """Report that the block raised an exception; if it is a cancellation, cancel the job if wanted."""
         if isinstance(error, JobsError):
             self.end_with(error)
             return
         self.abandon()
-        over = self.last is not None and self.last.done
+        job_ended = self.last is not None and self.last.done
         cancel = self.spec.cancel
-        if cancel is not None and not over and is_cancellation(error) and self.spec.cancels(self.ref):
+        if cancel is not None and not job_ended and is_cancellation(error) and self.spec.cancels(self.ref):
             await cancel_remote(cancel, self.ref)
 
     def abandon(self) -> None:
-        """Tell the observer that nobody waits any more."""
+        """Tell the observer that the wait stopped before an outcome."""
         self._tell_end(EventKind.ABANDONED)
 
     def end_with(self, error: JobsError) -> JobsError:

@@ -37,13 +37,15 @@ class _Trouble:
     """The requests since the last good reply: failures, and replies that there is no such job."""
 
     failures: int = 0
-    """How many there were in a row."""
+    """How many requests there were."""
     error: JobsError | None = None
     """What the last one failed with."""
     outage_since: float | None = None
+    """When the first of the latest failures in a row was sent; None after any reply of the API's own."""
     missing_since: float | None = None
     """When the server first said that there is no such job, of one that was seen; None if it has not."""
     bad_records: int = 0
+    """How many replies in a row had a record of the job that cannot be decoded."""
 
 
 @attrs.define(eq=False, kw_only=True, weakref_slot=False)
@@ -65,10 +67,12 @@ class WaitProgress:
     _last_seen: float | None = attrs.field(default=None, init=False)
     """The time of the request by which the job was last seen; None for never."""
     _head_start: float = attrs.field(default=0.0, init=False)
+    """Seconds for which the job had been running when this wait began, as far as its caller knew."""
     _trouble: _Trouble | None = attrs.field(default=None, init=False)
     """None after a good reply."""
     _unknown_since: float | None = attrs.field(default=None, init=False)
     _seen_at: datetime | None = attrs.field(default=None, init=False)
+    """When the last reply was received, if ``last`` is from an earlier, equal one; else None."""
 
     def __attrs_post_init__(self) -> None:
         self.due = self.began
@@ -89,9 +93,10 @@ class WaitProgress:
     ) -> bool:
         """Take a good reply to a request sent at ``sent_at``. Return whether the caller is to be told.
 
-        ``at`` is that of `Reading`. ``spacing`` is the least delay in seconds that the server's rate budget
-        allows; it counts up to the policy's ``maximum``. Raise `UnexpectedState` if the state was UNKNOWN for
-        too long.
+        ``date`` is the reply's ``Date``. ``at`` is when it was received if ``job`` is the object of an
+        earlier, equal reply. ``spacing`` is the least delay in seconds that the server's rate budget allows;
+        it counts up to the policy's ``maximum``. Raise `UnexpectedState` if the state was UNKNOWN for too
+        long.
         """
         self._trouble = None
         last, told, rules, state = self.last, self._told, self.rules, job.state
@@ -143,10 +148,11 @@ class WaitProgress:
         self.due = trouble.missing_since + recheck_at(missing, grace)
         return None
 
-    def absent(self, error: JobNotFound, *, sent_at: float) -> bool:
-        """Take a batch without the job. Return whether it counts as "no such job", for the wait goes on then.
+    def missing_from_batch(self, error: JobNotFound, *, sent_at: float) -> bool:
+        """Take the reply to a batch request that has no record of the job.
 
-        It does between the first and the last look for a missing job: these two must be single GETs.
+        Return whether it counts as "no such job", after which the wait goes on. It does not count as the
+        first or the last "no such job" of a job that was seen: these must come from single GETs.
         """
         missing_since = self._missing_since
         if missing_since is None or sent_at >= missing_since + self.rules.policy.gone_grace:
@@ -165,9 +171,9 @@ class WaitProgress:
         """When the job was last seen, by this machine's clock; None for never."""
         return self._seen_at or (self.last.observed_at if self.last is not None else None)
 
-    def go_on(self, ran: float, limit: float | datetime | None) -> None:
-        """Continue the wait of another process: the run time that the job had, and the limit given there."""
-        self._head_start, self.limit = ran, limit
+    def resume(self, run_time: float, limit: float | datetime | None) -> None:
+        """Continue the wait of another process: the job's run time in seconds, and the limit given there."""
+        self._head_start, self.limit = run_time, limit
 
     def failing_for(self, now: float) -> float:
         """Return for how many seconds requests have brought no state of the job."""

@@ -17,8 +17,8 @@ from common.polling.wait import Wait, cancel_remote, is_cancellation
 from common.polling.waiters import PollRequest, Waiter
 
 FEW = 1_000
-"""A group of at most so many waits knows them itself, for there may be thousands of small sets on one source.
-In a larger one that would cost each wait 50 bytes, so they are looked for in the poller."""
+"""A group of up to this many waits has a table of them, since one source may have thousands of small sets. A
+larger group has none, which saves 50 bytes a wait: it searches the poller's jobs for its waits."""
 
 
 class WaiterGroup:
@@ -140,11 +140,12 @@ class WaiterGroup:
 
 
 async def cancel_jobs(waits: Iterable[Wait]) -> None:
-    """Ask the servers to cancel the jobs of waits that are being cancelled, where their set asks for it."""
-    left = [wait for wait in waits if wait.last is None or not wait.last.done]
-    if not left or not left[0].spec.cancels(left[0].ref):  # their ``on_cancel`` is one
+    """Ask the servers to cancel the jobs of a set that is being cancelled, if its ``on_cancel`` says so."""
+    running = [wait for wait in waits if wait.last is None or not wait.last.done]
+    # All waits of a set have the same ``on_cancel``, so it is asked once, for the first of them.
+    if not running or not running[0].spec.cancels(running[0].ref):
         return
-    wanted = {wait.ref: wait.spec.cancel for wait in left if wait.spec.cancel is not None}
+    wanted = {wait.ref: wait.spec.cancel for wait in running if wait.spec.cancel is not None}
     with anyio.CancelScope(shield=True):
         async with anyio.create_task_group() as group:
             for ref, cancel in wanted.items():

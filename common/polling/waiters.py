@@ -63,7 +63,8 @@ class Waiter(WaitProgress):
         self.error = error
         self.notified = True
 
-    # Methods, for a subclass that assigned these fields itself would leave their types open.
+    # Subclasses call these instead of assigning the fields, which type checkers would take for new fields
+    # without a declared type.
 
     def clear_error(self) -> None:
         """Forget the exception: it has been raised, or a probe knew better."""

@@ -36,7 +36,8 @@ class Resumed:
     """A wait of another process, read from its checkpoint."""
 
     job: JobRef | Job
-    ran: float
+    run_time: float
+    """Seconds for which the job had been running when it was last seen."""
     limit: float | datetime | None
     """The ``timeout`` in seconds, or the ``deadline``, that was given there."""
     remaining: float | None
@@ -48,16 +49,16 @@ class Resumed:
 def write_checkpoint(waits: Iterable[tuple[Wait, Outcome | None]], now: float) -> dict[str, Any]:
     """Return what another process needs to continue these waits; ``now`` is the loop's time.
 
-    Each comes with its outcome, None for one that has not ended.
+    Each wait comes with its outcome, None if it has not ended.
     """
-    ahead = time.time() - now  # read once: waits of one deadline have one in the checkpoint, too
+    ahead = time.time() - now  # read once: waits with the same deadline keep the same one in the checkpoint
     return {"version": VERSION, "waits": [_write_row(wait, outcome, now, ahead) for wait, outcome in waits]}
 
 
 def _write_row(wait: Wait, outcome: Outcome | None, now: float, ahead: float) -> Row:
     last, seen_at = wait.last, wait.seen_at
     if isinstance(outcome, SourceClosed | UsageError):
-        outcome = None  # this process's own trouble: another one continues the wait
+        outcome = None  # this says nothing about the job: another process continues the wait
     known = outcome
     if known is None and last is not None and last.done:
         known = last  # its results are still to be read
@@ -79,7 +80,7 @@ def _write_row(wait: Wait, outcome: Outcome | None, now: float, ahead: float) ->
 def read_checkpoint(data: object) -> list[Resumed]:
     """Return the waits of a checkpoint.
 
-    Raise `UsageError` for data of another version, and for what is none.
+    Raise `UsageError` for a checkpoint of another version, and for data that is no checkpoint.
     """
     if not isinstance(data, Mapping) or not isinstance(data.get("waits"), list | tuple):
         raise UsageError("checkpoint= must be what JobSet.checkpoint() returned")
@@ -87,16 +88,17 @@ def read_checkpoint(data: object) -> list[Resumed]:
         raise UsageError(
             f"the checkpoint is of version {data.get('version')!r}, but this release reads version {VERSION}"
         )
-    now = time.time()  # read once: waits of one deadline have the same time left, and share what holds it
+    # Read once: waits with the same deadline then have the same time left, and share one `WaitSpec`.
+    now = time.time()
     return [_read_row(row, number, now) for number, row in enumerate(data["waits"])]
 
 
 def _read_row(row: Any, number: int, now: float) -> Resumed:
     try:
-        named, state, ran, seen, *limits = row
+        named, state, run_time, seen, *limits = row
         limit, deadline = limits or (None, None)
         given = None if isinstance(limit, str) else limit
-        numbers = [ran, *(each for each in (seen, given, deadline) if each is not None)]
+        numbers = [run_time, *(each for each in (seen, given, deadline) if each is not None)]
         if any(isinstance(each, bool) or not 0 <= each < math.inf for each in numbers):
             raise ValueError("a time is not a number of seconds")
         remaining = None if deadline is None else max(0.0, deadline - now)
@@ -111,7 +113,7 @@ def _read_row(row: Any, number: int, now: float) -> Resumed:
                 job = Job(job, JobState(state), observed_at=datetime.fromtimestamp(seen, UTC))
                 if job.done:
                     raise ValueError("a job that has ended is written in full")
-        return Resumed(job, float(ran), limit, remaining, error)
+        return Resumed(job, float(run_time), limit, remaining, error)
     except (TypeError, ValueError, OverflowError, OSError, DecodeError, UsageError) as error:
         raise UsageError(f"wait {number} of the checkpoint is invalid: {error}") from None
 

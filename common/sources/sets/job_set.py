@@ -267,7 +267,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         tasks = self._group(poller)
         wait = Wait.begin(poller, watch.ref, seen, spec, terminal_only=terminal_only, tasks=tasks, now=now)
         if resumed is not None:
-            wait.go_on(resumed.ran, resumed.limit)
+            wait.resume(resumed.run_time, resumed.limit)
             if resumed.error is not None:
                 wait.fail(resumed.error)
         return wait
@@ -297,7 +297,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
                 tell_update(self._on_update, wait.last)  # which may use this set
         else:
             group.remove(wait)
-            if wait.asks_probe and self._tasks is not None:
+            if wait.needs_probe and self._tasks is not None:
                 scope = self._asking[wait] = anyio.CancelScope()
                 self._tasks.start_soon(self._ask, wait, scope)
             else:

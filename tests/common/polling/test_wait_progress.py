@@ -206,13 +206,13 @@ def test_a_job_with_times_has_run_until_it_was_last_seen_by_the_clock() -> None:
 
 def test_a_wait_of_another_process_goes_on_from_its_run_time_and_with_its_limit() -> None:
     one = tracker()
-    one.go_on(30.0, 60.0)
+    one.resume(30.0, 60.0)
     assert one.run_time(BEGAN + 20) == 50
     one.observe(job(), sent_at=BEGAN + 20)
     assert one.run_time(BEGAN + 99) == 50
     assert "not ended within 60 s" in str(one.timeout_error())
     one = tracker(last=job(observed_at=datetime.now(UTC) - timedelta(seconds=9)))
-    one.go_on(30.0, None)
+    one.resume(30.0, None)
     assert one.run_time(BEGAN + 20) == 30  # it has not been seen since
 
 
@@ -384,14 +384,14 @@ def test_an_outage_between_two_looks_for_a_missing_job_confirms_nothing() -> Non
 def test_lists_without_the_job_are_enough_between_the_first_look_and_the_last() -> None:
     one, error = tracker(), JobNotFound("not in the list")
     one.observe(job(), sent_at=BEGAN)
-    assert not one.absent(error, sent_at=BEGAN + 1)
+    assert not one.missing_from_batch(error, sent_at=BEGAN + 1)
     assert one.job_not_found(error, sent_at=BEGAN + 1) is None
     for look in (1, 2, 4, 8):
         assert not one.last_recheck
         assert one.due == BEGAN + 1 + look
-        assert one.absent(error, sent_at=one.due)
+        assert one.missing_from_batch(error, sent_at=one.due)
     assert one.last_recheck
-    assert not one.absent(error, sent_at=one.due)
+    assert not one.missing_from_batch(error, sent_at=one.due)
 
 
 def test_a_job_never_seen_is_looked_for_until_the_grace_is_over() -> None:
