@@ -15,7 +15,7 @@ from collections.abc import Callable
 from common.polling.waiters import Waiter
 
 EXPIRED_AT_ONCE = 1000
-"""So many waits are ended by their deadline in one turn of the event loop, which takes them 15 to 25 ms."""
+"""The most waits that end by their deadline in one turn of the event loop, which takes 15 to 25 ms."""
 MAX_STALE = 16
 """So many stale items are tolerated in a heap of any size."""
 
@@ -25,7 +25,8 @@ class Deadlines:
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int]] = []
-        """The deadlines with their keys; empty where nobody has one, which needs no call to be seen."""
+        """The deadlines with their keys. Public, so that the poller can see without a call that it is empty.
+        """
         self._waiters: dict[int, Waiter] = {}
         self._expired: set[Waiter] = set()
         self._keys = itertools.count(1)
@@ -46,10 +47,11 @@ class Deadlines:
         return self.heap[0][0] if self.heap else math.inf
 
     def expire(self, now: float, wake: Callable[[Waiter], None]) -> bool:
-        """End the waits that are past their deadline, each once, and return whether all of them are ended.
+        """End waits that are past their deadline, each once. Return False if more remain for the next turn.
 
-        Some at a time: all at once, thousands would hold the loop, and everything else would be late. The
-        request that a waiter leads is cut at its deadline by itself.
+        No more than `EXPIRED_AT_ONCE` are on their way out at a time (until `discard`), since thousands would
+        block the event loop. A waiter that leads a request is not ended here: the request runs in a cancel
+        scope with its deadline.
         """
         heap, waiters, expired = self.heap, self._waiters, self._expired
         while heap and heap[0][0] <= now and len(expired) < EXPIRED_AT_ONCE:

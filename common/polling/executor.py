@@ -52,7 +52,7 @@ class PollExecutor:
     async def execute(self, request: PollRequest) -> None:
         """Send the request, and deliver the reply, or the failure, to all waiters of its jobs.
 
-        Raise whatever is neither: a cancellation, or a mistake in a program.
+        Raise a cancellation, and any exception that is neither `JobNotFound` nor a `SourceError`.
         """
         request.sent_at = self._now()
         reporter = self._reporter
@@ -60,9 +60,9 @@ class PollExecutor:
         if len(request.jobs) > 1:
             await self._read_batch(request)
             return
-        job = request.jobs[0]
+        polled = request.jobs[0]
         try:
-            reading = await self._read(job)
+            reading = await self._read(polled)
         except JobNotFound as error:
             self._throttle.on_success(self._now)
             self._deliver_not_found(request, error)
@@ -71,10 +71,10 @@ class PollExecutor:
             self._deliver_failure(request, request.jobs, error)
         else:
             self._throttle.on_success(self._now)
-            if job.single_until == math.inf:
-                # It exists although a batch did not have it: no batch is trusted with it for a while.
-                job.single_until = request.sent_at + BATCH_AGAIN
-            self._deliver(request, job, reading.job, reading.date, reading.at, self._spacing(request))
+            if polled.single_until == math.inf:
+                # It exists although it was missing from a batch: it joins none for a while.
+                polled.single_until = request.sent_at + BATCH_AGAIN
+            self._deliver(request, polled, reading.job, reading.date, reading.at, self._spacing(request))
 
     async def _read(self, polled: PolledJob) -> Reading:
         """Return one job as one request reads it. A second one reads its results, if it ended with any."""
@@ -101,21 +101,22 @@ class PollExecutor:
 
     async def _read_batch(self, request: PollRequest) -> None:
         try:
-            last = {job.batch_id: job.reading.body for job in request.jobs if job.reading is not None}
-            batch = await self._pollable.read_batch([job.ref for job in request.jobs], last)
+            last = {each.batch_id: each.reading.body for each in request.jobs if each.reading is not None}
+            batch = await self._pollable.read_batch([each.ref for each in request.jobs], last)
         except (SourceError, BatchRefused) as error:
             batch = BatchReading({}, failure=error)
         at, failure = datetime.now(UTC), batch.failure
         absent = self._deliver_batch(request, batch, at)
         if failure is None:
             self._throttle.on_success(self._now)
-            for job in absent:
-                self._deliver_absent(request, job)
+            for polled in absent:
+                self._deliver_absent(request, polled)
         elif isinstance(failure, SourceError):
             self._on_failure(request, failure)
             self._deliver_failure(request, absent, failure)
         elif failure.limit is not None and failure.limit < request.batch_limit:
-            # Only if it is below the limit that this request was made with: several may be refused at once.
+            # Compared with the limit of this request: another refused one may have lowered the present one
+            # already.
             self._pollable.batch_limit = min(self._pollable.batch_limit, failure.limit)
         else:
             # A smaller batch would not help. The jobs are still due, and are asked about one by one.
@@ -202,9 +203,9 @@ class PollExecutor:
             polled.delay = delay
 
     def _deliver_not_found(self, request: PollRequest, error: JobNotFound) -> None:
-        for job in request.jobs:
-            job.single_until = -math.inf
-            for waiter in job.waiters:
+        for polled in request.jobs:
+            polled.single_until = -math.inf
+            for waiter in polled.waiters:
                 if waiter.notified or waiter.sequence > request.sequence:
                     continue
                 was_missing = waiter.missing
@@ -215,24 +216,24 @@ class PollExecutor:
                 elif waiter.missing:
                     self._tell_missing(request, waiter, error, was_missing=was_missing)
                 self._wake_if_done(waiter)
-            _recheck_alone(job)
+            _recheck_alone(polled)
 
-    def _deliver_absent(self, request: PollRequest, job: PolledJob) -> None:
+    def _deliver_absent(self, request: PollRequest, polled: PolledJob) -> None:
         """Count a batch without the job as "no such job" where that is enough, else ask for it alone."""
-        error = JobNotFound(f"{job.ref}: the server's list does not have the job", ref=job.ref)
-        waiters = [each for each in job.waiters if not each.notified and each.sequence <= request.sequence]
+        error = JobNotFound(f"{polled.ref}: the server's list does not have the job", ref=polled.ref)
+        waiters = [each for each in polled.waiters if not each.notified and each.sequence <= request.sequence]
         if waiters and all(waiter.missing_from_batch(error, sent_at=request.sent_at) for waiter in waiters):
             for waiter in waiters:
                 self._tell_trouble(request, waiter, error, self._now())
-            _recheck_alone(job)
+            _recheck_alone(polled)
         else:
-            job.single_until = math.inf  # only the reply to a single GET proves that there is no such job
+            polled.single_until = math.inf  # only the reply to a single GET proves that there is no such job
 
     def _deliver_failure(self, request: PollRequest, jobs: Sequence[PolledJob], error: SourceError) -> None:
         # One jitter for the request: with one each, its jobs would no longer fall due together.
         now, jitter = self._now(), self._random.random()
-        for job in jobs:
-            for waiter in job.waiters:
+        for polled in jobs:
+            for waiter in polled.waiters:
                 if waiter.notified or waiter.sequence > request.sequence:
                     continue
                 outcome = waiter.request_failed(error, sent_at=request.sent_at, now=now, jitter=jitter)
@@ -291,10 +292,10 @@ class PollExecutor:
             self._wake(waiter)
 
 
-def _recheck_alone(job: PolledJob) -> None:
-    """Ask about a job alone where the next look decides that it is gone: no batch is to decide that."""
-    if any(waiter.last_recheck for waiter in job.waiters):
-        job.single_until = math.inf
+def _recheck_alone(polled: PolledJob) -> None:
+    """Ask about a job alone if the next reply decides whether it is gone: a batch must not decide that."""
+    if any(waiter.last_recheck for waiter in polled.waiters):
+        polled.single_until = math.inf
 
 
 def _other_hints(last: Reading, ref: JobRef) -> bool:

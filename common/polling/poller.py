@@ -29,8 +29,8 @@ request that was assigned may never be sent, because its leader was cancelled fi
 
 A waiter may also have no task of its own: thousands of them are the members of a set, which is told of their
 ends through `WaiterTasks` (see `common.polling.waiter_group`). They never park, and hold no role. One task
-works for all of them: it drives the poller with a waiter that waits for no job, which parks and becomes the
-timer like any other. A request whose leader is such a member is sent in a task that `WaiterTasks.lead`
+works for all of them: the driver, a waiter that waits for no job, parks and becomes the timer like any other,
+and so drives the poller. A request whose leader is such a member is sent in a task that `WaiterTasks.lead`
 starts. The member's deadline bounds it, and it is cut once nobody needs it any more (`remove`).
 """
 
@@ -203,13 +203,13 @@ class Poller:
         return [waiter for job in jobs for waiter in job.waiters if waiter.tasks is tasks]
 
     def leave(self, driver: Waiter) -> None:
-        """End the work of a waiter that waits for no job: its role goes to another."""
+        """Let the driver of a `WaiterGroup` go: its role goes to another waiter."""
         self._parked.pop(driver, None)
         if self._timer is driver:
             self._elect_timer()
 
     def wake(self, driver: Waiter) -> None:
-        """Let a waiter that waits for no job look what its members were notified of."""
+        """Resume the driver of a `WaiterGroup`, whose waits were notified."""
         driver.notified = True
         self._wake(driver)
 
@@ -237,15 +237,16 @@ class Poller:
         self._parked.pop(waiter, None)  # it woke by itself, and may be about to send
 
     def _elect_timer(self) -> None:
-        # The last one: it mostly has the latest deadline, and the first of a dict that many others have left
-        # is found by a search past all of their empty places.
+        # The last one: it mostly has the latest deadline, and to find the first key of a dict Python passes
+        # the empty slots of all that were removed before it.
         self._timer = next(reversed(self._parked), None)
         if self._timer is not None:
             self._wake(self._timer)
 
     def _wake_timer(self, at: float) -> None:
         """Wake the timer if it would sleep past ``at``; it then sleeps for less."""
-        # Its second part spares the many who begin in one turn a call each.
+        # A timer that was woken is no longer parked: of many waits that begin in one turn, the first wakes
+        # it.
         if self._timer is not None and at < self._wake_at and self._timer in self._parked:
             self._wake(self._timer)
 
@@ -267,8 +268,9 @@ class Poller:
     def _dispatch(self, now: float) -> None:
         """End the waits that are past their deadline, and assign what is due to leaders."""
         if self._deadlines.heap and not self._deadlines.expire(now, self._wake):
-            # The timer comes back for more in the next turn of the loop, since its next wake is in the past.
-            return  # replies would take the time that the others need to end
+            # The others end in the next turns of the loop: the timer's next wake is in the past. Until then
+            # nothing is sent, so that no replies delay them further.
+            return
         queue, throttle = self._queue, self.throttle
         while queue.heap and queue.first_due() <= now and throttle.next_send_at(now, self._in_flight) <= now:
             limit = self._pollable.batch_limit if now >= self.executor.batch_after else 0
@@ -277,7 +279,8 @@ class Poller:
                 break
             self._assign(jobs, now)
         for waiter in self._single_reads:
-            # timeout=0 makes one read: it waits for a place in flight, but for no Retry-After.
+            # The one read of timeout=0 need not wait for the end of a Retry-After (a time after now), but for
+            # fewer requests in flight (infinity).
             if not now < throttle.next_send_at(now, self._in_flight) < math.inf:
                 break
             job = self._jobs[_key(waiter.ref)]

@@ -62,6 +62,7 @@ class Throttle:
     _interval: float = attrs.field(default=0.0, init=False)
     _left: float = attrs.field(default=1.0, init=False)
     window_ends: float = attrs.field(default=-math.inf, init=False)
+    """When the current window of the rate budget ends."""
 
     def __attrs_post_init__(self) -> None:
         self._set_limit(float(self.max_in_flight))

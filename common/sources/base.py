@@ -280,7 +280,8 @@ class BaseSource(AsyncContext):
         resolve_gone: Probe | None,
         policy: PollPolicy | None,
     ) -> WaitSpec:
-        # Thousands of waits with the same arguments share the object that holds them.
+        # Thousands of waits with the same arguments share one `WaitSpec`. The deadline's zone is compared
+        # too, since messages show it and ``==`` ignores it; ``timeout=True`` equals 1, but is an error.
         sharable = until is None and resolve_gone is None and not isinstance(timeout, bool)
         zone = None if deadline is None else getattr(deadline, "tzinfo", None)
         arguments = (timeout, deadline, zone, on_cancel, self.policy if policy is None else policy)
