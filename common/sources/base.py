@@ -102,7 +102,7 @@ class BaseSource(AsyncContext):
     async def _look_at(self, jobs: Sequence[JobLike]) -> list[Outcome]:
         refs = [self.resolver.resolve(job) for job in jobs]
         self._check_open()
-        outcomes = await BatchLook(self._pollable, self._throttle, self._read, self._read_results).at(refs)
+        outcomes = await BatchLook(self._pollable, self._throttle, self._read, self._read_results).run(refs)
         if self._closed:  # during the requests, so it is no mistake of the caller
             for place, outcome in enumerate(outcomes):
                 if isinstance(outcome, UsageError):

@@ -23,15 +23,15 @@ from common.polling.pollable import BatchReading, BatchRefused, Pollable, Readin
 from common.polling.throttle import LoopThrottle
 
 PATIENCE = 4
-"""So many times the requests in flight may fail in a row where the system has answered before."""
+"""Once the system has answered, this many times as many failures in a row are tolerated as before."""
 
 Outcome = Job | JobsError
 """What came of one job: the `Job`, or the exception that asking or waiting for it alone would have raised."""
 
 
 @attrs.define(eq=False, repr=False)
-class _Asked:
-    """One job to look at, however often it was named."""
+class _Lookup:
+    """One job to look at, however often the caller named it."""
 
     ref: JobRef
     ended: Job | None = None
@@ -41,19 +41,19 @@ class _Asked:
 
 @attrs.frozen(eq=False, repr=False)
 class _Request:
-    """The jobs of one request; several form a batch, planned for ``room`` bytes of ids."""
+    """The jobs of one request; several form a batch, planned for ``batch_limit`` bytes of ids."""
 
-    jobs: Sequence[_Asked]
-    room: int = 0
+    jobs: Sequence[_Lookup]
+    batch_limit: int = 0
 
 
 @attrs.define(eq=False, repr=False)
 class BatchLook:
     """One look at some jobs. ``read`` sends one request for one job, as `BaseSource.get` does.
 
-    At most as many requests are in flight as the source sends polls at a time. No more are sent once that
-    many have failed without any good reply before, or four times as many in a row after one, or a single one
-    with 401, with 429 or because the connection is set up wrongly: the remaining jobs get that failure.
+    At most as many requests are in flight as the source sends polls at a time. If that many fail before the
+    first good reply, or four times as many in a row after it, no more are sent, and the remaining jobs get
+    the last failure. A single 401, 429 or wrong set-up of the connection has the same effect.
     """
 
     pollable: Pollable
@@ -67,35 +67,35 @@ class BatchLook:
     _patience: int = attrs.field(default=1, init=False)
     _stopped_by: SourceError | None = attrs.field(default=None, init=False)
 
-    async def at(self, refs: Sequence[JobRef]) -> list[Outcome]:
+    async def run(self, refs: Sequence[JobRef]) -> list[Outcome]:
         """Return the outcome of each job, in the order given. Each exception is an object of its own."""
-        asked: dict[object, _Asked] = {}
+        jobs: dict[object, _Lookup] = {}
         for ref in refs:
-            asked.setdefault((ref, ref.hints), _Asked(ref))
-        self._plan(list(asked.values()))
+            jobs.setdefault((ref, ref.hints), _Lookup(ref))
+        self._plan(list(jobs.values()))
         self._limit = self.throttle.current().limit
         while self._todo:
             due, self._todo = self._todo, deque()
             await run_together([partial(self._work, due)] * min(self._limit, len(due)))
-        return [_own(asked[ref, ref.hints], ref) for ref in refs]
+        return [_take_outcome(jobs[ref, ref.hints], ref) for ref in refs]
 
-    def _plan(self, jobs: Sequence[_Asked]) -> None:
+    def _plan(self, jobs: Sequence[_Lookup]) -> None:
         """Divide jobs into requests: batches as large as allowed, and single jobs."""
-        room = self.pollable.batch_limit if self._batches else 0
-        batch: dict[str, _Asked] = {}
-        left = room
+        limit = self.pollable.batch_limit if self._batches else 0
+        batch: dict[str, _Lookup] = {}
+        left = limit
         for job in jobs:
-            cost, id = (self.pollable.batch_cost(job.ref) if room else 0), job.ref.id.lower()
-            if not 0 < cost <= room or id in batch:
+            cost, id = (self.pollable.batch_cost(job.ref) if limit else 0), job.ref.id.lower()
+            if not 0 < cost <= limit or id in batch:
                 self._todo.append(_Request([job]))
                 continue
             if cost > left:
-                self._todo.append(_Request([*batch.values()], room))
-                batch, left = {}, room
+                self._todo.append(_Request([*batch.values()], limit))
+                batch, left = {}, limit
             batch[id] = job
             left -= cost
         if batch:
-            self._todo.append(_Request([*batch.values()], room))
+            self._todo.append(_Request([*batch.values()], limit))
 
     async def _work(self, due: deque[_Request]) -> None:
         """Send requests one after another, beside other workers. Further requests are for the next round."""
@@ -105,49 +105,49 @@ class BatchLook:
                 _fail(request.jobs, self._stopped_by)
             elif len(request.jobs) == 1:
                 await self._read_one(request.jobs[0])
-            elif request.room != (self.pollable.batch_limit if self._batches else 0):
+            elif request.batch_limit != (self.pollable.batch_limit if self._batches else 0):
                 self._plan(request.jobs)  # the server wants smaller ones, or none
             else:
                 await self._read_batch(request)
 
-    async def _read_one(self, job: _Asked) -> None:
+    async def _read_one(self, job: _Lookup) -> None:
         try:
             if job.ended is not None:
                 job.outcome = await self.read_results(job.ended)
             else:
                 job.outcome = (await self.read(job.ref)).job
-                self._answered()
+                self._on_success()
         except SourceError as error:
             _fail([job], error)
-            self._note(error)
+            self._on_failure(error)
         except JobsError as error:
             _fail([job], error)
-            self._answered()
+            self._on_success()
 
     async def _read_batch(self, request: _Request) -> None:
         try:
             batch = await self.pollable.read_batch([job.ref for job in request.jobs], {})
         except (SourceError, BatchRefused) as error:
             batch = BatchReading({}, failure=error)
-        absent, failure = [job for job in request.jobs if not self._take(job, batch)], batch.failure
+        absent, failure = [job for job in request.jobs if not self._read_record(job, batch)], batch.failure
         if isinstance(failure, SourceError):
             self.throttle.on_failure(failure)
-            self._note(failure)
+            self._on_failure(failure)
             _fail(absent, failure)
         elif failure is None:
             self.throttle.on_success()
-            self._answered()
+            self._on_success()
             # Only the reply to a request for one job proves that there is none, or that it cannot be read.
             self._todo.extend(_Request([job]) for job in absent)
         else:
-            if failure.limit is not None and failure.limit < request.room:
+            if failure.limit is not None and failure.limit < request.batch_limit:
                 self.pollable.batch_limit = min(self.pollable.batch_limit, failure.limit)
             else:
                 self._batches = False
             self._plan(absent)
 
-    def _take(self, job: _Asked, batch: BatchReading) -> bool:
-        """Take a job out of a batch. False where it is not there, or cannot be read."""
+    def _read_record(self, job: _Lookup, batch: BatchReading) -> bool:
+        """Read a job's record in a batch's reply. Return False if there is none, or it cannot be read."""
         record = batch.records.get(job.ref.id.lower())
         if record is None:
             return False
@@ -162,10 +162,10 @@ class BatchLook:
             job.outcome = seen
         return True
 
-    def _answered(self) -> None:
+    def _on_success(self) -> None:
         self._failures, self._patience = 0, PATIENCE
 
-    def _note(self, error: SourceError) -> None:
+    def _on_failure(self, error: SourceError) -> None:
         misconfigured = isinstance(error, TransportError) and error.misconfigured
         self._failures += error.transient
         certain = misconfigured or isinstance(error, AuthenticationError | RateLimited)
@@ -173,7 +173,7 @@ class BatchLook:
             self._stopped_by = error
 
 
-def _fail(jobs: Sequence[_Asked], error: JobsError) -> None:
+def _fail(jobs: Sequence[_Lookup], error: JobsError) -> None:
     """Give each job an exception of its own; a job whose end was already read gets a warning instead."""
     for job in jobs:
         if job.ended is not None:
@@ -182,8 +182,11 @@ def _fail(jobs: Sequence[_Asked], error: JobsError) -> None:
             job.outcome = error.copy_for(job.ref, error.job)
 
 
-def _own(job: _Asked, ref: JobRef) -> Outcome:
-    """Return the outcome of a job for one place at which it was named. An exception is copied for each."""
+def _take_outcome(job: _Lookup, ref: JobRef) -> Outcome:
+    """Return the outcome of a job for one of the places at which the caller named it.
+
+    An exception is returned once: the next place gets a copy.
+    """
     outcome = job.outcome
     if outcome is None:
         raise AssertionError(f"{ref} was not asked about")
