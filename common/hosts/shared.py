@@ -145,7 +145,7 @@ class _Entry:
         try:
             await self.source.aclose()
         except Exception:
-            logger.exception("the shared source %r was not closed in order", self.source)
+            logger.exception("closing the shared source %r failed", self.source)
 
 
 _table: RunVar[WeakValueDictionary[SettingsKey, _Entry]] = RunVar("shared sources")

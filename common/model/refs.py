@@ -108,7 +108,7 @@ class JobRef(Unchecked):
         secure, _, host = self.endpoint.rpartition("://")
         scheme = f"{self.provider}+http" if secure == "http" else self.provider
         divider = "//" if "/" in host else "/"
-        if not self.scope and not self.hints:  # most refs, whose text each deadline's message has
+        if not self.scope and not self.hints:  # most refs; quick, since each of many `WaitTimeout` needs it
             return f"{scheme}://{host}{divider}{encode_segment(self.id)}"
         path = [part for name, part in self.scope if name == ACCOUNT]
         text = f"{scheme}://{host}{divider}{'/'.join(map(encode_segment, [*path, self.id]))}"

@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 MAX_SHOWN = 5
-"""The repr of a fleet names so many members: an error that quotes it must stay short."""
+"""How many members the repr of a fleet names at most: an error that quotes it must stay short."""
 
 
 class BaseFleet(AsyncContext):
@@ -85,12 +85,12 @@ class BaseFleet(AsyncContext):
             )
         if self._closed:
             raise UsageError("the fleet is closed: make a new one")
-        around = self._around()
-        if source in around:
+        enclosing = self._enclosing()
+        if source in enclosing:
             raise UsageError("a Fleet cannot be a member of itself")
         leaves = _leaves(source)
         for each in leaves:
-            for fleet in around:
+            for fleet in enclosing:
                 other = fleet._router.clashing(each)
                 if other is not None:
                     raise UsageError(
@@ -101,7 +101,7 @@ class BaseFleet(AsyncContext):
             _replace_observer(source, None, self._observer)
         if isinstance(source, BaseFleet):
             source._outer.add(self)
-        for fleet in around:
+        for fleet in enclosing:
             for each in leaves:
                 fleet._router.add(each)
         self._members[source] = None
@@ -120,7 +120,7 @@ class BaseFleet(AsyncContext):
         del self._members[source]
         if isinstance(source, BaseFleet):
             source._outer.discard(self)
-        for fleet in self._around():
+        for fleet in self._enclosing():
             for each in _leaves(source):
                 fleet._router.remove(each)
         await source.aclose()
@@ -164,12 +164,12 @@ class BaseFleet(AsyncContext):
             )
         return route(owners[0], job if isinstance(job, Job) else ref)
 
-    def _around(self) -> dict[BaseFleet, None]:
+    def _enclosing(self) -> dict[BaseFleet, None]:
         """Return this fleet, and those in which it is a member, directly or not."""
-        around: dict[BaseFleet, None] = {self: None}
+        enclosing: dict[BaseFleet, None] = {self: None}
         for fleet in self._outer:
-            around |= fleet._around()
-        return around
+            enclosing |= fleet._enclosing()
+        return enclosing
 
     async def get(self, job: JobLike) -> Job:
         """Poll a job once, and return it."""
@@ -254,12 +254,12 @@ class BaseFleet(AsyncContext):
         return Chain([source.list(*args, **filters) for source in able])
 
     async def aclose(self) -> None:
-        """Close every member, all at once, also if closing one of them fails.
+        """Close all members at once, also if closing one of them fails.
 
-        So it takes as long as the slowest of them does, at most its ``request_timeout``.
+        This takes as long as the slowest of them, at most its ``request_timeout`` in seconds.
         """
         self._closed = True
-        # Not in the caller's task, of which a cancellation could come between two of them.
+        # In a task of its own: a cancellation of the caller's task could leave some members open.
         await finish(self._close)
 
     async def _close(self) -> None:
@@ -270,7 +270,7 @@ class BaseFleet(AsyncContext):
                 await source.aclose()
             except Exception as error:
                 if errors:
-                    logger.exception("the source %r was not closed in order", source)
+                    logger.exception("closing the source %r failed", source)
                 errors.append(error)
 
         async with anyio.create_task_group() as group:
@@ -303,13 +303,13 @@ Member = BaseSource | BaseFleet
 
 
 Routed = tuple[BaseSource, JobRef | Job]
-"""A job's source, and the job by its complete ref, or as the `Job` that it was given as."""
+"""A job's source, and the job's complete ref, or the `Job` that was passed."""
 
 
 def route(source: Member, job: JobLike) -> Routed:
-    """Return the source that a job belongs to, and the job as that source is to be given it.
+    """Return the source that a job belongs to, and the job's complete ref (or the `Job` that was passed).
 
-    So the job needs no second look-up. Raise `WrongSource` and `UsageError` as ``ref`` does.
+    Raise `WrongSource` and `UsageError` as ``ref`` does.
     """
     if isinstance(source, BaseFleet):
         return source.route(job)
@@ -325,7 +325,7 @@ def route_all(source: Member, jobs: Iterable[JobLike]) -> list[Routed]:
 
 
 def each_of(read: Callable[[_T], _R], items: Iterable[_T], name: str) -> Iterator[_R]:
-    """Yield what a function returns for each item. A note to what it raises tells which of them it was."""
+    """Call ``read`` for each item, and yield the results. A note to an error says which item: ``jobs[5]``."""
     for number, item in enumerate(items):
         try:
             result = read(item)

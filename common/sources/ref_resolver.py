@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from typing import NoReturn
 
 import attrs
 
@@ -13,22 +14,22 @@ from common.options import read_aliases
 from common.providers import is_ref
 
 MAX_QUOTED = 200
-"""At most so many characters of a ref of another source are quoted in an error."""
+"""How many characters of a ref of another source an error quotes at most."""
 MAX_ID = 1024
-"""Characters: no id of any provider comes near it."""
-
+"""The limit of an id in characters; those of all providers are far shorter."""
 
 SystemScope = frozenset[tuple[str, str]]
-"""The parts of a scope that belong to a system, in their one form."""
+"""The parts of a scope that belong to a system, in canonical form."""
 _NO_SCOPE: SystemScope = frozenset()
 
 
 @attrs.frozen(repr=False)
 class ScopeRule:
-    """How a provider reads a scope; equal for all sources of one provider, which are routed to by one table.
+    """How a provider reads the scope of a ref.
 
     ``canonical`` returns the one form of a scope that can be written in several. ``job_parts`` are the names
-    of its parts that belong to a job, and not to the system.
+    of its parts that belong to a job, and not to the system. The rules of all sources of one provider are
+    equal, so that a `Router` needs one table for them.
     """
 
     canonical: Callable[[Scope], Scope] = tuple
@@ -65,8 +66,8 @@ class RefResolver:
     ) -> None:
         self.provider = provider
         self.endpoint = endpoint
-        self._any = JobRef(provider, endpoint, "any", scope)
-        self.scope: Scope = self._any.scope
+        self._template = JobRef(provider, endpoint, "any", scope)
+        self.scope: Scope = self._template.scope
         self.aliases: frozenset[str] = read_aliases(aliases)
         self.rule: ScopeRule = ScopeRule(canonical_scope, frozenset(job_scope))
         self._system_scope = self.rule.of_system(self.scope)
@@ -87,10 +88,11 @@ class RefResolver:
             return job
         ref = self._complete(job.id)
         if job.hints or (self.rule.job_parts and job.scope != self.scope):
-            return self._with_hints(ref, job)
+            return self._with_job_parts(ref, job)
         return ref
 
-    def _with_hints(self, ref: JobRef, job: JobRef) -> JobRef:
+    def _with_job_parts(self, ref: JobRef, job: JobRef) -> JobRef:
+        """Return ``ref`` with the hints of ``job``, and with the parts of its scope that are the job's."""
         ref = attrs.evolve(ref, scope=(*self.scope, *self.rule.of_job(job.scope)), hints=job.hints)
         if self._check_ref is not None:
             self._check_ref(ref)
@@ -99,7 +101,7 @@ class RefResolver:
     def _complete(self, id: str) -> JobRef:
         if not _is_id(id):
             _refuse_id(id)
-        return self._any.sibling(id)
+        return self._template.sibling(id)
 
     def _check_owner(self, ref: JobRef) -> None:
         if ref.provider != self.provider:
@@ -144,12 +146,13 @@ def shortened(ref: JobRef) -> str:
     return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
 
 
-def _refuse_id(id: str) -> None:
+def _refuse_id(id: str) -> NoReturn:
     if not id:
         raise UsageError("the job's id is empty: use the id that the server returned")
     if len(id) > MAX_ID:
         raise UsageError(
             f"the job's id is {len(id)} characters long: use the id, not a response or a document"
         )
-    # The one text that no encoding keeps from being read as a folder on the way.
+    # "." and ".." stay dot segments of a path even when they are percent-encoded (RFC 3986, 6.2.2.2), so a
+    # request with one would go to another path.
     raise UsageError(f"{id!r} is not a job id: use the id that the server returned")

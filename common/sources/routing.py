@@ -22,28 +22,29 @@ class _Table:
     systems: dict[_Key, BaseSource] = attrs.field(factory=dict[_Key, BaseSource])
     """Each source by its own endpoint and whole scope."""
     owners: dict[_Key, dict[BaseSource, None]] = attrs.field(factory=dict[_Key, dict[BaseSource, None]])
-    """Those that take a ref with this endpoint and these parts of a scope as their own."""
+    """The sources to which a ref with this endpoint and these parts of a scope may belong."""
 
 
 class Router:
-    """The sources of a fleet by what their refs say.
+    """Finds the sources of a fleet that a ref may belong to.
 
-    A source is found by each of its names and by each selection of its scope's parts, for a ref may leave
-    some out. A scope has two parts at most (BlueXP: account and agent), so that there are four of these.
+    A ref may name a source by its endpoint or an alias, and may leave out parts of the scope. So a source has
+    an entry for each name and each subset of its scope's parts, of which there are at most four: a scope has
+    two parts at most (BlueXP: account and agent).
     """
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[ScopeRule, _Table]] = {}
 
     def owners(self, ref: JobRef) -> Collection[BaseSource]:
-        """Return the sources that take a ref as their own: none, one, or several if it leaves parts out."""
+        """Return the sources that a ref may belong to: none, one, or several if it leaves parts out."""
         found: list[BaseSource] = []
         for rule, table in self._tables.get(ref.provider, {}).items():
             found += table.owners.get((ref.endpoint, rule.of_system(ref.scope)), ())
         return found
 
     def clashing(self, source: BaseSource) -> BaseSource | None:
-        """Return a source that takes another one's jobs as its own, or whose jobs that one would take."""
+        """Return a source that shares jobs with another one that is to be added, None if there is none."""
         for rule, table in self._tables.get(source.provider, {}).items():
             scope = rule.of_system(source.resolver.scope)
             for owner in table.owners.get((source.endpoint, scope), ()):

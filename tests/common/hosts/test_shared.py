@@ -210,7 +210,7 @@ async def test_a_failure_to_close_one_is_logged_and_closes_the_others(
     monkeypatch.setattr(first, "aclose", fail)
     await close_shared()
     assert second.is_closed
-    assert "the shared source <OntapJobs 'https://cluster1'> was not closed in order" in caplog.text
+    assert "closing the shared source <OntapJobs 'https://cluster1'> failed" in caplog.text
 
 
 async def test_it_is_entered_once_and_asynchronously() -> None:
