@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _IDEMPOTENT = frozenset({"GET", "HEAD"})
 _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
-"""White space, and the mark of UTF-8."""
+"""The bytes that may come before JSON: white space, and UTF-8's byte order mark."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -48,8 +48,8 @@ class _LoopState:
     """Backends for other origins than the source's: token endpoints."""
 
 
-class _Exchange:
-    """A request of the API on its way."""
+class _Call:
+    """A request of the API, with its current credentials, and what is known of its fate."""
 
     __slots__ = ("_unsigned", "backend", "request", "sent")
 
@@ -114,7 +114,7 @@ class ApiClient:
         self._closed = False
         self._sent_secrets: set[str] = set()
         self._connection_down = False
-        self._had_good_reply = False  # from then on, a wrong set-up is taken for passing trouble
+        self._had_good_reply = False  # once True, an error that looks like a misconfiguration is transient
         self._proxy_secrets = proxy_secrets(options.proxy if options.trust_env else options.proxy or "")
         self._redactor = Redactor(())
         self.request_observers: tuple[RequestObserver, ...] = request_observers(options.observer)
@@ -142,15 +142,15 @@ class ApiClient:
         """
         state = self._loop_state()
         seconds = self._options.request_timeout if timeout is None else timeout
-        exchange = _Exchange(state.backend, self._request(method, target, headers or {}, json, content))
+        call = _Call(state.backend, self._request(method, target, headers or {}, json, content))
         scope = anyio.CancelScope()
         try:
             async with state.limiter:
                 scope.deadline = anyio.current_time() + seconds
                 with scope:
-                    return await self._exchange(exchange)
+                    return await self._send_authenticated(call)
         except SourceError as error:
-            error.sent = error.sent and exchange.sent
+            error.sent = error.sent and call.sent
             if isinstance(error, TransportError) and error.misconfigured:
                 # Decided here and not where it was raised: a sign-in may be shared with other sources.
                 error.transient = self._had_good_reply
@@ -158,8 +158,8 @@ class ApiClient:
         except BaseException as error:
             restore_message(error, scope)
             raise
-        what = "no complete response" if exchange.sent else "not signed in"
-        raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=exchange.sent)
+        what = "no complete response" if call.sent else "not signed in"
+        raise TransportError(f"{method} {self.endpoint}: {what} within {seconds:g} s", sent=call.sent)
 
     @without_frames
     async def request(
@@ -250,28 +250,28 @@ class ApiClient:
         path = target if self._locate is None else self._locate(target)
         return HttpRequest(method, self.endpoint + path, all_headers, content)
 
-    async def _exchange(self, exchange: _Exchange) -> HttpResponse:
-        """Send a request, and once more after a 401 if its credentials could be refreshed."""
+    async def _send_authenticated(self, call: _Call) -> HttpResponse:
+        """Send a request, signed if the source has a signer; once more after a 401 if that could refresh."""
         signer = self._signer
         if signer is None:
-            return await self._send_retrying_dropped(exchange)
-        response = await self._sign_and_send(exchange, signer)
+            return await self._send_retrying_dropped(call)
+        response = await self._sign_and_send(call, signer)
         if response.status == 401:
-            exchange.sent = False  # what was refused was not carried out
-            if await signer.refresh(exchange.request.auth_headers):
-                response = await self._sign_and_send(exchange, signer)
+            call.sent = False  # what was refused was not carried out
+            if await signer.refresh(call.request.auth_headers):
+                response = await self._sign_and_send(call, signer)
         if 200 <= response.status < 300 and self._token_signer is not None:
-            self._token_signer.accepted(exchange.request.auth_headers)
+            self._token_signer.accepted(call.request.auth_headers)
         return response
 
-    async def _sign_and_send(self, exchange: _Exchange, signer: HeaderAuth) -> HttpResponse:
+    async def _sign_and_send(self, call: _Call, signer: HeaderAuth) -> HttpResponse:
         # No local variable, and no repr, shows the credentials: error trackers record both.
-        exchange.sign(await signer.headers())
-        return await self._send_retrying_dropped(exchange)
+        call.sign(await signer.headers())
+        return await self._send_retrying_dropped(call)
 
-    async def _send_retrying_dropped(self, exchange: _Exchange) -> HttpResponse:
-        request, send = exchange.request, self._sender(exchange.backend)
-        exchange.sent = True
+    async def _send_retrying_dropped(self, call: _Call) -> HttpResponse:
+        request, send = call.request, self._sender(call.backend)
+        call.sent = True
         result = await send(request)
         if (
             isinstance(result, HttpFailure)
@@ -302,7 +302,7 @@ class ApiClient:
     ) -> HttpResponse:
         """Return the response to a request. Raise `TransportError`, in which ``shown`` stands for the URL.
 
-        ``proves_set_up`` is whether a success shows that the source is set up right.
+        ``proves_set_up`` is whether a success proves that the source is configured correctly.
         """
         if isinstance(result, HttpFailure):
             error = transport_error(result, method, shown or url, redact=self.redact)
@@ -329,7 +329,7 @@ class ApiClient:
             raise UsageError("the client given as http= is closed: keep it open for as long as its source")
         state = self._state
         if state is None or not state.backend.on_current_loop:
-            # ``fast_acquire``: no checkpoint at the limiter, for a request has enough others.
+            # ``fast_acquire``: no checkpoint at the limiter, since a request has enough others.
             limiter = anyio.Semaphore(self._options.concurrency, fast_acquire=True)
             # The local variable is returned: a loop in another thread may have replaced the attribute.
             self._state = state = _LoopState(self._backends.own(), limiter)
