@@ -1,12 +1,15 @@
-"""Let a request of httpx be cancelled while its connection is made: nothing of that connection is left.
+"""Let a request of httpx be cancelled while its connection is made, without leaking that connection.
 
-httpcore cleans up after an exception, but not after a cancellation. One that arrives during a TLS handshake
-leaves the socket to the garbage collector, and below a proxy's tunnel a place of the pool too; so does one
-that arrives when a connection has been made, before the request is sent on it. What a SOCKS proxy refuses
-leaves the socket, and so does a client that is closed meanwhile: its pool forgets a connection that is being
-made. What httpcore does is told by its ``trace`` extension
-(https://www.encode.io/httpcore/extensions/), whose function is awaited between its steps, so that this can be
-mended there. What comes before the first step is mended by `release_places`.
+httpcore cleans up after an exception, but not after a cancellation:
+
+- During a TLS handshake, or between a completed connect and the sending of the request, a cancellation leaves
+  the socket to the garbage collector; below a proxy's tunnel also a slot of the pool.
+- A SOCKS proxy that refuses leaves the socket open.
+- A client that is closed meanwhile forgets the connection that is being made.
+
+httpcore awaits the function of its ``trace`` extension between its steps
+(https://www.encode.io/httpcore/extensions/); there, `ConnectionTrace` closes what would be leaked. What is
+leaked before the first step is removed by `remove_stuck_connections`.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from common.http.over_httpx.heads import follow_head
 from common.http.over_httpx.pools import connections, stream_below
 
 CLOSE_GRACE = 1.0
-"""Seconds that closing a connection may take. It waits for nothing, unless a proxy no longer reads."""
+"""Seconds that closing a connection may take. It takes none unless a proxy no longer reads."""
 
 
 class ConnectionTrace:
@@ -38,7 +41,7 @@ class ConnectionTrace:
         """
         follow_head(event)
         if event.startswith("http11.") and not self._scope.shield:
-            return  # ten of these come with each request
+            return  # a quick exit: each request has ten of these events
         step, _, outcome = event.rpartition(".")
         made = outcome == "complete" and step.endswith((".connect_tcp", ".start_tls"))
         if made:
@@ -46,7 +49,7 @@ class ConnectionTrace:
             if self._client.is_closed:
                 await self._close(self._stream)
                 raise RuntimeError("Cannot send a request, as the client has been closed.")
-        # From here to the next event it waits for nothing but a lock.
+        # Shielded from a completed step to the next event: in between, httpcore waits only for a lock.
         self._scope.shield = made
         if outcome == "failed" and step.endswith((".start_tls", ".setup_socks5_connection")):
             await self._close(self._stream)

@@ -1,16 +1,18 @@
-"""Read the head of a response in small parts, and only so many lines of it.
+"""Read the head of a response in small parts, and no more than a certain number of lines.
 
-httpcore gives h11 as much as came, up to 64 KiB, and h11 parses it at a stretch: 3,000 informational (1xx)
-responses hold the event loop for 30 ms and more, and any number of them may follow. httpcore has a public
-interface for what reads and writes (https://www.encode.io/httpcore/network-backends/), and tells by its
-``trace`` extension when a head is read. Only how httpx hands it such an interface is not public: where that
+httpcore passes up to 64 KiB to h11 at once, and h11 parses it without a break: 3,000 informational (1xx)
+responses block the event loop for 30 ms and more, and any number of them may follow. So this module wraps
+httpcore's network backend, which reads and writes for it
+(https://www.encode.io/httpcore/network-backends/), and learns from the ``trace`` extension when a head is
+read. Both are public interfaces; how httpx passes a network backend to httpcore is not. Where that attribute
 is missing, heads are read as httpcore does it; `tests/sockets` has a test for each version that can be
-installed. The caller's own client is treated so too, for the connections that it makes from then on: heads
-of the caller's own requests are read as before.
+installed. For the caller's own client this applies to connections that it makes from now on, and to the heads
+of our requests only.
 
-The same interface is asked, with each request, of every connection of a pool, whether anything has come on
-it: its end, on an idle one. Over anyio the answer takes 50 µs, since the socket is looked up with its
-addresses: with eight connections a fifth of what a request costs. Here the socket is looked up once.
+The wrapper also answers a question that httpcore asks for every connection of the pool with each request:
+whether it is readable, which for an idle connection means that it was closed. Through anyio the answer takes
+50 µs, a fifth of a request's time with eight connections, since the socket is looked up with its addresses
+each time. Here it is looked up once.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ _head: ContextVar[HeadLimit | None] = ContextVar("jobsource head being read", de
 
 
 def limit_heads(client: Any) -> None:
-    """Let the connections that a client makes from now on read heads as this module says."""
+    """Wrap the network backends of a client, for the connections that it makes from now on."""
     for pool in pools(client):
         backend = getattr(pool, "_network_backend", None)
         if backend is not None and not isinstance(backend, _Backend):
@@ -38,7 +40,7 @@ def limit_heads(client: Any) -> None:
 def follow_head(event: str) -> None:
     """Called with each event of the ``trace`` extension, in the task of the request.
 
-    Of HTTP/1.1 alone: over HTTP/2 the task that waits for its head reads for all requests of the connection.
+    Only HTTP/1.1 is followed: over HTTP/2 one task reads the responses to all requests of a connection.
     """
     if event.startswith("http11.receive_response_headers."):
         _head.set(HeadLimit() if event.endswith(".started") else None)
@@ -68,7 +70,7 @@ class _Stream:
         self._socket: Any = None
 
     def get_extra_info(self, info: str) -> Any:
-        if info != "is_readable" or not hasattr(select, "poll"):  # which Windows has not
+        if info != "is_readable" or not hasattr(select, "poll"):  # Windows has no poll()
             return self._inner.get_extra_info(info)
         if self._socket is None:
             self._socket = self._inner.get_extra_info("socket")
@@ -76,7 +78,7 @@ class _Stream:
                 return self._inner.get_extra_info(info)
         number = self._socket.fileno()
         if number < 0:
-            return True  # it is closed, as the next read will tell
+            return True  # closed: the next read fails
         poll = select.poll()
         poll.register(number, select.POLLIN)
         return bool(poll.poll(0))

@@ -29,7 +29,7 @@ from common.http.over_httpx.handshakes import CLOSE_GRACE, ConnectionTrace
 from common.http.over_httpx.heads import limit_heads
 from common.http.over_httpx.leftovers import drop_unread, end_if_leftovers
 from common.http.over_httpx.loop_end import ClosedWithLoop
-from common.http.over_httpx.pools import release_places
+from common.http.over_httpx.pools import remove_stuck_connections
 from common.http.over_httpx.request_body import request_body
 from common.http.selection import is_mocked, may_use_proxy
 from common.http.tls import tls_context
@@ -44,13 +44,14 @@ _NO_TIMEOUT = {"connect": None, "read": None, "write": None, "pool": None}
 _UNSENT = frozenset(
     {"ConnectError", "ConnectTimeout", "InvalidURL", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 )
+"""Names of httpx's exceptions that occur before a request is sent."""
 _DROPPED = frozenset({"RemoteProtocolError", "ReadError", "WriteError", "BrokenResourceError"})
-"""Names of exceptions of httpx and anyio; httpx2 kept them."""
+"""Names of exceptions of httpx and anyio for a broken connection; httpx2 has the same names."""
 LONG_URL = 250
-"""Characters: the query of a longer URL goes by httpx, in httpcore's request extension ``target``.
+"""Characters: the query of a longer URL bypasses httpx, in httpcore's request extension ``target``.
 
-Not where something in between reads the URL or makes requests of its own: an ``httpx.Auth``, a proxy, a
-transport of the caller's, a mock.
+This does not apply if something in between reads the URL or sends requests of its own: an ``httpx.Auth``, a
+proxy, a transport of the caller's, a mock.
 """
 
 
@@ -72,12 +73,13 @@ class HttpxBackend:
         self._loop = current_token().native_token
         self._may_name_target = False
         self._parsed: tuple[str, Any] = "", None
-        """The last URL, and what httpx has read of it in 90 µs: who waits for one job asks for it again."""
+        """The last URL as text and as httpx's object: parsing takes 90 µs, and a wait polls one URL."""
         self._in_memory = in_memory
         self._closed_with_loop = ClosedWithLoop(client) if owned and not in_memory else None
-        # A native cancellation (``task.cancel()``, ``asyncio.timeout``) in httpcore 1.0 leaves a place of its
-        # pool occupied for good, since it breaks a shielded checkpoint of httpcore's lock. In a child task
-        # only anyio's own cancellation arrives, which does no harm. It costs a seventh of a request.
+        # A native cancellation (``task.cancel()``, ``asyncio.timeout``) in httpcore 1.0 leaves a slot of its
+        # pool occupied for good, since it breaks a shielded checkpoint of httpcore's lock. So a request runs
+        # in a child task, where only anyio's own cancellation arrives. That costs a seventh of a request's
+        # time.
         self._in_child_task = not in_memory and current_async_library() == "asyncio"
 
     @classmethod
@@ -166,7 +168,7 @@ class HttpxBackend:
         except Exception as error:
             if type(error).__module__.partition(".")[0] != "socksio":
                 raise
-            return HttpFailure(error, sent=False)  # what a SOCKS proxy must not say; httpx lets it through
+            return HttpFailure(error, sent=False)  # a SOCKS protocol error, which httpx does not wrap
         return HttpResult(result, response.request.headers)
 
     async def _response(self, built: Any) -> Any:
@@ -178,7 +180,7 @@ class HttpxBackend:
                 built.extensions["trace"] = ConnectionTrace(self._client, scope).follow
                 return await send()
         except BaseException:
-            await release_places(self._client)
+            await remove_stuck_connections(self._client)
             raise
         raise AssertionError("nobody cancels this scope")
 
@@ -227,7 +229,7 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
             transport=options.transport, cookies=NoCookies(), trust_env=False, verify=False
         )
     else:
-        verify: Any = options.proxy is not None or _trusts_nobody()
+        verify: Any = options.proxy is not None or _unused_context()
         if endpoint.startswith("https:"):
             verify = tls_context(options.verify, options.cert, trust_env=options.trust_env)
         client = library.AsyncClient(
@@ -246,14 +248,14 @@ def _create_client(library: ModuleType, options: Options, endpoint: str, keepali
 
 
 def _is_in_memory(library: ModuleType, transport: Any) -> bool:
-    """Whether a transport has no connections: one that is unknown may have some, its own or another's."""
+    """Whether a transport is known to have no connections: an unknown one may have some, or wrap others."""
     known = (library.MockTransport, library.ASGITransport)
     return isinstance(transport, known) or getattr(transport, "in_memory", False) is True
 
 
 @cache
-def _trusts_nobody() -> ssl.SSLContext:
-    """Return what a client has that is for plain http: httpx would make a context for each, in 0.3 ms."""
+def _unused_context() -> ssl.SSLContext:
+    """Return the context of all clients for plain http: httpx would make one for each, in 0.3 ms."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -265,7 +267,7 @@ async def _read_in_memory(response: Any) -> HttpResponse:
 
 
 async def read_streamed(response: Any) -> HttpResponse:
-    """Return a complete response of a connection, which can be used again unless more came behind it."""
+    """Return a complete response, and let its connection be reused unless more came behind it."""
     if response.is_stream_consumed:  # a mock transport's response, read and inflated when it was made
         return _buffered_response(response, await response.aread())
     chunks = _Chunks(response.stream)
@@ -283,7 +285,7 @@ async def read_streamed(response: Any) -> HttpResponse:
 class _Chunks:
     """The body of a response as it arrives.
 
-    Not by ``aiter_raw()``, which counts and splits the chunks: nothing here needs that.
+    It does not use ``aiter_raw()``, which also counts and splits the chunks.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -295,12 +297,12 @@ class _Chunks:
         """Whether the body was read to its end."""
 
     async def end(self, response: Any) -> None:
-        """Close a response whose body is not wanted to its end."""
+        """Close a response whose body is not read to its end."""
         await response.aclose()
         if drop_unread(response):
-            # httpcore's generators, one in the other, end only by themselves: those that are left to the
-            # garbage collector are a ResourceWarning on trio. With the connection closed and nothing left in
-            # it they come to their end.
+            # httpcore's nested generators cannot be closed from outside, and leaving them to the garbage
+            # collector is a ResourceWarning on trio. Since the connection is closed and nothing is left in
+            # it, iterating ends them.
             with suppress(Exception):
                 async for _ in self:
                     pass

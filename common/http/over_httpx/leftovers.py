@@ -1,11 +1,11 @@
-"""See that an httpx connection with bytes behind its response is not used again.
+"""Make sure that an httpx connection is not reused if bytes came behind its response.
 
 Such bytes would be read as the response to the next request: httpx 0.27 to 0.28 and httpx2 keep what h11, the
-TLS layer or anyio's stream has read beyond the end of a response. There is no public way to ask for it, so
-this looks at private attributes of httpcore and anyio. Where one of them is missing nothing is known, and
-httpx does as it always does; `tests/sockets` has a test for each version that can be installed.
+TLS layer or anyio's stream has read beyond the end of a response. There is no public way to detect them, so
+this looks at private attributes of httpcore and anyio. Where one of them is missing, httpx does as it always
+does; `tests/sockets` has a test for each version that can be installed.
 
-What has not been read from the socket yet needs no care: httpcore closes an idle connection that is readable.
+Bytes that were not read from the socket need no care: httpcore closes an idle connection that is readable.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _MAX_LAYERS = 8
 
 
 def end_if_leftovers(response: Any) -> None:
-    """Let the connection of a response that was read to its end be closed, if anything came behind it.
+    """Let httpcore close the connection of a response that was read to its end, if anything came behind it.
 
-    So it is too where the end itself is in dispute (see `length_disputed`).
+    The same applies if the headers state the length in two ways (see `length_disputed`).
     """
     connection = _h11_connection(response.stream)
     if connection is None:
@@ -36,9 +36,9 @@ def end_if_leftovers(response: Any) -> None:
 
 
 def drop_unread(response: Any) -> bool:
-    """Forget what h11 holds of a response whose connection was closed. Return whether h11 reads it at all.
+    """Discard what h11 holds of a response whose connection was closed. Return False if h11 does not read it.
 
-    It may be thousands of small chunks, each of which passes through four generators of httpcore and httpx.
+    It may be thousands of small chunks, each of which would pass through four generators.
     """
     connection = _h11_connection(response.stream)
     if connection is None:
@@ -59,8 +59,8 @@ def _h11_connection(stream: Any) -> Any | None:
 
 
 def _has_unread(network: Any) -> bool:
-    """Whether data, or its end, was read from the socket that nobody has asked for."""
-    import ssl  # lazily: needed where a connection exists, which has imported it
+    """Whether the layers below have read data, or the end of the stream, that no response has asked for."""
+    import ssl  # lazily: a connection, if there is one, has imported it already
 
     stream = getattr(network, "_stream", None)
     # anyio and trio both have it by this name. `get_extra_info` asks the socket for its addresses too, which

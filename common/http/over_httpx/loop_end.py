@@ -24,9 +24,9 @@ _left: RunVar[_Left | None] = RunVar("jobsource clients left by their sources")
 
 
 class ClosedWithLoop:
-    """Closes a client with `aclose`, or when nobody refers to this any more, or else with the running loop.
+    """Closes a client with `aclose`, when this object is garbage, or when the running loop ends.
 
-    The loop knows of it from `attach` on.
+    The last of these applies from `attach` on.
     """
 
     def __init__(self, client: Any) -> None:

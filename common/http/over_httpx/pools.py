@@ -1,8 +1,8 @@
 """Look at the connections below a client of httpx or httpx2.
 
 There is no public way to them, so this looks at private attributes of httpx, httpcore, anyio and asyncio.
-Where one of them is missing nothing is found, and the library does as it always does; `tests/sockets` has a
-test for each version that can be installed.
+Where one of them is missing, nothing is found and nothing is changed; `tests/sockets` has a test for each
+version that can be installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def pools(client: Any) -> list[Any]:
 
 
 def connections(client: Any) -> Iterator[Any]:
-    """Iterate over the connections of a client, whatever becomes of them meanwhile."""
+    """Iterate over the connections that a client has now; its pools may change meanwhile."""
     for pool in pools(client):
         yield from list(getattr(pool, "connections", ()))
 
@@ -35,7 +35,7 @@ def stream_below(connection: Any) -> Any | None:
 
 
 def sockets_below(client: Any) -> Iterator[Any]:
-    """Iterate over the sockets of trio, or transports of asyncio, that a client's connections are made of."""
+    """Iterate over the sockets (trio) or transports (asyncio) of a client's connections."""
     for connection in connections(client):
         stream = getattr(stream_below(connection), "_stream", None)
         stream = getattr(stream, "transport_stream", stream)  # of a TLS stream
@@ -49,23 +49,23 @@ def _usable(connection: Any) -> bool:
     return bool(connection.is_idle() or connection.is_available() or connection.is_closed())
 
 
-async def release_places(client: Any) -> None:
-    """Take connections out of a client's pools that no request has, and that none will be given.
+async def remove_stuck_connections(client: Any) -> None:
+    """Remove connections from a client's pools that no request uses, and that none will be given.
 
-    httpcore 1.0 leaves one there for good where a request is cancelled that was to make it: below an HTTP
-    proxy's tunnel while it takes the connection's lock, and below a SOCKS proxy at any time. There is no
-    public remedy: nothing ends such a connection, no step of the ``trace`` extension comes before that lock,
-    and to keep cancellations away until then would keep them away while the request waits in a full pool.
+    httpcore 1.0 keeps such a connection for good if the request that was to make it is cancelled: below an
+    HTTP proxy's tunnel while it waits for the connection's lock, and below a SOCKS proxy at any time. There
+    is no public remedy: nothing ends such a connection, and the ``trace`` extension has no event before that
+    lock is taken. A shield up to that point would also delay cancellations while a request waits for a slot.
     """
     for pool in pools(client):
-        places, requests = getattr(pool, "_connections", None), getattr(pool, "_requests", None)
+        pooled, requests = getattr(pool, "_connections", None), getattr(pool, "_requests", None)
         assign = getattr(pool, "_assign_requests_to_connections", None)
         close = getattr(pool, "_close_connections", None)
-        if places is None or requests is None or assign is None or close is None:
+        if pooled is None or requests is None or assign is None or close is None:
             continue
-        taken = [request.connection for request in requests]
-        left = [each for each in places if each not in taken and not _usable(each)]
-        if left:
-            for each in left:
-                places.remove(each)
-            await close([*left, *assign()])  # shielded, as where httpcore does it
+        used = [request.connection for request in requests]
+        stuck = [each for each in pooled if each not in used and not _usable(each)]
+        if stuck:
+            for each in stuck:
+                pooled.remove(each)
+            await close([*stuck, *assign()])  # httpcore shields this itself
