@@ -28,7 +28,7 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 from weakref import WeakValueDictionary
 
 import anyio.abc
@@ -73,6 +73,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     a `JobsError`, such as one of ``resolve_gone``, ends the set, and is raised by the block in a group.
     """
 
+    _expression: ClassVar[str] = "JobSet(…)"  # how errors write the call that made the set
+
     def __init__(
         self,
         source: Member,
@@ -100,8 +102,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._on_cancel: OnCancel = on_cancel
         self._resolve_gone = resolve_gone
         self._policy = policy
-        self._closed = self._left = self._failed = False
-        self._size, self._now = 0, 0.0
+        self._closed = self._exited = self._failed = False
+        self._size, self._exited_at = 0, 0.0
         self._tasks: anyio.abc.TaskGroup | None = None
         # Weak, so that a set that goes on while systems come and go keeps nothing of those that have gone.
         self._groups: WeakValueDictionary[Poller, WaiterGroup] = WeakValueDictionary()
@@ -110,10 +112,10 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._discarded: set[Wait] = set()
         self._abandoned: list[Wait] = []
         resumed = read_checkpoint(checkpoint) if checkpoint is not None else []
-        # Made now: whatever is wrong with the call is raised before anything begins.
+        # Made now, so that any error in the arguments is raised before a wait begins.
         self._resumed = {self._watch(each.job, each.remaining, None): each for each in resumed}
         begun = partial(self._watch, timeout=timeout, deadline=deadline)
-        self._first = deque([*self._resumed, *each_of(begun, jobs, "jobs")])
+        self._to_begin = deque([*self._resumed, *each_of(begun, jobs, "jobs")])
 
     def add(self, job: JobLike, *, timeout: float | None = None, deadline: datetime | None = None) -> JobRef:
         """Add a wait for one job, from any task of the event loop, and return the job's complete ref.
@@ -122,7 +124,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         apply. A job that is added twice has two waits, with a deadline and an outcome each, which share
         requests. Raise `WrongSource`, and `UsageError` also if the set or the source is closed.
         """
-        if self._closed or self._left:
+        if self._closed or self._exited:
             raise UsageError("the set is closed: nothing can be added to it")
         if timeout is None and deadline is None:
             timeout, deadline = self._timeout, self._deadline
@@ -164,7 +166,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         because it has ended. A wait that ended because its source was closed is resumed. After the block,
         this returns the waits that remained then.
         """
-        now = self._now if self._left else anyio.current_time()
+        now = self._exited_at if self._exited else anyio.current_time()
         going_on = ((wait, None) for wait in self._unended())
         return write_checkpoint(chain(going_on, self._untold.outcomes()), now)
 
@@ -177,11 +179,11 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 
     async def __anext__(self) -> Outcome:
         if self._tasks is None:
-            raise UsageError(f"iterate over {self._words()} inside 'async with {self._words()} as …:'")
-        if self._untold.turn_ends():
+            raise UsageError(f"iterate over {self._expression} inside 'async with {self._expression} as …:'")
+        if self._untold.turn_is_over():
             await self._untold.next_turn()
         while not self._untold:
-            if self._left or (self._closed and not self._size):
+            if self._exited or (self._closed and not self._size):
                 raise StopAsyncIteration
             await self._untold.wait()
         wait, outcome = self._untold.take()
@@ -198,10 +200,11 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             raise UsageError("a set can be entered only once: create another one")
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        # They begin at the same moment, so that thousands of them share one number, and a place in the queue.
+        # All begin at the same moment, so thousands of them share one time and one item of the poller's
+        # queue.
         now = anyio.current_time()
-        while self._first:
-            watch = self._first.popleft()
+        while self._to_begin:
+            watch = self._to_begin.popleft()
             wait = self._new(watch, now, self._resumed.pop(watch, None))
             try:
                 self._begin(wait)
@@ -218,7 +221,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             return
         # A task of the set that failed has cancelled the block; nobody else wants the jobs cancelled.
         cancelled = error is not None and is_cancellation(error) and not self._failed
-        self._now, self._abandoned, self._left = anyio.current_time(), self._unended(), True
+        self._exited_at, self._abandoned, self._exited = anyio.current_time(), self._unended(), True
         for group in self._groups.values():
             for wait in group.waits():
                 group.remove(wait)
@@ -227,8 +230,9 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._untold.wake()
         tasks.cancel_scope.cancel()
         try:
-            # The group gets no exception of the block to wrap: it comes out as it is. A cancellation is not
-            # wrapped; without it, one of the group's own would come out, without the canceller's message.
+            # The group is not given the block's exception, which it would wrap in another group. A bare
+            # cancellation is not wrapped; if it were left out, the group would raise one of its own, without
+            # the canceller's message.
             bare = isinstance(error, anyio.get_cancelled_exc_class())
             await tasks.__aexit__(*((kind, error, trace) if bare else (None, None, None)))
         except BaseException as late:
@@ -240,9 +244,6 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._size} waits{', closed' if self._closed else ''}>"
-
-    def _words(self) -> str:
-        return "JobSet(…)"
 
     def _watch(self, job: JobLike, timeout: float | None, deadline: datetime | None) -> Watch:
         return self._source.watch(
@@ -257,7 +258,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
     def _group(self, poller: Poller) -> WaiterGroup:
         if (group := self._groups.get(poller)) is None:
             if self._tasks is None:
-                raise UsageError(f"add jobs inside 'async with {self._words()} as …:'")
+                raise UsageError(f"add jobs inside 'async with {self._expression} as …:'")
             group = self._groups[poller] = WaiterGroup(poller, self._tasks, self._settle, self._fail)
         return group
 
@@ -299,11 +300,11 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
             group.remove(wait)
             if wait.needs_probe and self._tasks is not None:
                 scope = self._asking[wait] = anyio.CancelScope()
-                self._tasks.start_soon(self._ask, wait, scope)
+                self._tasks.start_soon(self._run_probe, wait, scope)
             else:
                 self._end(wait)
 
-    async def _ask(self, wait: Wait, scope: anyio.CancelScope) -> None:
+    async def _run_probe(self, wait: Wait, scope: anyio.CancelScope) -> None:
         with scope:
             try:
                 await wait.ask_probe()
@@ -314,7 +315,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
                     self._fail()
                 wait.abandon()
                 raise
-        if self._asking.pop(wait, None) is not None and not self._left:
+        if self._asking.pop(wait, None) is not None and not self._exited:
             self._end(wait)
 
     def _fail(self) -> None:
@@ -331,7 +332,7 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         self._untold.put(wait, outcome)
 
     def _find(self, watch: Watch) -> Wait | None:
-        """Return the last member for a job whose outcome has not been told."""
+        """Return the last member for a job whose outcome no consumer has taken."""
         group, ref = self._groups.get(parts_of(watch)[0]), watch.ref
         waiting = group.waits(ref) if group is not None else []
         going_on = (wait for wait in reversed(waiting) if wait not in self._discarded)
@@ -339,8 +340,8 @@ class JobSet(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
         return next(chain(going_on, asking, reversed(self._untold.ended(ref))), None)
 
     def _unended(self) -> list[Wait]:
-        """Return the members that have not ended; after the block was left, those that had not then."""
-        if self._left:
+        """Return the members that have not ended; after the block, those that had not when it was left."""
+        if self._exited:
             return self._abandoned
         waiting = (wait for group in self._groups.values() for wait in group.waits())
         return [*(wait for wait in waiting if wait not in self._discarded), *self._asking]

@@ -12,12 +12,15 @@ from common.polling.wait import Wait
 from common.sources.batch_look import Outcome
 
 TURN = 0.005
-"""Seconds after which a consumer that always finds an entry lets other tasks run. Not a number of entries:
-where a turn of the event loop takes long, as with a thousand requests in flight, few a turn would be late."""
-MOST_A_TURN = 1_024
-"""After so many entries it does so anyway: in virtual time a turn takes no time."""
-LOOK_EVERY = 32
-"""Entries between two looks at the clock."""
+"""Seconds for which a consumer may take entries before other tasks run.
+
+It is a time, not a number of entries: if a turn of the event loop takes long, as with a thousand requests in
+flight, a few entries a turn would be too slow.
+"""
+MAX_PER_TURN = 1_024
+"""How many entries it may take at most, since in virtual time the clock stands still meanwhile."""
+CLOCK_INTERVAL = 32
+"""Entries between two readings of the clock."""
 
 
 class Untold:
@@ -47,13 +50,13 @@ class Untold:
         self._taken += 1
         return self._entries.popitem(last=False)
 
-    def turn_ends(self) -> bool:
+    def turn_is_over(self) -> bool:
         """Whether the consumer has taken entries for so long that others should run: see `next_turn`."""
         taken = self._taken
         return (
             taken > 0
-            and taken % LOOK_EVERY == 0
-            and (taken >= MOST_A_TURN or anyio.current_time() - self._turn_began >= TURN)
+            and taken % CLOCK_INTERVAL == 0
+            and (taken >= MAX_PER_TURN or anyio.current_time() - self._turn_began >= TURN)
         )
 
     async def next_turn(self) -> None:
@@ -76,7 +79,7 @@ class Untold:
 
     def ended(self, ref: JobRef) -> list[Wait]:
         """Return the waits for one job that have ended, in the order in which they did."""
-        if self._by_ref is None:  # made where it is asked for, so that an end costs nothing more
+        if self._by_ref is None:  # made only when it is needed: most sets never discard a job
             self._by_ref = {}
             for wait, _ in self.outcomes():
                 self._by_ref.setdefault(wait.ref, []).append(wait)

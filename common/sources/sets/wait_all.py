@@ -190,10 +190,12 @@ class Completed(AsyncIteration, AsyncContext, AsyncIterator[Outcome]):
 class _NumberedSet(JobSet):
     """A set that is closed from the start, and keeps the outcomes in the order of their jobs."""
 
+    _expression = "as_completed(…)"
+
     def __init__(self, source: Member, jobs: Iterable[JobLike], **options: Any) -> None:
         super().__init__(source, jobs, **options)
-        self.refs: list[JobRef] = [watch.ref for watch in self._first]
-        self.outcomes: list[Outcome | None] = [None] * len(self._first)
+        self.refs: list[JobRef] = [watch.ref for watch in self._to_begin]
+        self.outcomes: list[Outcome | None] = [None] * len(self._to_begin)
         self._numbers: dict[Wait, int] = {}
         self.close()
 
@@ -205,9 +207,6 @@ class _NumberedSet(JobSet):
     def _tell(self, wait: Wait, outcome: Outcome | None) -> None:
         self.outcomes[self._numbers[wait]] = outcome
         super()._tell(wait, outcome)
-
-    def _words(self) -> str:
-        return "as_completed(…)"
 
 
 def _succeeded(outcome: Outcome) -> bool:
