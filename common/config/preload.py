@@ -35,9 +35,9 @@ LATER = (
     "urllib.request",
     "uuid",
 )
-"""What functions here import, and those of the libraries that are needed; some of it may not be installed."""
+"""Modules that functions of ours, or of libraries, import when they are called; some may not be installed."""
 _COMMON = __name__.rsplit(".", 2)[0]
-APART = frozenset(
+NOT_PRELOADED = frozenset(
     {
         "__main__",
         "airflow",
@@ -52,15 +52,15 @@ APART = frozenset(
         "testing",
     }
 )
-"""The rooms that no source needs, and those of an orchestrator, which the host has imported if it has one."""
+"""Modules and packages that no source needs, or only an orchestrator, whose host imports them itself."""
 
 
 def preload() -> None:
     """Import all that sources, waits, `to_dict` and `from_dict` would import when they first need it.
 
-    For a host that refuses imports later, such as a workflow's sandbox. All installed providers are among it,
-    and each optional library that is installed; the simulators, `common.testing` and the command are not. It
-    takes some 300 ms, once.
+    Call it where later imports are refused, such as in a workflow's sandbox. It imports all installed
+    providers and optional libraries, but not the simulators, `common.testing` and the command. It takes some
+    300 ms, once.
     """
     for name in LATER:
         with suppress(ImportError):
@@ -69,7 +69,7 @@ def preload() -> None:
         _import_all(name)
         package = import_module(name)
         for export in getattr(package, "__all__", ()):
-            getattr(package, export)  # so that it is a variable of the package, which looks for it no more
+            getattr(package, export)  # makes it a variable of the package: see `LazyExports`
 
 
 def _import_all(name: str) -> None:
@@ -77,5 +77,5 @@ def _import_all(name: str) -> None:
     module = import_module(name)
     for folder in list(getattr(module, "__path__", ()))[:1]:
         for each in pkgutil.iter_modules([folder], f"{name}."):
-            if each.name.rpartition(".")[2] not in APART:
+            if each.name.rpartition(".")[2] not in NOT_PRELOADED:
                 _import_all(each.name)

@@ -23,7 +23,7 @@ from common.providers import Provider
 from common.sources.base import BaseSource
 
 MAX_QUOTED = 40
-"""At most so many characters of an unknown key are quoted: longer ones are values that went astray."""
+"""How many characters of an unknown key are quoted at most: a longer one may be a misplaced value."""
 
 
 @attrs.frozen(eq=False, repr=False, kw_only=True)
@@ -107,15 +107,15 @@ class Settings:
             )
         source: BaseSource = self.provider.connect(self)
         if self.target is not None:
-            # Whoever built it: credentials must not have gone to another system than was named.
+            # Checked for every provider: credentials must not go to another system than the target names.
             provider = self.target.provider or source.provider
             source.ref(self.target.ref or JobRef(provider, self.target.endpoint, "any", self.target.scope))
         return source
 
     def labelled_values(self) -> Iterator[tuple[str, Any]]:
-        """Yield all that was set, each with the name that errors have for it, and always in one order.
+        """Yield all values that were set, each with its label in errors, always in the same order.
 
-        Of a profile's references, the secrets that they stand for now.
+        A reference in a profile is yielded as the secret that it refers to now.
         """
         target = self.target.scope if self.target is not None else ()
         yield "the target", (self.provider.name, self.known_endpoint, target)
@@ -128,7 +128,7 @@ class Settings:
                 yield variable.label, variable.value
         last = self._mapping_values() if self.profile is None else self._profile_values(self.profile.table)
         for key in sorted(last):
-            yield last[key].label, last[key].looked_up()
+            yield last[key].label, last[key].dereferenced()
 
     def _keyword_values(self, keys: Iterable[str]) -> dict[str, SettingValue]:
         return {
@@ -173,8 +173,8 @@ class Settings:
         for name in self.mapping or ():
             if name not in kinds:
                 raise UsageError(
-                    f"unknown setting {name[:MAX_QUOTED]!r}{_meant(name, kinds)}: {self.provider.name} takes "
-                    f"{', '.join(sorted(kinds))}"
+                    f"unknown setting {name[:MAX_QUOTED]!r}{_suggestion(name, kinds)}: {self.provider.name} "
+                    f"takes {', '.join(sorted(kinds))}"
                 )
         taken = {*kinds, *SourceOptions.__annotations__}
         for name in self.keywords:
@@ -188,7 +188,7 @@ class Settings:
         return f"<Settings for {self.provider.name} {self.known_endpoint!r}{named}>"
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def _suggestion(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # lazily: only a mistake needs it
 
     close = get_close_matches(name, known, n=1)

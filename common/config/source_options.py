@@ -16,7 +16,7 @@ from common.polling.policy import PollPolicy
 KINDS: Mapping[str, str] = {
     "aliases": "texts",
     "cert": "path",
-    "concurrency": "whole",
+    "concurrency": "integer",
     "key": "path",
     "key_password": "secret",
     "policy": "table",

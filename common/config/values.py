@@ -125,7 +125,7 @@ class SettingValue:
             raise UsageError(f"{self.label} must be a number")
         return value
 
-    def whole(self) -> int:
+    def integer(self) -> int:
         """Return a whole number; its range is checked by the source."""
         value = self.value
         if self.is_text and value.isdecimal() and len(value) < 10:
@@ -154,14 +154,14 @@ class SettingValue:
             raise UsageError(f"{self.label} must be a table{', as a JSON object' if self.is_text else ''}")
         return value
 
-    def looked_up(self) -> Any:
-        """Return the value as it was set, or the secret that it refers to, if that can be had."""
+    def dereferenced(self) -> Any:
+        """Return the value as it was set, or the secret that it refers to if that can be read."""
         if self.folder is None or not isinstance(self.value, dict):
             return self.value
         try:
             return find_secret(self.label, self.value, self.folder)
         except UsageError:
-            return self.value  # a table that is no reference, or a secret that nobody may ask for
+            return self.value  # a table that is no reference, or a secret that cannot be read
 
     def check(self, kind: str) -> None:
         """Raise `UsageError` where the value is not of this kind. No secret is looked up."""

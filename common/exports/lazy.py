@@ -17,9 +17,8 @@ Modules = Mapping[str, str]
 class LazyExports:
     """What a package, given by its ``globals()``, exports of its own ``modules``.
 
-    ``others`` is asked for what else is in its ``__all__``.
-
-    All names of one room, such as ``model``, are set at once: hints of an exception are looked up among them.
+    ``others`` is called for any other name in its ``__all__``. All names of one subpackage, such as
+    ``model``, are set at once, since ``typing.get_type_hints`` of an exception looks its names up there.
     """
 
     def __init__(
@@ -38,13 +37,13 @@ class LazyExports:
     def get(self, name: str) -> object:
         """Return what the package exports by this name; ``__getattr__`` of the package.
 
-        It is a variable of the package from then on. In two threads at once, both find the same.
+        It is a variable of the package from then on. Two threads at the same time get the same object.
         """
         package = self._package
         if name in self._modules:
-            room = self._modules[name].partition(".")[0]
+            subpackage = self._modules[name].partition(".")[0]
             for each, module in self._modules.items():
-                if module.partition(".")[0] == room:
+                if module.partition(".")[0] == subpackage:
                     package.setdefault(each, getattr(import_module(f"{self._name}.{module}"), each))
         elif self._others is not None and name in package["__all__"]:
             package.setdefault(name, self._others(name))

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from common.config.preload import APART
+from common.config.preload import NOT_PRELOADED
 from ontapjobs.simulator import OntapSimulator
 from tests.common.test_embedding import MODULES, PACKAGES, ROOT, printed
 
@@ -105,7 +105,7 @@ def late_imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_it_imports_all_that_a_function_of_ours_imports_late() -> None:
-    sources = [path for path in MODULES if not APART & {*path.parts, path.stem}]
+    sources = [path for path in MODULES if not NOT_PRELOADED & {*path.parts, path.stem}]
     late = {name for path in sources for name in late_imports(path)}
     installed = sorted(name for name in late if find_spec(name.partition(".")[0]))
     assert {"cattrs", "httpx", "ssl"} <= set(installed)
@@ -115,7 +115,7 @@ from common import preload
 preload()
 print([name for name in {installed!r} if name not in sys.modules])
 ours = [name.split(".") for name in sys.modules if name.split(".")[0] in {PACKAGES!r}]
-print([name for name in ours if set(name) & {set(APART)!r}])
+print([name for name in ours if set(name) & {set(NOT_PRELOADED)!r}])
 """
     assert printed(code, ROOT).splitlines() == ["[]", "[]"]
 

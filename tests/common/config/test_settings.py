@@ -478,7 +478,7 @@ JSON = st.recursive(
 @pytest.mark.slow
 @given(
     st.sampled_from(
-        ["text", "secret", "path", "flag", "verify", "number", "whole", "texts", "table", "proxy"]
+        ["text", "secret", "path", "flag", "verify", "number", "integer", "texts", "table", "proxy"]
     ),
     JSON,
 )
