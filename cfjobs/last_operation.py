@@ -52,7 +52,7 @@ class LastOperation:
         if resource is None:
             if wanted == "delete":
                 return resolved_as(ref, last, JobState.SUCCEEDED)
-            raise _untold(ref, last, "its resource does not exist either")
+            raise _outcome_unknown(ref, last, "its resource does not exist either")
         operation = resource.get("last_operation")
         if not isinstance(operation, Mapping):
             raise DecodeError(
@@ -63,7 +63,9 @@ class LastOperation:
         fields = Fields(operation)
         done, word, reason = fields.text("type"), fields.text("state") or "", fields.text("description")
         if wanted is not None and done is not None and done.casefold() != wanted:
-            raise _untold(ref, last, f"the last operation of its resource is another one ({done} {word})")
+            raise _outcome_unknown(
+                ref, last, f"the last operation of its resource is another one ({done} {word})"
+            )
         if word.casefold() not in STATES:
             raise DecodeError(
                 f"the state of the last operation is {word!r}, which is unknown",
@@ -82,6 +84,6 @@ def _type_of(ref: JobRef, last: Job | None) -> str | None:
     return word if word in TYPES else None
 
 
-def _untold(ref: JobRef, last: Job | None, why: str) -> JobsError:
+def _outcome_unknown(ref: JobRef, last: Job | None, why: str) -> JobsError:
     text = f"{ref}: the server has no such job, and {why}: its outcome is unknown"
     return JobNotFound(text, ref=ref) if last is None else JobGone(text, ref=ref, job=last)

@@ -25,7 +25,7 @@ from common.response.writes import StartedJobs
 from common.sources.driver import Driver, DriverHttp
 from common.sources.large_responses import decode
 from ontapjobs.lists.paging import MAX_PAGES, next_page_path
-from ontapjobs.lists.query import inlined
+from ontapjobs.lists.query import with_return_timeout
 from ontapjobs.paths.gateway import outer_path
 from ontapjobs.paths.links import JOBS, is_jobs_path, results_target
 from ontapjobs.records.batch_page import BatchPage, RecordText, read_page
@@ -99,7 +99,7 @@ class OntapDriver(Driver):
         return tuple(pair for pair in scope if pair != (PATH, JOBS))
 
     def check_ref(self, ref: JobRef) -> None:
-        """Refuse a ref whose parts are not what a write told. Raise `UsageError`."""
+        """Raise `UsageError` for a path or a hint that no response to a write can have contained."""
         path, done, results = dict(ref.scope).get(PATH), ref.hint(DONE), ref.hint(RESULTS)
         if path is not None and not is_jobs_path(path):
             raise UsageError("the ref's path is not one of jobs: use the ref that the write returned")
@@ -126,7 +126,7 @@ class OntapDriver(Driver):
 
     def write_path(self, path: str, inline: float | None) -> tuple[str, float]:
         """Pass ``inline`` on as ``return_timeout``; one that the path's query has already counts as well."""
-        return inlined(path, inline)
+        return with_return_timeout(path, inline)
 
     def batch_cost(self, ref: JobRef) -> int:
         """Let only the cluster's jobs, with ids of UUID shape, join a batch request.

@@ -70,7 +70,7 @@ class HttpReader(Pollable):
         self.update_budget(response)
         if response.status != 200:
             failure = self.failure(response, request, ref)
-            return Reading(_done_with_its_write(failure, ref), response.date)
+            return Reading(_succeeded_with_write(failure, ref), response.date)
         body: bytes | None = response.body
         if last is not None and body == last.body and last.job.ref.hints == ref.hints:
             return Reading(last.job, response.date, body, datetime.now(UTC))
@@ -192,8 +192,8 @@ class HttpReader(Pollable):
         return _with_hints(attrs.evolve(job, ref=ref.with_hints(job.ref.hints)))
 
 
-def _done_with_its_write(failure: JobsError, ref: JobRef) -> Job:
-    """Return a job that cannot be read as SUCCEEDED if its write was already done. Else raise the failure."""
+def _succeeded_with_write(failure: JobsError, ref: JobRef) -> Job:
+    """Return a SUCCEEDED job if the ref says that its write was done. Otherwise raise ``failure``."""
     status = ref.hint(DONE)
     if status is None or not isinstance(failure, JobNotFound | PermissionDenied):
         raise failure

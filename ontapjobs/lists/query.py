@@ -105,7 +105,7 @@ def encode(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{name}={quote(value, safe='*,', errors='surrogatepass')}" for name, value in pairs)
 
 
-def inlined(path: str, inline: object) -> tuple[str, float]:
+def with_return_timeout(path: str, inline: object) -> tuple[str, float]:
     """Return a write's path with ``inline`` as its ``return_timeout``, and the seconds that it may take.
 
     With None, the path is returned as it is, and the seconds are those of its own ``return_timeout``. Raise

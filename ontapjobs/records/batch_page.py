@@ -1,27 +1,26 @@
-"""Read a page of jobs that were read before: a record whose text has not changed is not decoded again.
+"""Read a page of jobs that were polled before: a record whose text has not changed is not decoded again.
 
-Most of what polls bring is what they brought the last time: some 150 records in a page, of which a few have
-changed. Comparing a text takes a twentieth of the time in which it is decoded. But where does a record end,
-in a page that is not decoded? Its own text says it. JSON's grammar is such that an object ends where its
-braces are balanced, so no text of an object is the beginning of another object's text. A page that has, at
-the place where a record begins, the text that was an object the last time, has that same object there, and
-the next record begins behind it.
+Most polls bring what the last one brought: a page has some 150 records, of which a few have changed, and to
+compare a text takes a twentieth of the time that decoding it takes. The difficulty is to find where a record
+ends without decoding it. JSON's grammar solves it: an object ends where its braces are balanced, so the text
+of one object is never the beginning of another object's text. If the page continues, at the beginning of a
+record, with the known text of an object, then that whole object is there, and the next record follows it.
 
-So `read_page` walks through the page from record to record:
+So `read_page` goes through the page from record to record:
 
-- The id stands at the beginning of each record (``{"uuid": "…"``), and says with which text to compare. It is
-  a guess: where it is wrong, no text is equal.
-- A record with another text, or a new one, is decoded from its place on, which also tells its end.
-- The rest is a page without records. It is decoded, so that nothing of a page remains unread.
+- Each record begins with its id (``{"uuid": "…"``), which says with which known text to compare. The id is
+  read from a fixed offset; if that is wrong, no text is equal.
+- A new record, or one with another text, is decoded from there, which also finds its end.
+- What remains is a page without records. It is decoded too, so that no part of the page is ignored.
 
-It must understand everything or nothing. Where the page is laid out in any other way, is no JSON, or is
-larger than what is decoded within the event loop, it returns None, and the page is decoded as a whole, which
-is the only place where a response is repaired or refused. So both ways give the same records for the same
-page (``test_a_page_read_by_its_texts_is_the_page_that_is_decoded``).
+This must give the same records as decoding the whole page
+(``test_a_page_read_by_its_texts_is_the_page_that_is_decoded``). So it returns None for a page with another
+layout, for one that is not JSON, and for one that is too large to be decoded in the event loop. The caller
+then decodes the whole page, and only there a response is repaired or refused.
 
-Measured with pages of 150 records of 480 bytes: 0.5 µs a record where none has changed, 3.2 µs where all are
-new. Decoding the whole page takes 1.8 µs with ``json`` and 1.0 µs with msgspec, and what is made of each
-record then comes on top (``python -m tests.benchmarks --only members``, Python 3.11).
+Measured with pages of 150 records of 480 bytes: 0.5 µs a record if none has changed, 3.2 µs if all are new.
+Decoding the whole page takes 1.8 µs a record with ``json`` and 1.0 µs with msgspec, before anything is made
+of the records (``python -m tests.benchmarks --only members``, Python 3.11).
 """
 
 from __future__ import annotations
@@ -117,17 +116,17 @@ def _read(page: str, last: Mapping[str, Any]) -> BatchPage | None:
 
 
 def _decode(page: str, at: int, following: str, loads: Loads | None) -> tuple[Any, str]:
-    """Return the value that begins at this place, and its text.
+    """Return the value that begins at this offset, and its text.
 
-    Where msgspec is installed, it is handed what stands before ``following``, the beginning of another
-    record. That is a guess: what msgspec does not read is not a record, or not the whole of one.
+    msgspec, if installed, needs the exact text: it is given all up to ``following``, the beginning of the
+    next record. That is a guess; if it was wrong, msgspec raises, and `json` finds the end.
     """
     end = page.find(following, at) if following and loads is not None else -1
     if loads is not None and end > 0:
         text = page[at:end]
         try:
             return loads(text), text
-        except Exception:  # its own, which json may not share
+        except Exception:  # its own; json may read the text all the same
             value, end = _scan(page, at)
             return value, page[at:end]
     value, end = _scan(page, at)
@@ -135,7 +134,7 @@ def _decode(page: str, at: int, following: str, loads: Loads | None) -> tuple[An
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of a name that an object has twice the last value counts, and it would be another list of records.
+    # If an object has a name twice, the last value counts: a second "records" would replace the first.
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise ValueError("a name occurs twice")

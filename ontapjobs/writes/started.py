@@ -25,9 +25,9 @@ from ontapjobs.wire import PROVIDER, build_job, read_hrefs
 
 ACCEPTED = 202
 DONE_STATUSES = frozenset({200, 201})
-"""By these the server says that the work is done: with ``return_timeout``, that it was within that time.
+"""The statuses of a write whose work is done: with ``return_timeout``, within that time.
 
-"You do not need to retrieve the job state", says NetApp's guide of the 200; a POST answers 201.
+NetApp's guide says of the 200: "You do not need to retrieve the job state"; a POST answers 201.
 """
 
 
@@ -36,10 +36,9 @@ def parse_started(
 ) -> StartedJobs:
     """Return the jobs in a write's response: ``job`` or ``jobs``, each with a uuid, a link, or complete.
 
-    What the response tells beside an id is kept in the ref's hints: the link to the results of a write of
-    many records, and that its status says that the work is done. Of a link only what is below the endpoint is
-    used: its host may be that of a proxy. Jobs elsewhere than below ``/api/cluster/jobs`` have their path in
-    the ref's scope.
+    The ref's hints hold what the response says beside the id: the link to the results of a write of many
+    records, and a status that means that the work is done. Only the path of a link is used, since its host
+    may be a proxy's. Jobs that are not below ``/api/cluster/jobs`` have their path in the ref's scope.
     """
     accepted = response.status == ACCEPTED
     try:
@@ -58,7 +57,7 @@ def parse_started(
             continue
         if ref in refs:
             continue
-        job = _told(record, ref, states)
+        job = _job_in(record, ref, states)
         if done and (record.get("state") is None or (job is not None and job.succeeded)):
             ref = attrs.evolve(ref, hints=((DONE, done), *ref.hints))
         refs[ref] = None
@@ -97,7 +96,8 @@ def _ref(record: Object, endpoint: str) -> JobRef | None:
     return JobRef(PROVIDER, endpoint, id, scope, ((RESULTS, results),) if results else ())
 
 
-def _told(record: Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job | None:
+def _job_in(record: Object, ref: JobRef, states: Mapping[str, JobState] | None) -> Job | None:
+    """Return the job that a response contains, None if it contains no more than the job's id."""
     if record.get("state") is None:
         return None
     try:
