@@ -1,4 +1,4 @@
-"""``jobsource demo``: what goes wrong with a dozen jobs on three systems, and how each wait ends."""
+"""``jobsource demo``: a dozen jobs on three simulated systems, with faults, and how each wait ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RESTART_AT, RESTART_TAKES = 5.5, 1.0
 
 
 async def run_demo(view: View, *, calm: bool = False) -> ExitStatus:
-    """Run the demo in some ten seconds, and return OK once every wait has ended one way or the other."""
+    """Run the demo for about ten seconds, and return OK if every wait has ended, whatever its outcome."""
     view.say("Simulated systems run on this machine; no other system is contacted.")
     async with AsyncExitStack() as stack:
         systems = [await stack.enter_async_context(scenario()) for scenario in _scenarios()]
@@ -128,7 +128,7 @@ class Demo:
                 waiting.discard(outcome.ref)
 
     async def _trouble(self) -> None:
-        """Let go wrong what goes wrong in production, one thing after another."""
+        """Inject the faults that occur in production, one after another."""
         busy, cut = self.systems[1], self.systems[0]
         await anyio.sleep(1.2)
         self._say(f"{_name(busy)} answers 503, Retry-After: {RETRY_AFTER}; it gets no requests for this time")

@@ -37,21 +37,21 @@ TRACE_CONTEXT = ("traceparent", "tracestate")
 class OpenTelemetryObserver:
     """An `Observer` that gives OpenTelemetry a span for each wait, and metrics: ``observer=`` of a source.
 
-    It takes the global providers, or those that are given. One observer may serve several sources, also in
-    several threads.
+    It uses the global tracer and meter providers, or those that are passed. One observer may serve several
+    sources, also in several threads.
 
     The span of a wait, ``wait ontap``, has the events ``jobsource.changed``, ``jobsource.trouble`` and
-    ``jobsource.gone``. Its status is an error where the wait ended with one, or the job did not succeed.
-    The metrics: ``jobsource.wait.active`` (waits that are going on), ``jobsource.wait.duration`` (seconds, by
-    outcome), ``jobsource.wait.lag`` (seconds from the end of a job until a wait observed it),
-    ``jobsource.wait.polls`` (replies, counted for each wait that one tells something),
-    ``jobsource.throttled`` (replies that asked for fewer requests) and ``http.client.request.duration``
-    (seconds of each request, sign-ins included, by method, server and status).
+    ``jobsource.gone``. Its status is an error if the wait raised, or the job did not succeed. The metrics are
+    ``jobsource.wait.active`` (waits in progress), ``jobsource.wait.duration`` (seconds, by outcome),
+    ``jobsource.wait.lag`` (seconds from a job's end to its observation), ``jobsource.wait.polls`` (poll
+    results, counted for each wait that they concern), ``jobsource.throttled`` (replies that asked for fewer
+    requests) and ``http.client.request.duration`` (seconds of each request, sign-ins included, by method,
+    server and status).
 
     Requests of the source, but not sign-ins, send the current trace context to the server (``traceparent``,
-    ``tracestate``), as OpenTelemetry's propagators are set up: with ``OTEL_PROPAGATORS=none`` they send none.
+    ``tracestate``) by OpenTelemetry's global propagators: with ``OTEL_PROPAGATORS=none`` they send none.
 
-    Raise `UsageError` where OpenTelemetry's API is not installed: ``pip install "jobsource[otel]"``.
+    Raise `UsageError` if OpenTelemetry's API is not installed: ``pip install "jobsource[otel]"``.
     """
 
     def __init__(self, tracer_provider: Any = None, meter_provider: Any = None) -> None:

@@ -20,21 +20,21 @@ class RequestEvent:
     seconds: float
     """How long it took."""
     status: int | None = None
-    """None where no complete response came."""
+    """The status of the response; None if no complete response came."""
     error: str | None = None
-    """Then, the name of the exception's class."""
+    """The name of the exception's class if no complete response came, otherwise None."""
 
 
 @runtime_checkable
 class RequestObserver(Protocol):
-    """An observer that is told of each request too, since it has these methods."""
+    """An observer that is also told of each request: any observer that has these methods."""
 
     def trace_headers(self) -> Mapping[str, str]:
-        """Return what a request of the source sends beside its own headers. A sign-in never sends it."""
+        """Return headers to add to a request of the source; they are not added to a sign-in."""
         ...
 
     def request_ended(self, event: RequestEvent) -> None:
-        """Take what became of a request, of a sign-in too."""
+        """Called after each request, sign-ins included."""
         ...
 
 

@@ -124,7 +124,7 @@ async def _look(
     *,
     quiet: bool,
 ) -> None:
-    """Read the list once, and tell what has changed. Passing trouble is reported, and the next look comes."""
+    """Read the list once, and show what has changed. A transient error is reported, but not raised."""
     try:
         jobs: dict[JobRef, Job] = {job.ref: job async for job in _limited(source, states, filters, limit)}
     except SourceError as error:

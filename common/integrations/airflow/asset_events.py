@@ -48,7 +48,7 @@ class JobsEndedTrigger(BaseEventTrigger):
         return path, {"conn_id": self.conn_id, "filters": self.filters, "interval": self.interval}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """List the jobs again and again, and yield an event for each that has ended."""
+        """List the jobs every ``interval`` seconds, and yield an event for each that has ended since."""
         store: Any = getattr(self, "asset_state_store", None)
         known: set[str] | None = None
         if store is not None and (kept := await store.aget(ENDED)) is not None:

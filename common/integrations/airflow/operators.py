@@ -62,7 +62,7 @@ class WaitForJobOperator(JobTask, BaseOperator):
                 raise ValueError("start_from_trigger=True does not support timeout=: pass execution_timeout=")
             jobs = job if isinstance(job, list) else [str(job)]
             if any("xcom_pull" in str(each) for each in jobs):
-                # The triggerer (of 3.3.2) stands still, with all that it waits for, when it renders one.
+                # The triggerer of Airflow 3.3.2 would block, with all of its triggers, while it renders one.
                 raise ValueError(
                     "start_from_trigger=True cannot read the XCom of another task: pass deferrable=True"
                 )

@@ -18,9 +18,9 @@ from common.sources.sets.job_set import JobSet
 Log = Callable[[str], object]
 
 LOOK_TIMEOUT = 30.0
-"""Seconds for one look at jobs: passing trouble is waited out, and a job may not be known at once."""
+"""Seconds for polling jobs once: transient errors are retried, and a new job may not be known at once."""
 CANCEL_TIMEOUT = 20.0
-"""Seconds in which a server must take the order to cancel the jobs of a task that was killed."""
+"""Seconds within which a server must accept the cancellation of the jobs of a killed task."""
 
 
 async def wait_for(

@@ -23,9 +23,9 @@ from common.sources.sets.get_all import get_all
 from common.sources.sets.wait_all import wait_all
 
 LOOK_BACK = timedelta(days=1)
-"""How far the first tick looks back: of older jobs most systems know no more."""
+"""How far the first tick looks back; most systems have deleted older jobs."""
 CONFIRM = 20.0
-"""Seconds for a job that is not found: it may be too young to be, and a mistaken server corrects itself."""
+"""Seconds for which a tick polls a job that is not found: it may be new, or the server may be wrong."""
 PAGE = 1000
 """Events that are read at a time."""
 
@@ -43,20 +43,20 @@ def job_sensor(
     minimum_interval_seconds: int = 30,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.SensorDefinition:
-    """Return a sensor that tells how the jobs ended which materializations of an asset name.
+    """Return a sensor that follows the jobs of an asset, and reports how they ended.
 
-    ``started`` is the asset: ``jobs`` in the metadata of its materializations is a ref, or a list of them.
-    ``resource`` is the key of the `JobsResource` that knows their system. Each tick looks at all open jobs,
-    for ONTAP with one list request for some 150 of them.
+    ``started`` is that asset: ``jobs`` in the metadata of its materializations is a ref, or a list of them.
+    ``resource`` is the key of the `JobsResource` for their system. Each tick polls all open jobs, on ONTAP
+    with one request for about 150 of them.
 
-    ``ended`` is the asset that gets an event for each job that ended: a materialization for one that
-    succeeded, else an observation, of the same partition and with `job_metadata`. ``job`` is run once a tick
-    in which jobs ended, with the config that ``run_config`` makes of their outcomes: each has its ``ref``.
-    What is named but is no job of the system gets an observation and a warning in the tick's log, and no run.
-    An event or a run may be told twice where a tick was cut off.
+    ``ended`` is the asset that gets an event for each job that ended: a materialization if the job succeeded,
+    otherwise an observation, with the same partition and with `job_metadata`. ``job`` runs once for each tick
+    in which jobs ended; its config is what ``run_config`` returns for their outcomes, each of which has
+    ``ref``. Metadata that names no job of the system is reported by an observation and a warning in the
+    tick's log, and starts no run. If a tick is interrupted, an event or a run may occur twice.
 
     ``minimum_interval_seconds`` must be less than the seconds for which the system keeps a job that has ended
-    (ONTAP: 300). Raise `UsageError` where there is nothing to tell it to.
+    (ONTAP: 300). Raise `UsageError` without ``ended`` and ``job``, and for one of ``job`` and ``run_config``.
     """
     if ended is None and job is None:
         raise UsageError("job_sensor() needs ended= or job=, to report how jobs ended")

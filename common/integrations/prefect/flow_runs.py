@@ -23,7 +23,7 @@ ANSWER_TIMEOUT = 10.0
 """Seconds in which Prefect's API must say who cancels a wait; else the jobs are left alone."""
 
 _asked: dict[tuple[str, UUID], DetachedWork[bool]] = {}
-"""What is being asked about a flow run, in the portal's loop: all of its waits share the answer."""
+"""The requests about flow runs that are in progress in the portal's loop; all waits of a run share them."""
 
 
 async def cancelled_by_person(flow_run: UUID | None) -> bool:
@@ -37,7 +37,7 @@ async def until_cancelled(flow_run: UUID) -> bool:
 
 
 async def _together(work: Callable[[UUID], Awaitable[bool]], flow_run: UUID) -> bool:
-    """Return what ``work`` does, which is done once for all who ask meanwhile."""
+    """Return the result of ``work``, which runs once for all callers at the same time."""
     key = work.__qualname__, flow_run
     for ended in [each for each, asked in _asked.items() if asked.done]:
         del _asked[ended]  # a process may serve flow runs for months
@@ -49,7 +49,7 @@ async def _together(work: Callable[[UUID], Awaitable[bool]], flow_run: UUID) -> 
         await asked.wait()
         if asked.error is not None:
             raise asked.error
-        if asked.value is not None:  # else the last who asked before has just gone
+        if asked.value is not None:  # otherwise it was cancelled with the last of its earlier callers
             return asked.value
 
 

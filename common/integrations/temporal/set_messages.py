@@ -29,11 +29,11 @@ SEEN = 4
 Told = list[Any]
 """``[call, job, outcome]``: who asked in the workflow, a whole ref, and how its wait ended as plain data."""
 Row = list[Any]
-"""``[job, deadline, requester, call, seen]``; `SEEN` is the place of the last one.
+"""``[job, deadline, requester, call, seen]``; `SEEN` is the index of the last one.
 
-A job as `shorten` writes it, seconds since 1970 or None, the id of the workflow that is told how the job
-ended, which of its calls asked, and whether the job has been seen. With its number in front of it where the
-set's workflow tells of it.
+These are a job as `shorten` writes it, seconds since 1970 or None, the id of the workflow to which the
+outcome is reported, the id of its call, and whether the job has been seen. In a `Growth`, the row's number
+comes first.
 """
 
 

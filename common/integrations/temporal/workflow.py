@@ -32,15 +32,15 @@ from common.model.refs import JobRef
 from common.model.serialize import from_dict
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=30)
-"""After how long another worker goes on, where one was lost; a cancellation takes most of it to arrive."""
+"""How long until another worker takes over the wait of a lost one. A cancellation takes up to as long."""
 UNLIMITED = timedelta(days=3650)
-"""Temporal wants a limit of each attempt; how long a wait may take is said by its deadline."""
+"""Temporal requires a limit of each attempt; the time that a wait may take is limited by its deadline."""
 ADD_TIMEOUT = timedelta(minutes=1)
-"""For the signals to sets; they are sent again after it."""
+"""The time limit of adding jobs to their sets; after it, the signals are sent again."""
 CALL_DIGITS = 8
-"""Of the random number of a call of `wait_for_jobs`: it is beside each of its jobs, in a payload of 2 MiB."""
+"""Hex digits of the random id of a call of `wait_for_jobs`; few, since each job in a payload has it."""
 WRITE_TIMEOUT = timedelta(minutes=5)
-"""After how long a write that nobody has told the end of is given up as uncertain."""
+"""A write without a result after this time is reported as `ActionUncertain`."""
 
 
 async def wait_for_job(
@@ -52,11 +52,11 @@ async def wait_for_job(
     heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT,
     task_queue: str | None = None,
 ) -> Job:
-    """Return a job once it has succeeded; to be called by a workflow.
+    """Return a job once it has succeeded. Call it in a workflow.
 
-    ``job`` names its endpoint: it is a ref, or its text. ``timeout`` is in seconds from now, ``deadline`` an
-    aware datetime. A workflow that is cancelled leaves the job alone; with ``cancel_job`` the job is
-    cancelled too (never by a worker that stops or is lost, nor where the workflow is terminated).
+    ``job`` is a ref, or its text, with the endpoint. ``timeout`` is in seconds from now, ``deadline`` an
+    aware datetime. If the workflow is cancelled, the job keeps running; with ``cancel_job`` it is cancelled
+    too. A worker that stops or is lost, and a workflow that is terminated, never cancel it.
 
     Raise the `JobsError` that the wait ended with: `JobFailed`, `JobGone`, `WaitTimeout` and so on.
     """
@@ -83,11 +83,11 @@ async def wait_for_job(
 async def start_job(
     target: str, method: str, path: str, *, body: Any = None, task_queue: str | None = None
 ) -> list[JobRef]:
-    """Send a write, and return the refs of the jobs that it started; to be called by a workflow.
+    """Send a write, and return the refs of the jobs that it started. Call it in a workflow.
 
     ``target`` names the system (``ontap://cluster1``), ``path`` begins with "/", and ``body`` is JSON. The
-    write is sent once. Raise the `JobsError` that it ended with, `ActionUncertain` also where its worker was
-    lost before it could tell.
+    write is sent once. Raise the `JobsError` that it ended with: `ActionUncertain` also if the worker was
+    lost before it reported the result.
     """
     try:
         refs = await workflow.execute_activity(
@@ -120,15 +120,17 @@ async def wait_for_jobs(
     history_limit: int = 10_000,
     task_queue: str | None = None,
 ) -> list[Job | JobsError]:
-    """Return how thousands of jobs ended, in the order given; to be called by a workflow.
+    """Return how thousands of jobs ended, in the order given. Call it in a workflow.
 
-    They join the sets of their systems, which all workflows share: one activity a system waits for all of
-    them, in as few requests as the system allows. ``timeout`` (seconds from now) and ``deadline`` are those
-    of each job. A call takes 10,000 jobs. Where more are open on one system, say over how many ``shards`` to
-    spread them, in each call alike. A set begins a new history after some ``history_limit`` events.
+    The jobs join the set of their system, which all workflows share: one activity for each system waits for
+    all of them, in as few requests as the system allows. ``timeout`` (seconds from now) and ``deadline``
+    apply to each job. A call takes at most 10,000 jobs, and a set has at most 10,000 open ones: for more,
+    pass the number of sets as ``shards``, the same in all calls. The workflow of a set continues as new after
+    about ``history_limit`` events.
 
-    A failed job raises nothing. A workflow that is cancelled leaves the jobs alone, and no set waits for them
-    any longer.
+    A failed job does not raise: its `Job`, or the `JobsError` of its wait, is in the list. If the workflow is
+    cancelled, the jobs keep running and leave their set. Raise `UsageError` for too many jobs, and for a
+    deadline or a number of shards that is invalid.
     """
     until = _deadline(timeout, deadline)
     if shards < 1:
@@ -155,7 +157,7 @@ async def wait_for_jobs(
         raise
     except asyncio.CancelledError:
         with suppress(ActivityError):
-            await adding  # else they could be added after they were taken back
+            await adding  # otherwise jobs could be added after they were discarded
         await _discard(dataclasses.replace(request, jobs=[text for text in texts if text not in ended]))
         raise
     finally:
@@ -164,9 +166,9 @@ async def wait_for_jobs(
 
 
 class _Calls:
-    """The handler of the signal with which sets tell a workflow how jobs ended: of each call that waits.
+    """The handler of the signals by which sets report outcomes: keeps them for each call that waits.
 
-    An outcome may be told twice, also after its call has returned.
+    An outcome may be reported twice, also after its call has returned.
     """
 
     def __init__(self) -> None:
@@ -183,7 +185,7 @@ class _Calls:
 
 
 def _calls() -> _Calls:
-    """Return what waits in this workflow."""
+    """Return this workflow's signal handler, set on first use."""
     calls = workflow.get_signal_handler(JOBS_ENDED)
     if not isinstance(calls, _Calls):
         calls = _Calls()
@@ -193,7 +195,7 @@ def _calls() -> _Calls:
 
 async def _discard(request: AddRequest) -> None:
     for _, id, rows in by_set(request):
-        with suppress(ApplicationError):  # the set is over
+        with suppress(ApplicationError):  # the set's workflow has ended
             await workflow.get_external_workflow_handle(id).signal(DISCARD, rows)
 
 
