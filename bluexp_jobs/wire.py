@@ -83,7 +83,7 @@ def parse_job(
     """Return the job in the response to ``GET …/job/{jobId}``: an array, an object in some references.
 
     ``id`` selects one of several, and is used if the record has none. ``states`` adds words to the table.
-    Raise `DecodeError` for what is no job: no JSON, no ``job`` in it (`NoJob` for an empty one), none with
+    Raise `DecodeError` for anything else: not JSON, no ``job`` in it (`NoJob` for an empty one), none with
     that id.
     """
     members = _members(data)
@@ -187,7 +187,7 @@ def parse_started(response: HttpResponse) -> StartedJobs:
 
 
 def _members(data: bytes | str | Object) -> list[object]:
-    """Return the members of ``job``, also those that are no objects; one object counts as an array of one."""
+    """Return the members of ``job``, objects or not; one object counts as an array of one."""
     root = root_object(data)
     if "job" not in root:
         raise DecodeError("no job in the response: it has no key 'job'", transient=True)

@@ -107,7 +107,7 @@ def parse_job(
     """Return the job in the response to ``GET /v3/jobs/{guid}``.
 
     ``id`` is used if the response has no guid. ``states`` adds words to the table. Raise `DecodeError` for
-    what is no job: no JSON, an error body, an object without a job, a job without an id.
+    anything else: not JSON, an error body, an object without a job, a job without an id.
     """
     root = root_object(data)
     if not _KEYS & root.keys():
@@ -146,7 +146,7 @@ def record(job: Job) -> JobRecord:
 
 
 def parse_record(data: Object) -> JobRecord:
-    """Return one record with every value kept. Raise `DecodeError` for a state that is no text."""
+    """Return one record with every value kept. Raise `DecodeError` for a state that is not text."""
     fields = Fields(data)
     return JobRecord(
         guid=fields.text("guid"),

@@ -161,7 +161,7 @@ def proxy_problem(proxy: object) -> str | None:
 
 
 def _is_proxy(proxy: object) -> bool:
-    """Whether this is a proxy's URL, also for httpx, which raises several exceptions for what is none."""
+    """Whether this is a proxy's URL, also for httpx, which raises several exceptions for others."""
     if not isinstance(proxy, str) or not proxy.isprintable() or " " in proxy:
         return False
     import httpx  # lazily: it takes long, but a proxy needs it in any case

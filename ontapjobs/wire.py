@@ -89,7 +89,7 @@ def parse_job(
     for decoded data that nobody will change it: then fields of the job may be read on access, as they are
     for bytes.
 
-    Raise `DecodeError` for what is no job: no JSON, an error body, an object without a job, a job without
+    Raise `DecodeError` for anything else: not JSON, an error body, an object without a job, a job without
     an id.
     """
     root = root_object(data)
@@ -138,7 +138,7 @@ class Page:
 def parse_page(
     data: bytes | str | Object, *, endpoint: str = "", states: Mapping[str, JobState] | None = None
 ) -> Page:
-    """Return a whole page. Raise `DecodeError` for what is none.
+    """Return a whole page. Raise `DecodeError` for a response that is not a list of jobs.
 
     A page may be empty and still have a next one: the server also ends it after ``return_timeout`` seconds.
     """
@@ -165,7 +165,7 @@ def parse_page(
 
 
 def raw_page(data: bytes | str | Object) -> BatchPage:
-    """Return a page's records as they are, without those that are no objects or have no id."""
+    """Return a page's records as they are, without those that are not objects or have no id."""
     root = root_object(data)
     records = {str(record.get("uuid") or "").lower(): record for record in objects(root.get("records"))}
     records.pop("", None)

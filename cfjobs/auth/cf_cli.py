@@ -35,7 +35,7 @@ def user_login(config: CfCliConfig, user: str, password: str) -> UAAPassword:
 def seconds_left(token: str) -> float | None:
     """Return the seconds until an access token expires, by the ``exp`` of its JWT, unverified.
 
-    Return None for a token that is no JWT, a number below 0 for one that has expired.
+    Return None for a token that is not a JWT, a number below 0 for one that has expired.
     """
     parts = token.split(".")
     if len(parts) != 3:

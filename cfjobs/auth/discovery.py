@@ -76,8 +76,8 @@ def trusted_token_url(link: str, endpoint: str) -> str:
         plain = not (parts.query or parts.fragment) and _PATH.fullmatch(parts.path) is not None
     except (ValueError, UsageError):
         refuse_sign_in(
-            f"{endpoint} names a login server by what is no http or https URL (or has a user name); "
-            "nothing was sent there: set login_url= to the right one"
+            f"{endpoint} names a login server by an address that is not an http or https URL (or has a user "
+            "name); nothing was sent there: set login_url= to the right one"
         )
     if not plain:
         refuse_sign_in(

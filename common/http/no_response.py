@@ -1,4 +1,4 @@
-"""Make the exception for a request without a response, and find out whether the set-up is wrong."""
+"""Make the exception for a request without a response, and find out whether it is a misconfiguration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BINARY = "illegal request line"
 def transport_error(failure: HttpFailure, method: str, url: str, *, redact: Redact) -> TransportError:
     """Return the exception for a request without a response; ``url`` is quoted in it.
 
-    Where the set-up is wrong it is ``misconfigured``, and its text says what to do.
+    If the cause is a misconfiguration, it is ``misconfigured``, and its text says what to do.
     """
     if failure.closed:
         detail = redact(str(failure.error), MAX_DETAIL)
@@ -85,7 +85,7 @@ def plain_http_refused(response: HttpResponse, method: str, url: str) -> Transpo
 
 
 def _advice(cause: BaseException, url: str, *, sent: bool) -> str | None:
-    """Return what to do about a wrong set-up that an exception shows, None for any other trouble."""
+    """Return what to do about the misconfiguration that an exception shows, None for any other cause."""
     if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
         return _about_certificate(getattr(cause, "verify_code", 0))
     if isinstance(cause, socket.gaierror):
@@ -104,7 +104,7 @@ def _advice(cause: BaseException, url: str, *, sent: bool) -> str | None:
 
 
 def _is_binary(error: BaseException) -> bool:
-    """Whether an HTTP library found a response that is no text; it does not tell the byte."""
+    """Whether an HTTP library found a response that is not text; it does not tell the byte."""
     return str(error).startswith(_BINARY) and not isinstance(error, h11.RemoteProtocolError)
 
 

@@ -22,7 +22,7 @@ account, and a write that may have been carried out is never sent twice."""
 
 
 def failure_of(outcome: Job | JobsError) -> JobsError | None:
-    """Return the error of an outcome that is no success, None for a job that succeeded."""
+    """Return the error of an outcome that is not a success, None for a job that succeeded."""
     if isinstance(outcome, JobsError):
         return outcome
     return None if outcome.succeeded else job_failure(outcome)

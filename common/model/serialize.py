@@ -46,7 +46,7 @@ def from_dict(data: Mapping[str, Any]) -> Any:
     The type is left open, since the caller knows what was stored: ``await source.wait(from_dict(data))``.
     Unknown keys are ignored. An error of a class that this release does not know becomes a `JobsError` whose
     ``unknown_kind`` is the name of that class. Raise `UsageError` for data of another version, `DecodeError`
-    with the path for anything that is no outcome.
+    with the path for anything that is not an outcome.
     """
     if not isinstance(data, Mapping):
         raise DecodeError("a stored job must be an object, as to_dict() returns it")

@@ -17,7 +17,7 @@ from common.set_module import set_module
 from common.telemetry.callbacks import wants_cancel
 
 LONGEST = 1e9
-"""Seconds: nothing here takes thirty years, and beyond it clocks lose precision."""
+"""The limit of all settings in seconds (thirty years): beyond it, clocks lose precision."""
 
 
 def _seconds(least: float) -> Any:
@@ -135,8 +135,8 @@ class WaitRules:
 Probe = Callable[[JobRef, Job | None], Awaitable[JobState | Job]]
 """Asked when the API has forgotten a job: looks at the resource itself and returns a terminal state.
 
-A `Job` in such a state will do too, with what is known of its errors. A source has ready ones: ``absent``,
-``present``, and on Cloud Foundry ``last_operation``.
+It may also return a `Job` in such a state, with its errors. Sources have ready ones: ``absent``, ``present``,
+and on Cloud Foundry ``last_operation``.
 """
 
 OnCancel = Literal["leave", "cancel"] | Callable[[], bool]

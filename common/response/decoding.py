@@ -220,7 +220,7 @@ class Fields:
         return self.take(key, only(self.data.get(key)))
 
     def objects(self, key: str) -> list[Object]:
-        """Return `objects` of a key's value; one with members that are no objects stays in ``extra``."""
+        """Return `objects` of a key's value; one with members that are not objects stays in ``extra``."""
         value = self.data.get(key)
         members = objects(value)
         if (

@@ -1,4 +1,4 @@
-"""Make the exception for a response that is no success: its class, whether it is transient, a hint."""
+"""Make the exception for a response that is not a success: its class, whether it is transient, a hint."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def api_error(
     refused: bool = False,
     show_body: bool = True,
 ) -> ApiError:
-    """Return the exception for a response that is no success; ``request`` describes the request in its text.
+    """Return the exception for a response that is not a success; its text names the ``request``.
 
     It is an `AuthenticationError` if credentials were ``refused``, whatever the status. With ``show_body``,
     an excerpt of the body is shown if there is no message.

@@ -97,7 +97,7 @@ def redirect_origin(response: HttpResponse, url: str) -> str | None:
     try:
         target, here = urlsplit(urljoin(url, location.strip())), urlsplit(url)
         if target.scheme not in ("http", "https"):
-            return "an address that is not one of http"
+            return "an address without http or https"
         there = origin(f"{target.scheme}://{target.netloc.rpartition('@')[2]}")
         return None if there == origin(f"{here.scheme}://{here.netloc}") else there
     except (ValueError, UsageError):
@@ -106,7 +106,7 @@ def redirect_origin(response: HttpResponse, url: str) -> str | None:
 
 @functools.lru_cache(maxsize=16)  # the value changes once a second
 def http_date(text: str | None) -> datetime | None:
-    """Return the date in a header as an aware datetime in UTC, None for text that is no date."""
+    """Return the date in a header as an aware datetime in UTC, None for text that is not a date."""
     if not text:
         return None
     from email.utils import parsedate_to_datetime  # lazily: a process that only decodes does not need it
@@ -144,7 +144,7 @@ def response_of(
 ) -> HttpResponse:
     """Return the `HttpResponse` of another library's response (httpx, requests), or of its parts.
 
-    Raise `UsageError` for what is none, and for a streamed response that was not read.
+    Raise `UsageError` for any other object, and for a streamed response that was not read.
     """
     if isinstance(response, HttpResponse):
         return response

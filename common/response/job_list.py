@@ -10,7 +10,7 @@ from common.model.job import Job
 from common.response.decoding import Object, kind
 
 NAMED = 10
-"""Of how many more records that cannot be read an error has a note."""
+"""How many further records that cannot be read an error names in its notes at most."""
 
 
 def read_each(

@@ -4,7 +4,7 @@ Servers copy data of others into a message, such as a file name in Latin-1, or t
 line ends. RFC 8259 allows neither in a text (sections 7 and 8.1), so a strict reader reads nothing of a
 response that states clearly how the job ended. Here each such byte becomes U+FFFD. Nothing else is repaired:
 a response with such a byte in the name of a member, or outside of texts, stays unreadable, and so does one
-whose root is no object.
+whose root is not an object.
 """
 
 from __future__ import annotations

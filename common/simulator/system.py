@@ -44,7 +44,7 @@ class System(abc.ABC):
     latest ones (default: all). ``states`` are words for states that its jobs may have beside the system's own
     (`vocabulary`), to test unknown words; the attribute is a set, to which words may be added at any time.
     ``prefix`` is a path below which it is served, as by a gateway or a proxy, with links that match; requests
-    elsewhere get a 404. Raise `ValueError` for a ``journal_limit`` below 0, and for a prefix that is no path.
+    elsewhere get a 404. Raise `ValueError` for a ``journal_limit`` below 0, and for an invalid prefix.
 
     `jobs` holds the jobs by id; one that is deleted is unknown to the system. `journal` has every request in
     the order received, also those whose response is outstanding or was lost.

@@ -30,7 +30,7 @@ class DriverHttp(Protocol):
         ...
 
     def failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
-        """Return the exception for a response that is no success; ``request`` describes what was sent."""
+        """Return the exception for a response that is not a success; ``request`` describes what was sent."""
         ...
 
     def request_failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
@@ -85,7 +85,7 @@ class Driver(abc.ABC):
 
     @abc.abstractmethod
     def parse_error(self, response: HttpResponse) -> ErrorBody:
-        """Return what a response that is no success says."""
+        """Return the meaning of a response that is not a success."""
 
     @abc.abstractmethod
     def parse_started(self, response: HttpResponse) -> StartedJobs:

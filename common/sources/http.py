@@ -250,8 +250,8 @@ class HttpSource(BaseSource):
     def _uncertain(self, request: str, error: JobsError, named: JobRef | None) -> ActionUncertain:
         return ActionUncertain(
             self._client.redact(
-                f"{request}: the reply was lost ({error}); the work may have begun, and nothing is sent "
-                f"again: before you start it once more, {self._driver.lost_write_hint}"
+                f"{request}: the response was lost ({error}); the work may have started, and nothing is sent "
+                f"again: before you repeat it, {self._driver.lost_write_hint}"
             ),
             ref=named,
         )

@@ -138,7 +138,7 @@ class HttpReader(Pollable):
         return self._client.redact(text, MAX_MESSAGE)
 
     def failure(self, response: HttpResponse, request: str, ref: JobRef | None = None) -> JobsError:
-        """Return the exception for a response that is no success; `JobNotFound` only with a ``ref``.
+        """Return the exception for a response that is not a success; `JobNotFound` only with a ``ref``.
 
         ``request`` describes the request for the message.
         """

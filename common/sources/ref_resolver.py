@@ -126,7 +126,7 @@ def _is_id(id: str) -> bool:
 
 
 def ref_or_id(job: JobLike) -> JobRef | str:
-    """Return the ref by which a job is named, complete or not, or a bare id: text that is no ref.
+    """Return the ref by which a job is named, complete or not, or a bare id: text that is not a ref.
 
     Raise `UsageError` for what names no job.
     """

@@ -26,7 +26,7 @@ class VirtualTimeError(RuntimeError):
 
 
 def check_times(start: float, patience: float) -> None:
-    """Raise `UsageError` for a start or a patience that is no number of seconds."""
+    """Raise `UsageError` for a start or a patience that is not a number of seconds."""
     for name, seconds in (("start", start), ("patience", patience)):
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if not number or not math.isfinite(seconds) or (name == "patience" and seconds < 0):

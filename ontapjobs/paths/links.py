@@ -21,7 +21,7 @@ _JOBS_ELSEWHERE = re.compile(r"/api/[^?]+/jobs")
 
 
 def own_path(href: str | None) -> str | None:
-    """Return a link's path and query below the endpoint, None for what is no path of the REST API.
+    """Return a link's path and query below the endpoint, None if it is not a path of the REST API.
 
     Proxies name other hosts, and put something before the path: of a link only what begins with ``/api/``
     counts, which Active IQ Unified Manager's gateway replaces by its own.
@@ -65,7 +65,7 @@ def id_in_results(href: str | None) -> str | None:
 def jobs_path(href: str | None) -> str | None:
     """Return the path of the collection that a job's link is in; None where that is the cluster's jobs.
 
-    Also None for a link that is no job's, which says nothing about where the job is.
+    Also None for a link that is not a job's, which says nothing about where the job is.
     """
     base = (own_path(href) or "").partition("?")[0].rstrip("/").rpartition("/")[0]
     return base if is_jobs_path(base) else None

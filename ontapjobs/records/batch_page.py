@@ -67,7 +67,7 @@ class BatchPage:
 
 
 def read_page(body: bytes, last: Mapping[str, Any]) -> BatchPage | None:
-    """Return a page whose records begin with their ids, None for any other, and for one that is no JSON.
+    """Return a page whose records begin with their ids, None for any other, and for one that is not JSON.
 
     ``last`` has what the last page had of each id. A record with the same text is that same object.
     """

@@ -24,7 +24,7 @@ MORE_STATES: Mapping[str, JobState] = {
 
 
 def read_progress(record: JobRecord) -> float | None:
-    """Return ``percent_complete`` as a fraction, None for what is no percentage."""
+    """Return ``percent_complete`` as a fraction, None if it is not a percentage."""
     percent = record.percent_complete
     return None if percent is None or not 0 <= percent <= 100 else percent / 100
 

@@ -95,7 +95,7 @@ _T = TypeVar("_T")
 
 
 def parse_record(data: Object, path: str = "$") -> JobRecord:
-    """Return one record with every value kept. Raise `DecodeError` for a state that is no text."""
+    """Return one record with every value kept. Raise `DecodeError` for a state that is not text."""
     extra = _unknown(data, _KNOWN)
     record = UncheckedRecord()
     record.uuid = _read(data, "uuid", text, extra)

@@ -30,7 +30,7 @@ _CANCELLED = Step(
 
 
 def check_action(action: str) -> None:
-    """Raise `OntapError` for what is no action."""
+    """Raise `OntapError` for an unknown action."""
     if action not in ALLOWED_FROM:
         raise invalid_value(action, "action", "<pause|resume|cancel>")
 

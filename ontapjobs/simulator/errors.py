@@ -78,7 +78,7 @@ def gone() -> OntapError:
 
 
 def malformed_id(text: str) -> OntapError:
-    """Return the error for an id that is no UUID."""
+    """Return the error for an id that is not a UUID."""
     return OntapError(404, MALFORMED_ID, f'"{text}" is an invalid value for field "uuid" (<UUID>)', "uuid")
 
 

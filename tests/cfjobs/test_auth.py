@@ -239,12 +239,12 @@ FOREIGN = [
     (API, "https://evil.example?next=https://login.example.org", "https://evil.example"),
     (API, "https://evil.example#@login.example.org", "https://evil.example"),
     (API, "https://evil.example/a b", "https://evil.example"),
-    (API, "https://user:pass@login.example.org", "no http or https URL"),
-    (API, "https://login.example.org\\@evil.example", "no http or https URL"),
-    (API, "//evil.example", "no http or https URL"),
-    (API, "/oauth", "no http or https URL"),
-    (API, "ftp://evil.example", "no http or https URL"),
-    (API, "https://[evil", "no http or https URL"),
+    (API, "https://user:pass@login.example.org", "not an http or https URL"),
+    (API, "https://login.example.org\\@evil.example", "not an http or https URL"),
+    (API, "//evil.example", "not an http or https URL"),
+    (API, "/oauth", "not an http or https URL"),
+    (API, "ftp://evil.example", "not an http or https URL"),
+    (API, "https://[evil", "not an http or https URL"),
 ]
 
 

@@ -436,7 +436,7 @@ async def test_a_reply_that_was_lost_leaves_it_open_and_nothing_is_sent_again(
 ) -> None:
     async with system.rig(request_timeout=10) as rig:
         rig.wire.writes += [answer]
-        with pytest.raises(ActionUncertain, match="the work may have begun") as caught:
+        with pytest.raises(ActionUncertain, match="the work may have started") as caught:
             await rig.member.start(*system.write)
         await anyio.sleep(100)
         assert caught.match(TO_LOOK_FOR[system.provider])

@@ -100,7 +100,7 @@ class Connection:
                 return False
             if not data or self._tls is None:
                 return False
-            # On an idle TLS connection this may be a session ticket, which is no data.
+            # On an idle TLS connection this may be a session ticket, which is not data.
             self._feed(data)
             if not self._has_no_data():
                 return False

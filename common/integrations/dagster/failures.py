@@ -22,7 +22,7 @@ def job_metadata(*outcomes: Outcome) -> dict[str, dg.MetadataValue]:
     """Return metadata for a ``MaterializeResult``, an ``Output`` or an event about jobs.
 
     ``jobs`` has their refs, ``states`` how many ended in which state, and ``outcomes`` each as plain data
-    that `from_dict` reads: a hundred at most, those that are no success first.
+    that `from_dict` reads: a hundred at most, those that did not succeed first.
     """
     first = sorted(outcomes, key=lambda outcome: failure_of(outcome) is None)[:SHOWN]
     return {
@@ -41,7 +41,7 @@ def count_states(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
 
 
 def failure(outcomes: Sequence[Outcome], *, retryable: bool = True) -> dg.Failure:
-    """Return what a step fails with, because of those jobs that are no success.
+    """Return what a step fails with, because of those jobs that did not succeed.
 
     A retry policy counts only where another try may end otherwise, and not at all unless ``retryable``.
     """
