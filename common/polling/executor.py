@@ -222,8 +222,9 @@ class PollExecutor:
         """Count a batch without the job as "no such job" where that is enough, else ask for it alone."""
         error = JobNotFound(f"{polled.ref}: the server's list does not have the job", ref=polled.ref)
         waiters = [each for each in polled.waiters if not each.notified and each.sequence <= request.sequence]
-        if waiters and all(waiter.missing_from_batch(error, sent_at=request.sent_at) for waiter in waiters):
+        if waiters and all(waiter.is_recheck(request.sent_at) for waiter in waiters):
             for waiter in waiters:
+                waiter.job_not_found(error, sent_at=request.sent_at)  # each goes on
                 self._tell_trouble(request, waiter, error, self._now())
             _recheck_alone(polled)
         else:

@@ -148,16 +148,14 @@ class WaitProgress:
         self.due = trouble.missing_since + recheck_at(missing, grace)
         return None
 
-    def missing_from_batch(self, error: JobNotFound, *, sent_at: float) -> bool:
-        """Take the reply to a batch request that has no record of the job.
+    def is_recheck(self, sent_at: float) -> bool:
+        """Return whether a batch without a record of the job counts as one more "no such job".
 
-        Return whether it counts as "no such job", after which the wait goes on. It does not count as the
-        first or the last "no such job" of a job that was seen: these must come from single GETs.
+        It does not count as the first or the last one of a job that was seen: these must come from single
+        GETs.
         """
         missing_since = self._missing_since
-        if missing_since is None or sent_at >= missing_since + self.rules.policy.gone_grace:
-            return False
-        return self.job_not_found(error, sent_at=sent_at) is None
+        return missing_since is not None and sent_at < missing_since + self.rules.policy.gone_grace
 
     def run_time(self, now: float) -> float:
         """Return for how many seconds the job had been running when it was last seen; if never, until now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ from common import (
 from common.model.errors import RateLimited
 from common.model.refs import DONE
 from common.polling import watch as watching
-from common.polling.pollable import BatchRefused
+from common.polling.pollable import BatchReading, BatchRefused
 from common.polling.throttle import Budget
 from common.sources.base import replace_observer
 from tests.common.lab import EACH_SECOND, Lab
@@ -818,6 +818,31 @@ async def test_a_newcomer_in_the_moment_of_an_end_is_told_no_end_without_its_res
     assert len([asked for asked in lab.asked if asked.at > 3.5 and "a" in asked.ids]) <= 1
 
 
+async def test_a_job_of_two_waits_is_taken_along_as_the_more_frequent_one_allows() -> None:
+    lab = Lab("a", "b", room=100)
+    await anyio.sleep(100)
+    slow, frequent = (PollPolicy(initial=delay, maximum=delay, start_grace=0) for delay in (8, 2))
+    waits = [lab.wait("a", policy=slow), lab.wait("a", policy=frequent), later(0.1, partial(lab.wait, "b"))]
+    await outcomes(*(patient(0.9, wait) for wait in waits))
+    assert [asked.ids for asked in lab.asked] == [("a",), ("b",)]
+
+
+async def test_records_of_a_list_that_are_equal_are_decoded_once() -> None:
+    class Texts(Lab):
+        async def read_batch(self, refs: Sequence[JobRef], last: Mapping[str, Any]) -> BatchReading:
+            records = (await super().read_batch(refs, last)).records
+            return BatchReading({id: [str(state)] for id, state in records.items()})
+
+        def decode_batch_record(self, ref: JobRef, record: Any) -> Job:
+            return super().decode_batch_record(ref, JobState(record[0]))
+
+    lab = Texts(room=100)
+    for id in "ab":
+        lab.end(id, 5)
+    assert all(map(ended, await outcomes(lab.wait("a"), lab.wait("b"))))
+    assert lab.decoded == 2 * 2
+
+
 # Absence, refusals
 
 
@@ -909,6 +934,48 @@ async def test_a_newcomer_who_has_not_seen_a_missing_job_is_told_at_once_that_th
     assert anyio.current_time() == about(30)
 
 
+async def test_what_is_said_of_a_job_counts_for_no_wait_that_begins_while_it_is_on_its_way() -> None:
+    lab, said = Lab(), [JobNotFound("no such job")]
+    lab.end("a", 3)
+    lab.latency = lambda _: 0.3
+    lab.trouble = lambda _: said.pop() if said else None
+
+    async def wait() -> Job:
+        while not lab.asked:
+            await anyio.lowlevel.checkpoint()
+        return await lab.wait("a")
+
+    first, second = await outcomes(lab.wait("a"), wait())
+    assert isinstance(first, JobNotFound)
+    assert ended(second)
+
+
+async def test_a_look_for_a_missing_job_counts_although_somebody_else_begins_meanwhile() -> None:
+    lab, troubles = Lab("a", "b", room=100), list[tuple[float, int]]()
+    lab.latency = lambda _: 0.3
+
+    def observe(event: Event) -> None:
+        if event.kind is EventKind.TROUBLE:
+            troubles.append((anyio.current_time(), event.attempt))
+
+    replace_observer(lab, None, observe)
+
+    async def begin_meanwhile() -> Job:
+        await anyio.sleep(5.5)
+        lab.gone.add("b")
+        await anyio.sleep(1.6)
+        assert [asked.ids for asked in lab.asked if asked.at > 6.1] == [("b",), ("a", "b")]
+        with pytest.raises(JobNotFound):
+            await lab.wait("b")
+        assert anyio.current_time() == about(7.9)  # after a list, and a single request
+        return await lab.get("a")
+
+    found, _, newcomer = await outcomes(lab.wait("b"), patient(9, lab.wait("a")), begin_meanwhile())
+    assert isinstance(found, JobGone)
+    assert isinstance(newcomer, Job)
+    assert troubles[:3] == [(about(6.6), 1), (about(7.3), 2), (about(7.9), 3)]
+
+
 @pytest.mark.parametrize("others", [(), (RARELY,)], ids=["one wait", "of two waits"])
 async def test_no_list_is_asked_for_the_last_look_at_a_missing_job(others: Sequence[PollPolicy]) -> None:
     lab = Lab("a", "b", room=100)
@@ -968,6 +1035,14 @@ async def test_a_refused_list_is_tried_again_after_a_minute_at_the_earliest() ->
         single = [asked.at for asked in lab.asked if asked.ids == (id,)]
         gaps = [after - before for before, after in itertools.pairwise(single)]
         assert max(gaps) <= 1.2
+
+
+async def test_a_list_that_is_refused_with_the_limit_that_it_keeps_to_is_not_sent_again_at_once() -> None:
+    lab = Lab("a", "b", room=100)
+    lab.trouble = lambda ids: BatchRefused(limit=100) if len(ids) > 1 else None
+    await outcomes(*(patient(5, lab.wait(id)) for id in ("a", "b")))
+    assert [asked.at for asked in lab.asked if len(asked.ids) > 1] == [0]
+    assert lab.times_of("a") == [0, *(about(at) for at in range(5))]
 
 
 async def test_a_list_that_asks_for_less_is_sent_smaller_at_once() -> None:

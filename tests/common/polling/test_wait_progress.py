@@ -384,14 +384,15 @@ def test_an_outage_between_two_looks_for_a_missing_job_confirms_nothing() -> Non
 def test_lists_without_the_job_are_enough_between_the_first_look_and_the_last() -> None:
     one, error = tracker(), JobNotFound("not in the list")
     one.observe(job(), sent_at=BEGAN)
-    assert not one.missing_from_batch(error, sent_at=BEGAN + 1)
+    assert not one.is_recheck(BEGAN + 1)
     assert one.job_not_found(error, sent_at=BEGAN + 1) is None
     for look in (1, 2, 4, 8):
         assert not one.last_recheck
         assert one.due == BEGAN + 1 + look
-        assert one.missing_from_batch(error, sent_at=one.due)
+        assert one.is_recheck(one.due)
+        assert one.job_not_found(error, sent_at=one.due) is None
     assert one.last_recheck
-    assert not one.missing_from_batch(error, sent_at=one.due)
+    assert not one.is_recheck(one.due)
 
 
 def test_a_job_never_seen_is_looked_for_until_the_grace_is_over() -> None:

@@ -19,7 +19,9 @@ from common import (
     JobState,
     PollPolicy,
     RateLimited,
+    UnexpectedState,
     UsageError,
+    WaitTimeout,
 )
 from common.sources.base import replace_observer
 from tests.common.lab import Lab
@@ -140,6 +142,41 @@ async def test_a_job_that_was_never_seen_is_not_told_as_forgotten() -> None:
     async with source(Script(gone, done), observer=events.append) as jobs:
         await jobs.wait(JOB)
     assert EventKind.GONE not in [each.kind for each in events]
+
+
+@pytest.mark.parametrize(
+    ("grace", "latency", "timeout", "next_in"),
+    [(0.5, 0.0, 10.0, 0.5), (8.0, 2.0, 10.0, 0.0), (8.0, 0.0, 2.0, None), (8.0, 0.0, 1.5, None)],
+    ids=["soon", "due before the reply", "due at the deadline", "due after it"],
+)
+async def test_trouble_tells_when_the_next_request_leaves(
+    grace: float, latency: float, timeout: float, next_in: float | None
+) -> None:
+    lab, events = Lab("a", policy=PollPolicy(initial=1, maximum=1, gone_grace=grace)), list[Event]()
+
+    def forget(event: Event) -> None:
+        events.append(event)
+        if event.kind is EventKind.SEEN:
+            lab.gone.add("a")
+            lab.latency = lambda _: latency
+
+    replace_observer(lab, None, forget)
+    with pytest.raises((WaitTimeout, JobGone)):
+        await lab.wait("a", timeout=timeout)
+    (first, *_) = [each.next_in for each in events if each.kind is EventKind.TROUBLE]
+    assert first == (None if next_in is None else about(next_in))
+
+
+async def test_a_state_that_was_unknown_for_too_long_is_no_change() -> None:
+    lab, events = Lab(policy=PollPolicy(initial=1, maximum=1, unknown_limit=2.5)), list[Event]()
+    lab.end("a", 0, JobState.UNKNOWN)
+    replace_observer(lab, None, events.append)
+    with pytest.raises(UnexpectedState):
+        await lab.wait("a")
+    kinds = [each.kind for each in events]
+    assert kinds[:3] == [EventKind.BEGAN, EventKind.SEEN, EventKind.CHANGED]
+    assert set(kinds[3:-1]) == {EventKind.SEEN}
+    assert kinds[-1] is EventKind.ENDED
 
 
 async def test_a_watch_is_one_wait_however_many_steps_it_takes() -> None:
