@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ import anyio.lowlevel
 import attrs
 import httpx
 import pytest
+import sniffio
 
 from cfjobs import CFJobs
 from common import (
@@ -44,7 +46,7 @@ from common.polling.throttle import Budget
 from common.sources.base import replace_observer
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import ENDPOINT, JOB, TOKEN, Script, about, never, outcome, outcomes
-from tests.common.virtual import HANGS, Backend, Footprint, virtual_asyncio, virtual_trio
+from tests.common.virtual import HANGS, NANOSECOND, Backend, Footprint, virtual_asyncio, virtual_trio
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual]
 
@@ -841,6 +843,19 @@ async def test_records_of_a_list_that_are_equal_are_decoded_once() -> None:
         lab.end(id, 5)
     assert all(map(ended, await outcomes(lab.wait("a"), lab.wait("b"))))
     assert lab.decoded == 2 * 2
+
+
+async def test_a_cancellation_keeps_its_message_in_the_turn_in_which_the_deadline_cuts_a_request() -> None:
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("trio's cancellations have no message")
+    lab = Lab("a")
+    lab.latency = lambda _: 100
+    task = asyncio.ensure_future(lab.wait("a", timeout=10))
+    asyncio.get_running_loop().call_at(10 + NANOSECOND / 2, task.cancel, "a person did it")
+    await asyncio.wait([task])
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert caught.value.args == ("a person did it",)
 
 
 # Absence, refusals
