@@ -126,7 +126,6 @@ class ApiClient:
         target: str,
         *,
         headers: Mapping[str, str] | None = None,
-        json: object = None,
         content: bytes | None = None,
         timeout: float | None = None,
     ) -> HttpResponse:
@@ -142,7 +141,7 @@ class ApiClient:
         """
         state = self._loop_state()
         seconds = self._options.request_timeout if timeout is None else timeout
-        call = _Call(state.backend, self._request(method, target, headers or {}, json, content))
+        call = _Call(state.backend, self._request(method, target, headers or {}, content))
         scope = anyio.CancelScope()
         try:
             async with state.limiter:
@@ -238,15 +237,12 @@ class ApiClient:
         return observed(send, self.request_observers) if self.request_observers else send
 
     def _request(
-        self, method: str, target: str, headers: Mapping[str, str], json: object, content: bytes | None
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None
     ) -> HttpRequest:
         """Return a request of the API, without credentials."""
         all_headers = {**self._headers, **headers}
         if self.request_observers:
             all_headers = {**trace_headers(self.request_observers), **all_headers}
-        if json is not None:
-            content = jsonlib.dumps(json).encode()
-            all_headers["Content-Type"] = "application/json"
         path = target if self._locate is None else self._locate(target)
         return HttpRequest(method, self.endpoint + path, all_headers, content)
 

@@ -80,15 +80,15 @@ async def error_of(client: ApiClient, method: str = "GET", **options: Any) -> Tr
     return caught.value
 
 
-async def test_a_write_is_json_bytes_or_nothing() -> None:
+async def test_a_write_has_the_body_and_the_content_type_that_it_is_given() -> None:
     wire = Recorder(reply({}))
     options = Options(transport=wire)
     client = ApiClient(URL, auth=("u", "pa55word"), options=options, keepalive=60, headers={})
-    await client.send("POST", "/", json={"a": [1]})
+    await client.send("POST", "/", headers={"Content-Type": "text/plain"}, content=b"text")
     await client.send("POST", "/", content=b"abc")
     await client.send("POST", "/")
-    assert [request.content for request in wire.requests] == [b'{"a": [1]}', b"abc", b""]
-    assert wire.sent("Content-Type") == ["application/json", None, None]
+    assert [request.content for request in wire.requests] == [b"text", b"abc", b""]
+    assert wire.sent("Content-Type") == ["text/plain", None, None]
 
 
 # --- whether it was sent

@@ -174,7 +174,7 @@ async def test_json_is_sent_with_its_length_and_kind() -> None:
 
     with Loopback(script) as server:
         async with OntapJobs(server.url, auth=AUTH) as source:
-            await source._client.send("POST", "/api/x", json={"a": "b"})
+            await source.start("POST", "/storage/volumes", json={"a": "b"})
         assert values(server.heads[0], "content-type") == ["application/json"]
 
 
