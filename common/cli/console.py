@@ -22,12 +22,11 @@ def write_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def note(text: str, stream: TextIO | None = None) -> None:
-    """Write a line to standard error, or another stream; if that is closed, nobody wants to know."""
-    where: TextIO = sys.stderr if stream is None else stream
+def note(text: str) -> None:
+    """Write a line to standard error; if that is closed, the line is lost."""
     with suppress(OSError, ValueError):
-        where.write(f"{text}\n")
-        where.flush()
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def complain(message: str | BaseException) -> None:

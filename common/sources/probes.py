@@ -82,11 +82,9 @@ class ResourceProbe:
         return max(delay, self._throttle.current().retry_after_until - anyio.current_time())
 
 
-def resolved_as(
-    ref: JobRef, last: Job | None, state: JobState, reason: str | None = None, *, code: str | None = None
-) -> Job:
+def resolved_as(ref: JobRef, last: Job | None, state: JobState, reason: str | None = None) -> Job:
     """Return the job in an inferred state, with the reason for a failure."""
-    errors = () if reason is None else (ErrorDetail(reason, code=code),)
+    errors = () if reason is None else (ErrorDetail(reason),)
     return attrs.evolve(last or Job(ref, state), state=state, errors=errors)
 
 
