@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from bluexp_jobs.assertion import ClientKey, PrivateKey
 from bluexp_jobs.provider import PUBLIC_HOSTS
 from common.auth.client_credentials import read_text, read_token_url
-from common.auth.oauth2 import TokenHttp, TokenRequest
+from common.auth.oauth2 import CLIENT_ASSERTION_TYPE, TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.auth.token_auth import TokenAuth, TokenSigner
 from common.model.errors import UsageError
@@ -31,8 +31,6 @@ USER_REALM = "Username-Password-Authentication"
 """The directory of the users who are not federated."""
 AGENT_LOGIN_PATH = "/oauth/token"
 """The token endpoint of an agent in private mode."""
-ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
 TENANT_AUDIENCE = "https://netapp-cloud-account.auth0.com/"
 """The audience of an assertion: Auth0 requires its tenant's URL, with the slash at its end."""
 
@@ -125,7 +123,7 @@ class ServiceAccount(TokenAuth):
         if self._key is not None:
             assertion = self._key.assertion(self.client_id, assertion_audience(self.token_url))
             self._assertions = (*self._assertions[-1:], assertion)
-            fields |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
+            fields |= {"client_assertion_type": CLIENT_ASSERTION_TYPE, "client_assertion": assertion}
         else:
             fields |= {"client_id": self.client_id, "client_secret": self._secret or ""}
         return TokenRequest(url=self.token_url, fields=fields, as_json=True)

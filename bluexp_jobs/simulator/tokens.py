@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bluexp_jobs.auth import ASSERTION_TYPE, AUDIENCE, assertion_audience
+from bluexp_jobs.auth import AUDIENCE, assertion_audience
+from common.auth.oauth2 import CLIENT_ASSERTION_TYPE
 from common.model.distribution import install_hint
 from common.simulator.messages import Request
 from common.simulator.tokens import Fields, TokenIssuer, TokenRefused
@@ -93,7 +94,7 @@ class BlueXPTokenDesk(TokenIssuer):
             jwt = import_module("jwt")
         except ImportError:
             raise ImportError(f"checking a client's JWT needs PyJWT: {install_hint('jwt')}") from None
-        if fields.get("client_assertion_type") != ASSERTION_TYPE:
+        if fields.get("client_assertion_type") != CLIENT_ASSERTION_TYPE:
             raise TokenRefused(400, "invalid_request", "Unknown client_assertion_type")
         assertion = fields["client_assertion"]
         try:

@@ -8,14 +8,13 @@ from cfjobs.auth.discovery import read_login_url
 from cfjobs.auth.uaa import CF_CLIENT, UAA
 from common.auth.client_credentials import read_text
 from common.auth.credentials import REMEMBERED, TokenSource
-from common.auth.oauth2 import TokenHttp, TokenRequest
+from common.auth.oauth2 import CLIENT_ASSERTION_TYPE, TokenHttp, TokenRequest
 from common.auth.rotation import OnRotate
 from common.model.errors import UsageError
 from common.model.tracebacks import without_frames
 from common.set_module import set_module
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-CLIENT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class UAAAssertion(UAA):
@@ -75,7 +74,7 @@ class UAAAssertion(UAA):
         fields = {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
-            "client_assertion_type": CLIENT_ASSERTION,
+            "client_assertion_type": CLIENT_ASSERTION_TYPE,
             "client_assertion": assertion,
         }
         return TokenRequest(url=request.url, fields=fields)

@@ -16,6 +16,8 @@ from common.response.large_json import LARGE
 from common.response.redaction import Unpicklable
 from common.response.repair import REPLACEMENT
 
+CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+"""The ``client_assertion_type`` of a client that signs in with a JWT (RFC 7523, section 2.2)."""
 REFUSED = frozenset({400, 401, 403})
 """Statuses for wrong credentials: 400 and 401 by RFC 6749, section 5.2; 403 has been seen too."""
 
