@@ -105,8 +105,8 @@ class BlueXPSimulator(Simulator):
             "users": "passwords by user name; null: whoever asks gets a token",
             "clients": "secrets or public keys of service accounts by client id; null: as above",
             "refresh_tokens": "the refresh tokens that are good; null: all",
-            "rotate": "whether a refresh token is good once, and another comes with the reply",
-            "strict": "whether tokens from elsewhere, and whoever is not known, are refused",
+            "rotate": "whether a refresh token can be used once, and the response has the next one",
+            "strict": "whether tokens that were not issued here, and whoever is not given, are refused",
             "audience": "the audience that a sign-in asks for",
             "users_only": "whether service accounts are refused where they ask for jobs",
         }
@@ -150,12 +150,12 @@ class BlueXPSimulator(Simulator):
 
     @property
     def client_settings(self) -> Mapping[str, str]:
-        """Also the account and the agent."""
+        """The keys beside the endpoint by which `common.connect` reaches it: any token, account and agent."""
         return {**super().client_settings, "account": self.account, "agent": self.agent}
 
     @property
     def account(self) -> str:
-        """The one account that there is, or one that will do where any does; setting it makes it the one."""
+        """The one account that there is, once it is set; until then an example, since any will do."""
         return self._account or ANY_ACCOUNT
 
     @account.setter
@@ -164,7 +164,7 @@ class BlueXPSimulator(Simulator):
 
     @property
     def agent(self) -> str:
-        """The one agent that there is, or one that will do where any does; setting it makes it the one."""
+        """The one agent that there is, once it is set; until then an example, since any will do."""
         return self._agent or ANY_AGENT
 
     @agent.setter

@@ -20,12 +20,13 @@ PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----"
 
 
 class BlueXPTokenDesk(TokenIssuer):
-    """Issues tokens to those it knows, and to everybody where none are given.
+    """Issues tokens to the users, service accounts and refresh tokens that it is given.
 
     ``users`` are passwords by user name. ``clients`` are the secrets of service accounts by client id, or
     their public keys in PEM form (which needs ``jobsource[jwt]``). ``refresh_tokens`` are those that are
-    good; with ``rotate`` each is so once, and another comes with the reply. With ``strict`` a token that was
-    not issued here is refused, and so is everybody who is not known.
+    good; with ``rotate``, each can be used once, and the response has the next one. Where one of these is
+    None, anybody gets a token in that way; with ``strict``, nobody does, and tokens that were not issued here
+    are refused.
     """
 
     scheme: ClassVar[str] = "Bearer"

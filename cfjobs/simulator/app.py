@@ -48,13 +48,14 @@ def error_response(error: Error, *, content_type: str = CONTENT_TYPE) -> Respons
 class CFSimulator(Simulator):
     """Cloud Foundry's v3 jobs, as an ASGI application.
 
-    ``rate_limit`` is the requests allowed in an hour (None: any number, and no headers about it). The headers
-    tell what is left in tenths of it, and each of the ``rate_limit_processes`` counts for itself, by turns.
-    With ``korifi``, jobs have no times and few links, operations have Korifi's names, ids read
-    ``<operation>~<resource>``, warnings in headers are not encoded, and there is no UAA: the root document
-    says ``cf_on_k8s`` and names the API itself as the login server. ``location`` is how a write's response
-    names its job. Writes that start no job at the real one start none here: they are answered 200, 201 or 204
-    (tasks and scaling 202, without a Location), unless ``on_write`` returns a `Response`.
+    ``rate_limit`` is the requests allowed in an hour (None: any number, and no headers about it). The
+    headers tell what is left in tenths of it; ``rate_limit_processes`` processes take the requests in turn,
+    and each counts its own. With ``korifi``, jobs have no times and few links, operations have Korifi's
+    names, ids read ``<operation>~<resource>``, warnings in headers are not encoded, and there is no UAA: the
+    root document says ``cf_on_k8s`` and names the API itself as the login server. ``location`` is how a
+    write's response names its job. Writes that start no job at the real one start none here: they are
+    answered 200, 201 or 204 (tasks and scaling 202, without a Location), unless ``on_write`` returns a
+    `Response`.
 
     Tokens come from ``POST /oauth/token`` and live for ``token_lifetime`` seconds. By default anybody gets
     one, and a token that was not issued here is accepted. ``users`` (passwords by user name), ``clients``
@@ -73,7 +74,7 @@ class CFSimulator(Simulator):
     option_help: ClassVar[MappingProxyType[str, str]] = MappingProxyType(
         {
             "rate_limit": "requests allowed in an hour; null: any number",
-            "rate_limit_processes": "processes that count them, each for itself, by turns",
+            "rate_limit_processes": "processes that take the requests in turn, each with a share of it",
             "korifi": "whether to play a Korifi",
             "location": "absolute or relative: how a write's response names its job",
             "token_lifetime": "seconds for which a token is good",
@@ -81,9 +82,9 @@ class CFSimulator(Simulator):
             "clients": "secrets by client id; null: as above",
             "assertions": "the JWTs that are trusted; null: any",
             "passcodes": "the one-time codes of users; null: any",
-            "rotate": "whether a refresh token is good once, and another comes with the reply",
+            "rotate": "whether a refresh token can be used once, and the response has the next one",
             "refresh_lifetime": "seconds for which a refresh token is good; null: for ever",
-            "strict": "whether tokens from elsewhere, and whoever is not known, are refused",
+            "strict": "whether access and refresh tokens that were not issued here are refused",
         }
     )
 

@@ -19,9 +19,9 @@ class Allowance:
 class RateLimit:
     """Allows ``limit`` requests in each ``window`` of seconds; a window opens with a request.
 
-    Each of the ``processes`` counts the requests that it gets, by turns, and allows its part of the limit.
-    What is told is an estimate: the part that this process has left, floored to a tenth, of the whole limit
-    (Cloud Controller, ``middleware/base_rate_limiter.rb``).
+    The ``processes`` take the requests in turn; each counts its own, and allows its share of the limit. The
+    number that remains is an estimate, by the process that takes a request: the whole limit, times the part
+    of its share that is left, rounded down to tenths (Cloud Controller, ``middleware/base_rate_limiter.rb``).
     """
 
     def __init__(self, limit: int, window: float = 3600.0, *, processes: int = 1) -> None:

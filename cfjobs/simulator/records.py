@@ -26,7 +26,7 @@ REQUIRED_FIELDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "stacks": {"description": ""},
     }
 )
-"""What resources of a collection have by the OpenAPI description, beside what all resources have."""
+"""The fields that the OpenAPI description requires in resources of a collection, beside those of all."""
 ANSWER_BODIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "destructively_purge_all_and_reseed": {},
@@ -34,7 +34,7 @@ ANSWER_BODIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "visibility": {"type": "public"},
     }
 )
-"""What is answered to writes whose path ends so, which are about no resource."""
+"""The bodies of the responses to writes whose path ends in this segment, which are about no resource."""
 
 
 def root_document(origin: str, *, korifi: bool) -> dict[str, Any]:
@@ -100,9 +100,9 @@ def _detail(warning: str | Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def resource_body(request: Request, path: str, moment: str) -> dict[str, Any]:
-    """Return what a write is answered with: what all resources have, and what this kind must have.
+    """Return the body of a write's response: the fields that each resource, and one of its kind, must have.
 
-    Of the write's own body it has the fields that it would have anyway. ``path`` is the resource's.
+    They have the values that the write sent, if of the same JSON type. ``path`` is the resource's.
     """
     *_, action = request.segments
     sent = read_body(request)

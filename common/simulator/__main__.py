@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", default=LOOPBACK, help=f"an IPv4 address to listen on (default: {LOOPBACK})"
     )
-    parser.add_argument("--seed", type=int, help="make ids and improbable faults repeatable")
+    parser.add_argument("--seed", type=int, help="make ids, and faults with a probability, repeatable")
     parser.add_argument("--clock", default="loop", help="loop (real time), scaled:60 or stepped")
     parser.add_argument("--verbose", action="store_true", help="write a line for each request to stderr")
     parser.add_argument(

@@ -59,7 +59,7 @@ class Outage:
 
     def begin(self, stop_listening: Callable[[], OnChange]) -> None:
         """Let a server close its socket, unless the outage is over, and tell it the seconds left."""
-        with self._lock:  # or an end could come between the two calls, and the server not be told
+        with self._lock:  # or `end` between the two calls would leave the server closed
             if self.seconds_left:
                 self._on_change = stop_listening()
                 self._on_change(self.seconds_left)

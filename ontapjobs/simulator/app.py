@@ -300,7 +300,7 @@ class OntapSimulator(Simulator):
         elif self.short_pages:
             page, last = short_page(records, size, query.start)
         elif not query.return_records:
-            page, last = records, None  # a number alone is no page that could be full
+            page, last = records, None  # only their number is asked for, which no page limits
         else:
             page, last = whole_page(records, size)
         links = {"self": {"href": request.target}}

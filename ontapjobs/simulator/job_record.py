@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from common.simulator.script import ScriptedJob
 
 JOBS = "/api/cluster/jobs"
-
-
+"""The path of the cluster's jobs."""
 HIDDEN = frozenset({"path", "results", "results_path"})
 """The fields that say where a job is and what its results are. They are in no record."""
 

@@ -14,7 +14,7 @@ FIRST = str(UUID(int=0))
 
 
 def after(records: Sequence[Record], start: str | None, *, by_uuid: bool) -> Sequence[Record]:
-    """Return the records after one; in the order of uuids also where that one is gone."""
+    """Return the records after the one with the uuid ``start``; ``by_uuid``, even if that one is gone."""
     if start is None or start == FIRST:
         return records
     if by_uuid:

@@ -23,8 +23,8 @@ PLACE = re.compile(r"records\[(\d+)\]")
 def fields_of_write(request: Request, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the job that a write starts; those of a write of many records have results.
 
-    Unless they are given, all of its records are done, but those that the ``errors`` given name by their
-    place (``records[1]``).
+    Unless ``fields`` has them, they are all records in the request's body, except those that are the target
+    of one of the given ``errors`` (``records[1]``).
     """
     records = _posted(request)
     given = fields.get(RESULTS)
@@ -46,10 +46,10 @@ def results_link(job: ScriptedJob) -> dict[str, Any]:
 
 
 def render_results(jobs: Mapping[str, ScriptedJob], request: Request, retention: float) -> dict[str, Any]:
-    """Return what a request for a job's results gets: nothing yet before its end.
+    """Return the results of a job, without records and errors before its end.
 
-    Of a job that failed no record is done unless its results are given, and its error is theirs. Raise the
-    error for results that there are not, or no longer.
+    Those of a job that failed are its error, and no records, unless errors were given. Raise `OntapError` for
+    a job that has no results, and for one that is gone.
     """
     job = jobs.get(request.query[PARAMETER])
     if job is None or job.fields.get(RESULTS_PATH) != request.path or is_gone(job, request.at, retention):

@@ -97,10 +97,10 @@ def first_triggered(injections: Sequence[Injection], system: System, request: Re
 
 
 def unmet(injections: Sequence[Injection]) -> list[str]:
-    """Return a sentence for each injection that no request has met, although it could not be by chance.
+    """Return a sentence for each injection that no request has met.
 
-    One with a probability counts only where no request has matched: which of those that match meet it is
-    chance.
+    One with a probability is left out if a request matched beyond its first ``after``: that it did not meet
+    the faults is chance.
     """
     return [
         f"an injected fault was never met: {each}; {_requests(each.matched)} matched"

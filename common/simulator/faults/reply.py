@@ -16,8 +16,7 @@ from common.simulator.messages import Request, Response
 from common.simulator.system import System
 
 PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1><hr>proxy</body></html>"
-
-
+"""The body of a proxy's error page, for its heading."""
 _ESCAPE = re.compile(rb"\\.")
 
 
