@@ -44,7 +44,7 @@ WORDS: dict[str, str] = {
 }
 """What the SDK says, and what a user of the command should read instead.
 
-A test finds for each pattern a message that it matches, and each message that would need one more.
+Tests check that each pattern matches a message of the SDK, and that no message needs another pattern.
 """
 
 PARSER_WORDS: dict[str, str] = {

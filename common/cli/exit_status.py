@@ -53,7 +53,7 @@ PRECEDENCE: tuple[ExitStatus, ...] = (
     ExitStatus.DEADLINE,
     ExitStatus.OK,
 )
-"""Of several outcomes, the first of these counts: what is certain goes before what may change by itself."""
+"""Of several outcomes the first of these counts: what is final comes before what may pass."""
 
 ERRORS: tuple[tuple[type[JobsError], ExitStatus], ...] = (
     (UsageError, ExitStatus.USAGE),

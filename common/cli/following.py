@@ -40,8 +40,8 @@ StopAt = Literal["all", "any", "first-failure"]
 class Following:
     """Waits for the jobs of one command, and tells a view and a writer of every change.
 
-    ``until`` names states that end a wait as well as it can end. ``resume`` is the command line that goes
-    on with the wait, without the jobs and the deadline.
+    ``until`` are states that end the wait for a job, as a success; if it has some, other ends are failures.
+    ``resume`` is the command line that goes on with the wait, without the jobs and the deadline.
     """
 
     systems: Systems
@@ -54,11 +54,11 @@ class Following:
     cancel_on_interrupt: bool = False
     resume: tuple[str, ...] = ("jobsource", "wait")
     any_end: bool = False
-    """Whether every end is as asked for, as of a job that was told to be cancelled."""
+    """Whether each end of a job is a success, as after a cancel."""
     _ends_at: float = attrs.field(default=math.inf, init=False)
     _waiting: dict[JobRef, None] = attrs.field(factory=dict[JobRef, None], init=False)
     _statuses: list[ExitStatus] = attrs.field(factory=list[ExitStatus], init=False)
-    _told: list[Job | JobsError] = attrs.field(factory=list[Job | JobsError], init=False)
+    _unwritten: list[Job | JobsError] = attrs.field(factory=list[Job | JobsError], init=False)
 
     async def run(self, names: Iterable[str], *, jobs: Iterable[Job] = ()) -> ExitStatus:
         """Wait for these jobs, and return the status of all. ``jobs`` are some that were seen before."""
@@ -66,8 +66,8 @@ class Following:
             left = (self.deadline - datetime.now(UTC)).total_seconds()
             self._ends_at = anyio.current_time() + max(0.0, left)
         names = tuple(names)
-        # Arguments are complete, and what is wrong with one of them is said before any request; lines of
-        # standard input come while others are waited for.
+        # All arguments are read before any request, so that an error in one of them comes first. Lines of
+        # standard input are read while jobs are waited for.
         first = [self._ref(name) for name in names if name != STDIN]
         try:
             with self.view:
@@ -80,7 +80,7 @@ class Following:
                 await self._interrupted()
             raise
         finally:
-            self._tell()
+            self._write_outcomes()
         return combined(self._statuses)
 
     async def _wait(self, first: list[JobRef | Job], *, reads: bool) -> None:
@@ -111,9 +111,9 @@ class Following:
         jobs.close()
 
     async def _refs_of_stdin(self) -> AsyncIterator[JobRef]:
-        """Yield the jobs that standard input names. A line that names none is said, and does not end it.
+        """Yield the jobs that standard input names. A line that is wrong is reported, and does not end it.
 
-        What is wrong with many lines, such as all of a system without credentials, is said once.
+        An error that many lines have, such as all jobs of a system without credentials, is reported once.
         """
         number = 0
         problems: Counter[str] = Counter()
@@ -163,9 +163,9 @@ class Following:
             jobs.discard(ref)
         del self._waiting[ref]
         self.view.outcome(ref, outcome)
-        self._told.append(outcome)
+        self._unwritten.append(outcome)
         if not (self.view.live and is_terminal(sys.stdout)):
-            self._tell()
+            self._write_outcomes()
         status = status_of(outcome)
         if reached or (self.any_end and isinstance(outcome, Job)):
             status = ExitStatus.OK
@@ -176,10 +176,10 @@ class Following:
         self._statuses.append(status)
         return self.stop_at == "any" or (self.stop_at == "first-failure" and status is not ExitStatus.OK)
 
-    def _tell(self) -> None:
-        """Write the outcomes that were not written yet: a live table must not be written over."""
-        told, self._told = self._told, []
-        for outcome in told:
+    def _write_outcomes(self) -> None:
+        """Write the outcomes that were held back, since a live table must not be written over."""
+        outcomes, self._unwritten = self._unwritten, []
+        for outcome in outcomes:
             self.writer.outcome(outcome)
             if isinstance(outcome, JobsError) and not self.quiet:
                 complain(outcome)

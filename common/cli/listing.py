@@ -28,7 +28,8 @@ def read_filters(texts: Iterable[str]) -> dict[str, Any]:
 def select(source: BaseSource, states: Sequence[JobState], filters: Mapping[str, Any]) -> AsyncIterator[Job]:
     """Return the jobs that match. Raise `UsageError` and `Unsupported` before any request.
 
-    The server filters by state where it can; it is looked at here too, for some states have no word there.
+    The server filters by state where it can. States are compared here too, since a server may have no word
+    for one of them.
     """
     by_state = state_filter(source, states, filters)
     try:

@@ -20,10 +20,10 @@ from common.telemetry.events import Observer
 
 @attrs.define(eq=False, repr=False)
 class Systems:
-    """Sources by what names them, closed when the block is left.
+    """The sources of one command, closed when the block is left.
 
-    ``target`` is a URL, a job's ref, or the name of a profile, and ``profile`` such a name: whose job a bare
-    id is. Without them, the environment says so.
+    Bare ids are jobs of the system that ``target`` (a URL, a job's ref, or the name of a profile) or
+    ``profile`` (such a name) means; without both, of the system that the environment names.
     """
 
     target: str | None = None
@@ -57,7 +57,7 @@ class Systems:
             if text.startswith(("http://", "https://")):
                 raise UsageError("an address of an API names no job: write its reference, as ontap://host/id")
             if "://" in text:
-                JobRef.parse(text)  # what it lacks to be a ref is said in its own words
+                JobRef.parse(text)  # raises if it is no ref, with the reason
                 raise UsageError(f"{text}: no installed provider has refs with this scheme")
             return self.default().ref(text)
         ref = JobRef.parse(text)

@@ -49,7 +49,7 @@ Quiet = Annotated[
 
 @attrs.frozen(kw_only=True)
 class SystemOptions:
-    """Whose jobs bare ids are."""
+    """The system whose jobs bare ids name."""
 
     target: Annotated[
         str | None,
@@ -74,7 +74,7 @@ class SystemOptions:
 
 @attrs.frozen(kw_only=True)
 class DebugOptions:
-    """For those who look for a mistake."""
+    """What is written to find the cause of an error."""
 
     debug: Annotated[
         bool,

@@ -51,7 +51,7 @@ class BoundParameter:
 
     @property
     def key(self) -> str:
-        """What tells it from the others of its command: a field may have the name of a parameter."""
+        """A name unique in its command, since a field of a group may be called as a parameter is."""
         return f"{self.group}_{self.name}" if self.group else self.name
 
     @property

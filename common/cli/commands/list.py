@@ -78,8 +78,7 @@ def list_jobs(
     async def once() -> ExitStatus:
         writer = TextWriter(details=False) if output == "text" else make_writer(output)
         async with system.systems(target) as systems:
-            for_each = _limited(systems.default(), states, filters, limit)
-            async for job in for_each:
+            async for job in _limited(systems.default(), states, filters, limit):
                 writer.outcome(job)
         writer.close()
         return ExitStatus.OK

@@ -23,7 +23,7 @@ from common.model.errors import JobNotFound, JobsError
 from common.providers import get_provider
 
 NO_JOB = "00000000-0000-0000-0000-000000000000"
-"""An id that no job has: to be told so, one has to be signed in."""
+"""An id that no job has: a system says so only to those who are signed in."""
 
 
 @attrs.define

@@ -28,7 +28,7 @@ def simulate(
             value="CLOCK",
             help="loop (real time), scaled:60 (an hour takes a minute) or stepped (by requests).",
         ),
-    ] = ("loop"),
+    ] = "loop",
     seed: Annotated[int | None, Parameter(value="N", help="A seed that makes ids repeatable.")] = None,
     verbose: Annotated[bool, Parameter(help="Print each request.")] = False,
     set_: Annotated[

@@ -19,7 +19,6 @@ REFRESH = 0.2
 """Seconds between two drawings."""
 FRAME = 4
 """Lines of the terminal that are not rows: the head, a line below it, the caption and the cursor's."""
-
 ECHO = 2
 """Columns that stay free: a terminal echoes Ctrl-C as ^C, which must not begin another line."""
 

@@ -12,8 +12,8 @@ from common.cli.views.view import View
 def make_view(*, quiet: bool, streams_changes: bool) -> View:
     """Return the view for this standard error.
 
-    ``quiet`` shows nothing. Where each change is written to standard output (``streams_changes``), only the
-    trouble is shown that is waited out.
+    ``quiet`` shows nothing. Where each change is written to standard output (``streams_changes``), only
+    failed polls are shown.
     """
     if quiet:
         return View()

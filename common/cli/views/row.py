@@ -22,7 +22,7 @@ class Row:
     started_at: float = 0.0
     ended_at: float | None = None
     trouble: str = ""
-    """What the last poll met, if that passes; "" after one that succeeded."""
+    """The transient error of the last poll; "" after one that succeeded."""
     title: str = ""
     """What to call the job instead of its id."""
 

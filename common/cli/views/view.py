@@ -48,7 +48,7 @@ class View:
         self.show_change(row)
 
     def observe(self, event: Event) -> None:
-        """Show the trouble that a poll met, which is waited out; an `Observer`."""
+        """Show a transient error of a poll; an `Observer`."""
         row = self.rows.get(event.ref)
         if row is None or event.kind not in (EventKind.SEEN, EventKind.CHANGED, EventKind.TROUBLE):
             return
