@@ -17,9 +17,9 @@ from common.integrations.temporal.set_messages import (
     MORE,
     SEEN,
     TOLD,
-    Growth,
+    OutcomeRow,
     Row,
-    Told,
+    SetChanges,
     batches,
     lengthen,
 )
@@ -37,10 +37,10 @@ GATHER = 0.2
 
 
 class SetWatch:
-    """One attempt to wait for the open jobs of a set, until its workflow says that it is over.
+    """One attempt of the activity to wait for the open jobs of a set, until its workflow ends the activity.
 
-    The workflow keeps which jobs are open and which were seen, since a heartbeat has a limit of size. A
-    requester is told of an end before the workflow is, so at least once.
+    The workflow stores which jobs are open and which were seen, since the size of a heartbeat is limited. An
+    outcome is reported to its requester before it is to the workflow, and so at least once.
     """
 
     def __init__(self, target: str, source: BaseSource) -> None:
@@ -60,22 +60,22 @@ class SetWatch:
         self._seen: list[int] = []
 
     async def run(self) -> None:
-        """Wait and tell, until the set is empty or its workflow goes on in another run."""
+        """Wait and report, until the set is empty or its workflow goes on in another run."""
         async with JobSet(self._source, on_update=self._observe) as jobs, anyio.create_task_group() as group:
             group.start_soon(self._take, jobs)
-            group.start_soon(self._report)
-            await self._grow(jobs)
+            group.start_soon(self._report_regularly)
+            await self._apply_changes(jobs)
             group.cancel_scope.cancel()
-        await self._tell()
+        await self._report()
 
-    async def _grow(self, jobs: JobSet) -> None:
-        growth = Growth([], 0, over=False)
-        while not growth.over:
-            growth = await self._workflow.execute_update(MORE, growth.following, result_type=Growth)
-            if not growth.over:
-                for number in growth.discarded:
+    async def _apply_changes(self, jobs: JobSet) -> None:
+        changes = SetChanges([], 0, over=False)
+        while not changes.over:
+            changes = await self._workflow.execute_update(MORE, changes.following, result_type=SetChanges)
+            if not changes.over:
+                for number in changes.discarded:
                     self._discard(jobs, number)
-                for number, *row in growth.rows:
+                for number, *row in changes.rows:
                     self._add(jobs, number, row)
 
     def _add(self, jobs: JobSet, number: int, row: Row) -> None:
@@ -117,21 +117,21 @@ class SetWatch:
                 self._unseen.remove(number)
                 self._seen.append(number)
 
-    async def _report(self) -> None:
+    async def _report_regularly(self) -> None:
         while True:
             await anyio.sleep(GATHER)
-            await self._tell()
+            await self._report()
 
-    async def _tell(self) -> None:
+    async def _report(self) -> None:
         ended, seen = dict(self._ended), self._seen[:]
         if not ended and not seen:
             return
-        outcomes: defaultdict[str, list[Told]] = defaultdict(list)
+        outcomes: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
         for number, outcome in ended.items():
             job, _, requester, call, _ = self._rows[number]
             outcomes[requester].append([call, lengthen(job, self._target), to_dict(outcome)])
-        for requester, told in outcomes.items():
-            for batch in batches(told, BATCH):
+        for requester, rows in outcomes.items():
+            for batch in batches(rows, BATCH):
                 await self._signal(requester, batch)
         await self._workflow.signal(TOLD, args=[list(ended), seen])
         del self._seen[: len(seen)]
@@ -139,12 +139,12 @@ class SetWatch:
             self._ended.pop(number, None)
             self._rows.pop(number, None)
 
-    async def _signal(self, requester: str, told: list[Told]) -> None:
+    async def _signal(self, requester: str, outcomes: list[OutcomeRow]) -> None:
         try:
-            await self._client.get_workflow_handle(requester).signal(JOBS_ENDED, told)
+            await self._client.get_workflow_handle(requester).signal(JOBS_ENDED, outcomes)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             activity.logger.info(
-                "workflow %s has ended: %d outcomes were not delivered", requester, len(told)
+                "workflow %s has ended: %d outcomes were not delivered", requester, len(outcomes)
             )

@@ -26,13 +26,13 @@ BATCH = 100
 
 SEEN = 4
 
-Told = list[Any]
-"""``[call, job, outcome]``: who asked in the workflow, a whole ref, and how its wait ended as plain data."""
+OutcomeRow = list[Any]
+"""``[call, job, outcome]``: the id of a call, a whole ref, and how its wait ended as plain data."""
 Row = list[Any]
 """``[job, deadline, requester, call, seen]``; `SEEN` is the index of the last one.
 
 These are a job as `shorten` writes it, seconds since 1970 or None, the id of the workflow to which the
-outcome is reported, the id of its call, and whether the job has been seen. In a `Growth`, the row's number
+outcome is reported, the id of its call, and whether the job has been seen. In `SetChanges`, the row's number
 comes first.
 """
 
@@ -50,10 +50,11 @@ class SetState:
 
 
 @dataclass(frozen=True)
-class Growth:
-    """The changes of a set that the workflow tells its activity.
+class SetChanges:
+    """The changes of a set since its activity last asked.
 
-    New rows, the number of the next row, whether the set is over, and the numbers of discarded rows.
+    These are the new rows, the number that the next row will have, whether the activity is to end, and the
+    numbers of discarded rows.
     """
 
     rows: list[Row]

@@ -23,10 +23,10 @@ from common.integrations.temporal.set_messages import (
     SEEN,
     TOLD,
     WATCH_JOBS,
-    Growth,
+    OutcomeRow,
     Row,
+    SetChanges,
     SetState,
-    Told,
     batches,
     lengthen,
 )
@@ -42,9 +42,9 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 class JobsWorkflow:
     """The open jobs of one system, or of a shard of them; `wait_for_jobs` starts it, and it ends when empty.
 
-    A worker that is lost loses nothing: the activity's next attempt asks for what is open, and what of it was
-    seen. Where it cannot begin, such as for a system that its worker has no settings for, and where it is
-    cancelled, all requesters are told why.
+    The loss of a worker loses nothing: the activity's next attempt asks for the open jobs, and which of them
+    were seen. If the activity cannot begin, as for a system that its worker has no settings for, or is
+    cancelled, the reason is reported to all requesters.
     """
 
     @workflow.init
@@ -57,7 +57,7 @@ class JobsWorkflow:
 
     @workflow.run
     async def run(self, state: SetState) -> None:
-        """Wait until every job has ended and its requester was told."""
+        """Wait until every job has ended and its outcome was reported."""
         while self._rows:
             try:
                 await workflow.execute_activity(
@@ -72,7 +72,7 @@ class JobsWorkflow:
                 failed = jobs_error(failure) or JobsError(f"the set of waits failed: {failure.cause}")
                 open_rows, self._rows = list(self._rows.values()), {}
                 reason = SourceClosed("the set of waits was cancelled") if cancelled else failed
-                await self._tell(open_rows, reason)
+                await self._report_error(open_rows, reason)
                 if cancelled:
                     await workflow.wait_condition(workflow.all_handlers_finished)
                     raise
@@ -83,18 +83,18 @@ class JobsWorkflow:
 
     @workflow.signal(name=ADD)
     async def add(self, rows: list[Row]) -> None:
-        """Take jobs into the set, as many as it may hold: who asks for more is told so."""
+        """Add jobs to the set, up to its limit; requesters of further ones get a `UsageError`."""
         room = max(0, MAX_JOBS - len(self._rows))
         for row in rows[:room]:
             self._rows[self._following] = row
             self._following += 1
         if len(rows) > room:
             error = UsageError(f"a set takes {MAX_JOBS:,} open jobs: spread them over more shards=")
-            await self._tell(rows[room:], error)
+            await self._report_error(rows[room:], error)
 
     @workflow.signal(name=DISCARD)
     def discard(self, rows: list[Row]) -> None:
-        """Take back the `add` of each of these rows: nobody is told of it. The jobs are left alone."""
+        """Remove these rows, each once, without a report to their requesters. The jobs are left alone."""
         numbers: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
         for number, row in self._rows.items():
             numbers[tuple(row[:SEEN])].append(number)
@@ -105,7 +105,7 @@ class JobsWorkflow:
 
     @workflow.signal(name=TOLD)
     def told(self, ended: list[int], seen: list[int]) -> None:
-        """Forget the jobs whose requester was told, by their numbers, and remember which were seen."""
+        """Remove the jobs whose outcomes were reported, by their numbers, and mark those that were seen."""
         for number in ended:
             self._rows.pop(number, None)
         for number in seen:
@@ -113,13 +113,13 @@ class JobsWorkflow:
                 self._rows[number][SEEN] = True
 
     @workflow.update(name=MORE)
-    async def more(self, known: int) -> Growth:
-        """Return the open rows from number ``known`` on and those that were taken back since the last time.
+    async def more(self, known: int) -> SetChanges:
+        """Return the changes of the set, once there are any or the activity is to end.
 
-        Once there are any, or the activity is to end.
+        These are the open rows from number ``known`` on, and the rows discarded since the last call.
         """
         self._asked += 1
-        asked = self._asked  # the activity's earlier attempt gets its answer too, which nobody reads
+        asked = self._asked  # the call of an earlier attempt returns too; nobody reads its result
         await workflow.wait_condition(
             lambda: (
                 self._following > known
@@ -131,16 +131,16 @@ class JobsWorkflow:
         )
         rows = [[number, *row] for number, row in self._rows.items() if number >= known]
         discarded, self._discarded = self._discarded, []
-        return Growth(rows, self._following, not self._rows or self._is_long(), discarded)
+        return SetChanges(rows, self._following, not self._rows or self._is_long(), discarded)
 
-    async def _tell(self, rows: list[Row], error: JobsError) -> None:
+    async def _report_error(self, rows: list[Row], error: JobsError) -> None:
         for batch in batches(rows, BATCH):
-            told: defaultdict[str, list[Told]] = defaultdict(list)
+            outcomes: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
             for job, _, requester, call, _ in batch:
-                told[requester].append([call, lengthen(job, self._state.target), to_dict(error)])
-            for requester, outcomes in told.items():
-                with suppress(ApplicationError):  # it is over
-                    await workflow.get_external_workflow_handle(requester).signal(JOBS_ENDED, outcomes)
+                outcomes[requester].append([call, lengthen(job, self._state.target), to_dict(error)])
+            for requester, reported in outcomes.items():
+                with suppress(ApplicationError):  # the requester has ended
+                    await workflow.get_external_workflow_handle(requester).signal(JOBS_ENDED, reported)
 
     def _is_long(self) -> bool:
         info = workflow.info()

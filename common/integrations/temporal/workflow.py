@@ -24,7 +24,7 @@ from common.integrations.temporal.set_messages import (
     JOBS_ENDED,
     MAX_JOBS,
     AddRequest,
-    Told,
+    OutcomeRow,
 )
 from common.model.errors import ActionUncertain, JobsError, UsageError
 from common.model.job import Job
@@ -174,8 +174,8 @@ class _Calls:
     def __init__(self) -> None:
         self.outcomes: dict[str, dict[str, Job | JobsError]] = {}
 
-    def __call__(self, told: list[Told]) -> None:
-        for call, job, data in told:
+    def __call__(self, outcomes: list[OutcomeRow]) -> None:
+        for call, job, data in outcomes:
             ended = self.outcomes.get(call)
             if ended is not None and job not in ended:
                 outcome: Job | JobsError = from_dict(data)

@@ -113,20 +113,20 @@ def test_a_full_set_fits_into_one_payload() -> None:
 
 @pytest.mark.anyio
 async def test_a_set_takes_no_more_jobs_than_a_payload_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, str]] = []
+    reported: list[tuple[int, str]] = []
 
-    async def tell(_: JobsWorkflow, rows: list[Any], error: JobsError) -> None:
-        told.append((len(rows), type(error).__name__))
+    async def report(_: JobsWorkflow, rows: list[Any], error: JobsError) -> None:
+        reported.append((len(rows), type(error).__name__))
 
-    monkeypatch.setattr(JobsWorkflow, "_tell", tell)
+    monkeypatch.setattr(JobsWorkflow, "_report_error", report)
     jobs = JobsWorkflow(SetState("ontap://cluster1/"))
     rows = [[str(number), None, "requester", "call", False] for number in range(MAX_JOBS)]
     await jobs.add(rows[:-1])
-    assert told == []
+    assert reported == []
     await jobs.add(rows[-3:])
-    assert told == [(2, "UsageError")]
+    assert reported == [(2, "UsageError")]
     await jobs.add(rows[:5])
-    assert told[1:] == [(5, "UsageError")]
+    assert reported[1:] == [(5, "UsageError")]
 
 
 @pytest.mark.anyio
