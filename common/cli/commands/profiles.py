@@ -19,11 +19,9 @@ from common.concurrency import run_together
 from common.config.connect import connect
 from common.config.environment import ENDPOINT, PROFILE
 from common.config.profiles import Profile, read_profiles
-from common.model.errors import JobNotFound, JobsError
+from common.config.sign_in import check_sign_in
+from common.model.errors import JobsError
 from common.providers import get_provider
-
-NO_JOB = "00000000-0000-0000-0000-000000000000"
-"""An id that no job has: a system says so only to those who are signed in."""
 
 
 @attrs.define
@@ -68,9 +66,7 @@ async def _check(lines: Sequence[_Line]) -> ExitStatus:
 async def _sign_in(line: _Line) -> None:
     try:
         async with connect(profile=line.profile.name) as source:
-            await source.get(NO_JOB)
-    except JobNotFound:
-        pass
+            await check_sign_in(source)
     except JobsError as error:
         line.status = status_of(error)
         line.result = in_words_of_the_shell(str(error))

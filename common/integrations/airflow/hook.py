@@ -11,16 +11,15 @@ import anyio
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
+from common.config.sign_in import check_sign_in
 from common.hosts.portal import portal
 from common.integrations.airflow.connections import system_of
 from common.integrations.systems import System
-from common.model.errors import JobNotFound, JobsError, UsageError
+from common.model.errors import JobsError, UsageError
 from common.model.refs import JobRef
 from common.sources.base import BaseSource
 from common.sources.batch_look import Outcome
 
-ABSENT = "00000000-0000-0000-0000-000000000000"
-"""The id of a job that no system has: that it is not found shows that the system answers."""
 TEST_TIMEOUT = 15.0
 """Seconds for a test of a connection."""
 
@@ -88,9 +87,7 @@ async def _test(system: System) -> str:
     async with system.source() as source:
         try:
             with anyio.fail_after(TEST_TIMEOUT):
-                await source.get(ABSENT)
-        except JobNotFound:
-            pass
+                await check_sign_in(source)
         except TimeoutError:
             raise JobsError(f"{source.endpoint} did not answer within {TEST_TIMEOUT:g} s") from None
         return f"{source.endpoint} answers, and accepts the credentials"
