@@ -54,7 +54,7 @@ class Cursor:
         self.jobs.setdefault(ref, (None, partition))
 
     def take(self, ref: str, outcome: Outcome) -> bool:
-        """Keep what was seen of a job. True if it is over: then it is dropped."""
+        """Store the state of a job, or drop the job and return True if there is nothing more to see of it."""
         if is_settled(outcome) or isinstance(outcome, UsageError):
             del self.jobs[ref]
             return True

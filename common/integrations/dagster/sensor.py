@@ -62,12 +62,12 @@ def job_sensor(
         raise UsageError("job_sensor() needs ended= or job=, to report how jobs ended")
     if (job is None) != (run_config is None):
         raise UsageError("job_sensor() takes job= and run_config= only together")
-    followed = dg.AssetKey.from_coercible(started)
-    told = None if ended is None else dg.AssetKey.from_coercible(ended)
+    started_asset = dg.AssetKey.from_coercible(started)
+    ended_asset = None if ended is None else dg.AssetKey.from_coercible(ended)
 
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cursor = Cursor.parse(context.cursor)
-        _read_started(context.instance, followed, cursor)
+        _read_started(context.instance, started_asset, cursor)
         with portal() as loop:
             outcomes = loop.call(_look, getattr(context.resources, resource), cursor)
         over: dict[str, Outcome] = {}
@@ -76,13 +76,13 @@ def job_sensor(
             _, partition = cursor.jobs[ref]
             if cursor.take(ref, outcome):
                 over[ref] = outcome
-                if told is not None:
-                    events.append(_event(told, ref, outcome, partition))
+                if ended_asset is not None:
+                    events.append(_event(ended_asset, ref, outcome, partition))
         ended_jobs = {ref: each for ref, each in over.items() if not isinstance(each, UsageError)}
         for each in over.values():
             if isinstance(each, UsageError):
                 context.log.warning(
-                    "%s names what is no job of the system: %s", followed.to_user_string(), each
+                    "%s names what is no job of the system: %s", started_asset.to_user_string(), each
                 )
         requests = []
         if ended_jobs and run_config is not None:
@@ -101,7 +101,7 @@ def job_sensor(
         job=job,
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
-        description=f"How the jobs ended that {followed.to_user_string()} started.",
+        description=f"How the jobs ended that {started_asset.to_user_string()} started.",
         required_resource_keys={resource},
     )
 
@@ -127,7 +127,7 @@ def _listed(jobs: str | Iterable[str]) -> list[str]:
 
 
 async def _look(resource: JobsResource, cursor: Cursor) -> dict[str, Outcome]:
-    """Return what came of each open job."""
+    """Return the last observation of each open job, or the error with which it was read."""
     outcomes: dict[str, Outcome] = {}
     jobs: dict[str, Job | JobRef] = {}
     async with resource.shared() as source:
@@ -160,12 +160,12 @@ def _event(
 
 
 def _summary(over: Mapping[str, Outcome], outcomes: Mapping[str, Outcome]) -> str:
-    """Return one sentence about a tick. Raise the error where no job can ever be read so."""
+    """Return one sentence about a tick. Raise the error if no job could be read, and no later tick can."""
     unread = [each for ref, each in outcomes.items() if isinstance(each, JobsError) and ref not in over]
     if unread and len(unread) == len(outcomes) and not any(map(worth_retrying, unread)):
         raise unread[0]
-    strange = [each for each in over.values() if isinstance(each, UsageError)]
-    text = f"{len(over) - len(strange)} jobs ended, {len(outcomes) - len(over)} are open"
-    if strange:
-        text += f"; {len(strange)} named are no jobs of the system: {strange[0]}"
+    not_jobs = [each for each in over.values() if isinstance(each, UsageError)]
+    text = f"{len(over) - len(not_jobs)} jobs ended, {len(outcomes) - len(over)} are open"
+    if not_jobs:
+        text += f"; {len(not_jobs)} named are no jobs of the system: {not_jobs[0]}"
     return f"{text}; {len(unread)} of them could not be read: {unread[0]}" if unread else text
