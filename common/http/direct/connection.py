@@ -5,6 +5,10 @@ response must be detected before the connection is used again, and the streams o
 they read ahead into a buffer of their own. Here bytes are read from the socket only when they are wanted, and
 `is_clean` asks the operating system for any others.
 
+A server may answer before it has the whole request, and read no more of it: it refuses a large body, say. So
+what the socket does not take at once is sent while `receive` waits, and a response counts although the rest
+of the request could not be sent.
+
 Closing is a single system call without an await, which no cancellation can interrupt. The owner of a
 connection closes it in a ``finally``, so that none is left open.
 """
@@ -17,6 +21,7 @@ import math
 import os
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -44,6 +49,9 @@ class Connection:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._boundary = RecordBoundary()
+        self._unsent = memoryview(b"")
+        self._send_error: OSError | None = None
+        self._heard = False  # whether anything came since `send`
 
     @classmethod
     async def open(cls, host: str, port: int, context: ssl.SSLContext | None) -> Connection:
@@ -66,17 +74,23 @@ class Connection:
         anyio.notify_closing(self._socket)
         self._socket.close()
 
-    async def send(self, data: bytes) -> None:
-        """Send all of these bytes. Raise `OSError`."""
+    def send(self, data: bytes) -> None:
+        """Send what the socket takes of these bytes at once, and let `receive` send the rest."""
         if self._tls is not None:
             self._tls.write(data)
             data = self._outgoing.read()
-        await self._send(data)
+        self._unsent, self._heard = memoryview(data), False
+        self._push()
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether the socket has taken everything."""
+        return not self._unsent and self._send_error is None
 
     async def receive(self, size: int = CHUNK) -> bytes:
         """Return up to ``size`` bytes as soon as there are any; none at the end of the stream.
 
-        Raise `OSError`.
+        Raise `OSError`, also where not everything could be sent and nothing comes.
         """
         if self._tls is None:
             return await self._receive(size)
@@ -142,6 +156,9 @@ class Connection:
         self._tls = tls
 
     async def _receive_record(self) -> bool:
+        if self._outgoing.pending:  # the answer to a message of the TLS session, such as new keys
+            self._unsent = memoryview(bytes(self._unsent) + self._outgoing.read())
+            self._push()
         data = await self._receive()
         self._feed(data)
         return bool(data)
@@ -153,9 +170,28 @@ class Connection:
     async def _receive(self, size: int = CHUNK) -> bytes:
         while True:
             try:
-                return self._socket.recv(size)
+                data = self._socket.recv(size)
             except (BlockingIOError, InterruptedError):
+                data = None
+            if self._send_error is not None and (data is None or (not data and not self._heard)):
+                raise self._send_error
+            if data is not None:
+                self._heard = self._heard or bool(data)
+                return data
+            if self._unsent:
+                await _wait_until_ready(self._socket)
+                self._push()
+            else:
                 await anyio.wait_readable(self._socket)
+
+    def _push(self) -> None:
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:  # kept: the server may have answered before
+            self._send_error = error
 
     async def _send(self, data: bytes) -> None:
         view = memoryview(data)
@@ -164,6 +200,25 @@ class Connection:
                 view = view[self._socket.send(view) :]
             except (BlockingIOError, InterruptedError):
                 await anyio.wait_writable(self._socket)
+
+
+async def _wait_until_ready(sock: socket.socket) -> None:
+    """Wait until a socket can be read or written. Raise `ClosedResourceError` if it is closed meanwhile."""
+    closed = False
+
+    async def wait(ready: Callable[[socket.socket], Awaitable[None]]) -> None:
+        nonlocal closed
+        try:
+            await ready(sock)
+        except anyio.ClosedResourceError:
+            closed = True
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait, anyio.wait_readable)
+        group.start_soon(wait, anyio.wait_writable)
+    if closed:
+        raise anyio.ClosedResourceError
 
 
 async def _connect(host: str, port: int) -> socket.socket:

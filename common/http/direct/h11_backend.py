@@ -207,7 +207,7 @@ class _Exchange:
         self._connection = connection
         if not connection.is_clean():
             raise h11.RemoteProtocolError("the server sent data before the request")
-        await connection.send(self._data)
+        connection.send(self._data)
         data = await self._receive(CHUNK)
         if not data:
             raise ConnectionResetError(
@@ -242,12 +242,16 @@ class _Exchange:
             return bytes(event.data)
         done = protocol.our_state is h11.DONE and protocol.their_state is h11.DONE
         rest = self._received or protocol.trailing_data != (b"", False)
-        self.reusable = done and not rest and not self._length_disputed
+        self.reusable = done and not rest and not self._length_disputed and self._all_sent
         raise StopAsyncIteration
+
+    @property
+    def _all_sent(self) -> bool:
+        return self._connection is not None and self._connection.all_sent
 
     async def _next_part(self) -> bytes:
         if not self._left:
-            self.reusable = not self._received
+            self.reusable = not self._received and self._all_sent
             raise StopAsyncIteration
         data = await self._receive(self._left)
         if not data:

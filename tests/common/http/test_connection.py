@@ -55,9 +55,30 @@ def read_all(sock: socket.socket, length: int) -> bytes:
 
 
 async def test_what_is_sent_arrives_however_much_it_is(pair: Pair) -> None:
+    pair.connection.send(MUCH)
     async with anyio.create_task_group() as group:
-        group.start_soon(pair.connection.send, MUCH)
+        group.start_soon(pair.connection.receive)
         assert await anyio.to_thread.run_sync(read_all, pair.peer, len(MUCH)) == MUCH
+        await anyio.wait_all_tasks_blocked()
+        assert pair.connection.all_sent
+        group.cancel_scope.cancel()
+
+
+async def test_what_comes_is_received_while_the_peer_reads_no_more(pair: Pair) -> None:
+    pair.connection.send(MUCH)
+    pair.peer.sendall(b"enough")
+    with anyio.fail_after(10):
+        assert await pair.connection.receive() == b"enough"
+    assert not pair.connection.all_sent
+
+
+async def test_what_came_before_the_peer_hung_up_is_received(pair: Pair) -> None:
+    pair.peer.sendall(b"no")
+    pair.peer.close()
+    pair.connection.send(b"x")
+    assert not pair.connection.all_sent
+    assert await pair.connection.receive() == b"no"
+    assert await pair.connection.receive() == b""  # the end of the stream, since something came
 
 
 async def test_what_comes_is_received_as_soon_as_it_is_there_and_then_nothing(pair: Pair) -> None:
@@ -88,8 +109,9 @@ async def test_no_more_is_read_at_a_time_than_a_chunk(pair: Pair) -> None:
 
 async def test_a_lost_connection_is_an_os_error(pair: Pair) -> None:
     pair.peer.close()
+    pair.connection.send(b"x")
     with pytest.raises(OSError, match="Broken pipe"):
-        await pair.connection.send(b"x")
+        await pair.connection.receive()
 
 
 # --- what is left behind
@@ -121,11 +143,12 @@ async def test_closing_hangs_up_and_may_be_repeated(pair: Pair) -> None:
     assert pair.peer.recv(1) == b""
 
 
-@pytest.mark.parametrize("direction", ["receive", "send"])
-async def test_aborting_wakes_the_task_that_waits_and_hangs_up(pair: Pair, direction: str) -> None:
+@pytest.mark.parametrize("unsent", [b"", MUCH], ids=["receives", "sends, too"])
+async def test_aborting_wakes_the_task_that_waits_and_hangs_up(pair: Pair, unsent: bytes) -> None:
     async def wait() -> None:
+        pair.connection.send(unsent)
         with pytest.raises(anyio.ClosedResourceError):
-            await (pair.connection.receive() if direction == "receive" else pair.connection.send(MUCH))
+            await pair.connection.receive()
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
@@ -166,7 +189,7 @@ async def connected(host: str, port: int) -> AsyncGenerator[Connection, None]:
 async def test_a_host_is_an_address_or_a_name(host: str) -> None:
     with listening("::1" if ":" in host else "127.0.0.1") as listener:
         async with connected(host, listener.getsockname()[1]) as connection:
-            await connection.send(b"hello")
+            connection.send(b"hello")
             line, _ = listener.accept()
             with line:
                 assert line.recv(5) == b"hello"
@@ -307,7 +330,7 @@ class TlsPeer:
     """A server of one TLS connection, in a thread; ``line`` is its end."""
 
     def __init__(self, ca: str, key: str) -> None:
-        self._context = server_tls(ca, key)
+        self.context = server_tls(ca, key)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(10)
         self.port: int = self._listener.getsockname()[1]
@@ -318,7 +341,7 @@ class TlsPeer:
         plain, _ = self._listener.accept()
         plain.settimeout(10)
         try:
-            self._line = self._context.wrap_socket(plain, server_side=True)
+            self._line = self.context.wrap_socket(plain, server_side=True)
         except OSError as error:
             self._error = error
             plain.close()
@@ -356,9 +379,11 @@ def context(ca: str) -> ssl.SSLContext:
 @pytest.mark.slow
 async def test_over_tls_much_arrives_in_both_directions(tls_peer: TlsPeer, context: ssl.SSLContext) -> None:
     connection = await Connection.open("127.0.0.1", tls_peer.port, context)
+    connection.send(MUCH)
     async with anyio.create_task_group() as group:
-        group.start_soon(connection.send, MUCH)
+        group.start_soon(connection.receive)
         assert await anyio.to_thread.run_sync(read_all, tls_peer.line, len(MUCH)) == MUCH
+        group.cancel_scope.cancel()
     received = b""
 
     async def answer() -> None:
@@ -391,6 +416,34 @@ async def test_a_handshake_may_come_in_pieces(
     connection.close()
 
 
+async def test_a_certificate_that_is_asked_for_after_the_handshake_is_sent(
+    tls_peer: TlsPeer, context: ssl.SSLContext, ca: str, key: str
+) -> None:
+    context.post_handshake_auth = True
+    context.load_cert_chain(ca, key)
+    asks = tls_peer.context
+    asks.verify_mode = ssl.CERT_REQUIRED
+    asks.load_verify_locations(ca)
+    connection = await Connection.open("127.0.0.1", tls_peer.port, context)
+    connection.send(b"hello")
+
+    def ask() -> None:
+        assert tls_peer.line.recv(5) == b"hello"
+        tls_peer.line.verify_client_post_handshake()
+        tls_peer.line.sendall(b"who?")
+        assert tls_peer.line.recv(2) == b"me"
+        assert tls_peer.line.getpeercert()
+        tls_peer.line.sendall(b"welcome")
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.to_thread.run_sync, ask)
+            assert await connection.receive() == b"who?"
+            connection.send(b"me")
+            assert await connection.receive() == b"welcome"
+    connection.close()
+
+
 @pytest.mark.parametrize("politely", [True, False], ids=["close_notify", "end of the stream"])
 async def test_over_tls_the_end_is_no_bytes(
     politely: bool, tls_peer: TlsPeer, context: ssl.SSLContext
@@ -419,7 +472,7 @@ async def test_over_tls_a_session_ticket_is_clean_and_anything_else_is_not(
     left: bytes | None, tls_peer: TlsPeer, context: ssl.SSLContext
 ) -> None:
     connection = await Connection.open("127.0.0.1", tls_peer.port, context)
-    await connection.send(b"hello")
+    connection.send(b"hello")
     assert tls_peer.line.recv(5) == b"hello"  # so that the tickets, which end its handshake, are on their way
     with anyio.fail_after(10):
         await anyio.wait_readable(connection._socket)

@@ -258,6 +258,7 @@ class AllAtOnce:
     """A connection on which whole responses are there already, to be read in pieces of so many bytes."""
 
     expires_at = 0.0
+    all_sent = True
 
     def __init__(self, response: bytes, size: int = 1_000_000) -> None:
         self._pieces = itertools.cycle(response[at : at + size] for at in range(0, len(response), size))
@@ -265,7 +266,7 @@ class AllAtOnce:
     def is_clean(self) -> bool:
         return True
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         assert data
 
     async def receive(self, size: int) -> bytes:
