@@ -31,8 +31,8 @@ class Response:
         return self.body[: self.cut]
 
     def json(self) -> Any:
-        """Return the decoded body. Raise `ValueError` when it is not JSON."""
-        return json.loads(self.body)
+        """Return the decoded body. Raise `ValueError` when it is not JSON, or is nested too deep."""
+        return _decode(self.body)
 
     def header(self, name: str) -> str | None:
         """Return the header of this name in any letter case, or None."""
@@ -151,8 +151,15 @@ class Request:
         return f"{self.scheme}://{self.headers.get('host', 'localhost')}"
 
     def json(self) -> Any:
-        """Return the decoded body. Raise `ValueError` when it is not JSON."""
-        return json.loads(self.body)
+        """Return the decoded body. Raise `ValueError` when it is not JSON, or is nested too deep."""
+        return _decode(self.body)
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deep") from None
 
 
 def parse_parameters(query: str) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -41,11 +40,12 @@ def plain_alternatives(text: str) -> frozenset[str] | None:
 
 
 def _alternative(name: str, kind: Kind, text: str) -> Test:
+    if text.startswith("!"):
+        affirmed = text.lstrip("!")
+        test = _alternative(name, kind, affirmed)
+        return test if (len(text) - len(affirmed)) % 2 == 0 else lambda value: not test(value)
     if text == "null":
         return lambda value: value is None
-    if text.startswith("!"):
-        refused = _alternative(name, kind, text[1:])
-        return lambda value: not refused(value)
     for sign, ordering in ORDERINGS.items():
         if text.startswith(sign):
             return _compared(kind, ordering, _bound(name, kind, text[len(sign) :]))
@@ -78,5 +78,19 @@ def _between(kind: Kind, low: Comparable, high: Comparable) -> Test:
 
 
 def _like(text: str) -> Test:
-    pattern = re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
-    return lambda value: value is not None and pattern.fullmatch(str(value)) is not None
+    first, *inner, last = text.split("*")
+
+    def test(value: object) -> bool:
+        # Not by a regular expression, which takes exponential time for some patterns.
+        shown = "" if value is None else str(value)
+        at, end = len(first), len(shown) - len(last)
+        if value is None or at > end or not (shown.startswith(first) and shown.endswith(last)):
+            return False
+        for part in inner:
+            found = shown.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True
+
+    return test

@@ -31,6 +31,8 @@ Record = Mapping[str, Any]
 START = "start.uuid"
 CONTROLS = frozenset({"fields", "max_records", "return_records", "return_timeout", "order_by", START})
 MAX_TIMEOUT = 120
+MAX_DIGITS = 18
+"""A longer number is out of every range."""
 
 
 @attrs.frozen
@@ -126,8 +128,11 @@ def _whole_number(texts: Mapping[str, str], name: str, low: int, high: int | Non
     text = texts.get(name)
     if text is None:
         return None
-    if text.isascii() and text.isdigit() and low <= int(text) and (high is None or int(text) <= high):
-        return int(text)
+    digits = text.lstrip("0") or text[-1:]
+    if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS:
+        number = int(digits)
+        if low <= number and (high is None or number <= high):
+            return number
     raise invalid_value(text, name, f"<{low}..{'' if high is None else high}>")
 
 

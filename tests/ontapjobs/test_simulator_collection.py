@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 import httpx
 import pytest
 
@@ -114,6 +115,18 @@ OPERATORS: list[tuple[dict[str, str], str | None]] = [
     ({"state": "run*"}, "ab"),
     ({"state": "*u*"}, "abcde"),
     ({"state": "*runn"}, ""),
+    ({"state": "run*ning"}, "ab"),
+    ({"state": "runn*nning"}, ""),
+    ({"state": "r*n*n*g"}, "ab"),
+    ({"state": "*n*n*n*n*"}, ""),
+    ({"state": "*"}, "abcde"),
+    ({"start_time": "!!null"}, "e"),
+    ({"state": "!" * 5001 + "running"}, "cde"),
+    ({"max_records": "0"}, None),
+    ({"max_records": "9" * 5000}, None),
+    ({"max_records": "0" * 5000 + "9"}, "abcde"),
+    ({"return_timeout": "9" * 5000}, None),
+    ({"return_timeout": "0" * 5000}, "abcde"),
     ({"state": "florbing"}, ""),
     ({"code": ">10"}, "bcd"),
     ({"code": ">=10"}, "abcd"),
@@ -155,6 +168,13 @@ async def test_filters_take_the_operators_of_the_reference() -> None:
                 assert await error(populated(), **parameters) == (400, "262197", next(iter(parameters)))
             else:
                 assert await names(populated(), **parameters) == expected
+
+
+async def test_no_pattern_takes_long() -> None:
+    simulator = populated()
+    simulator.add_job([("running", None)], description="a" * 2000)
+    with anyio.fail_after(5):
+        assert await names(simulator, description="a*" * 500 + "b") == ""
 
 
 async def test_a_field_can_be_filtered_twice() -> None:

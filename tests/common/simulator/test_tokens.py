@@ -57,6 +57,14 @@ def test_by_default_anybody_gets_a_token_and_any_token_will_do() -> None:
     assert rig.issuer.accepts("Bearer invented")
 
 
+@pytest.mark.parametrize("body", [b"", b"[", b"[" * 100_000, b"null", b"[1]", b'{"grant_type": 1}', b"\xff"])
+def test_a_request_whose_json_cannot_be_read_is_refused(body: bytes) -> None:
+    headers = [(b"content-type", b"application/json")]
+    scope = {"method": "POST", "path": "/oauth/token", "headers": headers}
+    response = Rig().issuer.answer(Request.from_scope(scope, body, at=0))
+    assert 400 <= response.status < 500
+
+
 def test_users_and_clients_must_be_known_where_they_are_given() -> None:
     rig = Rig(users={"admin": "secret"}, clients={"cf": "", "svc": "s3 cret"})
     assert outcome(rig.password(basic="cf:")) == (200, None)
