@@ -1,7 +1,8 @@
 """Replace secrets in a text, whatever encoding they are written in.
 
 A server that repeats what it was sent encodes it for its own page or message: as JSON, HTML, a URL, the
-``repr`` of bytes, base64, in upper case, or several of these. So a text is decoded step by step, the secrets
+``repr`` of bytes, escapes of C, of Python or of JavaScript, base64, hexadecimal digits, in upper case, or
+several of these. So a text is decoded step by step, the secrets
 are searched for after each step, and the part of the original text that a match came from is replaced.
 Overlapping matches are merged, so that the order of secrets which contain each other does not matter.
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from common.response.redaction import MIN_SECRET_LENGTH
@@ -22,10 +24,13 @@ MAX_STEPS = 4
 """How often a text is decoded at most, for encodings within each other."""
 MIN_BASE64_LENGTH = 5
 """Characters: a shorter piece of base64 is found in many a word."""
+MIN_HEX_BYTES = 6
+"""Bytes: fewer, as hexadecimal digits, are found in many a UUID."""
 
 _ESCAPE = re.compile(
-    r"""(%[0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\["'\\/bfnrt]|&#?\w{1,31};?|\s+)""",
-    re.IGNORECASE | re.ASCII,
+    r"""(%[0-9a-f]{2}|%u[0-9a-f]{4}|\\x[0-9a-f]{2}|(?-i:\\U)00[01][0-9a-f]{5}|\\u[0-9a-f]{4}
+    |\\[ux]\{[0-9a-f]{1,6}\}|\\[0-3][0-7]{2}|\\["'\\/bfnrt]|&\#?\w{1,31};?|\s+)""",
+    re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SAME = str.maketrans({"-": "+", " ": "+", "_": "/"})
@@ -107,9 +112,11 @@ def _unescape(escape: str) -> str:
         return html.unescape(escape)
     if first not in "%\\":
         return " "
-    digits = escape.lstrip("%\\xuXU")
+    digits = escape.lstrip("%\\xuXU").strip("{}")
     if digits and len(escape) > 2:
-        return chr(int(digits, 16))  # of one byte or UTF-16 unit: see `_forms`
+        octal = escape[1] in "0123" and first == "\\"
+        code = int(digits, 8 if octal else 16)  # of one byte or UTF-16 unit, or a character: see `_forms`
+        return chr(code) if code <= sys.maxunicode else "\ufffd"
     return _CONTROLS.get(escape[1].lower(), escape[1])
 
 
@@ -149,6 +156,8 @@ def _forms(secret: str) -> Iterator[tuple[str, tuple[int, int]]]:
         begin, whole = before + shared, 8 * (before + len(data)) // 6
         if whole - begin >= MIN_BASE64_LENGTH:
             yield _fold(encoded[begin:whole]), (shared, int((before + len(data)) % 3 > 0))
+    if len(data) >= MIN_HEX_BYTES:
+        yield data.hex(), (0, 0)
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

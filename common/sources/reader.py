@@ -27,11 +27,14 @@ from common.polling.throttle import LoopThrottle
 from common.response.failures import ErrorBody, api_error
 from common.response.http_response import MAX_MESSAGE, HttpResponse
 from common.response.large_json import LARGE
+from common.response.redactor import MASK
 from common.sources.driver import Driver
 from common.sources.large_responses import decode
 
 MAX_PATH_SHOWN = 200
 """Characters of the path of a resource, or of a write without its query, that an error about it shows."""
+MAX_CODE = 10
+"""Digits: an error's code of more is no number that an API defines."""
 COMPARED = 64 * 1024
 """Bytes: a larger body is not kept for comparison with that of the next poll."""
 
@@ -161,18 +164,18 @@ class HttpReader(Pollable):
         return error
 
     def error_body(self, response: HttpResponse) -> ErrorBody:
-        """Return the parsed error body of a failed response, without the request's secrets.
-
-        Texts of digits alone are not redacted, since a code could be mistaken for a secret.
-        """
+        """Return the parsed error body of a failed response, without the request's secrets."""
         if len(response.body) > LARGE:
             return ErrorBody(from_api=False)  # no error of an API takes so much
         error_body = self._driver.parse_error(attrs.evolve(response, redact=self._client.redact))
         texts: dict[str, Any] = {
-            name: value if value.isdecimal() else self._client.redact(value, MAX_MESSAGE)
+            name: self._client.redact(value, MAX_MESSAGE)
             for name in ("code", "message", "request_id")
             if (value := getattr(error_body, name))
         }
+        code = error_body.code or ""
+        if code.isdecimal() and len(code) <= MAX_CODE and texts["code"] != MASK:
+            texts["code"] = code  # a short secret occurs by chance in a part of a number
         return attrs.evolve(error_body, **texts)
 
     def update_budget(self, response: HttpResponse) -> None:

@@ -40,6 +40,21 @@ def bytes_escaped(text: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in text.encode())
 
 
+def each(form: str) -> Encoding:
+    """Each character that is no letter or digit of ASCII in one form."""
+    return lambda text: "".join(
+        char if char.isascii() and char.isalnum() else form % ord(char) for char in text
+    )
+
+
+def units(form: str) -> Encoding:
+    """Each UTF-16 unit in one form."""
+    return lambda text: "".join(
+        form % int.from_bytes(text.encode("utf-16-be")[at : at + 2])
+        for at in range(0, len(text.encode("utf-16-be")), 2)
+    )
+
+
 ENCODINGS: dict[str, Encoding] = {
     "plain": str,
     "upper": str.upper,
@@ -59,6 +74,17 @@ ENCODINGS: dict[str, Encoding] = {
     "entities": lambda text: "".join(f"&#{ord(char)};" for char in text),
     "repr of bytes": lambda text: repr(text.encode())[2:-1],
     "bytes escaped": bytes_escaped,
+    "bytes in octal": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    "some bytes in octal": lambda text: "".join(
+        chr(byte) if 32 < byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in text.encode()
+    ),
+    "long escapes": each("\\U%08x"),
+    "long escapes of all": lambda text: "".join(f"\\U{ord(char):08X}" for char in text),
+    "escapes in braces": each("\\u{%x}"),
+    "escapes in braces, of Perl": each("\\x{%04X}"),
+    "escape of JavaScript": units("%%u%04X"),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "hexadecimal in upper case": lambda text: text.encode().hex().upper(),
     "bytes as latin-1": lambda text: text.encode().decode("latin-1"),
     "other white space": lambda text: text.replace(" ", " \r\n\t"),
 }
@@ -79,6 +105,18 @@ def test_a_secret_is_replaced_in_an_encoding_within_another(inner: str, outer: s
     for secret in SECRETS.values():
         encoded = ENCODINGS[outer](ENCODINGS[inner](secret))
         assert masked(f"<{encoded}>", secret) == f"<{MASK}>"
+
+
+def test_a_short_secret_in_hexadecimal_is_a_part_of_many_a_uuid() -> None:
+    assert masked("b5145e1d-b53b-11e8-6162-636465646566", "abcde") == "b5145e1d-b53b-11e8-6162-636465646566"
+    assert masked("<6162636465>", "abcde") == "<6162636465>"
+    assert masked("<616263646566>", "abcdef") == f"<{MASK}>"
+
+
+def test_an_escape_beyond_all_characters_is_no_error() -> None:
+    assert (
+        masked(r"\U001fffff\u{ffffff}\777\400 secret", "secret") == rf"\U001fffff\u{{ffffff}}\777\400 {MASK}"
+    )
 
 
 @pytest.mark.parametrize(("times", "shown"), [(1, MASK), (4, MASK), (5, None)])
