@@ -68,10 +68,13 @@ def config_file(path: str | os.PathLike[str] | None = None) -> Path:
         named = Path(path).expanduser()
     except (TypeError, RuntimeError):
         raise UsageError("path= must be the cf command's config.json, or the folder that holds it") from None
-    if not named.is_dir():
+    try:
+        if not named.is_dir():
+            return named
+        below = named / ".cf" / "config.json"
+        return below if below.is_file() else named / "config.json"
+    except OSError:  # the name is too long, say: reading the file tells
         return named
-    below = named / ".cf" / "config.json"
-    return below if below.is_file() else named / "config.json"
 
 
 def user_in_environment() -> tuple[str, str] | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that replace the well-known authorities where they are set, as in OpenSSL and httpx."""
+KEY_LOG_VARIABLE = "SSLKEYLOGFILE"
+"""Names the file to which Python's own contexts write the keys of each session, for debuggers."""
 
 
 def tls_context(
@@ -123,19 +125,30 @@ def _known_authorities(*, verify: bool = True, trust_env: bool) -> ssl.SSLContex
     try:
         return httpx.create_ssl_context(verify=verify, trust_env=trust_env)
     except OSError as error:  # ``ssl.SSLError`` is one
+        _check_key_log(error)
         raise UsageError(
             f"the authorities in the environment's {' or '.join(CA_VARIABLES)} cannot be loaded: {error}"
         ) from None
 
 
+def _check_key_log(error: OSError | ValueError) -> None:
+    """Raise `UsageError` if an error is about the file of the environment's `KEY_LOG_VARIABLE`."""
+    name = os.environ.get(KEY_LOG_VARIABLE)
+    if name and getattr(error, "filename", None) == name:  # errors about other files do not name them
+        raise UsageError(
+            f"the file in the environment's {KEY_LOG_VARIABLE} cannot be written: {error}"
+        ) from None
+
+
 def _with_ca(shown: str, path: Path, context: ssl.SSLContext | None) -> ssl.SSLContext:
-    file, folder = (None, path) if path.is_dir() else (path, None)
     try:
+        file, folder = (None, path) if path.is_dir() else (path, None)
         if context is None:
             context = ssl.create_default_context(cafile=file, capath=folder)
         else:
             context.load_verify_locations(cafile=file, capath=folder)
     except (OSError, ValueError) as error:
+        _check_key_log(error)
         raise UsageError(f"verify={shown!r} cannot be loaded as a CA file: {error}") from None
     return context
 

@@ -268,6 +268,9 @@ def test_a_file_of_something_else_is_one_clear_error(login: Login, content: byte
 def test_no_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cf login"):
         CFJobs.from_cf_config(tmp_path)
+    for no_file in ("a" * 300, tmp_path / ("a" * 300), "a/" * 3000):
+        with pytest.raises(UsageError, match="too long"):
+            CFJobs.from_cf_config(no_file)
     no_path: Any = 7
     with pytest.raises(UsageError, match="path="):
         CFJobs.from_cf_config(no_path)

@@ -77,6 +77,9 @@ def test_a_context_of_the_callers_own_is_used_as_it_is() -> None:
     [
         ({"verify": "missing-ca.pem"}, r"verify='missing-ca\.pem' cannot be loaded"),
         ({"verify": Path("missing-ca.pem")}, r"verify='missing-ca\.pem' cannot be loaded"),
+        ({"verify": "a" * 300 + ".pem"}, r"verify='a+\.pem' cannot be loaded .*too long"),
+        ({"verify": "a/" * 3000}, r"verify='[a/]+' cannot be loaded .*too long"),
+        ({"verify": "a\0b"}, r"verify='a\\x00b' cannot be loaded"),
         ({"verify": 1}, "verify= must be"),
         ({"verify": ["ca.pem"]}, "verify= must be"),
         ({"verify": ""}, "verify="),
@@ -93,6 +96,18 @@ def test_what_is_no_certificate_is_an_error_of_the_constructor(
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
         OntapJobs("cluster1", auth=AUTH, **options)
+
+
+@pytest.mark.parametrize("verify", ["its own", True])
+def test_a_key_log_that_cannot_be_written_is_no_fault_of_the_authorities(
+    verify: str | bool, tmp_path: Path, ca: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "ca.pem"  # of a name for which there is no context yet
+    own.write_bytes(Path(ca).read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path))
+    with pytest.raises(UsageError, match="the environment's SSLKEYLOGFILE cannot be written"):
+        OntapJobs("cluster1", auth=AUTH, verify=str(own) if isinstance(verify, str) else verify)
 
 
 def test_a_ca_file_that_holds_none_is_refused(tmp_path: Path) -> None:
