@@ -157,7 +157,8 @@ class Job(LazyFields):
         """One line for people: the ref, the state, the progress and the message."""
         progress = ""
         if self.progress is not None:  # 99.6 % is not rounded up: 100% means complete
-            progress = f" {min(round(self.progress * 100), 100 if self.progress >= 1 else 99)}%"
+            percent = 100 if self.progress >= 1 else min(round(max(0.0, self.progress) * 100), 99)
+            progress = f" {percent}%"
         message = " ".join(self.message.split()) if self.message else ""
         return f"{self.ref} {self.state.name}{progress}{f': {message}' if message else ''}"
 

@@ -84,6 +84,7 @@ def _converter() -> Converter:
         datetime: _moment,
         str: lambda value: _is(str, value),
         bool: lambda value: _is(bool, value),
+        int: _whole,
         float: _fraction,
     }
     for kind, read in readers.items():
@@ -138,10 +139,20 @@ def _is(kind: type, value: Any) -> Any:
     return value
 
 
-def _fraction(value: Any) -> float:
-    if isinstance(value, bool) or not math.isfinite(value):
+def _whole(value: Any) -> int:
+    # A store of JSON may return 503 as 503.0.
+    if isinstance(value, bool) or not (isinstance(value, int) or _fraction(value).is_integer()):
         raise TypeError
-    return float(value)
+    return int(value)
+
+
+def _fraction(value: Any) -> float:
+    try:
+        if not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # of an integer
+        pass
+    raise TypeError
 
 
 def _moment(value: Any) -> datetime:

@@ -178,6 +178,8 @@ def test_a_frozen_map_hashes_by_its_content_and_pickles() -> None:
         ({"progress": 0.5}, " 50%"),
         ({"progress": 0.999}, " 99%"),
         ({"progress": 1.0}, " 100%"),
+        ({"progress": 1e308}, " 100%"),
+        ({"progress": -1e308}, " 0%"),
         ({"progress": 0.29, "message": "line 1\nline 2\t…"}, " 29%: line 1 line 2 …"),
     ],
 )

@@ -115,3 +115,32 @@ def test_what_is_no_error_is_refused_with_its_place(data: dict[str, Any], path: 
     with pytest.raises(DecodeError) as caught:
         from_dict(data)
     assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", float("inf")),
+        ("status", float("nan")),
+        ("status", 503.5),
+        ("status", True),
+        ("status", "503"),
+        ("status", None),
+        ("retry_after", float("inf")),
+        ("retry_after", "5"),
+        pytest.param("retry_after", 10**400, id="retry_after-huge"),
+        ("code", 5),
+        ("transient", 1),
+    ],
+)
+def test_a_damaged_field_of_an_error_is_named(name: str, value: object) -> None:
+    stored = to_dict(errors.ApiError("t", status=503))
+    with pytest.raises(DecodeError) as caught:
+        from_dict({**stored, "data": {**stored["data"], name: value}})
+    assert caught.value.path == f"$.data.{name}"
+
+
+def test_a_status_may_be_stored_as_a_number_with_a_fraction_of_zero() -> None:
+    stored = to_dict(errors.ApiError("t", status=503))
+    again = from_dict({**stored, "data": {**stored["data"], "status": 503.0}})
+    assert repr(again.status) == "503"
