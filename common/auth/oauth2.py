@@ -20,6 +20,11 @@ CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """The ``client_assertion_type`` of a client that signs in with a JWT (RFC 7523, section 2.2)."""
 REFUSED = frozenset({400, 401, 403})
 """Statuses for wrong credentials: 400 and 401 by RFC 6749, section 5.2; 403 has been seen too."""
+REFUSALS = frozenset(
+    {"access_denied", "invalid_client", "invalid_grant", "invalid_request", "invalid_scope"}
+    | {"unauthorized_client", "unsupported_grant_type"}
+)
+"""The codes of RFC 6749, sections 4.1.2.1 and 5.2, for a sign-in that is refused, if with status 200."""
 
 
 @attrs.frozen(repr=False)
@@ -100,6 +105,15 @@ async def request_token(
         sign_in_failed(f"{what} failed: the response cannot be read: {_cause(error)}")
 
 
+def has_error_for_token(response: HttpResponse) -> bool:
+    """Whether a response of status 200 has an OAuth error in place of a token, as some servers answer."""
+    try:
+        fields = _fields(response)
+    except DecodeError:
+        return False
+    return bool(isinstance(error := fields.get("error"), str) and error and not fields.get("access_token"))
+
+
 def read_token(response: HttpResponse, what: str) -> Token:
     """Return the token in a response of status 200 (RFC 6749, section 5.1).
 
@@ -152,19 +166,21 @@ def _seconds(value: object) -> float | None:
 
 
 def token_error(response: HttpResponse, what: str, hint: str, http: TokenHttp) -> SourceError:
-    """Return the exception for a response that is not 200.
+    """Return the exception for a response that is not 200, or has an error in place of a token.
 
-    `AuthenticationError` with ``hint`` where the sign-in was refused: by 401, or by 400 or 403 with an OAuth
-    error code. Any other response is the usual exception for its status (`api_error`).
+    `AuthenticationError` with ``hint`` where the sign-in was refused: by 401, by 400 or 403 with an OAuth
+    error code, or by 200 with one of `REFUSALS`. Any other response is the usual exception for its status
+    (`api_error`).
     """
     try:
         fields = _fields(response)
     except DecodeError:
         fields = {}
     code, message = fields.get("error"), fields.get("error_description") or fields.get("message")
+    told = response.status == 200 and code in REFUSALS
     code = http.redact(code, EXCERPT) if isinstance(code, str) else None
     message = http.redact(message, EXCERPT) if isinstance(message, str) else None
-    refused = response.status in REFUSED and (code is not None or response.status == 401)
+    refused = told or (response.status in REFUSED and (code is not None or response.status == 401))
     body = ErrorBody(code=code, message=message, from_api=code is not None, hint=hint if refused else None)
     # Without an excerpt of the body: a token endpoint may quote what it was sent.
     return api_error(response, body, request=what, refused=refused, show_body=False)

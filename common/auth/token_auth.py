@@ -45,6 +45,7 @@ from common.auth.oauth2 import (
     Token,
     TokenHttp,
     TokenRequest,
+    has_error_for_token,
     read_refresh_token,
     read_token,
     request_token,
@@ -264,6 +265,8 @@ class TokenAuth(Unpicklable, abc.ABC):
             self._remember(self._refresh_token)
             self._refresh_token = rotated
         try:
+            if has_error_for_token(response):
+                raise token_error(response, what, self.hint, http)
             token = read_token(response, what)
             self._store(token)
             self.on_token(token)

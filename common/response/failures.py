@@ -92,7 +92,7 @@ def api_error(
         text += f" (code {error_body.code})"
     if error_body.request_id:
         text += f" (request {error_body.request_id})"
-    transient = elsewhere is None and is_transient(response.status, error_body)
+    transient = elsewhere is None and not refused and is_transient(response.status, error_body)
     hint = error_body.hint or (None if transient else FATAL.get(response.status))
     if elsewhere is not None:
         hint = "if that is the right server, use its address as the endpoint"

@@ -169,6 +169,8 @@ FAILURES: dict[str, Outcome] = {
     "a page": response(b"<html>please wait</html>"),
     "no token": response({"hello": "world"}),
     "a token for no header": response({"access_token": "a\r\nb"}),
+    "an error of its own in place of a token": response({"error": "temporarily_unavailable"}),
+    "an error that is no code": response({"error": {"code": "invalid_grant"}}),
     "another kind of token": response({"access_token": "a", "token_type": "mac"}),
     "a redirect on the same server": response(b"", 302, Location="/login"),
     "a page of 404": response(b"<html>no such page</html>", 404),
@@ -316,6 +318,9 @@ async def test_a_token_that_was_refused_is_not_used_again_though_there_is_no_oth
         response({"error": "unsupported_grant_type"}, 400),
         response({"error": "access_denied"}, 403),
         response(b"", 401),
+        response({"error": "invalid_grant", "error_description": "Bad credentials"}),
+        response({"error": "invalid_client", "access_token": None}),
+        response({"error": "access_denied", "access_token": ""}),
     ],
 )
 async def test_a_refusal_ends_it_at_once_and_says_what_to_do(refusal: ScriptedResponse) -> None:
@@ -334,10 +339,12 @@ async def test_a_refusal_ends_it_at_once_and_says_what_to_do(refusal: ScriptedRe
     ],
 )
 async def test_a_refusal_has_the_issuers_own_words(body: dict[str, str], said: str) -> None:
-    http = FakeTokenHttp(response(body, 401))
-    with pytest.raises(AuthenticationError, match=said) as caught:
-        await PasswordAuth(http).token(http)
-    assert (caught.value.code, caught.value.message) == (body["error"], said)
+    for status in (401, 200) if body["error"] == "invalid_client" else (401,):
+        http = FakeTokenHttp(response(body, status))
+        with pytest.raises(AuthenticationError, match=said) as caught:
+            await PasswordAuth(http).token(http)
+        error = caught.value
+        assert (error.code, error.message, error.status) == (body["error"], said, status)
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, "not_found"), (422, "invalid_request")])
@@ -424,6 +431,24 @@ async def test_the_refresh_token_is_used_and_then_the_password_where_it_is_refus
         {"password": PASSWORD},
     ]
     assert "r1" in auth.secrets()  # the server may still quote it
+
+
+async def test_a_refresh_token_that_is_refused_with_status_200_is_refused() -> None:
+    refused = response({"error": "invalid_grant"})
+    http = FakeTokenHttp(token("first", refresh_token="r1"), refused, token("second"))
+    auth = PasswordAuth(http)
+    assert await auth.token(http) == "first"
+    assert await auth.token(http, refused="first") == "second"
+    assert [request.form for request in http.requests] == [
+        {"password": PASSWORD},
+        {"refresh_token": "r1"},
+        {"password": PASSWORD},
+    ]
+
+
+async def test_an_error_beside_a_token_does_not_matter() -> None:
+    http = FakeTokenHttp(token("access", error="invalid_grant"))
+    assert await PasswordAuth(http).token(http) == "access"
 
 
 async def test_without_a_password_a_refused_refresh_token_is_the_end() -> None:
