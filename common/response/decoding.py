@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from common.model.errors import DecodeError
-from common.response.large_json import LARGE, loads_large
+from common.response.large_json import LARGE, loads_large, read_integer
 from common.response.repair import REPLACEMENT, Repaired, read_repaired
 
 Object = Mapping[str, Any]
@@ -54,7 +54,7 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
         # Text may have kept its byte order mark, which json refuses.
         string = data if isinstance(data, str) else data.decode(json.detect_encoding(data))
         string = string.removeprefix("\ufeff")
-        return loads_large(string) if large else json.loads(string)
+        return loads_large(string) if large else _loads(string)
     except RecursionError:
         problem = "the JSON is nested too deep"
     except ValueError:
@@ -63,6 +63,15 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
     if repaired is not None:
         return repaired
     raise DecodeError(problem, transient=True)
+
+
+def _loads(string: str) -> Any:
+    try:
+        return json.loads(string)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer has more digits than Python converts
+        return json.loads(string, parse_int=read_integer)
 
 
 @functools.cache

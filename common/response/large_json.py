@@ -15,15 +15,19 @@ def loads_large(text: str) -> Any:
     Python switches threads only between two bytecodes, and ``json.loads`` is a single C function for the
     whole text. With these hooks it calls a Python function for each object and number.
     """
-    return json.loads(text, object_hook=_same, parse_int=_integer, parse_float=_number)
+    return json.loads(text, object_hook=_same, parse_int=read_integer, parse_float=_number)
 
 
 def _same(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _integer(digits: str) -> int:
-    return int(digits)
+def read_integer(digits: str) -> int | str:
+    """Return an integer; one of more digits than Python converts (4300) as text, with nothing lost."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
 
 
 def _number(digits: str) -> float:

@@ -13,6 +13,8 @@ import json
 import re
 from typing import Any, cast
 
+from common.response.large_json import read_integer
+
 REPLACEMENT = "\ufffd"
 """The character that takes the place of an invalid byte: U+FFFD, REPLACEMENT CHARACTER."""
 
@@ -61,6 +63,7 @@ def read_repaired(data: bytes) -> Repaired | None:
         parts.append(data[end:])
         root = json.loads(
             b"".join(parts).decode("utf-8-sig"),
+            parse_int=read_integer,
             object_pairs_hook=lambda pairs: _marked(dict(pairs), replaced),
         )
     except (ValueError, RecursionError):

@@ -106,7 +106,7 @@ async def test_a_large_response_is_decoded_in_a_thread_while_the_loop_goes_on(
             await anyio.lowlevel.checkpoint()
             turns.append(threading.get_ident())
 
-    monkeypatch.setattr(large_json, "_integer", integer)
+    monkeypatch.setattr(large_json, "read_integer", integer)
     answer = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
     async with make(answer) as source, anyio.create_task_group() as group:
         group.start_soon(count_turns)
@@ -133,7 +133,7 @@ async def test_a_call_that_is_cancelled_while_a_response_is_decoded_ends_at_once
             await anyio.lowlevel.checkpoint()
         scope.cancel()
 
-    monkeypatch.setattr(large_json, "_integer", integer)
+    monkeypatch.setattr(large_json, "read_integer", integer)
     pages = [json.dumps({"records": MANY}).encode(), json.dumps({"records": MANY[:1]}).encode()]
     async with ontap(httpx.MockTransport(lambda _: httpx.Response(200, content=pages.pop(0)))) as source:
         async with anyio.create_task_group() as group:

@@ -11,6 +11,7 @@ from hypothesis import given
 
 from common.model.errors import DecodeError
 from common.response.decoding import Fields, finite, integer, kind, moment, objects, root_object, text, word
+from common.response.large_json import LARGE
 from tests.jsonvalues import SCALARS, json_values
 
 NAN = float("nan")
@@ -174,6 +175,26 @@ def test_what_has_no_object_at_its_root_is_not_the_apis(data: object) -> None:
     with pytest.raises(DecodeError) as caught:
         root_object(data)
     assert caught.value.transient
+
+
+@pytest.mark.parametrize("without_msgspec", [False, True], ids=["", "without msgspec"])
+@pytest.mark.parametrize("padding", [0, LARGE], ids=["", "large"])
+@pytest.mark.parametrize("text", [b"m", b"\xe9", b"\n"], ids=["", "invalid UTF-8", "a line break"])
+@pytest.mark.parametrize("digits", ["9" * 5000, "-" + "1" * 5000, "9" * 4300])
+def test_an_integer_of_any_length_hides_nothing_beside_it(
+    digits: str, text: bytes, padding: int, without_msgspec: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if without_msgspec:
+        monkeypatch.setattr("common.response.decoding.fast_loads", lambda: None)
+    data = b'{"state": "success", "n": %s, "list": [{"n": %s}], "text": "%s"}%s'
+    root = root_object(data % (digits.encode(), digits.encode(), text, b" " * padding))
+    assert root["state"] == "success"
+    assert str(root["n"] if len(digits) > 4300 else "9" * 4300) == digits
+    assert root["list"] == [{"n": root["n"]}]
+    assert root["text"] == text.decode(errors="replace").replace("\n", "\ufffd")
+    fields = Fields(root)
+    assert (fields.integer("n") is None) == (len(digits) > 4300)
+    assert "n" in fields.extra or len(digits) == 4300
 
 
 # --- the keys of one object
