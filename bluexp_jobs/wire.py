@@ -91,7 +91,7 @@ def parse_job(
         raise NoJob("no job in the response", path="$.job", transient=True)
     records = {n: member for n, member in enumerate(members) if isinstance(member, Mapping)}
     if len(members) > 1:
-        records = {n: record for n, record in records.items() if id and text(record.get("id")) == id}
+        records = _with_id(records, id)
         if not records:
             raise DecodeError(
                 f"{len(members)} jobs in the response, none with the requested id",
@@ -102,6 +102,15 @@ def parse_job(
         raise DecodeError(f"expected a job, got {kind(members[0])}", path="$.job[0]", transient=True)
     index, record = next(iter(records.items()))
     return _job(record, endpoint, scope, id, states, f"$.job[{index}]")
+
+
+def _with_id(records: Mapping[int, Object], id: str) -> dict[int, Object]:
+    """Return the records of a job. Letter case counts only where ids differ in nothing else."""
+    ids = {n: known for n, record in records.items() if (known := text(record.get("id")))}
+    same = [n for n, known in ids.items() if known == id]
+    if not same and len({known for known in ids.values() if known.casefold() == id.casefold()}) == 1:
+        same = [n for n, known in ids.items() if known.casefold() == id.casefold()]
+    return {n: records[n] for n in same}
 
 
 def parse_jobs(

@@ -493,6 +493,29 @@ def test_the_requested_id_selects_one_of_several_jobs() -> None:
     assert parse_job(data, id=OTHER).state is JobState.FAILED
 
 
+@pytest.mark.parametrize(
+    ("ids", "asked", "found"),
+    [
+        (["a-1", "b-2"], "A-1", "a-1"),
+        (["A-1", "b-2"], "a-1", "A-1"),
+        (["A-1", "a-1"], "a-1", "a-1"),
+        (["A-1", "a-1"], "A-1", "A-1"),
+        (["A-1", "a-1"], "a-1 ", None),
+        (["XY", "xY"], "xy", None),
+        (["\u0130", "b"], "i\u0307", "\u0130"),
+    ],
+)
+def test_of_several_records_letter_case_selects_only_what_differs_in_it_alone(
+    ids: list[str], asked: str, found: str | None
+) -> None:
+    data = {"job": [{"id": id, "status": "FAILED", "error": id} for id in ids]}
+    if found is None:
+        with pytest.raises(DecodeError, match="none with the requested id"):
+            parse_job(data, id=asked)
+    else:
+        assert parse_job(data, id=asked).ref.id == found
+
+
 def test_among_several_the_one_without_an_id_is_not_the_requested_one() -> None:
     nameless = {"status": "COMPLETED"}
     assert parse_job({"job": [nameless, {"id": ID, "status": "FAILED"}]}, id=ID).state is JobState.FAILED
