@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 from contextlib import suppress
@@ -10,10 +11,18 @@ from typing import TextIO
 
 from common.cli.errors import in_words_of_the_shell
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""All control characters but the tab and those of a line's end."""
+
 
 def printable(text: str) -> str:
     """Return text on one line, without the control characters by which a server could steer a terminal."""
     return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+
+
+def printable_lines(text: str) -> str:
+    """Return `printable` text that keeps its lines, its tabs and each of its spaces."""
+    return _CONTROL.sub("�", "".join([c if c.isprintable() or c.isspace() else "�" for c in text]))
 
 
 def write_line(text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from common.cli.arguments.parameters import STDIN, CommandSignature
-from common.cli.console import abandon_output, complain, note, prepare_streams, write_line
+from common.cli.console import abandon_output, complain, note, prepare_streams, printable_lines, write_line
 from common.cli.errors import did_you_mean
 from common.cli.exit_status import ExitStatus, status_of
 from common.cli.parsing.read_words import read_words
@@ -72,7 +72,7 @@ def _run(words: list[str]) -> int:
         if isinstance(error, BrokenPipeError):
             raise
         if debug:
-            traceback.print_exc()
+            note(printable_lines(traceback.format_exc().rstrip()))
         if isinstance(error, ImportError) and error.name in EXTRA:
             complain(f"the command needs {error.name}: {install_hint('cli')}")
             return ExitStatus.USAGE

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import anyio
 import anyio.abc
 
-from common.cli.console import reader_is_gone
+from common.cli.console import printable_lines, reader_is_gone
 from common.cli.exit_status import ExitStatus
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -65,6 +65,13 @@ async def _cancel_on_closed_pipe(scope: anyio.CancelScope, came: list[int]) -> N
         await anyio.sleep(PIPE_CHECK)
 
 
+class _Formatter(logging.Formatter):
+    """A log may quote a server, which must not steer the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
+
 @contextmanager
 def _logging(debug: bool) -> Generator[None]:
     """Write the log to standard error, each request too, or nowhere: the command says itself what matters."""
@@ -72,7 +79,7 @@ def _logging(debug: bool) -> Generator[None]:
     level = logger.level
     # Without a handler, Python would print warnings.
     handler = logging.StreamHandler() if debug else logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    handler.setFormatter(_Formatter("%(asctime)s %(name)s %(message)s"))
     logger.addHandler(handler)
     if debug:
         logger.setLevel(logging.DEBUG)

@@ -6,6 +6,7 @@ import csv
 import sys
 from datetime import datetime
 
+from common.cli.console import printable_lines
 from common.cli.output.writer import Writer
 from common.model.errors import JobsError
 from common.model.job import Job
@@ -28,7 +29,7 @@ class CsvWriter(Writer):
         """Write the row of a job."""
         if isinstance(outcome, Job):
             self._write_head()
-            errors = "; ".join(map(str, outcome.errors))
+            errors = _cell("; ".join(map(str, outcome.errors)))
             self._csv.writerow([*(_cell(getattr(outcome, name)) for name in COLUMNS), errors])
             sys.stdout.flush()
 
@@ -46,6 +47,7 @@ class CsvWriter(Writer):
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    text = "" if value is None else str(value)
+    # Some Pythons do not quote a lone carriage return, at which a spreadsheet would begin another row.
+    text = "" if value is None else printable_lines(str(value)).replace("\r\n", "\n").replace("\r", "\n")
     # A spreadsheet would take such a text of a server's for a formula, and run it.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\n")) else text
