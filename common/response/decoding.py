@@ -18,7 +18,13 @@ from typing import Any, TypeVar, cast
 
 from common.model.errors import DecodeError
 from common.response.large_json import LARGE, loads_large, read_integer
-from common.response.repair import REPLACEMENT, Repaired, read_repaired
+from common.response.repair import (
+    REPLACEMENT,
+    Repaired,
+    may_have_halves,
+    read_repaired,
+    without_halves,
+)
 
 Object = Mapping[str, Any]
 Loads = Callable[[bytes | str], Any]
@@ -32,9 +38,9 @@ _T = TypeVar("_T")
 def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
     """Return the value of JSON in bytes or text; data that is decoded already is returned as it is.
 
-    Bytes that are invalid in a text (invalid UTF-8, control characters) become U+FFFD: see
-    `common.response.repair`. Raise `DecodeError` for anything but JSON, and for JSON that is nested too deep
-    to read. It is transient: such a response comes from a proxy, not from the API.
+    Bytes that are invalid in a text (invalid UTF-8, control characters) and halves of surrogate pairs become
+    U+FFFD: see `common.response.repair`. Raise `DecodeError` for anything but JSON, and for JSON that is
+    nested too deep to read. It is transient: such a response comes from a proxy, not from the API.
     """
     if isinstance(data, memoryview | bytearray):
         data = bytes(data)
@@ -54,7 +60,8 @@ def read_json(data: bytes | bytearray | memoryview | str | object) -> Any:
         # Text may have kept its byte order mark, which json refuses.
         string = data if isinstance(data, str) else data.decode(json.detect_encoding(data))
         string = string.removeprefix("\ufeff")
-        return loads_large(string) if large else _loads(string)
+        value = loads_large(string) if large else _loads(string)
+        return without_halves(value) if may_have_halves(string) else value
     except RecursionError:
         problem = "the JSON is nested too deep"
     except ValueError:

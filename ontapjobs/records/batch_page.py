@@ -35,6 +35,7 @@ import attrs
 from common.response import decoding
 from common.response.decoding import Loads, Object
 from common.response.large_json import LARGE
+from common.response.repair import may_have_halves
 from ontapjobs.records.job_record import read_links
 
 _SPACE = "[ \t\r\n]*"
@@ -74,7 +75,8 @@ def read_page(body: bytes, last: Mapping[str, Any]) -> BatchPage | None:
     if len(body) > LARGE:
         return None
     try:
-        return _read(body.decode(), last)
+        page = body.decode()
+        return None if may_have_halves(page) else _read(page, last)
     except (ValueError, RecursionError):
         return None
 

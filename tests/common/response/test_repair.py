@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from common.model.errors import DecodeError
 from common.response.decoding import read_json, readable_id, repair_warnings
-from common.response.repair import Repaired, read_repaired
+from common.response.large_json import LARGE
+from common.response.repair import Repaired, read_repaired, without_halves
 from tests.jsonvalues import json_values
 
 BAD = st.sampled_from(
@@ -37,6 +38,45 @@ def test_each_byte_that_a_text_may_not_have_is_replaced(sent: bytes, read: str) 
         "state": "running",
         "message": read,
     }
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (rb"\ud800", "\ufffd"),
+        (rb"a\uDFFFb", "a\ufffdb"),
+        (rb"\ude00\ud83d", "\ufffd\ufffd"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (rb"\ud83d\ude00", "\U0001f600"),
+        (rb"\\ud800", r"\ud800"),
+        (rb"\ud800" + b"\xe9\n", "\ufffd\ufffd\ufffd"),
+    ],
+)
+@pytest.mark.parametrize("padding", [0, LARGE], ids=["", "large"])
+@pytest.mark.parametrize("without_msgspec", [False, True], ids=["", "without msgspec"])
+def test_half_of_a_surrogate_pair_is_replaced(
+    sent: bytes, read: str, padding: int, without_msgspec: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if without_msgspec:
+        monkeypatch.setattr("common.response.decoding.fast_loads", lambda: None)
+    body = b'{"state": "running", "message": "%s", "list": ["%s", {"a": 1}]}' % (sent, sent)
+    root = read_json(body + b" " * padding)
+    assert root == {"state": "running", "message": read, "list": [read, {"a": 1}]}
+    assert bool(repair_warnings(root)) is ("\ufffd" in read)
+    assert not repair_warnings(root["list"][1])
+    read.encode()
+
+
+def test_an_id_keeps_half_of_a_surrogate_pair_for_its_path() -> None:
+    root = read_json(rb'{"uuid": "a\ud800", "job": {"id": "\ud800", "name": "\ud800"}, "message": "x"}')
+    assert root == {"uuid": "a\ud800", "job": {"id": "\ud800", "name": "\ufffd"}, "message": "x"}
+    assert readable_id(root, "uuid") == "a\ud800"
+
+
+@pytest.mark.parametrize("levels", [5000, 100_000])
+def test_half_of_a_surrogate_pair_in_what_is_nested_too_deep_is_no_crash(levels: int) -> None:
+    with pytest.raises(DecodeError, match="nested too deep"):
+        read_json(b'{"m": "\\ud800", "x": ' + b"[" * levels + b"]" * levels + b"}")
 
 
 def test_text_with_control_characters_is_read_too() -> None:
@@ -102,6 +142,6 @@ def test_all_but_the_damaged_text_reads_as_before(value: object, bad: bytes) -> 
     damaged = whole.encode().replace(b'"@@"', b'"' + bad + b'"')
     read = read_repaired(damaged)
     assert isinstance(read, Repaired)
-    expected = json.loads(whole)["value"]
+    expected = without_halves(json.loads(whole)["value"])
     assert json.dumps(read["value"]) == json.dumps(expected)
     assert set(read["message"]) == {"\ufffd"}
