@@ -28,6 +28,8 @@ from common.model.states import TERMINAL, JobState
 from common.polling import wait_errors
 from common.polling.policy import WaitRules, backoff, recheck_at, run_time
 
+ROUNDING = 1e-6
+"""Seconds: a poll at the limit of an outage is the last one, whatever the sum of two times is rounded to."""
 BAD_RECORDS = 3
 """A wait ends after so many records of its job in a row that cannot be decoded."""
 
@@ -223,7 +225,7 @@ class WaitProgress:
         if trouble.outage_since is None:
             trouble.outage_since = sent_at
         outage = now - trouble.outage_since
-        if self.limit is None and self.deadline == math.inf and outage >= policy.outage_limit:
+        if self.limit is None and self.deadline == math.inf and outage >= policy.outage_limit - ROUNDING:
             if self.last is not None and self.last.done:
                 self._give_up_results()
                 return None

@@ -14,6 +14,7 @@ from common.model.refs import JobRef
 from common.model.states import JobState
 from common.polling.policy import PollPolicy, backoff, healthy_delay
 from common.polling.throttle import LoopThrottle
+from common.polling.wait_progress import ROUNDING
 from common.response.decoding import Object, root_object
 from common.sources.reader import HttpReader
 from common.telemetry.reporter import job_log
@@ -50,7 +51,7 @@ class ResourceProbe:
             except SourceError as error:
                 self._throttle.on_failure(error)
                 outage, attempt = anyio.current_time() - last_reply, attempt + 1
-                if not error.transient or outage >= self.policy.outage_limit:
+                if not error.transient or outage >= self.policy.outage_limit - ROUNDING:
                     why = f"the server has no {ref} any more, and its resource could not be read"
                     how_long = f" for {outage:.0f} s" if error.transient else ""
                     text = f"{error}; {why}{how_long}, so the outcome is unknown"

@@ -724,6 +724,17 @@ def test_a_clock_that_is_changed_before_any_trouble_begins_none() -> None:
     assert fail(one, BEGAN + 600 + POLICY.outage_limit) is not None
 
 
+def test_a_poll_that_is_due_at_the_limit_of_an_outage_is_the_last() -> None:
+    # With a Retry-After of an hour, the limit, it would be another hour until the next one.
+    began = [BEGAN + 0.1 * step for step in range(1, 1000)]
+    assert any(start + 3600.0 - start < 3600.0 for start in began)
+    for start in began:
+        one = tracker(PollPolicy(outage_limit=3600.0))
+        assert fail(one, start, error=trouble(3600.0)) is None
+        assert one.due == start + 3600.0
+        assert fail(one, one.due, error=trouble(3600.0)) is not None
+
+
 def test_a_deadline_at_infinity_is_a_deadline_and_bears_with_any_outage() -> None:
     one = tracker(limit=math.inf)
     assert fail(one, BEGAN) is None
