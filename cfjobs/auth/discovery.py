@@ -25,7 +25,8 @@ KORIFI = "cf_on_k8s"
 """The root document of a Korifi says true here, unless it was set up with a UAA. Its ``links.login`` then is
 the API itself, for the ``cf`` command's sake (Korifi, ``api/presenter/root.go``): no place for a password."""
 
-_PATH = re.compile(r"[\w/.~%!$&'()*+,;=:@-]*", re.ASCII)
+_PATH = re.compile(r"[\w/.~%!$&'()*+,;=:@-]{0,200}", re.ASCII)
+"""A plain path that is short enough to be in every message about a sign-in."""
 
 
 async def find_token_url(http: TokenHttp) -> str:
@@ -81,7 +82,8 @@ def trusted_token_url(link: str, endpoint: str) -> str:
         )
     if not plain:
         refuse_sign_in(
-            f"{endpoint} names a login server at {host}, but its path is not plain: nothing was sent there"
+            f"{endpoint} names a login server at {host}, but its path is not plain, or too long: nothing was "
+            "sent there"
         )
     if endpoint.startswith("https:"):
         trusted = host.startswith("https:")

@@ -239,6 +239,7 @@ FOREIGN = [
     (API, "https://evil.example?next=https://login.example.org", "https://evil.example"),
     (API, "https://evil.example#@login.example.org", "https://evil.example"),
     (API, "https://evil.example/a b", "https://evil.example"),
+    pytest.param(API, "https://evil.example/" + "a" * 200, "https://evil.example", id="too long"),
     (API, "https://user:pass@login.example.org", "not an http or https URL"),
     (API, "https://login.example.org\\@evil.example", "not an http or https URL"),
     (API, "//evil.example", "not an http or https URL"),
@@ -263,6 +264,7 @@ async def test_no_secret_goes_to_another_login_server(endpoint: str, link: str, 
         with pytest.raises(AuthenticationError) as caught:
             await jobs.get("j")
     assert named in str(caught.value)
+    assert len(str(caught.value)) < 300
     assert "login_url=" in str(caught.value) or "its path is not plain" in str(caught.value)
     assert wire.lines == [f"GET {endpoint}/"]
 
