@@ -12,7 +12,7 @@ from common.model.errors import (
     UnexpectedState,
     WaitTimeout,
 )
-from common.model.failure_text import last_words
+from common.model.failure_text import last_words, native_word
 from common.model.job import UNREAD_RESULTS, Job
 from common.model.refs import JobRef
 
@@ -70,7 +70,7 @@ def gone(ref: JobRef, job: Job | None, *, seen_ago: float, missing: float) -> Jo
 def unknown_too_long(ref: JobRef, job: Job, limit: float) -> UnexpectedState:
     """Return the end of a wait for a job that was UNKNOWN for ``limit`` seconds."""
     return UnexpectedState(
-        f"{ref}: the server reported the unknown state {job.native_state!r} for {limit:g} s: map it with "
+        f"{ref}: the server reported the unknown state {native_word(job)} for {limit:g} s: map it with "
         f"states=, or raise PollPolicy.unknown_limit. {MAY_RUN}",
         ref=ref,
         job=job,
