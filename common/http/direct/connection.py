@@ -35,6 +35,7 @@ ATTEMPT_DELAY = 0.25
 """Seconds until the next address of a host is tried too (RFC 8305, "Connection Attempt Delay")."""
 TLS_RECORDS = range(20, 24)
 """The first byte of anything that is TLS: the type of a record (RFC 8446, section 5.1)."""
+_NOTHING = memoryview(b"")
 _IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR})
 
 
@@ -49,7 +50,7 @@ class Connection:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._boundary = RecordBoundary()
-        self._unsent = memoryview(b"")
+        self._unsent = _NOTHING
         self._send_error: OSError | None = None
         self._heard = False  # whether anything came since `send`
 
@@ -188,6 +189,7 @@ class Connection:
         try:
             while self._unsent:
                 self._unsent = self._unsent[self._socket.send(self._unsent) :]
+            self._unsent = _NOTHING  # the last part, though empty, would keep all of the bytes
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:  # kept: the server may have answered before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import AsyncGenerator, Generator, Iterator
 from typing import Any
@@ -62,6 +63,14 @@ async def test_what_is_sent_arrives_however_much_it_is(pair: Pair) -> None:
         await anyio.wait_all_tasks_blocked()
         assert pair.connection.all_sent
         group.cancel_scope.cancel()
+
+
+async def test_an_idle_connection_keeps_nothing_of_what_it_has_sent(pair: Pair) -> None:
+    body = b"x" * 1000
+    before = sys.getrefcount(body)
+    pair.connection.send(body)
+    assert pair.connection.all_sent
+    assert sys.getrefcount(body) == before
 
 
 async def test_what_comes_is_received_while_the_peer_reads_no_more(pair: Pair) -> None:
