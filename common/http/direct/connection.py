@@ -211,6 +211,8 @@ async def _wait_until_ready(sock: socket.socket) -> None:
     async def wait(ready: Callable[[socket.socket], Awaitable[None]]) -> None:
         nonlocal closed
         try:
+            if sock.fileno() == -1:  # closed since this task was started
+                raise anyio.ClosedResourceError
             await ready(sock)
         except anyio.ClosedResourceError:
             closed = True

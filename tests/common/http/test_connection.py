@@ -167,6 +167,21 @@ async def test_aborting_wakes_the_task_that_waits_and_hangs_up(pair: Pair, unsen
     assert pair.socket.fileno() == -1
 
 
+@pytest.mark.parametrize("turns", range(1, 6))
+async def test_aborting_in_any_turn_of_the_loop_is_the_same(pair: Pair, turns: int) -> None:
+    async def wait() -> None:
+        pair.connection.send(MUCH)
+        with pytest.raises((anyio.ClosedResourceError, OSError)):  # also before it waits for anything
+            await pair.connection.receive()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            pair.connection.abort()
+
+
 # --- connecting
 
 
