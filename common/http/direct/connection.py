@@ -26,6 +26,7 @@ from typing import Any
 
 import anyio
 
+from common.concurrency import restore_message
 from common.http.backend import TlsMismatch
 from common.http.direct.tls_records import RecordBoundary
 
@@ -218,9 +219,14 @@ async def _wait_until_ready(sock: socket.socket) -> None:
             closed = True
         group.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(wait, anyio.wait_readable)
-        group.start_soon(wait, anyio.wait_writable)
+    group = anyio.create_task_group()
+    try:
+        async with group:
+            group.start_soon(wait, anyio.wait_readable)
+            group.start_soon(wait, anyio.wait_writable)
+    except BaseException as error:
+        restore_message(error, group.cancel_scope)
+        raise
     if closed:
         raise anyio.ClosedResourceError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -180,6 +181,32 @@ async def test_aborting_in_any_turn_of_the_loop_is_the_same(pair: Pair, turns: i
             for _ in range(turns):
                 await anyio.lowlevel.checkpoint()
             pair.connection.abort()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_keeps_its_message_in_the_turn_in_which_the_socket_is_ready(pair: Pair) -> None:
+    messages: list[object] = []
+
+    async def wait() -> None:
+        pair.connection.send(MUCH)
+        try:
+            await pair.connection.receive()
+        except asyncio.CancelledError as error:
+            messages.append(*error.args)
+            raise
+
+    async def cancelled_after(turns: int) -> bool:
+        task = asyncio.create_task(wait())
+        await anyio.wait_all_tasks_blocked()
+        pair.peer.recv(len(MUCH))  # so that it can be written
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel("a person did it")
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert all([await cancelled_after(turns) for turns in range(8)])
+    assert messages == ["a person did it"] * 8
 
 
 # --- connecting
