@@ -240,8 +240,9 @@ class TokenAuth(Unpicklable, abc.ABC):
                 if not self.can_reauthenticate:
                     raise
             # Refresh tokens expire too; with a password it can sign in again.
-            self._remember(refresh_token)
-            self._refresh_token = None
+            if self._refresh_token == refresh_token:  # else the refusal brought a new one
+                self._remember(refresh_token)
+                self._refresh_token = None
         return await self._request(http, await self.token_request(http, None))
 
     async def _request(self, http: TokenHttp, request: TokenRequest) -> str:

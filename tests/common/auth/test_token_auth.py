@@ -446,6 +446,21 @@ async def test_a_refresh_token_that_is_refused_with_status_200_is_refused() -> N
     ]
 
 
+async def test_a_refresh_token_beside_a_refusal_with_status_200_is_kept() -> None:
+    refused = response({"error": "invalid_grant", "refresh_token": "r2-rotated"})
+    http = FakeTokenHttp(token("first", refresh_token="r1"), refused, token("second"), token("third"))
+    auth = PasswordAuth(http)
+    for number, access in enumerate(["first", "second", "third"]):
+        assert await auth.token(http, refused=[None, "first", "second"][number]) == access
+    assert [request.form for request in http.requests] == [
+        {"password": PASSWORD},
+        {"refresh_token": "r1"},
+        {"password": PASSWORD},
+        {"refresh_token": "r2-rotated"},
+    ]
+    assert {"r1", "r2-rotated"} <= set(auth.secrets())
+
+
 async def test_an_error_beside_a_token_does_not_matter() -> None:
     http = FakeTokenHttp(token("access", error="invalid_grant"))
     assert await PasswordAuth(http).token(http) == "access"
