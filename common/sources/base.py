@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +25,7 @@ from common.polling.watch import UpdatingWait, Watch
 from common.sources.batch_look import BatchLook, Outcome
 from common.sources.ref_resolver import RefResolver
 from common.telemetry.callbacks import OnUpdate
-from common.telemetry.events import Observer, replaced
+from common.telemetry.events import Observer, combined
 from common.telemetry.reporter import Reporter, logger_of
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class BaseSource(AsyncContext):
         self.policy: PollPolicy = check_policy(policy or PollPolicy())
         self.resolver: RefResolver = refs
         """Completes refs, and refuses those of other systems."""
+        self._observers: list[Observer] = [] if observer is None else [observer]
         self._reporter = Reporter(observer, logger_of(refs.provider))
         self._pollable = pollable
         self._throttle = throttle
@@ -109,13 +110,19 @@ class BaseSource(AsyncContext):
                     outcomes[place] = source_closed(refs[place], None)
         return outcomes
 
-    def _replace_observer(self, former: Observer | None, observer: Observer | None) -> None:
-        both = replaced(self._reporter.observer, former, observer)
-        if both == self._reporter.observer:
-            return
-        if self._poller is not None and not self._poller.idle:
-            raise UsageError("an observer must be set before the first wait: this source has waits already")
-        self._reporter, self._poller = Reporter(both, self._reporter.log), None
+    def _replace_observers(self, former: Iterable[Observer], new: Iterable[Observer]) -> None:
+        observers = list(self._observers)  # one function may be in it twice: the source's own, and a fleet's
+        for each in former:
+            observers.remove(each)
+        observers += new
+        both = combined(observers)
+        if both != self._reporter.observer:
+            if self._poller is not None and not self._poller.idle:
+                raise UsageError(
+                    "an observer must be set before the first wait: this source has waits already"
+                )
+            self._reporter, self._poller = Reporter(both, self._reporter.log), None
+        self._observers = observers
 
     async def act(self, job: JobLike, action: Action) -> Job:
         """Pause, resume or cancel a job, then read and return it. Raise `Unsupported` if the API cannot."""
@@ -323,9 +330,18 @@ async def look_at(source: BaseSource, jobs: Sequence[JobLike]) -> list[Outcome]:
     return await source._look_at(jobs)  # pyright: ignore[reportPrivateUsage]
 
 
-def replace_observer(source: BaseSource, former: Observer | None, observer: Observer | None) -> None:
-    """Let another observer see the events of a source in place of the former, if there was one.
+def replace_observers(
+    sources: Iterable[BaseSource], former: Sequence[Observer], new: Sequence[Observer]
+) -> None:
+    """Let other observers see the events of sources in place of the former ones, which were added so.
 
-    Raise `UsageError` while jobs of the source are waited for.
+    Raise `UsageError`, and change nothing, while jobs of one of the sources are waited for.
     """
-    source._replace_observer(former, observer)  # pyright: ignore[reportPrivateUsage]
+    changed: list[BaseSource] = []
+    try:
+        for source in sources:
+            source._replace_observers(former, new)  # pyright: ignore[reportPrivateUsage]
+            changed.append(source)
+    except UsageError:
+        replace_observers(changed, new, former)
+        raise

@@ -21,12 +21,12 @@ from common.model.refs import JobRef
 from common.model.states import Action, Capability, JobState
 from common.polling.policy import OnCancel, PollPolicy, Probe
 from common.polling.watch import Watch
-from common.sources.base import BaseSource, replace_observer
+from common.sources.base import BaseSource, replace_observers
 from common.sources.paging import Chain
 from common.sources.ref_resolver import ref_or_id, shortened
 from common.sources.routing import Router
 from common.telemetry.callbacks import OnUpdate
-from common.telemetry.events import Observer, logger, replaced
+from common.telemetry.events import Observer, logger
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -69,8 +69,10 @@ class BaseFleet(AsyncContext):
     def observer(self, observer: Observer | None) -> None:
         if observer is not None and not callable(observer):
             raise UsageError("observer= must be a function that takes one Event")
-        for source in self._members if observer is not self._observer else ():
-            _replace_observer(source, self._observer, observer)
+        if observer == self._observer:
+            return
+        former, new = ([] if each is None else [each] for each in (self._observer, observer))
+        replace_observers(_leaves(self), former, new)
         self._observer = observer
 
     def add(self, source: Member) -> None:
@@ -97,8 +99,7 @@ class BaseFleet(AsyncContext):
                         "a Fleet with two sources of one system: a job's ref would belong to both "
                         f"{other!r} and {each!r}"
                     )
-        if self._observer is not None:
-            _replace_observer(source, None, self._observer)
+        replace_observers(leaves, (), [fleet._observer for fleet in enclosing if fleet._observer is not None])
         if isinstance(source, BaseFleet):
             source._outer.add(self)
         for fleet in enclosing:
@@ -340,10 +341,3 @@ def _leaves(source: Member) -> list[BaseSource]:
     if isinstance(source, BaseSource):
         return [source]
     return [each for member in source.sources for each in _leaves(member)]
-
-
-def _replace_observer(source: Member, former: Observer | None, observer: Observer | None) -> None:
-    if isinstance(source, BaseFleet):
-        source.observer = replaced(source.observer, former, observer)
-    else:
-        replace_observer(source, former, observer)

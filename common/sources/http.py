@@ -100,8 +100,8 @@ class HttpSource(BaseSource):
             observer=checked.observer,
         )
 
-    def _replace_observer(self, former: Observer | None, observer: Observer | None) -> None:
-        super()._replace_observer(former, observer)
+    def _replace_observers(self, former: Iterable[Observer], new: Iterable[Observer]) -> None:
+        super()._replace_observers(former, new)
         self._client.request_observers = request_observers(self._reporter.observer)
 
     @without_frames

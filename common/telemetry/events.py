@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -95,20 +95,10 @@ class Several:
             each(event)
 
 
-def replaced(observer: Observer | None, former: Observer | None, new: Observer | None) -> Observer | None:
-    """Return an observer that calls what this one calls but for the former, and the new one; None for none.
-
-    Each may stand for several; each of them is called with each event once.
-    """
-    left = [each for each in _each_of(observer) if each not in _each_of(former)]
-    each = tuple(dict.fromkeys([*left, *_each_of(new)]))
+def combined(observers: Iterable[Observer]) -> Observer | None:
+    """Return observers as one, which calls each with each event once; None if there are none."""
+    each = tuple(dict.fromkeys(observers))
     return Several(each) if len(each) > 1 else next(iter(each), None)
-
-
-def _each_of(observer: Observer | None) -> tuple[Observer, ...]:
-    if isinstance(observer, Several):
-        return observer.observers
-    return () if observer is None else (observer,)
 
 
 set_module(EventKind, Event)

@@ -17,7 +17,7 @@ import pytest
 
 from common import Bearer, Job, JobNotFound, JobRef, JobSet, PollPolicy, SourceError, WaitTimeout
 from common.model.errors import AuthenticationError, DecodeError
-from common.sources.base import replace_observer
+from common.sources.base import replace_observers
 from common.telemetry.events import EventKind
 from ontapjobs import OntapJobs
 from ontapjobs.driver import OntapDriver
@@ -191,7 +191,7 @@ async def test_a_failure_of_a_later_page_is_that_of_the_jobs_which_are_still_to_
     simulator, way, source = cluster(page_size=1)
     ids = sorted(crowd(simulator, 2, ends=100))
     told: list[tuple[EventKind, str]] = []
-    replace_observer(source, None, lambda event: told.append((event.kind, event.ref.id)))
+    replace_observers([source], (), [lambda event: told.append((event.kind, event.ref.id))])
     way.intercept = on_lists(
         lambda request: httpx.Response(503) if "start.uuid" in request.url.params else None
     )

@@ -43,7 +43,7 @@ from common.model.refs import DONE
 from common.polling import watch as watching
 from common.polling.pollable import BatchReading, BatchRefused
 from common.polling.throttle import Budget
-from common.sources.base import replace_observer
+from common.sources.base import replace_observers
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import ENDPOINT, JOB, TOKEN, Script, about, never, outcome, outcomes
 from tests.common.virtual import HANGS, NANOSECOND, Backend, Footprint, virtual_asyncio, virtual_trio
@@ -810,7 +810,7 @@ async def test_a_newcomer_in_the_moment_of_an_end_is_told_no_end_without_its_res
             found.append(event.job)
             group.start_soon(wait)  # before the one that does not carry the request takes its end
 
-    replace_observer(lab, None, begin_another)
+    replace_observers([lab], (), [begin_another])
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
         group.start_soon(wait)
@@ -913,7 +913,7 @@ async def test_a_missing_job_is_looked_for_in_the_lists_that_are_asked_for_anywa
         return await lab.get("a")
 
     told: list[Event] = []
-    replace_observer(lab, None, told.append)
+    replace_observers([lab], (), [told.append])
     found, *_ = await outcomes(lab.wait("b"), patient(30, lab.wait("a")), forget())
     assert isinstance(found, JobGone)
     looks = [event for event in told if event.kind is EventKind.TROUBLE]
@@ -927,7 +927,7 @@ async def test_a_missing_job_is_looked_for_in_the_lists_that_are_asked_for_anywa
 async def test_a_newcomer_who_has_not_seen_a_missing_job_is_told_at_once_that_there_is_none() -> None:
     lab = Lab("a", "b", room=100)
     told: list[Event] = []
-    replace_observer(lab, None, told.append)
+    replace_observers([lab], (), [told.append])
     lab.latency = lambda _: 0.1
 
     async def forget() -> Job:
@@ -973,7 +973,7 @@ async def test_a_look_for_a_missing_job_counts_although_somebody_else_begins_mea
         if event.kind is EventKind.TROUBLE:
             troubles.append((anyio.current_time(), event.attempt))
 
-    replace_observer(lab, None, observe)
+    replace_observers([lab], (), [observe])
 
     async def begin_meanwhile() -> Job:
         await anyio.sleep(5.5)

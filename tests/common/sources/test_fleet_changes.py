@@ -30,7 +30,7 @@ from common import (
     get_all,
 )
 from common.model import refs
-from common.sources.base import BaseSource, replace_observer
+from common.sources.base import BaseSource, replace_observers
 from common.testing import ScriptedSource
 from ontapjobs import OntapJobs
 from tests.common.virtual import Footprint
@@ -409,8 +409,8 @@ async def test_an_observer_of_a_fleet_sees_the_jobs_of_all_members_once() -> Non
     own: list[Event] = []
     seen: list[Event] = []
     first, second = system("a"), system("b")
-    replace_observer(first, None, own.append)
-    replace_observer(second, None, seen.append)
+    replace_observers([first], (), [own.append])
+    replace_observers([second], (), [seen.append])
     async with Fleet([first, Fleet([second])], observer=seen.append) as fleet:
         fleet.add(system("c"))
         for name in "abc":
@@ -423,7 +423,7 @@ async def test_an_observer_of_a_fleet_sees_the_jobs_of_all_members_once() -> Non
 async def test_an_observer_of_a_fleet_is_replaced_in_all_members_which_keep_their_own() -> None:
     own, former, later = list[Event](), list[Event](), list[Event]()
     first, second = system("a"), system("b")
-    replace_observer(first, None, own.append)
+    replace_observers([first], (), [own.append])
     inner = Fleet([second], observer=own.append)
     async with Fleet([first, inner], observer=former.append) as fleet:
         for observer in (later.append, None):
@@ -438,12 +438,67 @@ async def test_an_observer_of_a_fleet_is_replaced_in_all_members_which_keep_thei
         assert ended == [job_of(name) for name in "ab"] * times
 
 
+def ended(events: list[Event]) -> list[str]:
+    return [str(each.ref) for each in events if each.kind is EventKind.ENDED]
+
+
+async def test_the_same_function_may_observe_a_source_and_fleets_around_it() -> None:
+    seen, later = list[Event](), list[Event]()
+    own, shared = system("a"), system("b")
+    replace_observers([own], (), [seen.append])
+    inner = Fleet([shared], observer=seen.append)
+    other = Fleet([shared], observer=seen.append)
+    async with Fleet([own, inner], observer=seen.append) as fleet:
+        fleet.observer = later.append
+        inner.observer = None
+        for name in "ab":
+            await fleet.wait(job_of(name))
+        for events in (seen, later):
+            assert [str(each.ref) for each in events if each.kind is EventKind.ENDED] == list(
+                map(job_of, "ab")
+            )
+        other.observer = None
+        await fleet.wait(job_of("b"))
+    assert ended(seen) == list(map(job_of, "ab"))
+
+
+async def test_the_observer_of_a_fleet_within_another_leaves_that_of_the_other() -> None:
+    seen, inner_seen = list[Event](), list[Event]()
+    inner = Fleet([system("a")])
+    async with Fleet([inner], observer=seen.append) as fleet:
+        inner.observer = inner_seen.append
+        inner.add(system("b"))
+        for name in "ab":
+            await fleet.wait(job_of(name))
+    for events in (seen, inner_seen):
+        assert ended(events) == list(map(job_of, "ab"))
+
+
+async def test_an_observer_that_is_refused_by_one_source_is_that_of_none() -> None:
+    seen, later = list[Event](), list[Event]()
+    first, second = system("a"), system("b")
+    async with Fleet([first, second], observer=seen.append) as fleet, anyio.create_task_group() as group:
+        group.start_soon(second.wait, "job-1")
+        await anyio.sleep(3)
+        with pytest.raises(UsageError, match="has waits already"):
+            fleet.observer = later.append
+        fleet.observer = seen.append  # which it is already
+        await first.wait("job-1")
+        assert not later
+        await anyio.sleep(30)
+        fleet.observer = later.append
+        seen.clear()
+        await fleet.wait(job_of("a"))
+    assert later
+    assert not seen
+
+
 async def test_an_observer_that_fails_keeps_nothing_from_others(caplog: pytest.LogCaptureFixture) -> None:
     def broken(event: Event) -> None:
         raise ValueError(event.kind)
 
     source, seen = system("a"), list[Event]()
-    replace_observer(source, None, broken)
+    replace_observers([source], (), [broken])
     async with Fleet([source], observer=seen.append) as fleet:
         assert (await fleet.wait(job_of("a"))).succeeded
     assert seen[-1].kind is EventKind.ENDED

@@ -41,7 +41,7 @@ from common import (
     to_dict,
     wait_all,
 )
-from common.sources.base import replace_observer
+from common.sources.base import replace_observers
 from common.telemetry.events import Event, EventKind
 from tests.common.lab import EACH_SECOND, Lab
 from tests.common.scripted import about
@@ -367,7 +367,7 @@ async def test_an_observer_may_grow_and_shrink_the_set_in_the_middle_of_a_reply(
             jobs.add("b", timeout=50)
 
     grown: list[bool] = []
-    replace_observer(lab, None, observe)
+    replace_observers([lab], (), [observe])
     async with nothing_left(lab), JobSet(lab, ["a", "a", "a", "b"]) as jobs:
         await anyio.sleep(3)
         found = await rest(jobs)
@@ -947,7 +947,7 @@ async def test_the_observer_is_told_of_each_end_once_and_of_each_wait_that_is_gi
         if event.kind in (EventKind.ENDED, EventKind.ABANDONED):
             events.append((event.ref.id, event.kind.value))
 
-    replace_observer(lab, None, observe)
+    replace_observers([lab], (), [observe])
     async with JobSet(lab, ["a", "b", "c", "c"]) as jobs:
         jobs.add("b", timeout=2)
         await anyio.sleep(3)

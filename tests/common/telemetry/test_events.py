@@ -23,7 +23,7 @@ from common import (
     UsageError,
     WaitTimeout,
 )
-from common.sources.base import replace_observer
+from common.sources.base import replace_observers
 from tests.common.lab import Lab
 from tests.common.scripted import JOB, OTHER, Script, about, done, error, gone, running, source, unavailable
 
@@ -160,7 +160,7 @@ async def test_trouble_tells_when_the_next_request_leaves(
             lab.gone.add("a")
             lab.latency = lambda _: latency
 
-    replace_observer(lab, None, forget)
+    replace_observers([lab], (), [forget])
     with pytest.raises((WaitTimeout, JobGone)):
         await lab.wait("a", timeout=timeout)
     (first, *_) = [each.next_in for each in events if each.kind is EventKind.TROUBLE]
@@ -170,7 +170,7 @@ async def test_trouble_tells_when_the_next_request_leaves(
 async def test_a_state_that_was_unknown_for_too_long_is_no_change() -> None:
     lab, events = Lab(policy=PollPolicy(initial=1, maximum=1, unknown_limit=2.5)), list[Event]()
     lab.end("a", 0, JobState.UNKNOWN)
-    replace_observer(lab, None, events.append)
+    replace_observers([lab], (), [events.append])
     with pytest.raises(UnexpectedState):
         await lab.wait("a")
     kinds = [each.kind for each in events]
@@ -217,7 +217,7 @@ async def test_each_member_of_a_set_begins_and_ends_once() -> None:
     lab, events = Lab("never", room=100), list[Event]()
     lab.end("soon", 3)
     over = Job(lab.ref("over"), JobState.SUCCEEDED)
-    replace_observer(lab, None, events.append)
+    replace_observers([lab], (), [events.append])
     async with JobSet(lab, ["soon", "never", "unknown", over]) as jobs:
         jobs.add("never", timeout=2)
         jobs.add("never")
@@ -236,7 +236,7 @@ async def test_each_member_of_a_set_begins_and_ends_once() -> None:
 
 async def test_what_a_closed_source_refuses_ends_too() -> None:
     lab, events = Lab("a", "b"), list[Event]()
-    replace_observer(lab, None, events.append)
+    replace_observers([lab], (), [events.append])
     async with JobSet(lab, ["a"]) as jobs:
         await lab.aclose()
         with pytest.raises(UsageError):

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
 from common import Event, EventKind, Fleet, Job, JobRef, JobSet, JobState, PollPolicy, UsageError
-from common.sources.base import replace_observer
+from common.sources.base import replace_observers
 from common.telemetry.otel import OpenTelemetryObserver
 from tests.common.lab import Lab
 from tests.common.scripted import JOB, Script, about, done, error, failed, gone, running, source, unavailable
@@ -74,7 +74,7 @@ async def test_a_span_is_a_child_of_the_callers_also_where_another_waits_task_se
 
 async def test_a_later_wait_for_the_same_job_links_to_the_earlier(telemetry: Telemetry) -> None:
     lab = Lab()
-    replace_observer(lab, None, telemetry.observer)
+    replace_observers([lab], (), [telemetry.observer])
     lab.end("a", 5)
     async with anyio.create_task_group() as group:
         group.start_soon(lab.wait, "a")

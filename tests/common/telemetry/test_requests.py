@@ -12,7 +12,7 @@ from opentelemetry import baggage, context
 
 from cfjobs import UAAPassword
 from common import Event, TransportError, WaitTimeout
-from common.sources.base import replace_observer
+from common.sources.base import replace_observers
 from common.telemetry.requests import RequestEvent
 from tests.cfjobs.foundation import Foundation
 from tests.common.scripted import (
@@ -94,7 +94,7 @@ async def test_a_request_without_a_response_is_told_with_the_reason() -> None:
 async def test_an_observer_that_joins_later_is_told_too() -> None:
     early, late = Requests(), Requests()
     async with source(Script(done), observer=early) as jobs:
-        replace_observer(jobs, None, late)
+        replace_observers([jobs], (), [late])
         await jobs.wait(JOB)
     assert len(early.told) == len(late.told) == 1
 
@@ -120,7 +120,7 @@ async def test_an_observer_that_fails_stops_no_request(caplog: pytest.LogCapture
 async def test_sign_ins_are_told_and_send_nothing_of_an_observers() -> None:
     seen, wire = Requests({"traceparent": "00-1-2-01"}), Foundation()
     async with wire.jobs(UAAPassword("admin", "s3cret")) as jobs:
-        replace_observer(jobs, None, seen)
+        replace_observers([jobs], (), [seen])
         await jobs.get("j")
     assert [(each.method, each.origin) for each in seen.told] == [
         ("GET", "https://api.example.org"),
