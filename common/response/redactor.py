@@ -2,9 +2,9 @@
 
 A server that repeats what it was sent encodes it for its own page or message: as JSON, HTML, a URL, the
 ``repr`` of bytes, escapes of C, of Python or of JavaScript, base64, hexadecimal digits, in upper case, or
-several of these. So a text is decoded step by step, the secrets
-are searched for after each step, and the part of the original text that a match came from is replaced.
-Overlapping matches are merged, so that the order of secrets which contain each other does not matter.
+several of these. So a text is decoded step by step, the secrets are searched for after each step, and the
+part of the original text that a match came from is replaced. Overlapping matches are merged, so that the
+order of secrets which contain each other does not matter.
 
 A text must be redacted before it is cut, since half a secret is not recognised.
 """
@@ -28,10 +28,15 @@ MIN_HEX_BYTES = 6
 """Bytes: fewer, as hexadecimal digits, are found in many a UUID."""
 
 _ESCAPE = re.compile(
-    r"""(%[0-9a-f]{2}|%u[0-9a-f]{4}|\\x[0-9a-f]{2}|(?-i:\\U)00[01][0-9a-f]{5}|\\u[0-9a-f]{4}
-    |\\[ux]\{[0-9a-f]{1,6}\}|\\[0-3][0-7]{2}|\\["'\\/bfnrt]|&\#?\w{1,31};?|\s+)""",
+    r"""(%[0-9a-f]{2}|\\x[0-9a-f]{2}|(?-i:\\U)00[01][0-9a-f]{5}|\\u[0-9a-f]{4}
+    |\\["'\\/bfnrt]|&\#?\w{1,31};?|\s+)""",
     re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
+_RARE_ESCAPE = re.compile(
+    r"(%u[0-9a-f]{4}|\\[ux]\{[0-9a-f]{1,6}\}|\\[0-3][0-7]{2})", re.IGNORECASE | re.ASCII
+)
+"""Decoded only in a text without the others, since the first characters of a secret behind a backslash may
+look like it."""
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SAME = str.maketrans({"-": "+", " ": "+", "_": "/"})
 """A space is "+" in a form, and base64 for URLs has other characters for two."""
@@ -89,7 +94,14 @@ class Redactor:
 
 def _decode(view: str, origins: Sequence[int]) -> tuple[str, Sequence[int]]:
     """Return a text with its escapes decoded, and where each character came from in the original."""
-    parts = _ESCAPE.split(view)
+    decoded = _decode_each(_ESCAPE, view, origins)
+    return decoded if decoded[0] != view else _decode_each(_RARE_ESCAPE, view, origins)
+
+
+def _decode_each(escape: re.Pattern[str], view: str, origins: Sequence[int]) -> tuple[str, Sequence[int]]:
+    parts = escape.split(view)
+    if len(parts) == 1:
+        return view, origins
     came_from: list[int] = []
     at = 0
     for number, part in enumerate(parts):

@@ -113,6 +113,13 @@ def test_a_short_secret_in_hexadecimal_is_a_part_of_many_a_uuid() -> None:
     assert masked("<616263646566>", "abcdef") == f"<{MASK}>"
 
 
+@pytest.mark.parametrize("before", ["\\", "\\0", "%u", "\\x{"])
+def test_what_stands_before_a_secret_makes_no_escape_of_its_beginning(before: str) -> None:
+    secret = '0123}"<pass>'
+    for encoded in (json.dumps(secret)[1:-1], html.escape(secret), quote(secret)):
+        assert masked(f"{before}{encoded}.", secret) == f"{before}{MASK}."
+
+
 def test_an_escape_beyond_all_characters_is_no_error() -> None:
     assert (
         masked(r"\U001fffff\u{ffffff}\777\400 secret", "secret") == rf"\U001fffff\u{{ffffff}}\777\400 {MASK}"
