@@ -52,7 +52,8 @@ class Connection:
         self._outgoing = ssl.MemoryBIO()
         self._boundary = RecordBoundary()
         self._unsent = _NOTHING
-        self._send_error: OSError | None = None
+        self.send_error: OSError | None = None
+        """Why the rest could not be sent. It also hides whether the stream of the peer ended or was reset."""
         self._heard = False  # whether anything came since `send`
 
     @classmethod
@@ -87,7 +88,7 @@ class Connection:
     @property
     def all_sent(self) -> bool:
         """Whether the socket has taken everything."""
-        return not self._unsent and self._send_error is None
+        return not self._unsent and self.send_error is None
 
     async def receive(self, size: int = CHUNK) -> bytes:
         """Return up to ``size`` bytes as soon as there are any; none at the end of the stream.
@@ -175,8 +176,8 @@ class Connection:
                 data = self._socket.recv(size)
             except (BlockingIOError, InterruptedError):
                 data = None
-            if self._send_error is not None and (data is None or (not data and not self._heard)):
-                raise self._send_error
+            if self.send_error is not None and (data is None or (not data and not self._heard)):
+                raise self.send_error
             if data is not None:
                 self._heard = self._heard or bool(data)
                 return data
@@ -194,7 +195,7 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:  # kept: the server may have answered before
-            self._send_error = error
+            self.send_error = error
 
     async def _send(self, data: bytes) -> None:
         view = memoryview(data)

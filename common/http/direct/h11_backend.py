@@ -196,6 +196,7 @@ class _Exchange:
         self._head: HeadLimit | None = HeadLimit()
         """Limits the head that h11 reads."""
         self._length_disputed = False
+        self._success = False
         self.reusable = False
         """Whether the response was complete, with nothing behind it, on a connection that stays open."""
 
@@ -226,6 +227,7 @@ class _Exchange:
             if isinstance(event, h11.Response):
                 self._head = None
                 self._length_disputed = length_disputed(event.headers)
+                self._success = event.status_code < 400
                 return event.status_code, header_texts(event.headers)
             if not isinstance(event, h11.InformationalResponse):
                 raise h11.RemoteProtocolError("the server closed the connection without a response")
@@ -278,6 +280,8 @@ class _Exchange:
         if self._connection is None:
             raise AssertionError("an exchange was read before it began")
         data = self._received or await self._connection.receive(CHUNK)
+        if not data and self._success and (error := self._connection.send_error) is not None:
+            raise error  # it may have been reset within a body without a length, and a success is not guessed
         data, self._received = data[:size], data[size:]
         if self._budget.spend(len(data)):
             await anyio.lowlevel.checkpoint()

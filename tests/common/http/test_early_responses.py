@@ -125,6 +125,13 @@ async def test_a_refusal_may_last_until_the_end_of_the_connection() -> None:
     assert error.message == "too much"
 
 
+@pytest.mark.parametrize("then", [hang_up, reset], ids=lambda each: each.__name__)
+async def test_a_success_without_a_length_counts_only_where_it_surely_ended(then: Then) -> None:
+    with answering(b"HTTP/1.1 202 Accepted\r\n\r\n", then) as url:
+        error = await outcome(url)
+    assert isinstance(error, ActionUncertain), error
+
+
 async def test_a_job_that_begins_while_the_write_is_still_read_is_its_job() -> None:
     with answering(STARTED, read_on) as url:
         started: Any = await outcome(url)
