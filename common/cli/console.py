@@ -11,8 +11,8 @@ from typing import TextIO
 
 from common.cli.errors import in_words_of_the_shell
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-"""All control characters but the tab and those of a line's end."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+"""All control characters but the tab and those of a line's end; a return alone goes back over the line."""
 
 
 def printable(text: str) -> str:

@@ -46,6 +46,7 @@ async def main() -> None:
 
 
 run(main)  # as asyncio.run(main()), in virtual time
+database.close()
 
 # 2 open
 # 1 open

@@ -48,6 +48,6 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     # Some Pythons do not quote a lone carriage return, at which a spreadsheet would begin another row.
-    text = "" if value is None else printable_lines(str(value)).replace("\r\n", "\n").replace("\r", "\n")
+    text = "" if value is None else printable_lines(str(value).replace("\r\n", "\n").replace("\r", "\n"))
     # A spreadsheet would take such a text of a server's for a formula, and run it.
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\n")) else text
