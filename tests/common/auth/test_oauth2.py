@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from common.auth.oauth2 import read_refresh_token, read_token
+from common.auth.oauth2 import (
+    CLIENT_ASSERTION_TYPE,
+    REFUSALS,
+    has_error_for_token,
+    read_refresh_token,
+    read_token,
+)
 from common.model.errors import TransportError
 from common.response.http_response import HttpResponse
 
@@ -38,3 +44,16 @@ def test_a_response_of_up_to_one_mib_is_read_and_a_larger_one_is_no_token() -> N
         read_token(response(body + b" "), "signing in")
     assert caught.value.transient
     assert read_refresh_token(response(body + b" ")) is None
+
+
+def test_an_error_in_place_of_a_token_is_one_that_is_told() -> None:
+    assert has_error_for_token(response(b'{"error": "invalid_grant"}'))
+    for body in (b"<html>", b'{"error": ""}', b'{"error": 5}', b'{"error": "x", "access_token": "a"}', b"[]"):
+        assert not has_error_for_token(response(body)), body
+
+
+def test_the_words_of_the_standards_are_written_as_there() -> None:
+    # RFC 6749, sections 4.1.2.1 and 5.2; RFC 7523, section 2.2.
+    codes = "access_denied invalid_client invalid_grant invalid_request invalid_scope unauthorized_client"
+    assert {*codes.split(), "unsupported_grant_type"} == REFUSALS
+    assert CLIENT_ASSERTION_TYPE == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -145,3 +145,13 @@ def test_all_but_the_damaged_text_reads_as_before(value: object, bad: bytes) -> 
     expected = without_halves(json.loads(whole)["value"])
     assert json.dumps(read["value"]) == json.dumps(expected)
     assert set(read["message"]) == {"\ufffd"}
+
+
+@pytest.mark.parametrize("name", ["guid", "id", "job-id", "jobId", "job_id", "uuid"])
+def test_an_id_keeps_half_of_a_surrogate_pair_and_other_members_do_not(name: str) -> None:
+    found = read_json(f'{{"{name}": "a\\ud800", "message": "b\\ud800"}}')
+    assert found == {name: "a\ud800", "message": "b\ufffd"}
+
+
+def test_half_of_a_pair_that_text_itself_has_is_replaced_too() -> None:
+    assert read_json('{"message": "b\ud800é"}') == {"message": "b\ufffdé"}
