@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from common.auth.oauth2 import (
@@ -10,8 +13,9 @@ from common.auth.oauth2 import (
     has_error_for_token,
     read_refresh_token,
     read_token,
+    token_error,
 )
-from common.model.errors import TransportError
+from common.model.errors import AuthenticationError, TransportError
 from common.response.http_response import HttpResponse
 
 
@@ -57,3 +61,12 @@ def test_the_words_of_the_standards_are_written_as_there() -> None:
     codes = "access_denied invalid_client invalid_grant invalid_request invalid_scope unauthorized_client"
     assert {*codes.split(), "unsupported_grant_type"} == REFUSALS
     assert CLIENT_ASSERTION_TYPE == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+def test_a_refusal_with_status_200_does_not_pass_by_itself() -> None:
+    http: Any = SimpleNamespace(redact=lambda text, limit: text)
+    error = token_error(response(b'{"error": "invalid_grant"}'), "signing in", "sign in anew", http)
+    assert type(error) is AuthenticationError
+    assert not error.transient
+    other = token_error(response(b'{"error": "slow_down"}'), "signing in", "sign in anew", http)
+    assert other.transient
